@@ -1,0 +1,1 @@
+"""The county imaging resource-sharing centre: archive, query, DICOMweb, pixels, reading."""

@@ -1,0 +1,1 @@
+"""Consultations: protocol, rooms, presence, resume, signalling and notifications."""

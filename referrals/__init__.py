@@ -1,0 +1,1 @@
+"""Referrals, results and mutual recognition, laboratory, indicators and benefit rules."""

@@ -1,0 +1,16 @@
+"""What holds for every test of the house."""
+
+import os
+
+import hypothesis
+
+# A shared, noisy machine makes single examples slow; only the test's own timeout may judge that.
+hypothesis.settings.register_profile(
+    "house",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "deep", parent=hypothesis.settings.get_profile("house"), max_examples=2000
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))

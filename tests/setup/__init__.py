@@ -1,0 +1,1 @@
+"""The checkout itself: its locks, its set-up, its house rules."""

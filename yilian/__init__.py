@@ -1,0 +1,1 @@
+"""The program: command line, and the only place that knows every class."""
