@@ -1,0 +1,1 @@
+"""Synthetic patients and studies for the demo county; nobody in it exists."""
