@@ -1,11 +1,10 @@
 """Build, or check, the browser workstation in ``gateway/ui``; skip what its sources did not change.
 
-.venv/bin/python tools/build_ui.py            npm ci, vite build, compress; into gateway/ui/dist
-.venv/bin/python tools/build_ui.py --check    npm ci, types (typecheck) and unit tests (test)
+.venv/bin/python tools/build_ui.py            npm ci, vite build; into gateway/ui/dist
+.venv/bin/python tools/build_ui.py --check    npm ci, types (check) and unit tests (test)
 """
 
 import argparse
-import gzip
 import hashlib
 import importlib.util
 import json
@@ -16,12 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import brotli
 
 from bootstrap import ROOT, SETUP, only_one, say, write_atomically
 
@@ -29,10 +25,8 @@ UI: Final = ROOT / "gateway" / "ui"
 DIST: Final = UI / "dist"
 STAMP: Final = SETUP / "ui.stamp"
 NOT_SOURCE: Final = frozenset({"node_modules", "dist", "coverage", ".vite"})
-# What react-router asks for, the strictest of the packages.
-OLDEST_NODE: Final = (22, 22)
-COMPRESSED: Final = frozenset({".js", ".css", ".html", ".svg", ".json", ".wasm", ".txt"})
-WORTH_IT_BYTES: Final = 1024
+# Older ones no longer get security mends.
+OLDEST_NODE: Final = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +43,8 @@ def system_node() -> Node | None:
     if not program or not npm:
         return None
     asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    version = re.match(r"v(\d+)\.(\d+)\.", asked.stdout)
-    if version is None or (int(version[1]), int(version[2])) < OLDEST_NODE:
+    version = re.match(r"v(\d+)\.", asked.stdout)
+    if version is None or int(version[1]) < OLDEST_NODE:
         return None
     return Node(Path(program), Path(npm).resolve())
 
@@ -113,13 +107,6 @@ def install_packages(node: Node) -> None:
     write_atomically(stamp, wanted)
 
 
-def compress(path: Path) -> None:
-    """Lay ``.br`` and ``.gz`` beside *path*; plain http outside loopback only gets the latter."""
-    content = path.read_bytes()
-    path.with_name(path.name + ".br").write_bytes(brotli.compress(content, quality=11))
-    path.with_name(path.name + ".gz").write_bytes(gzip.compress(content, 9, mtime=0))
-
-
 def build() -> None:
     """Build the workstation, unless these very sources were built last."""
     wanted = digest([Path(__file__), *sources()])
@@ -131,14 +118,6 @@ def build() -> None:
     install_packages(node)
     say("building the workstation")
     npm(node, "run", "--silent", "build")
-    plain = [
-        path
-        for path in sorted(DIST.rglob("*"))
-        if path.suffix in COMPRESSED and path.stat().st_size >= WORTH_IT_BYTES
-    ]
-    # Both compressors release the interpreter's lock.
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        list(pool.map(compress, plain))
     write_atomically(STAMP, wanted)
     say(f"workstation built in {time.monotonic() - started:.0f} s")
 
@@ -148,7 +127,7 @@ def check() -> None:
     node = system_node() or wheel_node()
     install_packages(node)
     scripts = json.loads((UI / "package.json").read_text("utf-8")).get("scripts", {})
-    for script in ("typecheck", "test"):
+    for script in ("check", "test"):
         if script not in scripts:
             raise SystemExit(f"setup: gateway/ui/package.json has no script named {script}")
         npm(node, "run", "--silent", script)
