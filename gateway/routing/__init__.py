@@ -1,0 +1,1 @@
+"""Which rule an arriving study follows, and why."""
