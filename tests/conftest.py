@@ -4,6 +4,15 @@ import os
 
 import hypothesis
 
+# Fixtures for every room: see tests/databases.py.
+from tests.databases import (  # noqa: F401
+    database,
+    database_url,
+    postgres_server,
+    postgres_url,
+    sqlite_url,
+)
+
 # A shared, noisy machine makes single examples slow; only the test's own timeout may judge that.
 hypothesis.settings.register_profile(
     "house",

