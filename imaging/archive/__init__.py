@@ -1,0 +1,1 @@
+"""The archive: what was received, filed once, and found again."""

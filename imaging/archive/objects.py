@@ -1,0 +1,104 @@
+"""The object store port: whole Part 10 files under keys nobody outside chooses.
+
+A key is what ``kernel.identifiers.object_key`` makes of an instance and its content. An object
+never changes: putting is create-only, so the same content filed twice, by two processes or after
+a crash, is one object.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from kernel.errors import Category, Missing, PlatformError
+
+_KEY: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}", re.ASCII)
+
+
+class ObjectMissing(Missing):
+    """No object has that key."""
+
+    code = "object-missing"
+
+
+class InvalidObjectKey(PlatformError):
+    """The text is not a key of the store; nothing was touched."""
+
+    code = "invalid-object-key"
+    category = Category.BROKEN
+
+
+class ObjectReader(Protocol):
+    """One open object; also a ``kernel.dataset.Source``. Used in one thread at a time."""
+
+    size: int
+    """Bytes in all."""
+
+    def read(self, pos: int, n: int) -> bytes:
+        """Return the bytes at [pos, pos + n); fewer only where the object ends before."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object to be put: its key, and its bytes in order."""
+
+    key: str
+    chunks: Iterable[bytes | memoryview]
+
+
+class ObjectStore(Protocol):
+    """Where the bytes of instances live. Every call blocks and belongs in a worker thread."""
+
+    def put_new(self, objects: Sequence[NewObject]) -> list[bool]:
+        """Make *objects* durable; returns, for each, whether it was not there before.
+
+        All of them survive a power cut once this returns. A key that is taken keeps what it has.
+        After an error any of them may be there, whole, or not at all; never in part.
+
+        Raises:
+            InvalidObjectKey: a key of another shape; nothing was put.
+            StorageFull: no room.
+            Unavailable: the store cannot be written (``object-store-failed``).
+        """
+        ...
+
+    def open(self, key: str) -> ObjectReader:
+        """Return the object for reading; raises ``ObjectMissing``."""
+        ...
+
+    def size(self, key: str) -> int | None:
+        """Return how many bytes the object has; None where there is none."""
+        ...
+
+    def delete(self, key: str) -> bool:
+        """Remove the object; returns whether it was there."""
+        ...
+
+
+def check_key(key: str) -> str:
+    """Return *key* if it has the shape of ``object_key``; raises ``InvalidObjectKey``."""
+    if not _KEY.fullmatch(key):
+        raise InvalidObjectKey(f"object key of {len(key)} characters")
+    return key
+
+
+def pieces(reader: ObjectReader, *, start: int = 0, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+    """Yield the bytes of *reader* from *start* to the end in pieces of at most *chunk_bytes*."""
+    pos = start
+    while pos < reader.size:
+        piece = reader.read(pos, chunk_bytes)
+        if not piece:
+            return
+        yield piece
+        pos += len(piece)

@@ -1,0 +1,1 @@
+"""DICOMweb: the archive through PS3.18."""

@@ -1,0 +1,1 @@
+"""Patients as the archive knows them: identities qualified by who issued them."""
