@@ -1,0 +1,336 @@
+"""tus 1.0.0 server: creation, creation-with-upload, checksum, expiration, termination.
+
+An answer that says bytes were taken goes out only after they and the new offset are durable.
+An upload belongs to whoever created it; to anybody else it is not there.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from gateway.uploads.receive import Receiver, body_of
+from gateway.uploads.sinks import Completion, UploadSink
+from gateway.uploads.threads import finish_in_thread
+from gateway.uploads.turns import StillBusy, Turns
+from gateway.uploads.tus_headers import (
+    CHECKSUM_ALGORITHMS,
+    EXTENSIONS,
+    OFFSET_OCTETS,
+    TUS_VERSION,
+    TusFault,
+    format_metadata,
+    parse_checksum,
+    parse_length,
+    parse_metadata,
+    reason_of,
+    refuse_unoffered,
+)
+from gateway.uploads.upload_files import Owner, Upload, UploadFiles, UploadInfo
+from kernel.clock import Clock
+from kernel.errors import Category, PlatformError
+from kernel.identifiers import new_id
+
+STATUS: Final[Mapping[Category, int]] = {
+    Category.INVALID: 400,
+    Category.UNAUTHENTICATED: 401,
+    Category.FORBIDDEN: 403,
+    Category.MISSING: 404,
+    Category.CONFLICT: 409,
+    Category.TOO_LARGE: 413,
+    Category.UNSUPPORTED: 415,
+    Category.BUSY: 429,
+    Category.FULL: 507,
+    Category.UNAVAILABLE: 503,
+    Category.BROKEN: 500,
+}
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class TusSettings:
+    """Limits of the upload door."""
+
+    idle_s: float = 30.0
+    """Longest silence inside a request body."""
+    take_over_s: float = 20.0
+    """How long a request waits for the one before it to let go."""
+    keep: dt.timedelta = dt.timedelta(days=7)
+    """How long an upload is kept after it last grew."""
+    sweep_s: float = 60.0
+    open_max: int = 20_000
+    """Uploads in all, unfinished or remembered."""
+    reserve_bytes: int = 256 * 1024 * 1024
+    """Disk space that stays free."""
+
+
+class TusServer:
+    """The uploads of one folder, as a set of routes."""
+
+    def __init__(
+        self,
+        directory: Path,
+        sinks: Mapping[str, UploadSink],
+        *,
+        owner_of: Callable[[web.Request], Owner],
+        clock: Clock,
+        settings: TusSettings | None = None,
+    ) -> None:
+        self._settings = settings or TusSettings()
+        self._sinks = dict(sinks)
+        self._owner_of = owner_of
+        self._clock = clock
+        self._files = UploadFiles.open(directory, reserve_bytes=self._settings.reserve_bytes)
+        self._receiver = Receiver(self._files, clock, self._settings.idle_s)
+        self._completion = Completion(self._files, sinks, clock, bound=self._settings.open_max)
+        self._turns = Turns()
+        self._uploads: dict[str, Upload] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Load what the folder holds, go on with it, and work until the block ends."""
+        loaded = await finish_in_thread(lambda: list(self._files.load()))
+        self._uploads = {upload.info.upload_id: upload for upload in loaded}
+        for upload in loaded:
+            if upload.complete and upload.result is None and upload.info.kind in self._sinks:
+                self._completion.add(upload)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._completion.run()),
+                group.create_task(self._sweep_for_ever()),
+            ]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes below ``/uploads/``."""
+        one = "/uploads/{upload_id}"
+        return [
+            web.options("/uploads/", self._options),
+            web.options(one, self._options),
+            web.post("/uploads/", self._answering(self._create)),
+            web.head(one, self._answering(self._head)),
+            web.patch(one, self._answering(self._patch)),
+            web.delete(one, self._answering(self._delete)),
+            web.post(one, self._answering(self._overridden)),
+        ]
+
+    def uploads_of(self, owner: Owner, *, kind: str) -> list[Upload]:
+        """Return the uploads of one kind that *owner* created, oldest first."""
+        return [
+            upload
+            for upload in self._uploads.values()
+            if upload.info.owner == owner and upload.info.kind == kind
+        ]
+
+    async def wait_ended(self, upload_id: str, timeout_s: float) -> bool:
+        """Return whether the sink of a whole upload has ended, waiting at most *timeout_s*."""
+        return await self._completion.wait(upload_id, timeout_s)
+
+    def receiving(self, upload_id: str) -> bool:
+        """Return whether bytes of this upload are coming in now."""
+        return self._turns.receiving(upload_id)
+
+    def received(self, upload_id: str) -> int:
+        """Return how many bytes of an upload came, durable or not, zero when it is unknown."""
+        upload = self._uploads.get(upload_id)
+        return max(upload.offset, upload.received) if upload else 0
+
+    # -- the door ------------------------------------------------------------------------------
+
+    def _answering(self, handler: _Handler) -> _Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            try:
+                _check_version(request)
+                return await handler(request)
+            except TusFault as exc:
+                return _problem(exc.status, exc.code, exc.detail, exc.headers)
+            except StillBusy:
+                return _problem(423, "upload-busy", "another request holds this upload", {})
+            except PlatformError as exc:
+                return _problem(STATUS[exc.category], exc.code, exc.detail, {})
+
+        return answer
+
+    async def _options(self, _request: web.Request) -> web.StreamResponse:
+        longest = max((sink.max_bytes for sink in self._sinks.values()), default=0)
+        return _reply(
+            204,
+            {
+                "Tus-Version": TUS_VERSION,
+                "Tus-Extension": EXTENSIONS,
+                "Tus-Max-Size": str(longest),
+                "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
+            },
+        )
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        refuse_unoffered(request.headers)
+        with_bytes = request.content_type == OFFSET_OCTETS
+        if request.body_exists and not with_bytes:
+            raise TusFault(415, "content-type", f"send bytes as {OFFSET_OCTETS}")
+        checksum = parse_checksum(request.headers.get("Upload-Checksum"))
+        info = await self._admit(request)
+        if with_bytes and (request.content_length or 0) > info.length:
+            raise TusFault(413, "longer-than-declared", "more bytes than Upload-Length")
+        upload = await finish_in_thread(lambda: self._files.create(info))
+        self._uploads[info.upload_id] = upload
+        if with_bytes:
+            async with self._turns.take(info.upload_id, timeout_s=0.1) as turn:
+                await self._receiver.receive(body_of(request), upload, turn, checksum)
+        self._complete(upload)
+        headers = {"Location": f"/uploads/{info.upload_id}", "Upload-Offset": str(upload.offset)}
+        return _reply(201, headers | self._expires(upload))
+
+    async def _head(self, request: web.Request) -> web.StreamResponse:
+        upload_id = self._find(request).info.upload_id
+        async with self._turns.take(upload_id, timeout_s=self._settings.take_over_s):
+            upload = self._find(request)
+            headers = {
+                "Upload-Offset": str(upload.offset),
+                "Upload-Length": str(upload.info.length),
+                "Cache-Control": "no-store",
+            }
+        if upload.info.metadata:
+            headers["Upload-Metadata"] = format_metadata(upload.info.metadata)
+        return _reply(200, headers | self._expires(upload))
+
+    async def _patch(self, request: web.Request) -> web.StreamResponse:
+        refuse_unoffered(request.headers)
+        if request.content_type != OFFSET_OCTETS:
+            raise TusFault(415, "content-type", f"send bytes as {OFFSET_OCTETS}")
+        offset = parse_length(request.headers.get("Upload-Offset"), field="Upload-Offset")
+        checksum = parse_checksum(request.headers.get("Upload-Checksum"))
+        upload_id = self._find(request).info.upload_id
+        async with self._turns.take(upload_id, timeout_s=self._settings.take_over_s) as turn:
+            upload = self._find(request)
+            if offset != upload.offset:
+                where = {"Upload-Offset": str(upload.offset)}
+                raise TusFault(409, "offset-conflict", "the upload stands elsewhere", where)
+            if (request.content_length or 0) > upload.info.length - offset:
+                raise TusFault(413, "longer-than-declared", "more bytes than Upload-Length")
+            if not upload.complete:
+                await self._receiver.receive(body_of(request), upload, turn, checksum)
+            self._complete(upload)
+        return _reply(204, {"Upload-Offset": str(upload.offset)} | self._expires(upload))
+
+    async def _delete(self, request: web.Request) -> web.StreamResponse:
+        upload_id = self._find(request).info.upload_id
+        async with self._turns.take(upload_id, timeout_s=self._settings.take_over_s):
+            upload = self._find(request)
+            if upload.complete and upload.result is None:
+                raise TusFault(409, "upload-processing", "the upload is whole and being taken")
+            await self._forget(upload)
+        return _reply(204, {})
+
+    async def _overridden(self, request: web.Request) -> web.StreamResponse:
+        """Serve clients whose network lets only GET and POST pass (X-HTTP-Method-Override)."""
+        match request.headers.get("X-HTTP-Method-Override", "").upper():
+            case "PATCH":
+                return await self._patch(request)
+            case "DELETE":
+                return await self._delete(request)
+            case "HEAD":
+                return await self._head(request)
+            case _:
+                raise TusFault(405, "method", "use HEAD, PATCH or DELETE")
+
+    # -- what stands behind it -----------------------------------------------------------------
+
+    async def _admit(self, request: web.Request) -> UploadInfo:
+        length = parse_length(request.headers.get("Upload-Length"), field="Upload-Length")
+        metadata = parse_metadata(request.headers.get("Upload-Metadata"))
+        kind = metadata.get("kind", "")
+        sink = self._sinks.get(kind)
+        if sink is None:
+            raise TusFault(400, "kind-unknown", "Upload-Metadata names no kind taken here")
+        if length > sink.max_bytes:
+            longest = {"Tus-Max-Size": str(sink.max_bytes)}
+            raise TusFault(413, "too-large", "longer than this door takes", longest)
+        if len(self._uploads) >= self._settings.open_max:
+            raise TusFault(429, "too-many-uploads", "too many uploads are open")
+        if not await finish_in_thread(lambda: self._files.room_for(length)):
+            raise TusFault(507, "storage-full", "no room for the upload")
+        info = UploadInfo(
+            upload_id=new_id(),
+            kind=kind,
+            length=length,
+            metadata=metadata,
+            owner=self._owner_of(request),
+            created_at=self._clock.now(),
+        )
+        await sink.admit(info)
+        return info
+
+    def _find(self, request: web.Request) -> Upload:
+        upload = self._uploads.get(request.match_info["upload_id"])
+        if upload is None or upload.info.owner != self._owner_of(request):
+            raise TusFault(404, "upload-unknown", "no such upload")
+        return upload
+
+    def _complete(self, upload: Upload) -> None:
+        if upload.complete and upload.result is None:
+            self._completion.add(upload)
+
+    def _expires(self, upload: Upload) -> dict[str, str]:
+        at = upload.touched_at + self._settings.keep
+        return {"Upload-Expires": format_datetime(at, usegmt=True)}
+
+    async def _forget(self, upload: Upload) -> None:
+        self._uploads.pop(upload.info.upload_id, None)
+        await finish_in_thread(lambda: self._files.delete(upload.info))
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await self.sweep()
+            await asyncio.sleep(self._settings.sweep_s)
+
+    async def sweep(self) -> None:
+        """Remove what expired; never what is coming in, or is whole and not yet taken."""
+        due = self._clock.now() - self._settings.keep
+        for upload in list(self._uploads.values()):
+            idle = not self._turns.held(upload.info.upload_id)
+            open_or_ended = not upload.complete or upload.result is not None
+            if upload.touched_at < due and idle and open_or_ended:
+                await self._forget(upload)
+
+
+def _check_version(request: web.Request) -> None:
+    if request.headers.get("Tus-Resumable") != TUS_VERSION:
+        raise TusFault(412, "tus-version", "speak tus 1.0.0", {"Tus-Version": TUS_VERSION})
+
+
+def _reply(status: int, headers: Mapping[str, str]) -> web.Response:
+    return web.Response(
+        status=status,
+        reason=reason_of(status),
+        headers={"Tus-Resumable": TUS_VERSION, "X-Content-Type-Options": "nosniff", **headers},
+    )
+
+
+def _problem(status: int, code: str, detail: str, headers: Mapping[str, str]) -> web.Response:
+    reason = reason_of(status)
+    body = {
+        "type": "about:blank",
+        "title": reason,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return web.Response(
+        status=status,
+        reason=reason,
+        body=msgspec.json.encode(body),
+        content_type="application/problem+json",
+        headers={"Tus-Resumable": TUS_VERSION, "X-Content-Type-Options": "nosniff", **headers},
+    )

@@ -1,0 +1,1 @@
+"""The township node: spool, forwarder, line."""

@@ -1,0 +1,1 @@
+"""Uploads: tus, parcels, receipts, browser intake."""
