@@ -1,0 +1,166 @@
+"""Send objects to a peer as a C-STORE SCU (PS3.4 B), over pynetdicom in the calling thread."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+
+from kernel.errors import Category, PlatformError
+from kernel.identifiers import AETitle
+
+MAX_CONTEXTS: Final = 128
+_MAX_PDU_BYTES: Final = 131_072
+_WARNING: Final = range(0xB000, 0xC000)
+_OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
+
+
+class PeerUnavailable(PlatformError):
+    """The peer did not take or did not keep the association; the same objects may work later."""
+
+    code = "peer-unavailable"
+    category = Category.UNAVAILABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One Part 10 file to send."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where and as whom to send."""
+
+    host: str
+    port: int
+    called_ae_title: AETitle
+    calling_ae_title: AETitle
+    tls: ssl.SSLContext | None = None
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the peer said to one object.
+
+    Attributes:
+        status: DIMSE status; ``None`` where the association broke before the answer.
+        comment: the peer's Error Comment, or the local reason.
+    """
+
+    outgoing: Outgoing
+    status: int | None
+    comment: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the peer has taken the object: 0x0000 or a warning of 0xBxxx (PS3.7 C)."""
+        return self.status == 0 or (self.status is not None and self.status in _WARNING)
+
+    @property
+    def worth_retrying(self) -> bool:
+        """Whether the line or the peer's room was the cause, not the object."""
+        return self.status is None or self.status in _OUT_OF_RESOURCES
+
+
+def context_groups(files: Iterable[Outgoing]) -> list[list[Outgoing]]:
+    """Return *files* in groups that each fit the 128 presentation contexts of one association."""
+    by_context: dict[tuple[str, str], list[Outgoing]] = {}
+    for file in files:
+        by_context.setdefault((file.sop_class_uid, file.transfer_syntax_uid), []).append(file)
+    contexts = list(by_context.values())
+    return [
+        [file for group in contexts[start : start + MAX_CONTEXTS] for file in group]
+        for start in range(0, len(contexts), MAX_CONTEXTS)
+    ]
+
+
+def echo(peer: Peer) -> None:
+    """Verify that *peer* answers a C-ECHO.
+
+    Raises:
+        PeerUnavailable: no connection, no association, or no success.
+    """
+    ae = _entity(peer)
+    ae.add_requested_context("1.2.840.10008.1.1")
+    assoc = _associate(ae, peer)
+    status = assoc.send_c_echo()
+    assoc.release()
+    if getattr(status, "Status", None) != 0:
+        raise PeerUnavailable("the peer did not answer the echo")
+
+
+def send(peer: Peer, files: Sequence[Outgoing], answered: Callable[[Answered], None]) -> None:
+    """Send *files* over one association, reporting each as soon as its answer is in.
+
+    At most ``MAX_CONTEXTS`` different pairs of SOP class and transfer syntax (``context_groups``).
+    Files stream from disk; memory does not grow with their size.
+
+    Raises:
+        PeerUnavailable: the association could not be opened, or was lost; whatever was not
+            reported by then has not been answered.
+    """
+    _config.STORE_SEND_CHUNKED_DATASET = True
+    ae = _entity(peer)
+    for sop_class, syntax in sorted({(f.sop_class_uid, f.transfer_syntax_uid) for f in files}):
+        ae.add_requested_context(sop_class, syntax)
+    assoc = _associate(ae, peer)
+    try:
+        for file in files:
+            answered(_send_one(assoc, file))
+            if not assoc.is_established:
+                raise PeerUnavailable("the association was lost")
+    finally:
+        if assoc.is_established:
+            assoc.release()
+
+
+def _send_one(assoc: Association, file: Outgoing) -> Answered:
+    try:
+        answer: Any = assoc.send_c_store(file.path)
+    except ValueError as exc:
+        # no accepted presentation context for this pair: the object's fault at this peer
+        return Answered(file, 0x0122, str(exc).splitlines()[0][:64])
+    except (OSError, RuntimeError) as exc:
+        raise PeerUnavailable(f"sending failed: {exc}") from exc
+    status = getattr(answer, "Status", None)
+    return Answered(file, status, str(getattr(answer, "ErrorComment", "") or ""))
+
+
+def _entity(peer: Peer) -> AE:
+    ae = AE(ae_title=peer.calling_ae_title.value)
+    ae.maximum_pdu_size = _MAX_PDU_BYTES
+    ae.acse_timeout = ae.network_timeout = ae.connection_timeout = peer.timeout_s
+    ae.dimse_timeout = peer.timeout_s
+    return ae
+
+
+def _associate(ae: AE, peer: Peer) -> Association:
+    assoc = ae.associate(
+        peer.host,
+        peer.port,
+        ae_title=peer.called_ae_title.value,
+        max_pdu=_MAX_PDU_BYTES,
+        evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay)],
+        tls_args=(peer.tls, peer.host) if peer.tls else None,
+    )
+    if not assoc.is_established:
+        reason = "rejected by the peer" if assoc.is_rejected else "no association"
+        raise PeerUnavailable(f"{peer.called_ae_title} at {peer.host}:{peer.port}: {reason}")
+    return assoc
+
+
+def _no_delay(event: evt.Event) -> None:
+    # Without it DCMTK's delayed answers cost 40 ms an object.
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

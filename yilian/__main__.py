@@ -1,0 +1,8 @@
+"""``python -m yilian``."""
+
+import sys
+
+from yilian.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

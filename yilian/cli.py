@@ -1,0 +1,50 @@
+"""The command line: which verbs there are, and what each is asked.
+
+Every verb's own module has ``add(subparsers)`` and a function that returns the exit code.
+"""
+
+import argparse
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from kernel.errors import PlatformError
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+
+def program_version() -> str:
+    """Return the installed version, or the one of the checkout."""
+    try:
+        return version("yilian")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole program; verbs load their rooms only when they run."""
+    from yilian.commands import admin, audit, db, doctor, nodes, send, spool  # noqa: PLC0415
+
+    whole = argparse.ArgumentParser(
+        prog="yilian",
+        description="The open platform of a county medical community.",
+        epilog="Each verb has --help with an example.",
+    )
+    whole.add_argument("--version", action="version", version=program_version())
+    verbs = whole.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for module in (nodes, send, admin, db, audit, spool, doctor):
+        module.add(verbs)
+    return whole
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; an error made on purpose is one line and exit code 1, never a traceback."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except PlatformError as exc:
+        print(f"yilian {arguments.verb}: {exc.detail or exc.code} [{exc.code}]")
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130

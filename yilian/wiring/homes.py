@@ -1,0 +1,120 @@
+"""The folder that holds all of a node's state, and the keys made at its first start."""
+
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from kernel.errors import Category, PlatformError
+
+_FOLDERS: Final = ("db", "journal", "objects", "uploads", "receipts", "logs", "secrets")
+_PRIVATE: Final = 0o700
+_OTHERS: Final = 0o077
+
+
+class UnsafeSecret(PlatformError):
+    """A key file can be read by others, so it is not used."""
+
+    code = "unsafe-secret"
+    category = Category.FORBIDDEN
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where one node keeps everything; nothing it writes lies outside."""
+
+    root: Path
+
+    @classmethod
+    def prepare(cls, root: Path) -> "Home":
+        """Return the home at *root*, making its folders (mode 0700) where they are missing."""
+        home = cls(root.resolve())
+        home.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        for name in _FOLDERS:
+            (home.root / name).mkdir(mode=_PRIVATE, exist_ok=True)
+        return home
+
+    @property
+    def settings_file(self) -> Path:
+        """Settings of this node; may be absent."""
+        return self.root / "yilian.toml"
+
+    @property
+    def database_url(self) -> str:
+        """The node's own SQLite database, used unless the settings name another."""
+        return f"sqlite:///{self.root / 'db' / 'yilian.sqlite'}"
+
+    @property
+    def objects(self) -> Path:
+        """Objects as files."""
+        return self.root / "objects"
+
+    @property
+    def uploads(self) -> Path:
+        """Uploads under way."""
+        return self.root / "uploads"
+
+    @property
+    def receipts(self) -> Path:
+        """Receipts this node has signed."""
+        return self.root / "receipts"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the node and all its children."""
+        return self.root / "lock"
+
+    def journal(self, role: str) -> Path:
+        """Return the folder of the ingest journal that *role* writes."""
+        return self.root / "journal" / role
+
+    def secret(self, name: str) -> Path:
+        """Return the path of the secret *name*."""
+        return self.root / "secrets" / name
+
+    def signing_key(self) -> Ed25519PrivateKey:
+        """Return this node's own key, made at the first call.
+
+        Raises:
+            UnsafeSecret: the file can be read by others.
+        """
+        path = self.secret("node.key")
+        if not path.exists():
+            raw = Ed25519PrivateKey.generate().private_bytes(
+                Encoding.Raw, PrivateFormat.Raw, NoEncryption()
+            )
+            write_secret(path, raw)
+        if path.stat().st_mode & _OTHERS:
+            raise UnsafeSecret(f"{path.name} can be read by others: chmod 600 {path}")
+        return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+
+    def public_key(self) -> str:
+        """Return the public half of ``signing_key`` as hex."""
+        public = self.signing_key().public_key()
+        return public.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def write_secret(path: Path, raw: bytes) -> None:
+    """Write *raw* so that nobody else can read it and a crash leaves the old or the new file."""
+    path.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(temporary).rename(path)
+
+
+def new_password() -> str:
+    """Return a random password that meets the strictest policy: 16 characters of three classes."""
+    return f"{secrets.token_urlsafe(9)}-{secrets.randbelow(9000) + 1000}Aa"
