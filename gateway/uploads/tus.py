@@ -35,23 +35,19 @@ from gateway.uploads.tus_headers import (
 )
 from gateway.uploads.upload_files import Owner, Upload, UploadFiles, UploadInfo
 from kernel.clock import Clock
-from kernel.errors import Category, PlatformError
+from kernel.errors import PlatformError
 from kernel.identifiers import new_id
+from kernel.web import PRINCIPAL, STATUS, permit
 
-STATUS: Final[Mapping[Category, int]] = {
-    Category.INVALID: 400,
-    Category.UNAUTHENTICATED: 401,
-    Category.FORBIDDEN: 403,
-    Category.MISSING: 404,
-    Category.CONFLICT: 409,
-    Category.TOO_LARGE: 413,
-    Category.UNSUPPORTED: 415,
-    Category.BUSY: 429,
-    Category.FULL: 507,
-    Category.UNAVAILABLE: 503,
-    Category.BROKEN: 500,
-}
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_BODY_MAX_BYTES: Final = 1 << 50
+"""What the shell lets through; the upload's own length and its kind's limit decide."""
+
+
+def owner_by_sign_in(request: web.Request) -> Owner:
+    """Return whoever is signed in as the owner of what they upload."""
+    principal = request[PRINCIPAL]
+    return Owner(user_id=principal.user_id, institution=principal.institution)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +75,8 @@ class TusServer:
         directory: Path,
         sinks: Mapping[str, UploadSink],
         *,
-        owner_of: Callable[[web.Request], Owner],
         clock: Clock,
+        owner_of: Callable[[web.Request], Owner] = owner_by_sign_in,
         settings: TusSettings | None = None,
     ) -> None:
         self._settings = settings or TusSettings()
@@ -149,6 +145,7 @@ class TusServer:
     # -- the door ------------------------------------------------------------------------------
 
     def _answering(self, handler: _Handler) -> _Handler:
+        @permit(body_bytes=_BODY_MAX_BYTES)
         async def answer(request: web.Request) -> web.StreamResponse:
             try:
                 _check_version(request)
@@ -162,6 +159,7 @@ class TusServer:
 
         return answer
 
+    @permit()
     async def _options(self, _request: web.Request) -> web.StreamResponse:
         longest = max((sink.max_bytes for sink in self._sinks.values()), default=0)
         return _reply(
@@ -321,7 +319,7 @@ def _reply(status: int, headers: Mapping[str, str]) -> web.Response:
 def _problem(status: int, code: str, detail: str, headers: Mapping[str, str]) -> web.Response:
     reason = reason_of(status)
     body = {
-        "type": "about:blank",
+        "type": f"urn:yilian:problem:{code}",
         "title": reason,
         "status": status,
         "code": code,

@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from gateway.uploads.tus import STATUS, TusSettings
+from gateway.uploads.tus import TusSettings
 from kernel.clock import FrozenClock
-from kernel.errors import Category, Unavailable
+from kernel.errors import Unavailable
 from tests.uploads.tus_door import Door, FolderSink, tus_door, until
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -283,7 +283,3 @@ async def test_a_full_disk_is_507_and_nothing_is_begun(tmp_path: Path) -> None:
         response = await Client(session, door, sink).ask("POST", door.url, headers=headers)
         assert response.status == 507
         assert list(door.directory.iterdir()) == []
-
-
-def test_every_category_has_its_status() -> None:
-    assert set(STATUS) == set(Category)
