@@ -148,7 +148,7 @@ def read_header(source: Source, scan: Scan, *, charset_hint: str = "") -> Header
     charsets, repaired = settle(raws.values(), declared.split("\\"), hint=charset_hint)
     if repaired:
         oddities.append("character-set-repaired")
-    texts = {
+    texts: dict[str, Any] = {
         name: _clean(decode_as_declared(raw, _TEXTS[name][1], charsets), _TEXTS[name][1])
         if raw
         else ""
@@ -169,7 +169,7 @@ def read_header(source: Source, scan: Scan, *, charset_hint: str = "") -> Header
     )
 
 
-def _uids(scan: Scan) -> dict[str, str]:
+def _uids(scan: Scan) -> dict[str, Any]:
     found = {
         "sop_class_uid": scan.text(_SOP_CLASS),
         "sop_instance_uid": scan.text(_SOP_INSTANCE),
