@@ -1,0 +1,1 @@
+"""The DICOM network door: upper layer, negotiation, C-ECHO and C-STORE as provider."""

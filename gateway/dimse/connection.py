@@ -1,0 +1,198 @@
+"""The life of one connection: from the accepted socket over association and messages to its end."""
+
+import logging
+from typing import Final, Protocol
+
+from gateway.dimse.access import admit
+from gateway.dimse.associate import AssociateRequest, RejectReason
+from gateway.dimse.association import State
+from gateway.dimse.command_set import Command
+from gateway.dimse.exchange import Exchange
+from gateway.dimse.messages import CommandReceived, DataReceived
+from gateway.dimse.negotiate import NegotiationPolicy, negotiate
+from gateway.dimse.pdu_stream import ProtocolFault
+from gateway.dimse.ports import ObjectSink, Peer, PeerBook
+from gateway.dimse.settings import AcceptorSettings
+from gateway.dimse.upper_layer import AssociationRequested, Ended, Indication, UpperLayer
+from gateway.dimse.wire import Wire
+from kernel.clock import Clock
+from kernel.part10 import IMPLEMENTATION_CLASS_UID
+
+_LOG: Final = logging.getLogger(__name__)
+_CAN_SEND: Final = frozenset({State.ESTABLISHED, State.RELEASE_ASKED})
+
+
+class House(Protocol):
+    """What a connection needs of the acceptor it belongs to."""
+
+    settings: AcceptorSettings
+    peers: PeerBook
+    sink: ObjectSink
+    clock: Clock
+    draining: bool
+
+    def seat(self, connection: "Connection", peer: Peer, most: int) -> RejectReason | None:
+        """Give *connection* a place among the associations, or the reason why there is none."""
+        ...
+
+
+class Connection:
+    """One peer's connection."""
+
+    def __init__(self, house: House, address: str, *, secure: bool) -> None:
+        """Begin the life of a connection from *address*; its time for the first PDU runs now."""
+        self.wire: Final = Wire()
+        self._address = address
+        self._house = house
+        self._secure = secure
+        self._layer = UpperLayer(
+            first_pdu_bytes=house.settings.first_pdu_bytes,
+            max_pdu_bytes=house.settings.max_pdu_bytes,
+        )
+        self._exchange: Exchange | None = None
+        self._context_id = 0
+        self._working = False
+        self._unsettled_bytes = 0
+        self._since_s = house.clock.monotonic_s()
+        self._who = {"address": address, "calling_ae": ""}
+
+    async def run(self) -> None:
+        """Serve the peer until the association or the connection is over; discards what is open."""
+        try:
+            while (data := await self.wire.receive()) is not None:
+                for indication in self._layer.receive(data):
+                    await self._act(indication)
+                if self._layer.state is State.IDLE:
+                    break
+        finally:
+            if self._exchange is not None:
+                self._exchange.discard()
+            if self._layer.state is State.ESTABLISHED:
+                _LOG.warning("dimse.lost", extra=self._who)
+            self._layer.transport_closed()
+            self.wire.close()
+
+    def overdue(self, now_s: float) -> bool:
+        """Whether the peer has used up its time at *now_s*, a reading of the house's clock."""
+        settings = self._house.settings
+        match self._layer.state:
+            case State.AWAITING_REQUEST:
+                allowed = settings.first_pdu_s
+            case State.CLOSING:
+                allowed = settings.linger_s
+            case _:
+                allowed = settings.idle_s + (settings.commit_s if self._working else 0.0)
+        return now_s - self._since_s >= allowed
+
+    def expire(self) -> bool:
+        """End what is overdue; returns whether its task has to be ended as well.
+
+        An association is told by A-ABORT and has the linger time to take it.
+        """
+        last_word = self._layer.abort()
+        if not last_word:
+            self.wire.abort()
+            return True
+        _LOG.warning("dimse.idle", extra=self._who)
+        self._say_last(last_word)
+        return False
+
+    def drain(self) -> None:
+        """Ask for release now, or after the response that is owed; drop who has not associated."""
+        if self._layer.state is State.AWAITING_REQUEST:
+            self.wire.abort()
+        elif (
+            self._layer.state is State.ESTABLISHED
+            and not self._working
+            and self._layer.between_messages
+        ):
+            self.wire.write(self._layer.ask_release())
+
+    async def _act(self, indication: Indication) -> None:
+        if isinstance(indication, DataReceived | CommandReceived):
+            try:
+                await self._message(indication)
+            except ProtocolFault as fault:
+                self._ended(self._layer.fault(fault))
+        elif isinstance(indication, AssociationRequested):
+            await self._associate(indication.request)
+        elif isinstance(indication, Ended):
+            self._ended(indication)
+        else:
+            if self._exchange is not None:
+                self._exchange.discard()
+            _LOG.info("dimse.released", extra=self._who)
+            self._say_last(self._layer.answer_release())
+
+    async def _message(self, received: CommandReceived | DataReceived) -> None:
+        if self._exchange is None:
+            return
+        if isinstance(received, DataReceived):
+            self._unsettled_bytes += len(received.data)
+            if received.is_last or self._unsettled_bytes >= self._house.settings.progress_bytes:
+                self._progress()
+            self._working = received.is_last
+            answer = await self._exchange.data(received)
+        else:
+            self._progress()
+            self._context_id = received.context_id
+            self._working = True
+            answer = await self._exchange.command(received)
+        if answer is not None:
+            await self._reply(answer)
+        self._working = False
+
+    async def _reply(self, answer: Command) -> None:
+        # The association may have been ended while the answer was made.
+        if self._layer.state not in _CAN_SEND:
+            return
+        reply = self._layer.send(self._context_id, answer)
+        self._progress()
+        self._working = False
+        if self._house.draining and self._layer.state is State.ESTABLISHED:
+            reply += self._layer.ask_release()
+        await self.wire.send(reply)
+
+    async def _associate(self, request: AssociateRequest) -> None:
+        house = self._house
+        found = admit(request, house.peers, self._address, secure=self._secure)
+        if isinstance(found, RejectReason):
+            self._reject(found)
+            return
+        peer, admission = found
+        self._who["calling_ae"] = peer.calling_ae.value
+        full = house.seat(self, peer, admission.max_associations)
+        if full is not None:
+            self._reject(full)
+            return
+        policy = house.settings.policy
+        if not admission.may_store:
+            policy = NegotiationPolicy(services=policy.services, store=False)
+        agreement = negotiate(request, policy)
+        self._exchange = Exchange(peer, agreement.contexts, house.sink, house.settings)
+        self.wire.grow()
+        self._progress()
+        _LOG.info("dimse.associated", extra=self._who)
+        await self.wire.send(
+            self._layer.accept(request, agreement, class_uid=IMPLEMENTATION_CLASS_UID)
+        )
+
+    def _reject(self, reason: RejectReason) -> None:
+        _LOG.warning("dimse.rejected", extra={**self._who, "reason": reason.meaning})
+        self._say_last(self._layer.reject(reason))
+
+    def _ended(self, end: Ended) -> None:
+        if self._exchange is not None:
+            self._exchange.discard()
+        level = logging.WARNING if end.fault else logging.INFO
+        _LOG.log(level, "dimse.ended", extra={**self._who, "reason": end.reason})
+        self._say_last(end.reply)
+
+    def _say_last(self, last_word: bytes) -> None:
+        self.wire.write(last_word)
+        self.wire.finish()
+        self._since_s = self._house.clock.monotonic_s()
+
+    def _progress(self) -> None:
+        self._since_s = self._house.clock.monotonic_s()
+        self._unsettled_bytes = 0

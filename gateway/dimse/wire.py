@@ -1,0 +1,129 @@
+"""The bytes of one connection, with back-pressure both ways.
+
+A buffered protocol: what the kernel has goes into one buffer of the connection and from there,
+uncopied, to whoever keeps the object. While that one is busy the buffer fills up and the
+transport is told to read no more: the peer feels it, memory does not.
+"""
+
+import asyncio
+from typing import Final
+
+_FIRST_BUFFER_BYTES: Final = 4 * 1024
+_BUFFER_BYTES: Final = 256 * 1024
+_SLACK: Final = 8
+
+
+class Wire(asyncio.BufferedProtocol):
+    """Receives into a buffer of its own and sends each answer in one write."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._buffer = memoryview(bytearray(_FIRST_BUFFER_BYTES))
+        self._wanted_bytes = _FIRST_BUFFER_BYTES
+        self._start = 0
+        self._end = 0
+        self._paused = False
+        self._ended = False
+        self._arrived: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport (asyncio)."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what a stream socket gives
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go (asyncio); there is room, or reading is paused."""
+        del sizehint
+        return self._buffer[self._end :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Know that *nbytes* more have come (asyncio)."""
+        self._end += nbytes
+        room = len(self._buffer) - self._end
+        if room < len(self._buffer) // _SLACK and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        _wake(self._arrived)
+
+    def eof_received(self) -> bool:
+        """Know that the peer says no more (asyncio); what it still waits for can be sent."""
+        self._ended = True
+        _wake(self._arrived)
+        return self._transport is not None and self._transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Know that the transport is closed (asyncio)."""
+        del exc
+        self._ended = True
+        _wake(self._arrived)
+        _wake(self._writable)
+
+    def pause_writing(self) -> None:
+        """Know that the peer does not take our answers (asyncio)."""
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """Know that it takes them again (asyncio)."""
+        _wake(self._writable)
+        self._writable = None
+
+    def grow(self) -> None:
+        """Use the large buffer from the next time the small one is empty."""
+        self._wanted_bytes = _BUFFER_BYTES
+
+    async def receive(self) -> memoryview | None:
+        """Return all bytes that came since the last call, or None after the last of them.
+
+        What was returned before is taken as used up: its memory is written over. There is no
+        deadline here; whoever owns the connection closes it when it is overdue.
+        """
+        if self._start == self._end:
+            self._start = self._end = 0
+            if len(self._buffer) < self._wanted_bytes:
+                self._buffer = memoryview(bytearray(self._wanted_bytes))
+            if self._paused and not self._ended and self._transport is not None:
+                self._paused = False
+                self._transport.resume_reading()
+            while not self._end:
+                if self._ended:
+                    return None
+                self._arrived = asyncio.get_running_loop().create_future()
+                await self._arrived
+        data = self._buffer[self._start : self._end]
+        self._start = self._end
+        return data
+
+    async def send(self, data: bytes) -> None:
+        """Send *data* in one write; waits while the peer does not take what was sent before."""
+        self.write(data)
+        if self._writable is not None:
+            await self._writable
+
+    def write(self, data: bytes) -> None:
+        """Send *data* in one write without waiting; nothing when the transport is gone."""
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def finish(self) -> None:
+        """Say that we send no more, where the transport can: the last answer is then not lost."""
+        transport = self._transport
+        if transport is not None and transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
+
+    def close(self) -> None:
+        """Close once all is sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now, whatever is not sent."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._ended = True
+        _wake(self._arrived)
+
+
+def _wake(waiting: "asyncio.Future[None] | None") -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)

@@ -1,0 +1,1 @@
+"""The DICOM door, against the standard, DCMTK, pynetdicom and hostile peers."""
