@@ -1,0 +1,92 @@
+"""Who may do what, and what the refusal looks like from outside."""
+
+import pytest
+
+from kernel.errors import Forbidden, Missing
+from kernel.identity import ADMINISTRATORS, CARE, Principal, PrincipalKind, Role
+from kernel.policy import (
+    Act,
+    Reason,
+    Subject,
+    decide,
+    masked_id,
+    masked_name,
+    reach,
+    require,
+    shows_full_name,
+)
+
+TOWNSHIP, OTHER, COUNTY = "qingshan", "shiqiao", "county"
+
+
+def _who(role: Role, institution: str = TOWNSHIP) -> Principal:
+    return Principal("u1", "u1", "u1", frozenset({role}), institution)
+
+
+@pytest.mark.parametrize(
+    ("role", "institution", "act", "reason", "allowed"),
+    [
+        (Role.TECHNICIAN, TOWNSHIP, Act.READ_STUDY, Reason.OWN_INSTITUTION, True),
+        (Role.VILLAGE_DOCTOR, TOWNSHIP, Act.READ_STUDY, Reason.OWN_INSTITUTION, True),
+        (Role.RADIOLOGIST, COUNTY, Act.READ_STUDY, Reason.ROUTED_HERE, True),
+        (Role.RADIOLOGIST, OTHER, Act.READ_STUDY, Reason.OTHER_INSTITUTION, False),
+        (Role.MANAGER, TOWNSHIP, Act.READ_STUDY, Reason.NOT_THIS_ROLE, False),
+        (Role.MANAGER, OTHER, Act.READ_STUDY, Reason.OTHER_INSTITUTION, False),
+        (Role.TECHNICIAN, TOWNSHIP, Act.STORE_STUDY, Reason.OWN_INSTITUTION, True),
+        (Role.RADIOLOGIST, COUNTY, Act.STORE_STUDY, Reason.OTHER_INSTITUTION, False),
+        (Role.RADIOLOGIST, COUNTY, Act.RESOLVE_CONFLICT, Reason.ROUTED_HERE, True),
+        (Role.DOCTOR, TOWNSHIP, Act.RESOLVE_CONFLICT, Reason.NOT_THIS_ROLE, False),
+        (Role.SYSTEM_ADMINISTRATOR, TOWNSHIP, Act.MANAGE_SYSTEM, Reason.OWN_DUTY, True),
+        (Role.SECURITY_ADMINISTRATOR, COUNTY, Act.MANAGE_ACCOUNTS, Reason.OWN_DUTY, True),
+        (Role.AUDIT_ADMINISTRATOR, COUNTY, Act.READ_AUDIT, Reason.OWN_DUTY, True),
+    ],
+)
+def test_each_decision_names_its_reason(
+    role: Role, institution: str, act: Act, reason: Reason, allowed: bool
+) -> None:
+    decision = decide(_who(role, institution), act, Subject(TOWNSHIP, frozenset({COUNTY})))
+    assert (decision.allowed, decision.reason) == (allowed, reason)
+
+
+def test_the_three_administrators_have_one_duty_each_and_see_no_patient() -> None:
+    duties = {Act.MANAGE_SYSTEM, Act.MANAGE_ACCOUNTS, Act.READ_AUDIT}
+    for role in ADMINISTRATORS:
+        mine = {act for act in duties if decide(_who(role), act, Subject()).allowed}
+        assert len(mine) == 1
+        assert not decide(_who(role), Act.READ_STUDY, Subject(TOWNSHIP)).allowed
+        assert not shows_full_name(_who(role))
+
+
+def test_to_another_institution_it_is_not_there() -> None:
+    with pytest.raises(Missing):
+        require(_who(Role.RADIOLOGIST, OTHER), Act.READ_STUDY, Subject(TOWNSHIP))
+    with pytest.raises(Forbidden):
+        require(_who(Role.MANAGER), Act.READ_STUDY, Subject(TOWNSHIP))
+
+
+def test_reach_says_the_same_as_the_decision_for_every_role() -> None:
+    for role in Role:
+        who = _who(role)
+        allowed = decide(who, Act.READ_STUDY, Subject(TOWNSHIP)).allowed
+        assert reach(who).nothing is not allowed
+        assert reach(who).institution == TOWNSHIP
+
+
+def test_names_are_written_out_for_care_and_machines_only() -> None:
+    assert all(shows_full_name(_who(role)) for role in CARE)
+    assert not shows_full_name(_who(Role.MANAGER))
+    machine = Principal("m", "m", "m", frozenset(), TOWNSHIP, PrincipalKind.MACHINE)
+    assert shows_full_name(machine)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("990000194912310021", "990***********0021"), ("1234567", "*******"), ("", "")],
+)
+def test_an_id_number_keeps_three_and_four(number: str, shown: str) -> None:
+    assert masked_id(number) == shown
+
+
+@pytest.mark.parametrize(("name", "shown"), [("张伟", "张**"), ("欧阳建国", "欧**"), ("", "")])
+def test_a_name_keeps_its_first_character(name: str, shown: str) -> None:
+    assert masked_name(name) == shown
