@@ -6,10 +6,11 @@ RUN = .venv/bin/python
 PYTEST = $(RUN) -m pytest
 UV_COMPILE = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+CHECKS = check-format check-lint check-types check-imports check-ui
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test ui demo check format test python-tests browser-tests bench torture lock clean
+.PHONY: help setup setup-test ui demo check $(CHECKS) format test python-tests browser-tests bench torture lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -28,12 +29,24 @@ ui: ## build the browser workstation
 setup-test:
 	@$(BOOTSTRAP) --test
 
+# Each goes on where another failed, so that one run tells all.
 check: setup-test ## lint, types, import rules, the workstation's types and unit tests
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+
+check-format: setup-test
 	$(RUN) -m ruff format --check .
+
+check-lint: setup-test
 	$(RUN) -m ruff check .
+
+check-types: setup-test
 	$(RUN) -m mypy
 	$(RUN) -m mypy tools/*.py
+
+check-imports: setup-test
 	.venv/bin/lint-imports --no-logo
+
+check-ui: setup-test
 	$(RUN) tools/build_ui.py --check
 
 format: setup-test ## put the Python sources into their form
@@ -43,7 +56,7 @@ format: setup-test ## put the Python sources into their form
 test: ## everything: check, all tests, the browser tests (installs what only tests need)
 	@$(BOOTSTRAP) --test
 	@$(PYTHON) tools/test_needs.py
-	@$(MAKE) --no-print-directory --keep-going check python-tests browser-tests
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS) python-tests browser-tests
 
 python-tests: setup-test
 	$(PYTEST) -n 2 --dist worksteal -m "not bench and not torture and not e2e" $(ARGS)
