@@ -66,6 +66,7 @@ __all__ = [
     "file_meta_with",
     "read_file_meta",
     "scan",
+    "sequence_in",
 ]
 
 _ITEM: Final = 0xFFFEE000
@@ -286,7 +287,7 @@ class _Walker:
                 self._overrun(tag, head.offset, stop)
             if vr != "SQ":
                 return head
-            items, _ = self._items(value, value + head.length, mode, depth)
+            items, _ = self.items(value, value + head.length, mode, depth)
             return Element(tag, vr, head.offset, value, head.length, items)
         if tag == PIXEL_DATA or vr in {"OB", "OW"}:
             fragments, end = self._fragments(value, stop, mode)
@@ -297,10 +298,10 @@ class _Walker:
         if vr == "UN" and mode.explicit:
             # Whatever the data set, the items inside are in implicit VR little endian (PS3.5
             # 6.2.2).
-            items, end = self._items(value, -stop, _IMPLICIT_LE, depth)
+            items, end = self.items(value, -stop, _IMPLICIT_LE, depth)
         else:
             vr = "SQ"
-            items, end = self._items(value, -stop, mode, depth)
+            items, end = self.items(value, -stop, mode, depth)
         return Element(tag, vr, head.offset, value, end - value, items, undefined=True)
 
     def _header(self, pos: int, stop: int, mode: _Mode) -> tuple[int, int]:
@@ -313,7 +314,7 @@ class _Walker:
         group, number = _TAG_BE(self._buf, rel) if mode is _EXPLICIT_BE else _TAG(self._buf, rel)
         return group << 16 | number, mode.long(self._buf, rel + 4)[0]
 
-    def _items(self, pos: int, end: int, mode: _Mode, depth: int) -> tuple[tuple[Item, ...], int]:
+    def items(self, pos: int, end: int, mode: _Mode, depth: int) -> tuple[tuple[Item, ...], int]:
         """Return the items from *pos*, and where the sequence ends; *end* as in ``elements``."""
         items: list[Item] = []
         stop = abs(end)
@@ -418,3 +419,18 @@ def _shown_mode(head: bytes, declared: _Mode) -> _Mode:
     if little == big:
         return declared if declared.explicit else _EXPLICIT_LE
     return _EXPLICIT_LE if little < big else _EXPLICIT_BE
+
+
+def sequence_in(source: Source, element: Element) -> tuple[Item, ...] | None:
+    """Return the items in a UN value of stated length, None where it is no sequence.
+
+    Such values are in implicit VR little endian, whatever surrounds them (PS3.5 6.2.2).
+    """
+    if element.items is not None:
+        return element.items
+    walker = _Walker(source, DEFAULT)
+    try:
+        items, _ = walker.items(element.value_offset, element.end, _IMPLICIT_LE, 0)
+    except BrokenDataset:
+        return None
+    return items
