@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from gateway.dimse.scu import Answered, Outgoing, Peer, PeerUnavailable, context_groups, send
 from kernel.dataset import FileSource
@@ -39,12 +39,8 @@ class Summary:
         return not self.refused and not self.not_sent
 
 
-class Progress(Protocol):
-    """Is told of every object that is done with."""
-
-    def __call__(self, found: Found, outcome: str) -> None:
-        """Take note that *found* ended as ``sent``, ``there``, ``refused`` or ``not-sent``."""
-        ...
+Progress: TypeAlias = Callable[[Found, str], object]
+"""Is told of every object done with: ``sent``, ``there``, ``refused`` or ``not-sent``."""
 
 
 class StoreRun:
@@ -91,7 +87,7 @@ class StoreRun:
         return True
 
     def _work(self, todo: "queue.SimpleQueue[list[Found]]", stop: threading.Event) -> None:
-        while not stop.is_set():
+        while True:
             try:
                 batch = todo.get_nowait()
             except queue.Empty:
@@ -105,7 +101,7 @@ class StoreRun:
             outgoing = [_outgoing(found, Path(scratch)) for found in batch]
             paths = {sent.path: found for sent, found in zip(outgoing, batch, strict=True)}
             for attempt in range(_TRIES):
-                if attempt and stop.wait(_RETRY_S[attempt - 1]):
+                if stop.is_set() or (attempt and stop.wait(_RETRY_S[attempt - 1])):
                     break
                 again = [o for o in outgoing if str(paths[o.path].path) in left]
                 if not again:

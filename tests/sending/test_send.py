@@ -1,0 +1,145 @@
+"""A folder goes to a DICOM peer that is not ours, and a second run goes on where one stopped."""
+
+import datetime as dt
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.dimse.scu import Peer, echo
+from kernel.identifiers import AETitle
+from yilian.samples.studies import STUDIES, files_of
+from yilian.sending.ledger import Ledger
+from yilian.sending.run import StoreRun
+from yilian.sending.survey import Found, Skipped, files_below, survey
+
+STORESCP = shutil.which("storescp")
+pytestmark = pytest.mark.skipif(STORESCP is None, reason="needs DCMTK (storescp)")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "study"
+    (place / "inner").mkdir(parents=True)
+    study = next(s for s in STUDIES if s.key == "liu-knee")
+    for number, file in enumerate(files_of(study, today=dt.date(2026, 11, 22))):
+        (place / "inner" / f"{number}.dcm").write_bytes(file)
+    cine = next(s for s in STUDIES if s.key == "long-us")
+    (image,) = files_of(cine, today=dt.date(2026, 11, 22))
+    (place / "no-preamble").write_bytes(image[132:])
+    (place / "notes.txt").write_text("not an image")
+    (place / "empty.dcm").write_bytes(b"")
+    return place
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[tuple[Peer, Path]]:
+    received = tmp_path / "received"
+    received.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [STORESCP or "", "--output-directory", str(received), "+xa", "--fork", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    where = Peer("127.0.0.1", port, AETitle("ANY"), AETitle("SENDER"), timeout_s=10)
+    try:
+        _wait_until_it_answers(where)
+        yield where, received
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_until_it_answers(peer: Peer) -> None:
+    for _ in range(200):
+        try:
+            socket.create_connection((peer.host, peer.port), timeout=1).close()
+        except OSError:
+            threading.Event().wait(0.02)
+        else:
+            echo(peer)
+            return
+    pytest.fail("storescp did not start")
+
+
+def found_in(folder: Path) -> list[Found]:
+    return [what for what in map(survey, files_below([folder])) if isinstance(what, Found)]
+
+
+def test_the_survey_says_what_each_file_is(folder: Path) -> None:
+    skipped = {
+        what.path.name: what.code
+        for what in map(survey, files_below([folder]))
+        if isinstance(what, Skipped)
+    }
+    assert skipped == {"notes.txt": "not-dicom", "empty.dcm": "empty-file"}
+    assert {found.path.name: found.whole_part10 for found in found_in(folder)} == {
+        "0.dcm": True,
+        "1.dcm": True,
+        "no-preamble": False,
+    }
+
+
+def test_all_of_a_folder_arrives_and_the_next_run_sends_nothing(
+    folder: Path, peer: tuple[Peer, Path], tmp_path: Path
+) -> None:
+    where, received = peer
+    files = found_in(folder)
+    outcomes: list[str] = []
+    for expected in ("sent", "there"):
+        ledger = Ledger("there", folder=tmp_path / "state")
+        run = StoreRun(where, ledger, lambda _found, what: outcomes.append(what), associations=2)
+        done = run.run(files, stop=threading.Event())
+        ledger.close()
+        assert done.complete
+        assert outcomes == [expected] * len(files)
+        outcomes.clear()
+    assert len(list(received.iterdir())) == len(files)
+
+
+def test_a_changed_file_is_sent_again(
+    folder: Path, peer: tuple[Peer, Path], tmp_path: Path
+) -> None:
+    where, _ = peer
+    first = found_in(folder)[0]
+    ledger = Ledger("there", folder=tmp_path)
+    ledger.add(first)
+    with first.path.open("ab") as file:
+        file.write(b"\0\0")
+    done = StoreRun(where, ledger, lambda *_: None, associations=1).run(
+        found_in(folder)[:1], stop=threading.Event()
+    )
+    ledger.close()
+    assert done.already_there == 0
+
+
+def test_a_torn_ledger_line_is_ignored(folder: Path, tmp_path: Path) -> None:
+    first, second, _ = found_in(folder)
+    ledger = Ledger("there", folder=tmp_path)
+    ledger.add(first)
+    ledger.add(second)
+    ledger.close()
+    (written,) = tmp_path.glob("*.jsonl")
+    written.write_bytes(written.read_bytes()[:-9])
+    again = Ledger("there", folder=tmp_path)
+    assert again.has(first)
+    assert not again.has(second)
+    again.close()
+
+
+def test_a_stopped_run_names_what_was_not_sent(folder: Path, tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    nobody = Peer("127.0.0.1", 1, AETitle("ANY"), AETitle("SENDER"), timeout_s=1)
+    ledger = Ledger("nowhere", folder=tmp_path)
+    files = found_in(folder)
+    done = StoreRun(nobody, ledger, lambda *_: None, associations=1).run(files, stop=stop)
+    ledger.close()
+    assert not done.complete
+    assert len(done.not_sent) == len(files)
