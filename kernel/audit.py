@@ -198,6 +198,12 @@ def record(
     ).one_or_none()
     number, previous = (1, _ORIGIN) if head is None else (head.number + 1, head.hash)
     digest = _digest(algorithm, previous, chain, number, entry)
+    # The head first: two writers then meet at a row both have read, which the database sorts out.
+    values = {"number": number, "hash": digest}
+    if head is None:
+        conn.execute(sa.insert(audit_heads).values(chain=chain, **values))
+    else:
+        conn.execute(sa.update(audit_heads).where(audit_heads.c.chain == chain).values(values))
     made = conn.execute(
         sa.insert(audit_entries).returning(audit_entries.c.id),
         {
@@ -217,11 +223,6 @@ def record(
             "hash": digest,
         },
     ).scalar_one()
-    values = {"number": number, "hash": digest}
-    if head is None:
-        conn.execute(sa.insert(audit_heads).values(chain=chain, **values))
-    else:
-        conn.execute(sa.update(audit_heads).where(audit_heads.c.chain == chain).values(values))
     return int(made)
 
 

@@ -20,6 +20,7 @@ from kernel.sqlite import QueryTooSlow
 T = TypeVar("T")
 
 _TRIES: Final = 10
+_UNIQUE_TRIES: Final = 2
 _WRITE_S: Final = 30.0
 _POOL: Final = 10
 _SETTINGS: Final = {
@@ -102,12 +103,14 @@ class PostgresEngine:
 
     async def write(self, fn: Callable[[sa.Connection], T]) -> T:
         """Run *fn* in one serializable transaction, again where the server asks for that."""
+        violations = 0
         for attempt in range(1, _TRIES + 1):
             try:
                 return await self._write_once(fn)
             except _RunAgain as again:
                 cause = again.cause
-                if attempt == _TRIES or (attempt > 1 and _sqlstate(cause) == _UNIQUE):
+                violations += _sqlstate(cause) == _UNIQUE
+                if attempt == _TRIES or violations > _UNIQUE_TRIES:
                     if (known := translate(cause)) is not None:
                         raise known from cause
                     raise cause from None
