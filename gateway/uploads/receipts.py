@@ -17,12 +17,7 @@ from typing import Final
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kernel.errors import Invalid, StorageFull, Unavailable
 from kernel.identifiers import new_id
@@ -101,41 +96,17 @@ def open_receipt(raw: bytes, county_key: Ed25519PublicKey) -> Receipt:
         raise UntrustedReceipt("the receipt does not bear the county's signature") from exc
 
 
-def public_text(key: Ed25519PublicKey) -> str:
-    """Return the public key as settings carry it: base64 of its 32 bytes."""
-    return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-
-
 def parse_public_key(text: str) -> Ed25519PublicKey:
-    """Return the key in *text*; raises ``Invalid`` (``receipt-key``)."""
+    """Return the key in *text*, the hex of its 32 bytes; raises ``Invalid`` (``receipt-key``)."""
     try:
-        return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
-    except (ValueError, binascii.Error) as exc:
-        raise Invalid("not an Ed25519 public key in base64", code="receipt-key") from exc
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
+    except ValueError as exc:
+        raise Invalid("not an Ed25519 public key in hex", code="receipt-key") from exc
 
 
 def key_name(key: Ed25519PublicKey) -> str:
     """Return the short name of a key, for people and logs."""
     return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]
-
-
-def signing_key(path: Path) -> Ed25519PrivateKey:
-    """Return the key in *path*, made durably and for its owner alone when there is none.
-
-    Raises:
-        Invalid: the file holds something else (``receipt-key``).
-        OSError: the disk failed.
-    """
-    if path.exists():
-        raw = path.read_bytes()
-        try:
-            return Ed25519PrivateKey.from_private_bytes(raw)
-        except ValueError as exc:
-            raise Invalid("the receipt key file is damaged", code="receipt-key") from exc
-    key = Ed25519PrivateKey.generate()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    put_new(path, key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()))
-    return signing_key(path)  # another process may have been first
 
 
 class ReceiptBook:

@@ -40,6 +40,7 @@ from kernel.identifiers import new_id
 from kernel.web import PRINCIPAL, STATUS, permit
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+OwnerOf = Callable[[web.Request], Owner]
 _BODY_MAX_BYTES: Final = 1 << 50
 """What the shell lets through; the upload's own length and its kind's limit decide."""
 
@@ -59,7 +60,9 @@ class TusSettings:
     take_over_s: float = 20.0
     """How long a request waits for the one before it to let go."""
     keep: dt.timedelta = dt.timedelta(days=7)
-    """How long an upload is kept after it last grew."""
+    """How long an unfinished upload is kept after it last grew."""
+    keep_ended: dt.timedelta = dt.timedelta(hours=1)
+    """How long it is remembered that one ended."""
     sweep_s: float = 60.0
     open_max: int = 20_000
     """Uploads in all, unfinished or remembered."""
@@ -76,7 +79,7 @@ class TusServer:
         sinks: Mapping[str, UploadSink],
         *,
         clock: Clock,
-        owner_of: Callable[[web.Request], Owner] = owner_by_sign_in,
+        owner_of: OwnerOf = owner_by_sign_in,
         settings: TusSettings | None = None,
     ) -> None:
         self._settings = settings or TusSettings()
@@ -121,12 +124,12 @@ class TusServer:
             web.post(one, self._answering(self._overridden)),
         ]
 
-    def uploads_of(self, owner: Owner, *, kind: str) -> list[Upload]:
-        """Return the uploads of one kind that *owner* created, oldest first."""
+    def uploads_of(self, institution: str, *, kind: str) -> list[Upload]:
+        """Return the uploads of one kind that somebody of *institution* created, oldest first."""
         return [
             upload
             for upload in self._uploads.values()
-            if upload.info.owner == owner and upload.info.kind == kind
+            if upload.info.owner.institution == institution and upload.info.kind == kind
         ]
 
     async def wait_ended(self, upload_id: str, timeout_s: float) -> bool:
@@ -295,11 +298,15 @@ class TusServer:
 
     async def sweep(self) -> None:
         """Remove what expired; never what is coming in, or is whole and not yet taken."""
-        due = self._clock.now() - self._settings.keep
+        now = self._clock.now()
         for upload in list(self._uploads.values()):
-            idle = not self._turns.held(upload.info.upload_id)
-            open_or_ended = not upload.complete or upload.result is not None
-            if upload.touched_at < due and idle and open_or_ended:
+            if self._turns.held(upload.info.upload_id):
+                continue
+            if upload.result is not None:
+                expired = upload.result.at < now - self._settings.keep_ended
+            else:
+                expired = not upload.complete and upload.touched_at < now - self._settings.keep
+            if expired:
                 await self._forget(upload)
 
 

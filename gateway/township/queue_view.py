@@ -1,0 +1,273 @@
+"""The queue as the township's page shows it: one item a study, and one line for the whole day."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.township.model import (
+    PRIORITY_OF_RANK,
+    Counts,
+    InstanceState,
+    Patient,
+    QueueItem,
+    SetAside,
+    StudyState,
+    age_at_examination,
+    display_name,
+    instant_of,
+    state_of,
+)
+from gateway.township.tables import instances, studies
+from kernel.events import EventDraft
+
+SET_ASIDE_SHOWN: Final = 50
+_DELIVERED: Final = (InstanceState.AT_COUNTY, InstanceState.SET_ASIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What the rows do not know: the time, and how fast the line is."""
+
+    at: dt.datetime
+    bytes_per_s: float | None
+    """Measured; None where nothing was sent lately or the line is down."""
+    zone: dt.tzinfo
+    """Of the examinations' local times."""
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Studies of today, and all that are not done."""
+
+    safe_here: int
+    on_the_line: int
+    at_county: int
+    needs_attention: int
+    eta: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """One study's instances, counted."""
+
+    counts: Counts
+    packed: int
+    left_bytes: int
+
+
+def queue_items(
+    conn: sa.Connection, now: Now, *, since: dt.datetime, limit: int, offset: int = 0
+) -> list[QueueItem]:
+    """Return what is not done, in the order it will be sent, then what was done since *since*."""
+    open_first = studies.c.county_received_at.is_not(None)
+    keys = list(
+        conn.scalars(
+            sa.select(studies.c.study_instance_uid)
+            .where(_shown(since))
+            .order_by(
+                open_first,
+                sa.case((studies.c.county_received_at.is_(None), studies.c.rank), else_=0),
+                studies.c.county_received_at.desc(),
+                studies.c.first_received_at,
+                studies.c.study_instance_uid,
+            )
+            .limit(limit)
+            .offset(offset)
+        )
+    )
+    return items_of(conn, keys, now)
+
+
+def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueItem]:
+    """Return the items of the studies *keys*, in that order; unknown ones are left out."""
+    rows = {
+        row.study_instance_uid: row
+        for row in conn.execute(sa.select(studies).where(studies.c.study_instance_uid.in_(keys)))
+    }
+    tallies = _tallies(conn, keys)
+    aside = _set_aside(conn, keys)
+    ahead = _ahead(conn)
+    return [
+        _item(rows[key], tallies[key], tuple(aside.get(key, ())), ahead.get(key), now)
+        for key in keys
+        if key in rows and key in tallies
+    ]
+
+
+def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
+    """Return the summary line over studies of today and all that are not done."""
+    columns = instances.c
+    per_study = (
+        sa.select(
+            studies.c.study_instance_uid,
+            studies.c.county_received_at,
+            sa.func.count().filter(columns.state == InstanceState.SET_ASIDE).label("aside"),
+            sa.func.count().filter(columns.state.not_in(_DELIVERED)).label("left"),
+        )
+        .join(instances, columns.study_instance_uid == studies.c.study_instance_uid)
+        .where(_shown(since))
+        .group_by(studies.c.study_instance_uid, studies.c.county_received_at)
+        .subquery()
+    )
+    row = conn.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.count().filter(per_study.c.left > 0),
+            sa.func.count().filter(per_study.c.county_received_at.is_not(None)),
+            sa.func.count().filter(per_study.c.aside > 0),
+        )
+    ).one()
+    left_bytes = conn.scalar(
+        sa.select(sa.func.sum(columns.size_bytes)).where(columns.state.not_in(_DELIVERED))
+    )
+    return Totals(
+        safe_here=row[0],
+        on_the_line=row[1],
+        at_county=row[2],
+        needs_attention=row[3],
+        eta=_eta(int(left_bytes or 0), now),
+    )
+
+
+def item_events(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[EventDraft]:
+    """Return a ``queue.updated`` event for each of the studies *keys*."""
+    found = {
+        row.study_instance_uid: row.institution
+        for row in conn.execute(
+            sa.select(studies.c.study_instance_uid, studies.c.institution).where(
+                studies.c.study_instance_uid.in_(keys)
+            )
+        )
+    }
+    return [
+        EventDraft("queue.updated", msgspec.to_builtins(item), found[item.study_instance_uid])
+        for item in items_of(conn, keys, now)
+    ]
+
+
+def _shown(since: dt.datetime) -> sa.ColumnElement[bool]:
+    done = studies.c.county_received_at
+    return sa.or_(done.is_(None), done >= since, studies.c.last_received_at >= since)
+
+
+def _tallies(conn: sa.Connection, keys: Sequence[str]) -> dict[str, _Tally]:
+    columns = instances.c
+    counted: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in conn.execute(
+        sa.select(
+            columns.study_instance_uid,
+            columns.state,
+            sa.func.count().label("count"),
+            sa.func.sum(columns.size_bytes).label("bytes"),
+        )
+        .where(columns.study_instance_uid.in_(keys))
+        .group_by(columns.study_instance_uid, columns.state)
+    ):
+        by_state = counted.setdefault(row.study_instance_uid, {})
+        by_state[row.state] = (int(row[2]), int(row[3]))
+    return {key: _tally(by_state) for key, by_state in counted.items()}
+
+
+def _tally(by_state: dict[str, tuple[int, int]]) -> _Tally:
+    def count(state: InstanceState) -> int:
+        return by_state.get(state, (0, 0))[0]
+
+    left = (InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT)
+    return _Tally(
+        Counts(
+            here=sum(number for number, _ in by_state.values()),
+            sent=count(InstanceState.SENT) + count(InstanceState.AT_COUNTY),
+            at_county=count(InstanceState.AT_COUNTY),
+            set_aside=count(InstanceState.SET_ASIDE),
+        ),
+        packed=count(InstanceState.PACKED),
+        left_bytes=sum(by_state.get(state, (0, 0))[1] for state in left),
+    )
+
+
+def _set_aside(conn: sa.Connection, keys: Sequence[str]) -> dict[str, list[SetAside]]:
+    columns = instances.c
+    found: dict[str, list[SetAside]] = {}
+    for row in conn.execute(
+        sa.select(
+            columns.study_instance_uid,
+            columns.id,
+            columns.sop_instance_uid,
+            columns.reason_code,
+            columns.reason,
+        )
+        .where(columns.study_instance_uid.in_(keys), columns.state == InstanceState.SET_ASIDE)
+        .order_by(columns.id)
+    ):
+        shown = found.setdefault(row.study_instance_uid, [])
+        if len(shown) < SET_ASIDE_SHOWN:
+            shown.append(
+                SetAside(
+                    id=row.id,
+                    sop_instance_uid=row.sop_instance_uid,
+                    reason_code=row.reason_code,
+                    reason=row.reason,
+                )
+            )
+    return found
+
+
+def _ahead(conn: sa.Connection) -> dict[str, tuple[int, int]]:
+    """Return, for each study to be sent, its place in the queue and the bytes before it."""
+    columns = instances.c
+    query = (
+        sa.select(studies.c.study_instance_uid, sa.func.sum(columns.size_bytes))
+        .join(instances, columns.study_instance_uid == studies.c.study_instance_uid)
+        .where(
+            studies.c.county_received_at.is_(None),
+            studies.c.paused.is_(sa.false()),
+            columns.state.not_in(_DELIVERED),
+        )
+        .group_by(studies.c.study_instance_uid, studies.c.rank, studies.c.first_received_at)
+        .order_by(studies.c.rank, studies.c.first_received_at, studies.c.study_instance_uid)
+    )
+    ahead, places = 0, {}
+    for place, (key, size) in enumerate(conn.execute(query), start=1):
+        places[key] = (place, ahead)
+        ahead += int(size)
+    return places
+
+
+def _eta(left_bytes: int, now: Now) -> dt.datetime | None:
+    if not left_bytes or not now.bytes_per_s:
+        return None
+    return now.at + dt.timedelta(seconds=round(left_bytes / now.bytes_per_s))
+
+
+def _item(
+    row: Any, tally: _Tally, aside: tuple[SetAside, ...], ahead: tuple[int, int] | None, now: Now
+) -> QueueItem:
+    state = state_of(tally.counts, tally.packed, row.last_received_at, now.at)
+    unsent = state not in (StudyState.AT_COUNTY, StudyState.SET_ASIDE)
+    eta = _eta(ahead[1] + tally.left_bytes, now) if ahead and unsent else None
+    return QueueItem(
+        study_instance_uid=row.study_instance_uid,
+        patient=Patient(
+            name=display_name(row.patient_name),
+            sex=row.patient_sex if row.patient_sex in ("M", "F", "O") else "",
+            age=age_at_examination(row.patient_age, row.patient_birth_date, row.study_date),
+            patient_id=row.patient_id,
+        ),
+        modality=row.modality,
+        description=row.description,
+        body_part=row.body_part,
+        study_date_time=instant_of(row.study_date, row.study_time, now.zone),
+        priority=PRIORITY_OF_RANK[row.rank],
+        paused=row.paused,
+        instances=tally.counts,
+        state=state,
+        position=ahead[0] if ahead and unsent else None,
+        eta=eta,
+        county_received_at=row.county_received_at,
+        unidentified=row.unidentified,
+        conflicts=row.conflicts,
+        set_aside=aside,
+    )

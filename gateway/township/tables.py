@@ -1,0 +1,99 @@
+"""The township's tables: studies, instances, parcels, and how far each journal is filed."""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from kernel.db import JsonDocument, RowId, UtcDateTime, metadata
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, server_default="")
+
+
+def _flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
+
+
+studies: Final = sa.Table(
+    "township_studies",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("institution", sa.String(64), nullable=False),
+    _text("patient_id"),
+    # Alphabetic=Ideographic=Phonetic, decoded and repaired.
+    _text("patient_name"),
+    _text("patient_sex"),
+    _text("patient_birth_date"),
+    _text("patient_age"),
+    _text("accession_number"),
+    _text("description"),
+    _text("body_part"),
+    _text("modality"),
+    _text("study_date"),
+    _text("study_time"),
+    # 0 emergency, 1 urgent, 2 routine, 3 backfill
+    sa.Column("rank", sa.SmallInteger, nullable=False),
+    _flag("paused"),
+    _flag("unidentified"),
+    sa.Column("conflicts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("first_received_at", UtcDateTime, nullable=False),
+    sa.Column("last_received_at", UtcDateTime, nullable=False),
+    # When the last of its instances was receipted; NULL while any is not.
+    sa.Column("county_received_at", UtcDateTime),
+    sa.Index("ix_township_studies_queue", "county_received_at", "rank", "first_received_at"),
+)
+
+parcels: Final = sa.Table(
+    "township_parcels",
+    metadata,
+    sa.Column("parcel_id", sa.String(26), primary_key=True),
+    sa.Column("study_instance_uid", sa.ForeignKey(studies.c.study_instance_uid), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    # Where it is being uploaded to; NULL before the county gave an address.
+    sa.Column("upload_url", sa.Text),
+    # When its last byte was acknowledged; NULL while it is on the line.
+    sa.Column("sent_at", UtcDateTime),
+    # How often the county found its bytes damaged.
+    sa.Column("damaged", sa.Integer, nullable=False, server_default="0"),
+    # Why the county does not take it now, where it says so; it is offered again later.
+    _text("held_code"),
+)
+
+instances: Final = sa.Table(
+    "township_instances",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("study_instance_uid", sa.ForeignKey(studies.c.study_instance_uid), nullable=False),
+    sa.Column("series_instance_uid", sa.String(64), nullable=False),
+    sa.Column("sop_instance_uid", sa.String(64), nullable=False),
+    # ContentDigest.whole: same UID and same content is the same instance.
+    sa.Column("content", sa.String(160), nullable=False),
+    sa.Column("object_key", sa.String(64), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    # As a parcel carries it; see kernel.arrival.
+    sa.Column("arrival", JsonDocument, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("parcel_id", sa.ForeignKey(parcels.c.parcel_id), index=True),
+    # It was in a parcel that failed as a whole: next time it travels alone, to find the culprit.
+    _flag("alone"),
+    sa.Column("county_at", UtcDateTime),
+    # When its object file was deleted here.
+    sa.Column("deleted_at", UtcDateTime),
+    _text("reason_code"),
+    _text("reason"),
+    sa.UniqueConstraint("sop_instance_uid", "content"),
+    sa.Index("ix_township_instances_study_state", "study_instance_uid", "state"),
+    sa.Index("ix_township_instances_kept", "state", "deleted_at", "county_at"),
+)
+
+cursors: Final = sa.Table(
+    "township_cursors",
+    metadata,
+    sa.Column("journal", sa.String(64), primary_key=True),
+    sa.Column("segment", sa.BigInteger, nullable=False),
+    # Named so because OFFSET is a word of SQL.
+    sa.Column("at_offset", sa.BigInteger, nullable=False),
+)

@@ -1,0 +1,234 @@
+"""The county's side of a parcel: check every instance, commit the good ones as one, sign."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.uploads.parcel import (
+    Body,
+    BrokenParcel,
+    Parcel,
+    body_chunks,
+    is_parcel_id,
+    read_parcel,
+)
+from gateway.uploads.receipts import (
+    InstanceOutcome,
+    Outcome,
+    Receipt,
+    ReceiptBook,
+    sign_receipt,
+)
+from gateway.uploads.threads import finish_in_thread
+from gateway.uploads.upload_files import UploadInfo, UploadResult
+from kernel.arrival import Arrival, Door, encode_arrival
+from kernel.clock import Clock
+from kernel.codecs import FrameDecoder
+from kernel.content import content_digest
+from kernel.dataset import Source, read_file_meta, scan
+from kernel.errors import Category, Forbidden, Invalid, PlatformError
+from kernel.header import read_header
+from kernel.journal import Draft, JournalWriter
+
+_LOG: Final = logging.getLogger(__name__)
+_SLAB: Final = 8
+"""Chunks read from the parcel in one step off the loop."""
+_LATER: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE, Category.BROKEN})
+PARCEL_MAX_BYTES: Final = 8 * 1024 * 1024 * 1024
+
+
+class ForeignParcel(Forbidden):
+    """A node may only speak for its own institution."""
+
+    code = "parcel-institution"
+
+
+class InstanceRefused(Invalid):
+    """One instance of a parcel is not what the parcel says."""
+
+    code = "instance-refused"
+
+
+@dataclass(frozen=True, slots=True)
+class CountyIdentity:
+    """Who signs."""
+
+    institution: str
+    key: Ed25519PrivateKey
+
+
+class ParcelSink:
+    """Takes parcels into the ingest journal and answers each with one receipt, for ever."""
+
+    def __init__(
+        self,
+        journal: JournalWriter,
+        receipts: ReceiptBook,
+        county: CountyIdentity,
+        *,
+        decoder: FrameDecoder,
+        clock: Clock,
+        max_bytes: int = PARCEL_MAX_BYTES,
+    ) -> None:
+        self._journal = journal
+        self._receipts = receipts
+        self._county = county
+        self._decoder = decoder
+        self._clock = clock
+        self._max_bytes = max_bytes
+
+    @property
+    def max_bytes(self) -> int:
+        """Longest parcel."""
+        return self._max_bytes
+
+    async def admit(self, info: UploadInfo) -> None:
+        """Refuse an upload that names no parcel; raises ``Invalid``."""
+        if not is_parcel_id(info.metadata.get("parcel", "")):
+            raise Invalid("Upload-Metadata names no parcel", code="parcel-id")
+
+    async def take(self, info: UploadInfo, path: Path) -> None:
+        """Check, commit and sign for the parcel at *path*; once signed for, change nothing.
+
+        Raises:
+            BrokenParcel: damaged, or not the parcel it was announced as.
+            UnknownParcelVersion: made by a later version.
+            ForeignParcel: it speaks for another institution.
+            PlatformError: busy, full or unavailable: nothing was signed, try again later.
+        """
+        institution, parcel_id = info.owner.institution, info.metadata["parcel"]
+        if await finish_in_thread(lambda: self._receipts.find(institution, parcel_id)) is not None:
+            return
+        with await asyncio.to_thread(path.open, "rb") as source:
+            parcel = await finish_in_thread(lambda: read_parcel(source, info.length))
+            if parcel.header.parcel_id != parcel_id:
+                raise BrokenParcel("another parcel than announced", code="parcel-id")
+            if parcel.header.node != institution:
+                raise ForeignParcel("the parcel speaks for another institution")
+            outcomes = await self._take_instances(source, parcel, institution)
+        receipt = Receipt(
+            parcel_id=parcel_id,
+            parcel_sha256=parcel.sha256,
+            institution=institution,
+            county=self._county.institution,
+            issued_at=self._clock.now(),
+            instances=outcomes,
+        )
+        signed = sign_receipt(receipt, self._county.key)
+        await finish_in_thread(lambda: self._receipts.keep(institution, parcel_id, signed))
+
+    async def refused(self, info: UploadInfo, result: UploadResult) -> None:
+        """Note in the log that a parcel was refused as a whole; its sender asks by its id."""
+        _LOG.warning(
+            "parcel.refused",
+            extra={
+                "parcel_id": info.metadata["parcel"],
+                "institution": info.owner.institution,
+                "code": result.code,
+            },
+        )
+
+    async def _take_instances(
+        self, source: BinaryIO, parcel: Parcel, institution: str
+    ) -> tuple[InstanceOutcome, ...]:
+        entries: list[tuple[Draft, bytes]] = []
+        outcomes: list[InstanceOutcome] = []
+        try:
+            for body in parcel.bodies:
+                draft = self._journal.begin()
+                try:
+                    arrival = await self._take_one(source, body, draft, parcel, institution)
+                except PlatformError as exc:
+                    draft.discard()
+                    if exc.category in _LATER:
+                        raise
+                    outcomes.append(_outcome(body, Outcome.REFUSED, exc.code, exc.detail))
+                except BaseException:
+                    draft.discard()
+                    raise
+                else:
+                    entries.append((draft, encode_arrival(arrival)))
+                    outcomes.append(_outcome(body, Outcome.ACCEPTED))
+            if entries:
+                await self._journal.commit(entries)
+        except BaseException:
+            for draft, _ in entries:
+                draft.discard()
+            raise
+        return tuple(outcomes)
+
+    async def _take_one(
+        self, source: BinaryIO, body: Body, draft: Draft, parcel: Parcel, institution: str
+    ) -> Arrival:
+        told = body.instance.arrival
+        if told.sender.institution != institution:
+            raise InstanceRefused("it belongs to another institution", code="parcel-institution")
+        chunks = body_chunks(source, body)
+        while slab := await finish_in_thread(lambda: _slab(chunks)):
+            for chunk in slab:
+                await draft.write(chunk)
+        offset = await finish_in_thread(lambda: check_instance(draft, told, self._decoder))
+        return msgspec.structs.replace(
+            told,
+            door=Door.PARCEL,
+            received_at=self._clock.now(),
+            dataset_offset=offset,
+            parcel_id=parcel.header.parcel_id,
+        )
+
+
+def check_instance(source: Source, told: Arrival, decoder: FrameDecoder) -> int:
+    """Hold one Part 10 object against what its parcel says; return where its data set begins.
+
+    Blocking: reads and decodes every pixel.
+
+    Raises:
+        BrokenDataset: it cannot be walked.
+        InstanceRefused: other UIDs (``uid-mismatch``), size (``size-mismatch``), transfer syntax
+            (``transfer-syntax-mismatch``) or content (``digest-mismatch``) than announced.
+    """
+    if source.size != told.size_bytes:
+        raise InstanceRefused("another size than announced", code="size-mismatch")
+    meta = read_file_meta(source)
+    if meta.transfer_syntax_uid != told.transfer_syntax_uid:
+        raise InstanceRefused("another transfer syntax", code="transfer-syntax-mismatch")
+    walked = scan(source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid)
+    header = read_header(source, walked)
+    found = (
+        header.sop_class_uid,
+        header.sop_instance_uid,
+        header.study_instance_uid,
+        header.series_instance_uid,
+    )
+    if found != (
+        told.sop_class_uid,
+        told.sop_instance_uid,
+        told.study_instance_uid,
+        told.series_instance_uid,
+    ):
+        raise InstanceRefused("other UIDs than announced", code="uid-mismatch")
+    if content_digest(walked, decoder=decoder) != told.digest:
+        raise InstanceRefused("other content than announced", code="digest-mismatch")
+    return meta.dataset_offset
+
+
+def _slab(chunks: Iterator[bytes]) -> list[bytes]:
+    return list(itertools.islice(chunks, _SLAB))
+
+
+def _outcome(body: Body, outcome: Outcome, code: str = "", detail: str = "") -> InstanceOutcome:
+    arrival = body.instance.arrival
+    return InstanceOutcome(
+        sop_instance_uid=arrival.sop_instance_uid,
+        content=arrival.digest.whole if arrival.digest else "",
+        outcome=outcome,
+        code=code,
+        detail=detail,
+    )
