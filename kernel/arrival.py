@@ -50,6 +50,8 @@ class NativeForm(msgspec.Struct, frozen=True, kw_only=True):
     transfer_syntax_uid: str
     photometric_interpretation: str = ""
     planar_configuration: int | None = None
+    pixel_vr: str = ""
+    """VR of Pixel Data (OB or OW), which encapsulation makes OB."""
 
 
 class ContentDigest(msgspec.Struct, frozen=True, kw_only=True):

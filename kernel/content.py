@@ -29,18 +29,13 @@ from kernel.frames import (
     native_frame,
 )
 from kernel.part10 import chunks
+from kernel.rewrite import swap_width, swapped
 
 _VERSION: Final = b"yilian content 1\0"
 _PADDED_VRS: Final = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI"}
     | {"UR", "UT"}
 )
-_WIDTHS: Final = {
-    **dict.fromkeys(("US", "SS", "OW", "AT"), 2),
-    **dict.fromkeys(("UL", "SL", "FL", "OF", "OL"), 4),
-    **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8),
-}
-"""Bytes that change places together between the byte orders (PS3.5 7.3)."""
 _NOT_OF_DATASET: Final = frozenset({0x0000, 0x0002})
 _UNSAID: Final = frozenset({0x00080001, 0xFFFCFFFC})
 """Length to End, Data Set Trailing Padding."""
@@ -107,7 +102,7 @@ class _Canonical:
                 self._bulk(fragment.offset, fragment.length, 1)
         else:
             self._waiting += struct.pack("<Lc", tag, b"V")
-            width = _WIDTHS.get(vr, 1) if big else 1
+            width = swap_width(vr) if big else 1
             if element.length > VALUE_MAX_BYTES:
                 self._bulk(element.value_offset, element.length, width)
             else:
@@ -115,7 +110,7 @@ class _Canonical:
 
     def _value(self, element: Element, width: int, *, top: bool) -> None:
         tag = element.tag
-        value = _swapped(self._scan.raw(element), width)
+        value = swapped(self._scan.raw(element), width)
         if not is_private(tag) and (public_vr(tag) or element.vr) in _PADDED_VRS:
             value = value.rstrip(b" \0")
         if top and tag == _PHOTOMETRIC:
@@ -137,19 +132,11 @@ class _Canonical:
         self._hash.update(self._waiting)
         self._waiting.clear()
         for piece in chunks(self._scan.source, start, start + length):
-            self._hash.update(_swapped(piece, width))
+            self._hash.update(swapped(piece, width))
 
 
 def _tag(element: Element) -> int:
     return element.tag
-
-
-def _swapped(value: bytes, width: int) -> bytes:
-    """Return *value* with each *width* bytes reversed; a last part cell stays as it is."""
-    whole = len(value) - len(value) % width
-    if width == 1 or not whole:
-        return value
-    return np.frombuffer(value[:whole], f">u{width}").astype(f"<u{width}").tobytes() + value[whole:]
 
 
 def pixel_digest(scan: Scan, *, decoder: FrameDecoder) -> str:
@@ -223,7 +210,8 @@ def _native_digest(scan: Scan, pixel: Element, layout: FrameLayout) -> str:
             digest.add_raw(raw)
         else:
             digest.add(frame_array(raw, layout, index))
-    after = pixel.value_offset + layout.native_bytes
+    # The byte that makes the length even is no pixel, whatever it holds.
+    after = pixel.value_offset + layout.native_bytes + (layout.native_bytes & 1)
     if any(piece.strip(b"\0") for piece in chunks(scan.source, after, pixel.end)):
         digest.add_raw(b"after\0")
         for piece in chunks(scan.source, after, pixel.end):
@@ -238,7 +226,7 @@ def _undecoded_digest(scan: Scan, pixel: Element) -> str:
         found.update(b"native\0")
         cell = (scan.unsigned(0x00280100) or 8) // 8 if scan.big_endian else 1
         for piece in chunks(scan.source, pixel.value_offset, pixel.end):
-            found.update(_swapped(piece, cell if cell in _CELLS else 1))
+            found.update(swapped(piece, cell if cell in _CELLS else 1))
         return found.hexdigest()
     found.update(b"streams\0")
     for fragment in pixel.fragments[1:]:
