@@ -82,11 +82,12 @@ study: Final = sa.Table(
     _count("size_bytes"),
     _flag("unidentified"),
     _flag("charset_repaired"),
+    # Its objects name more than one patient.
+    _flag("mixed_patients"),
     # 0 emergency, 1 urgent, 2 routine, 3 backfill; the most urgent of its objects.
     sa.Column("priority", sa.SmallInteger(), nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
-    sa.Index("ix_study_institution", "institution", "id"),
     sa.Index("ix_study_patient", "patient", "id"),
     sa.Index("ix_study_patient_id", "patient_id", "id"),
     sa.Index("ix_study_accession_number", "accession_number", "id"),
@@ -105,6 +106,19 @@ study_name: Final = sa.Table(
     sa.Column("text", Code, primary_key=True),
     sa.Column("study", RowId, sa.ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
     sa.Index("ix_study_name_study", "study"),
+    sqlite_with_rowid=False,
+)
+
+study_reach: Final = sa.Table(
+    "study_reach",
+    metadata,
+    # Who may find the study: the institution it belongs to, and those it was routed to.
+    sa.Column("institution", Code, primary_key=True),
+    sa.Column("study", RowId, sa.ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+    # Empty for its own institution.
+    _text("rule"),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Index("ix_study_reach_study", "study"),
     sqlite_with_rowid=False,
 )
 
@@ -135,7 +149,6 @@ series: Final = sa.Table(
     _text("manufacturer"),
     _text("station_name"),
     _text("institution_name"),
-    _text("performing_physician_name"),
     _code("performed_procedure_step_start_date"),
     _code("performed_procedure_step_start_time"),
     _code("scheduled_procedure_step_id"),
@@ -181,6 +194,8 @@ instance: Final = sa.Table(
     _code("pixels_digest"),
     _code("institution"),
     _code("ae_title"),
+    _code("called_ae_title"),
+    _code("address"),
     _code("door"),
     _code("oddities"),
     _count("duplicate_count"),

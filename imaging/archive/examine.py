@@ -1,0 +1,319 @@
+"""What an object in a journal is: read, walked, digested and put into JSON, before any SQL.
+
+Everything here runs in worker threads and touches untrusted bytes; whatever is wrong with an
+object ends in ``Opaque``, which is kept as well. Only faults of the house (a full disk, a journal
+that cannot be read) come out as errors.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+import zstandard
+
+from imaging.dicomweb.dicom_json import DatasetEncoder
+from kernel.arrival import Arrival, ContentDigest, decode_arrival
+from kernel.charset import decode_as_declared
+from kernel.codecs import FrameDecoder
+from kernel.content import content_digest
+from kernel.dataset import scan
+from kernel.elements import Scan
+from kernel.errors import Category, PlatformError
+from kernel.header import Header, person_name, read_header
+from kernel.identifiers import Uid, object_key
+from kernel.journal_frames import JournalCorrupt
+from kernel.part10 import BytesSource, FileMeta, Source, chunks, file_meta_bytes, read_file_meta
+
+IN_MEMORY_BYTES: Final = 8 << 20
+"""Objects up to this size are read once and kept in memory until they are filed."""
+
+_PATIENT_NAME: Final = 0x00100010
+_REQUEST_ATTRIBUTES: Final = 0x00400275
+_PREAMBLE_BYTES: Final = 128
+# Faults of the house, not of the object: the batch is tried again.
+_OUTAGES: Final = frozenset({Category.FULL, Category.UNAVAILABLE, Category.BUSY})
+
+
+class StoredObject(Protocol):
+    """One entry of a journal: ``kernel.journal.Stored``."""
+
+    @property
+    def meta(self) -> bytes:
+        """The arrival, encoded."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the object."""
+        ...
+
+    def read(self, pos: int, n: int, /) -> bytes:
+        """Return the bytes at [pos, pos + n)."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all bytes in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesExtras:
+    """Series attributes only queries ask for."""
+
+    timezone_offset_from_utc: str = ""
+    laterality: str = ""
+    performed_procedure_step_start_date: str = ""
+    performed_procedure_step_start_time: str = ""
+    scheduled_procedure_step_id: str = ""
+    requested_procedure_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """One object, ready to be filed."""
+
+    arrival: Arrival
+    header: Header
+    extras: SeriesExtras
+    declared_name: str
+    """The patient's name as the declared character set reads it, where that was repaired."""
+    digest: ContentDigest
+    key: str
+    metadata_json: bytes
+    """DICOM JSON, Zstandard."""
+    transfer_syntax_uid: str
+    size_bytes: int
+    dataset_offset: int
+    pixel_offset: int
+    pixel_length: int
+    oddities: tuple[str, ...]
+    chunks: Callable[[], Iterable[bytes | memoryview]]
+    """Gives the bytes of the object as it is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opaque:
+    """One object nobody can read; its bytes are kept with the reason."""
+
+    arrival: Arrival | None
+    key: str
+    reason: str
+    detail: str
+    size_bytes: int
+    chunks: Callable[[], Iterable[bytes | memoryview]]
+
+
+CharsetHint = Callable[[Arrival], str]
+"""Gives what the text of a sender really is where it says nothing or ISO_IR 100, or nothing."""
+
+
+class Examiner:
+    """Reads objects; safe to be used by several threads at once."""
+
+    def __init__(self, *, decoder: FrameDecoder, charset_hint: CharsetHint) -> None:
+        self._decoder = decoder
+        self._charset_hint = charset_hint
+        self._own = threading.local()
+
+    def examine(self, stored: StoredObject) -> Examined | Opaque:
+        """Return *stored* ready to be filed, or as what nobody can read.
+
+        Raises:
+            PlatformError: the journal cannot be read, or a resource of the house is short; the
+                same object may be examined again later.
+        """
+        arrival: Arrival | None = None
+        try:
+            arrival = decode_arrival(stored.meta)
+            return self._examine(stored, _in_memory(stored), arrival)
+        except JournalCorrupt as exc:
+            return lost(stored, arrival, detail=exc.detail)
+        except PlatformError as exc:
+            if exc.category in _OUTAGES:
+                raise
+            return opaque(stored, arrival, reason=exc.code, detail=exc.detail)
+        except msgspec.ValidationError as exc:
+            return opaque(stored, arrival, reason="bad-arrival", detail=type(exc).__name__)
+        except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as exc:
+            # A fault of ours that this object shows: it must not stop the others.
+            return opaque(stored, arrival, reason="not-examined", detail=type(exc).__name__)
+
+    def _examine(self, stored: StoredObject, source: Source, arrival: Arrival) -> Examined | Opaque:
+        meta = read_file_meta(source)
+        walked = scan(
+            source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
+        )
+        hint = self._charset_hint(arrival)
+        header = read_header(source, walked, charset_hint=hint)
+        if not header.study_instance_uid or not header.series_instance_uid:
+            return opaque(stored, arrival, reason="no-study", detail="no study or series UID")
+        digest = arrival.digest or content_digest(walked, decoder=self._decoder)
+        head = _head(source, meta, header)
+        moved = len(head) - meta.dataset_offset if head is not None else 0
+        pixel = walked.pixel if walked.source is source else None
+        return Examined(
+            arrival=arrival,
+            header=header,
+            extras=_extras(walked),
+            declared_name=_declared_name(walked, header),
+            digest=digest,
+            key=object_key(Uid.parse(header.sop_instance_uid), digest.whole),
+            metadata_json=self._metadata(walked, header, hint),
+            transfer_syntax_uid=meta.transfer_syntax_uid,
+            size_bytes=source.size + moved,
+            dataset_offset=meta.dataset_offset + moved,
+            pixel_offset=pixel.value_offset + moved if pixel is not None else 0,
+            pixel_length=_pixel_length(walked) if pixel is not None else 0,
+            oddities=_oddities(arrival, meta, header),
+            chunks=_bytes_to_keep(stored, source, meta, head),
+        )
+
+    def _metadata(self, walked: Scan, header: Header, hint: str) -> bytes:
+        own = self._own
+        if not hasattr(own, "encoder"):
+            own.encoder = DatasetEncoder()
+            own.compressor = zstandard.ZstdCompressor(level=3)
+        root = instance_path(header)
+        made: bytes = own.encoder.encode(
+            walked,
+            charsets=tuple(header.text_character_set.split("\\")),
+            charset_hint=hint,
+            bulk_address=lambda path: f"{root}/bulkdata/{path}",
+        )
+        compressed: bytes = own.compressor.compress(made)
+        return compressed
+
+
+def instance_path(header: Header) -> str:
+    """Return the path of the instance's DICOMweb resource on the county's HTTP door."""
+    return (
+        f"/dicom-web/studies/{header.study_instance_uid}/series/{header.series_instance_uid}"
+        f"/instances/{header.sop_instance_uid}"
+    )
+
+
+def opaque(stored: StoredObject, arrival: Arrival | None, *, reason: str, detail: str) -> Opaque:
+    """Return *stored* as what is kept only as bytes."""
+    digest = hashlib.sha256()
+    try:
+        for chunk in stored.chunks():
+            digest.update(chunk)
+    except JournalCorrupt as exc:
+        # Nothing whole is left to keep; the arrival and the reason are.
+        return lost(stored, arrival, detail=exc.detail)
+    whole = digest.hexdigest()
+    return Opaque(
+        arrival=arrival,
+        # Not of an instance: the name says only what bytes they are.
+        key=f"{whole[:2]}/{whole[2:4]}/{whole[:32]}",
+        reason=reason,
+        detail=detail,
+        size_bytes=stored.size,
+        chunks=stored.chunks,
+    )
+
+
+def lost(stored: StoredObject, arrival: Arrival | None, *, detail: str) -> Opaque:
+    """Return *stored*, whose bytes the journal can no longer give, as what is known of it."""
+    return Opaque(
+        arrival=arrival,
+        key="",
+        reason=JournalCorrupt.code,
+        detail=detail,
+        size_bytes=stored.size,
+        chunks=tuple,
+    )
+
+
+class _Whole(BytesSource):
+    """An object in memory; its bytes without a copy."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.data = data
+
+
+def _in_memory(stored: StoredObject) -> Source:
+    if stored.size > IN_MEMORY_BYTES:
+        return stored
+    return _Whole(b"".join(stored.chunks()))
+
+
+def _head(source: Source, meta: FileMeta, header: Header) -> bytes | None:
+    """Return what to put before the data set instead of what is there; None to leave it."""
+    if meta.has_preamble and meta.group_start >= 0:
+        if not meta.executable_preamble:
+            return None
+        kept = source.read(_PREAMBLE_BYTES, meta.dataset_offset - _PREAMBLE_BYTES)
+        return b"\0" * _PREAMBLE_BYTES + kept
+    return file_meta_bytes(
+        sop_class_uid=header.sop_class_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        transfer_syntax_uid=meta.transfer_syntax_uid,
+    )
+
+
+def _bytes_to_keep(
+    stored: StoredObject, source: Source, meta: FileMeta, head: bytes | None
+) -> Callable[[], Iterable[bytes | memoryview]]:
+    if head is None:
+        return (lambda: (source.data,)) if isinstance(source, _Whole) else stored.chunks
+
+    def rewritten() -> Iterator[bytes]:
+        yield head
+        yield from chunks(source, meta.dataset_offset, source.size)
+
+    return rewritten
+
+
+def _pixel_length(walked: Scan) -> int:
+    if walked.pixel is None:
+        return 0
+    return -1 if walked.encapsulated else walked.pixel.length
+
+
+def _oddities(arrival: Arrival, meta: FileMeta, header: Header) -> tuple[str, ...]:
+    found = [*meta.oddities, *header.oddities]
+    if meta.executable_preamble:
+        found.append("executable-preamble")
+    if arrival.note:
+        found.append(arrival.note)
+    return tuple(dict.fromkeys(found))
+
+
+def _declared_name(walked: Scan, header: Header) -> str:
+    if not header.charset_repaired:
+        return ""
+    raw = walked.value(_PATIENT_NAME)
+    declared = header.specific_character_set.split("\\")
+    name = person_name(decode_as_declared(raw, "PN", declared))
+    return "" if name == header.patient_name else name
+
+
+def _extras(walked: Scan) -> SeriesExtras:
+    scheduled = requested = ""
+    requests = walked.find(_REQUEST_ATTRIBUTES)
+    if requests is not None and requests.items:
+        item = requests.items[0]
+        for element in item.elements:
+            if element.tag == 0x00400009:  # noqa: PLR2004  # Scheduled Procedure Step ID
+                scheduled = _ascii(walked.raw(element))
+            elif element.tag == 0x00401001:  # noqa: PLR2004  # Requested Procedure ID
+                requested = _ascii(walked.raw(element))
+    return SeriesExtras(
+        timezone_offset_from_utc=walked.text(0x00080201),
+        laterality=walked.text(0x00200060),
+        performed_procedure_step_start_date=walked.text(0x00400244),
+        performed_procedure_step_start_time=walked.text(0x00400245),
+        scheduled_procedure_step_id=scheduled,
+        requested_procedure_id=requested,
+    )
+
+
+def _ascii(raw: bytes) -> str:
+    return raw.decode("latin-1").strip(" \0")

@@ -1,0 +1,349 @@
+"""One batch of examined objects becomes rows: one transaction, exactly once.
+
+The journal's cursor moves in the same transaction, so a batch that was filed before a crash is
+seen to be filed and a batch that was not leaves nothing. Object files are durable before; what
+they hold is only ever named here.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from imaging.archive import study_rows
+from imaging.archive.examine import Examined, Opaque
+from imaging.archive.filing_studies import Shelves
+from imaging.archive.model import Filed, Outcome
+from imaging.archive.tables import instance, instance_conflict, journal_cursor, set_aside
+from kernel.arrival import ContentDigest
+from kernel.events import EventDraft, publish_all
+from kernel.journal_frames import Position
+
+STUDY_UPDATED: Final = "study.updated"
+_IN_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FilingBatch:
+    """Consecutive batches of one journal, examined."""
+
+    journal: str
+    position: Position
+    """Where the last of them ends."""
+    entries: Sequence[tuple[Position, int, Examined | Opaque]]
+    """Each with the position of its own batch and its number in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An instance that answers for its UID."""
+
+    id: int | None
+    """None while it is only about to be inserted."""
+    study: int
+    series: int
+    digest: ContentDigest
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the transaction has decided so far."""
+
+    known: dict[str, _Known]
+    shelves: Shelves
+    at: dt.datetime
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    duplicates: dict[str, int] = field(default_factory=dict)
+    conflicts: list[Examined] = field(default_factory=list)
+    filed: list[Filed] = field(default_factory=list)
+
+
+def cursor(conn: sa.Connection, journal: str) -> Position:
+    """Return up to where *journal* is filed."""
+    found = conn.execute(
+        sa.select(journal_cursor.c.segment, journal_cursor.c.position).where(
+            journal_cursor.c.journal == journal
+        )
+    ).one_or_none()
+    return Position(0, 0) if found is None else Position(found.segment, found.position)
+
+
+def known_contents(conn: sa.Connection, sop_instance_uids: Sequence[str]) -> set[tuple[str, str]]:
+    """Return UID and content of what is already kept under *sop_instance_uids*."""
+    kept: set[tuple[str, str]] = set()
+    for table in (instance, instance_conflict):
+        columns = table.c
+        query = sa.select(columns.sop_instance_uid, columns.dataset_digest, columns.pixels_digest)
+        for part in _parts(sop_instance_uids):
+            for row in conn.execute(query.where(columns.sop_instance_uid.in_(part))):
+                digest = ContentDigest(dataset=row.dataset_digest, pixels=row.pixels_digest)
+                kept.add((row.sop_instance_uid, digest.whole))
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class FilingResult:
+    """What a batch became."""
+
+    filed: list[Filed]
+    """One for each object; empty where the batch was filed before."""
+    series: frozenset[int]
+    """Rows of the series that have grown."""
+
+
+def file_batch(
+    conn: sa.Connection, batch: FilingBatch, *, at: dt.datetime, careful: bool = False
+) -> FilingResult:
+    """Write *batch* and move the journal's cursor to its end; nothing where it is filed already.
+
+    Args:
+        conn: the transaction.
+        batch: what to file.
+        at: the present instant.
+        careful: file each object by itself, and one the database refuses as what nobody can read;
+            for a batch that failed as a whole.
+    """
+    if cursor(conn, batch.journal) >= batch.position:
+        return FilingResult([], frozenset())
+    if careful:
+        result = _file_each(conn, batch, at)
+    else:
+        result = _file(conn, batch.journal, batch.entries, at)
+    _move_cursor(conn, batch, at)
+    return result
+
+
+def _file_each(conn: sa.Connection, batch: FilingBatch, at: dt.datetime) -> FilingResult:
+    filed: list[Filed] = []
+    grown: set[int] = set()
+    for entry in batch.entries:
+        apart = conn.begin_nested()
+        try:
+            result = _file(conn, batch.journal, [entry], at)
+            apart.commit()
+        except (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.InterfaceError, ValueError) as exc:
+            apart.rollback()
+            refused = (entry[0], entry[1], _refused(entry[2], type(exc).__name__))
+            result = _file(conn, batch.journal, [refused], at)
+        except sa.exc.DBAPIError as exc:
+            # asyncpg gives most of its data errors no class of their own.
+            if not str(getattr(exc.orig, "sqlstate", "")).startswith("22"):
+                raise
+            apart.rollback()
+            refused = (entry[0], entry[1], _refused(entry[2], "DataError"))
+            result = _file(conn, batch.journal, [refused], at)
+        filed += result.filed
+        grown |= result.series
+    return FilingResult(filed, frozenset(grown))
+
+
+def _refused(each: Examined | Opaque, detail: str) -> Opaque:
+    return Opaque(
+        arrival=each.arrival,
+        key=each.key,
+        reason="not-filed",
+        detail=detail,
+        size_bytes=each.size_bytes,
+        chunks=each.chunks,
+    )
+
+
+def _file(
+    conn: sa.Connection,
+    journal: str,
+    entries: Sequence[tuple[Position, int, Examined | Opaque]],
+    at: dt.datetime,
+) -> FilingResult:
+    examined = [each for _, _, each in entries if isinstance(each, Examined)]
+    work = _Work(_known(conn, examined), Shelves(conn, at), at)
+    work.shelves.load(examined)
+    for position, number, each in entries:
+        if isinstance(each, Opaque):
+            _set_aside(conn, journal, position, number, each, at)
+            uid = each.arrival.sop_instance_uid if each.arrival else ""
+            work.filed.append(Filed(uid, Outcome.OPAQUE, each.reason))
+        else:
+            work.filed.append(_decide(work, each))
+    if work.rows:
+        conn.execute(sa.insert(instance), work.rows)
+    _count_duplicates(conn, work)
+    _keep_conflicts(conn, work)
+    changed = work.shelves.save()
+    drafts = [
+        EventDraft(STUDY_UPDATED, msgspec.to_builtins(row), row.institution.code)
+        for row in study_rows.rows_of(conn, changed)
+    ]
+    publish_all(conn, drafts, at=at)
+    return FilingResult(work.filed, work.shelves.grown_series())
+
+
+def _parts(values: Sequence[str]) -> list[Sequence[str]]:
+    return [values[at : at + _IN_MAX] for at in range(0, len(values), _IN_MAX)]
+
+
+def _known(conn: sa.Connection, examined: Sequence[Examined]) -> dict[str, _Known]:
+    columns = instance.c
+    query = sa.select(
+        columns.id,
+        columns.sop_instance_uid,
+        columns.study,
+        columns.series,
+        columns.dataset_digest,
+        columns.pixels_digest,
+    )
+    found: dict[str, _Known] = {}
+    for part in _parts([each.header.sop_instance_uid for each in examined]):
+        for row in conn.execute(query.where(columns.sop_instance_uid.in_(part))):
+            digest = ContentDigest(dataset=row.dataset_digest, pixels=row.pixels_digest)
+            found[row.sop_instance_uid] = _Known(row.id, row.study, row.series, digest)
+    return found
+
+
+def _decide(work: _Work, each: Examined) -> Filed:
+    uid = each.header.sop_instance_uid
+    known = work.known.get(uid)
+    if known is None:
+        study, series = work.shelves.place(each)
+        work.rows.append(_row(each, study, series))
+        work.known[uid] = _Known(None, study, series, each.digest)
+        return Filed(uid, Outcome.STORED)
+    if known.digest == each.digest:
+        work.duplicates[uid] = work.duplicates.get(uid, 0) + 1
+        work.shelves.count_duplicate(known.study)
+        return Filed(uid, Outcome.DUPLICATE)
+    work.conflicts.append(each)
+    return Filed(uid, Outcome.CONFLICT, "other-content")
+
+
+def _row(each: Examined, study: int, series: int) -> dict[str, Any]:
+    header, arrival = each.header, each.arrival
+    native = arrival.native
+    return {
+        "study": study,
+        "series": series,
+        "sop_instance_uid": header.sop_instance_uid,
+        "sop_class_uid": header.sop_class_uid,
+        "transfer_syntax_uid": each.transfer_syntax_uid,
+        "instance_number": header.instance_number,
+        "rows": header.rows,
+        "columns": header.columns,
+        "bits_allocated": header.bits_allocated,
+        "number_of_frames": header.number_of_frames if header.rows else None,
+        "object_key": each.key,
+        "size_bytes": each.size_bytes,
+        "dataset_offset": each.dataset_offset,
+        "pixel_offset": each.pixel_offset,
+        "pixel_length": each.pixel_length,
+        "native_transfer_syntax_uid": native.transfer_syntax_uid if native else "",
+        "native_photometric_interpretation": native.photometric_interpretation if native else "",
+        "native_planar_configuration": native.planar_configuration if native else None,
+        "dataset_digest": each.digest.dataset,
+        "pixels_digest": each.digest.pixels,
+        "institution": arrival.sender.institution,
+        "ae_title": arrival.sender.ae_title,
+        "called_ae_title": arrival.sender.called_ae_title,
+        "address": arrival.sender.address,
+        "door": arrival.door.value,
+        "oddities": " ".join(each.oddities),
+        "received_at": arrival.received_at,
+        "metadata_json": each.metadata_json,
+    }
+
+
+def _count_duplicates(conn: sa.Connection, work: _Work) -> None:
+    if not work.duplicates:
+        return
+    conn.execute(
+        sa.update(instance)
+        .where(instance.c.sop_instance_uid == sa.bindparam("uid"))
+        .values(duplicate_count=instance.c.duplicate_count + sa.bindparam("more")),
+        [{"uid": uid, "more": more} for uid, more in work.duplicates.items()],
+    )
+
+
+def _keep_conflicts(conn: sa.Connection, work: _Work) -> None:
+    if not work.conflicts:
+        return
+    # Those inserted above have their numbers now.
+    known = _known(conn, work.conflicts)
+    columns = instance_conflict.c
+    for each in work.conflicts:
+        first = known[each.header.sop_instance_uid]
+        same = (
+            (columns.sop_instance_uid == each.header.sop_instance_uid)
+            & (columns.dataset_digest == each.digest.dataset)
+            & (columns.pixels_digest == each.digest.pixels)
+        )
+        again = conn.execute(
+            sa.update(instance_conflict).where(same).values(seen_count=columns.seen_count + 1)
+        )
+        if again.rowcount:
+            work.shelves.count_duplicate(first.study)
+            continue
+        conn.execute(
+            sa.insert(instance_conflict).values(
+                instance=first.id,
+                study=first.study,
+                sop_instance_uid=each.header.sop_instance_uid,
+                study_instance_uid=each.header.study_instance_uid,
+                series_instance_uid=each.header.series_instance_uid,
+                sop_class_uid=each.header.sop_class_uid,
+                transfer_syntax_uid=each.transfer_syntax_uid,
+                object_key=each.key,
+                size_bytes=each.size_bytes,
+                dataset_offset=each.dataset_offset,
+                dataset_digest=each.digest.dataset,
+                pixels_digest=each.digest.pixels,
+                reason="other-content",
+                institution=each.arrival.sender.institution,
+                ae_title=each.arrival.sender.ae_title,
+                seen_count=1,
+                kept_at=work.at,
+                metadata_json=each.metadata_json,
+            )
+        )
+        work.shelves.count_conflict(first.study)
+
+
+def _set_aside(
+    conn: sa.Connection,
+    journal: str,
+    position: Position,
+    number: int,
+    each: Opaque,
+    at: dt.datetime,
+) -> None:
+    arrival = each.arrival
+    conn.execute(
+        sa.insert(set_aside).values(
+            journal=journal,
+            segment=position.segment,
+            position=position.offset,
+            entry=number,
+            object_key=each.key,
+            size_bytes=each.size_bytes,
+            sop_instance_uid=arrival.sop_instance_uid if arrival else "",
+            study_instance_uid=arrival.study_instance_uid if arrival else "",
+            institution=arrival.sender.institution if arrival else "",
+            reason=each.reason,
+            detail=each.detail,
+            arrival=msgspec.to_builtins(arrival) if arrival else None,
+            set_aside_at=at,
+        )
+    )
+
+
+def _move_cursor(conn: sa.Connection, batch: FilingBatch, at: dt.datetime) -> None:
+    values = {
+        "segment": batch.position.segment,
+        "position": batch.position.offset,
+        "filed_at": at,
+    }
+    moved = conn.execute(
+        sa.update(journal_cursor).where(journal_cursor.c.journal == batch.journal).values(values)
+    )
+    if not moved.rowcount:
+        conn.execute(sa.insert(journal_cursor).values(journal=batch.journal, **values))

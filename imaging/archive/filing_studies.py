@@ -1,0 +1,332 @@
+"""The studies and series a batch touches: found or made once, counted, saved once.
+
+A study says what its first object said; what that left empty is filled by later ones, and nothing
+is overwritten, so a list does not flicker while a study arrives.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from imaging.archive.examine import Examined
+from imaging.archive.model import PRIORITY_ORDER
+from imaging.archive.tables import series, study, study_gram, study_name, study_reach
+from imaging.patients.model import Demographics, PatientIdentity
+from imaging.patients.names import TermKind, fold, grams, name_terms
+from imaging.patients.store import ensure_patient
+from imaging.query.attributes import ATTRIBUTES
+from imaging.query.matching import normal_date, normal_time
+
+_IN_MAX: Final = 500
+_GRAM_OF: Final = {each.column: each.gram for each in ATTRIBUTES.values() if each.gram}
+_MORE_URGENT: Final = {priority: number for number, priority in enumerate(PRIORITY_ORDER)}
+_STUDY_NUMBERS: Final = (
+    "series_count",
+    "instance_count",
+    "duplicate_count",
+    "conflict_count",
+    "size_bytes",
+)
+_STUDY_TOLD: Final = (
+    "patient_name",
+    "patient_name_declared",
+    "patient_sex",
+    "patient_birth_date",
+    "patient_age",
+    "study_date",
+    "study_time",
+    "accession_number",
+    "study_id",
+    "study_description",
+    "referring_physician_name",
+    "referring_physician_folded",
+    "institution_name",
+    "timezone_offset_from_utc",
+    "body_part_examined",
+)
+_STUDY_SAVED: Final = (
+    *_STUDY_TOLD,
+    *_STUDY_NUMBERS,
+    "patient",
+    "patient_id",
+    "issuer_of_patient_id",
+    "unidentified",
+    "modalities",
+    "charset_repaired",
+    "mixed_patients",
+    "priority",
+    "updated_at",
+)
+_STUDY_COLUMNS: Final = (
+    "id",
+    "study_instance_uid",
+    "institution",
+    *_STUDY_SAVED,
+)
+
+
+@dataclass(slots=True)
+class _Series:
+    """A series in the hands of the transaction."""
+
+    id: int
+    study: int
+    modality: str
+    instances: int = 0
+    size_bytes: int = 0
+
+
+class Shelves:
+    """Studies and series of one transaction."""
+
+    def __init__(self, conn: sa.Connection, at: dt.datetime) -> None:
+        self._conn = conn
+        self._at = at
+        self._studies: dict[str, dict[str, Any]] = {}
+        self._by_id: dict[int, dict[str, Any]] = {}
+        self._series: dict[tuple[int, str], _Series] = {}
+        self._changed: set[int] = set()
+        self._counted: set[int] = set()
+
+    def load(self, examined: Sequence[Examined]) -> None:
+        """Fetch what is already there of the studies and series of *examined*."""
+        uids = sorted({each.header.study_instance_uid for each in examined})
+        for at in range(0, len(uids), _IN_MAX):
+            self._keep_studies(study.c.study_instance_uid.in_(uids[at : at + _IN_MAX]))
+        wanted = sorted({each.header.series_instance_uid for each in examined})
+        columns = series.c
+        query = sa.select(columns.id, columns.study, columns.series_instance_uid, columns.modality)
+        for at in range(0, len(wanted), _IN_MAX):
+            part = wanted[at : at + _IN_MAX]
+            for row in self._conn.execute(query.where(columns.series_instance_uid.in_(part))):
+                found = _Series(row.id, row.study, row.modality)
+                self._series[(row.study, row.series_instance_uid)] = found
+
+    def _keep_studies(self, which: sa.ColumnElement[bool]) -> None:
+        query = sa.select(*(study.c[name] for name in _STUDY_COLUMNS)).where(which)
+        for row in self._conn.execute(query):
+            kept = dict(row._mapping)
+            self._studies[kept["study_instance_uid"]] = kept
+            self._by_id[kept["id"]] = kept
+
+    def place(self, each: Examined) -> tuple[int, int]:
+        """Count *each* as a new instance; returns the rows of its study and its series."""
+        header = each.header
+        held = self._studies.get(header.study_instance_uid)
+        if held is None:
+            held = self._new_study(each)
+        else:
+            self._fill(held, each)
+        shelf = self._series.get((held["id"], header.series_instance_uid))
+        if shelf is None:
+            shelf = self._new_series(held, each)
+        shelf.instances += 1
+        shelf.size_bytes += each.size_bytes
+        held["instance_count"] += 1
+        held["size_bytes"] += each.size_bytes
+        held["priority"] = min(held["priority"], _MORE_URGENT[each.arrival.priority])
+        self._changed.add(held["id"])
+        return held["id"], shelf.id
+
+    def count_duplicate(self, study_row: int) -> None:
+        """Count an object that changed nothing; nobody is told."""
+        held = self._held(study_row)
+        held["duplicate_count"] += 1
+        self._counted.add(study_row)
+
+    def count_conflict(self, study_row: int) -> None:
+        """Count a content kept beside the first."""
+        held = self._held(study_row)
+        held["conflict_count"] += 1
+        self._changed.add(study_row)
+
+    def _held(self, study_row: int) -> dict[str, Any]:
+        if study_row not in self._by_id:
+            self._keep_studies(study.c.id == study_row)
+        return self._by_id[study_row]
+
+    def save(self) -> list[int]:
+        """Write every touched study and series.
+
+        Returns the studies somebody must hear of, oldest first; one that was only sent again is
+        not among them.
+        """
+        if not self._changed and not self._counted:
+            return []
+        for study_row in self._changed:
+            self._by_id[study_row]["updated_at"] = self._at
+        self._conn.execute(
+            sa.update(study)
+            .where(study.c.id == sa.bindparam("row"))
+            .values({name: sa.bindparam(f"new_{name}") for name in _STUDY_SAVED}),
+            [
+                {"row": row, **{f"new_{name}": self._by_id[row][name] for name in _STUDY_SAVED}}
+                for row in sorted(self._changed | self._counted)
+            ],
+        )
+        grown = [shelf for shelf in self._series.values() if shelf.instances]
+        if grown:
+            self._conn.execute(
+                sa.update(series)
+                .where(series.c.id == sa.bindparam("row"))
+                .values(
+                    instance_count=series.c.instance_count + sa.bindparam("more"),
+                    size_bytes=series.c.size_bytes + sa.bindparam("bytes"),
+                    updated_at=sa.bindparam("now"),
+                ),
+                [
+                    {"row": s.id, "more": s.instances, "bytes": s.size_bytes, "now": self._at}
+                    for s in grown
+                ],
+            )
+        return sorted(self._changed)
+
+    def grown_series(self) -> frozenset[int]:
+        """Return the rows of the series that have new instances."""
+        return frozenset(shelf.id for shelf in self._series.values() if shelf.instances)
+
+    def _new_study(self, each: Examined) -> dict[str, Any]:
+        header, institution = each.header, each.arrival.sender.institution
+        values = {
+            "study_instance_uid": header.study_instance_uid,
+            "institution": institution,
+            **self._patient(each),
+            "charset_repaired": header.charset_repaired,
+            "mixed_patients": False,
+            "modalities": "",
+            "priority": _MORE_URGENT[each.arrival.priority],
+            "received_at": each.arrival.received_at,
+            "updated_at": self._at,
+            **dict.fromkeys(_STUDY_NUMBERS, 0),
+            **_told(each),
+        }
+        made = self._conn.execute(sa.insert(study).values(values))
+        assert made.inserted_primary_key is not None  # noqa: S101  # for the type checker
+        values["id"] = row = int(made.inserted_primary_key[0])
+        self._conn.execute(
+            sa.insert(study_reach).values(institution=institution, study=row, since=self._at)
+        )
+        self._index_name(row, values)
+        self._index_text(row, "patient_id", header.patient_id)
+        self._index_text(row, "accession_number", values["accession_number"])
+        self._studies[header.study_instance_uid] = self._by_id[row] = values
+        return values
+
+    def _patient(self, each: Examined) -> dict[str, Any]:
+        header = each.header
+        patient = None
+        if not header.unidentified:
+            identity = PatientIdentity.of(
+                patient_id=header.patient_id,
+                issuer=header.issuer_of_patient_id,
+                institution=each.arrival.sender.institution,
+            )
+            told = Demographics(header.patient_name, header.patient_sex, header.patient_birth_date)
+            patient = ensure_patient(self._conn, identity, told, at=self._at)
+        return {
+            "patient": patient,
+            "patient_id": header.patient_id,
+            "issuer_of_patient_id": header.issuer_of_patient_id,
+            "unidentified": header.unidentified,
+        }
+
+    def _fill(self, held: dict[str, Any], each: Examined) -> None:
+        header = each.header
+        told = _told(each)
+        gaps = [name for name in _STUDY_TOLD if told[name] and not held[name]]
+        for name in gaps:
+            held[name] = told[name]
+        if "patient_name" in gaps:
+            self._index_name(held["id"], held)
+        if "accession_number" in gaps:
+            self._index_text(held["id"], "accession_number", held["accession_number"])
+        held["charset_repaired"] = held["charset_repaired"] or header.charset_repaired
+        if header.unidentified or header.patient_id == held["patient_id"]:
+            return
+        if held["unidentified"]:
+            held.update(self._patient(each))
+            self._index_text(held["id"], "patient_id", header.patient_id)
+        else:
+            held["mixed_patients"] = True
+
+    def _index_name(self, row: int, values: dict[str, Any]) -> None:
+        terms = name_terms(values["patient_name"], values["patient_name_declared"])
+        if not terms:
+            return
+        self._conn.execute(
+            sa.insert(study_name),
+            [{"kind": term.kind.value, "text": term.text, "study": row} for term in sorted(terms)],
+        )
+        written = [term.text for term in terms if term.kind is TermKind.WRITTEN]
+        self._index_grams(row, "patient_name", frozenset().union(*map(grams, written)))
+
+    def _index_text(self, row: int, column: str, text: str) -> None:
+        self._index_grams(row, column, grams(text))
+
+    def _index_grams(self, row: int, column: str, found: frozenset[str]) -> None:
+        if found:
+            letter = _GRAM_OF[column]
+            self._conn.execute(
+                sa.insert(study_gram),
+                [{"gram": letter + gram, "study": row} for gram in sorted(found)],
+            )
+
+    def _new_series(self, held: dict[str, Any], each: Examined) -> _Series:
+        header, extras = each.header, each.extras
+        values = {
+            "study": held["id"],
+            "series_instance_uid": header.series_instance_uid,
+            "modality": header.modality,
+            "series_number": header.series_number,
+            "series_description": header.series_description,
+            "series_date": header.series_date,
+            "series_time": normal_time(header.series_time),
+            "body_part_examined": header.body_part_examined,
+            "laterality": extras.laterality,
+            "protocol_name": header.protocol_name,
+            "manufacturer": header.manufacturer,
+            "station_name": header.station_name,
+            "institution_name": header.institution_name,
+            "performed_procedure_step_start_date": normal_date(
+                extras.performed_procedure_step_start_date
+            ),
+            "performed_procedure_step_start_time": normal_time(
+                extras.performed_procedure_step_start_time
+            ),
+            "scheduled_procedure_step_id": extras.scheduled_procedure_step_id,
+            "requested_procedure_id": extras.requested_procedure_id,
+            "received_at": each.arrival.received_at,
+            "updated_at": self._at,
+        }
+        made = self._conn.execute(sa.insert(series).values(values))
+        assert made.inserted_primary_key is not None  # noqa: S101  # for the type checker
+        shelf = _Series(int(made.inserted_primary_key[0]), held["id"], header.modality)
+        self._series[(held["id"], header.series_instance_uid)] = shelf
+        held["series_count"] += 1
+        modalities = {*held["modalities"].split("\\"), header.modality} - {""}
+        held["modalities"] = "\\".join(sorted(modalities))
+        return shelf
+
+
+def _told(each: Examined) -> dict[str, str]:
+    header = each.header
+    return {
+        "patient_name": header.patient_name,
+        "patient_name_declared": each.declared_name,
+        "patient_sex": header.patient_sex,
+        "patient_birth_date": header.patient_birth_date,
+        "patient_age": header.patient_age,
+        "study_date": header.study_date,
+        "study_time": normal_time(header.study_time),
+        "accession_number": header.accession_number,
+        "study_id": header.study_id,
+        "study_description": header.study_description,
+        "referring_physician_name": header.referring_physician_name,
+        "referring_physician_folded": fold(header.referring_physician_name),
+        "institution_name": header.institution_name,
+        "timezone_offset_from_utc": each.extras.timezone_offset_from_utc,
+        "body_part_examined": header.body_part_examined,
+    }

@@ -1,0 +1,248 @@
+"""The filer: what the doors made durable in journals becomes object files and rows.
+
+For each journal in turn it takes some committed batches, reads the objects in worker threads, puts
+those that are new into the object store, writes all rows and the journal's cursor in one
+transaction, and only then lets the journal go. Cut off anywhere, the same batches come again and
+end the same: object keys are made from content, and the cursor says what is filed.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+
+from imaging.archive import filing
+from imaging.archive.attempts import Attempts
+from imaging.archive.examine import Examined, Examiner, Opaque, StoredObject, opaque
+from imaging.archive.filing import FilingBatch, FilingResult
+from imaging.archive.model import Outcome
+from imaging.archive.objects import NewObject, ObjectStore
+from imaging.archive.progress import FilingProgress
+from imaging.archive.series_metadata import MetadataKeeper
+from kernel.clock import Clock
+from kernel.db import Database
+from kernel.errors import PlatformError
+from kernel.journal import Committed, JournalReader, Position, Wake
+
+T = TypeVar("T")
+
+_LOG: Final = logging.getLogger(__name__)
+
+BATCH_OBJECTS: Final = 128
+BATCH_BYTES: Final = 64 << 20
+LOOK_EVERY_S: Final = 0.5
+_RETRY_FIRST_S: Final = 0.2
+_RETRY_LAST_S: Final = 10.0
+_THREADS: Final = 2
+
+_Entry = tuple[Position, int, Examined | Opaque]
+
+
+@dataclass(slots=True)
+class _Desk:
+    """One journal being filed."""
+
+    name: str
+    reader: JournalReader
+    attempts: Attempts
+    waiting: deque[Committed] = field(default_factory=deque)
+    retry_s: float = 0.0
+    retry_at: float = 0.0
+
+
+class Filer:
+    """Files any number of journals; exactly one filer for a journal."""
+
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        examiner: Examiner,
+        *,
+        journals: Mapping[str, Path],
+        clock: Clock,
+        wake: Wake | None = None,
+    ) -> None:
+        """Make a filer that has not begun.
+
+        Args:
+            database: where rows go.
+            objects: where object files go.
+            examiner: reads the objects.
+            journals: name, which never changes, and folder of each journal.
+            clock: for the instants written down.
+            wake: hints that a journal has grown.
+        """
+        self._database = database
+        self._objects = objects
+        self._examiner = examiner
+        self._folders = dict(journals)
+        self._clock = clock
+        self._progress = FilingProgress(database)
+        self._wake = wake or Wake.local()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="filer")
+        self._desks: list[_Desk] = []
+        self._metadata = MetadataKeeper(database, clock)
+
+    @property
+    def progress(self) -> FilingProgress:
+        """How far each journal is filed, to be shared with the doors of this process."""
+        return self._progress
+
+    async def run(self) -> None:
+        """File whatever comes, until cancelled."""
+        try:
+            while True:
+                if await self.file_waiting() == 0:
+                    await self._metadata.make_quiet()
+                    await self._wake.wait(LOOK_EVERY_S)
+        finally:
+            self.close()
+
+    async def file_waiting(self) -> int:
+        """File one round of every journal; returns how many objects were filed.
+
+        Trouble of the house (a full disk, a database that is away) leaves the journal as it is,
+        to be tried again after a while; it is never the end of an object.
+        """
+        if not self._desks:
+            await self._open()
+        filed = 0
+        for desk in self._desks:
+            if self._clock.monotonic_s() < desk.retry_at:
+                continue
+            try:
+                filed += await self._file_next(desk)
+                desk.retry_s = 0.0
+            except (PlatformError, OSError, sa.exc.SQLAlchemyError) as exc:
+                desk.retry_s = min(max(desk.retry_s * 2, _RETRY_FIRST_S), _RETRY_LAST_S)
+                desk.retry_at = self._clock.monotonic_s() + desk.retry_s
+                code = exc.code if isinstance(exc, PlatformError) else type(exc).__name__
+                _LOG.warning("filing.delayed", extra={"journal": desk.name, "reason": code})
+        return filed
+
+    def close(self) -> None:
+        """Give threads and files back; what was not filed is still in the journals."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for desk in self._desks:
+            desk.reader.close()
+            desk.attempts.done()
+            desk.attempts.close()
+        self._desks.clear()
+
+    async def _open(self) -> None:
+        for name, folder in sorted(self._folders.items()):
+            after = await self._database.read(partial(filing.cursor, journal=name))
+            reader = await self._in_thread(partial(JournalReader.open, folder, after=after))
+            attempts = Attempts(folder / "filing.attempt")
+            self._desks.append(_Desk(name, reader, attempts))
+            self._progress.note(name, after)
+
+    async def _file_next(self, desk: _Desk) -> int:
+        if not desk.waiting:
+            desk.waiting.extend(await self._in_thread(lambda: desk.reader.poll(BATCH_OBJECTS)))
+        if not desk.waiting:
+            return 0
+        taken = _take(desk.waiting)
+        one_by_one = desk.attempts.begin(taken[0].position)
+        entries = await self._examine(desk, taken, one_by_one=one_by_one)
+        await self._put(entries)
+        batch = FilingBatch(desk.name, taken[-1].position, entries)
+        result = await self._write(batch)
+        desk.attempts.done()
+        for _ in taken:
+            desk.waiting.popleft()
+        self._progress.note(desk.name, batch.position)
+        self._metadata.grown(result.series)
+        _report(desk.name, result)
+        await self._in_thread(lambda: desk.reader.release(batch.position))
+        return len(entries)
+
+    async def _examine(
+        self, desk: _Desk, taken: Sequence[Committed], *, one_by_one: bool
+    ) -> list[_Entry]:
+        numbered = [
+            (committed.position, number, stored)
+            for committed in taken
+            for number, stored in enumerate(committed.entries)
+        ]
+        if one_by_one:
+            entries: list[_Entry] = []
+            for position, number, stored in numbered:
+                if desk.attempts.reading(position, number):
+                    each = await self._in_thread(partial(self._examiner.examine, stored))
+                else:
+                    detail = "the process died with it"
+                    each = opaque(stored, None, reason="crashed", detail=detail)
+                entries.append((position, number, each))
+            return entries
+        # A few objects per hop: a hop to a thread costs as much as reading a small object.
+        shares = [numbered[start::_THREADS] for start in range(_THREADS)]
+        found = await asyncio.gather(
+            *(self._in_thread(partial(self._examine_all, share)) for share in shares if share)
+        )
+        return sorted(itertools.chain.from_iterable(found), key=lambda entry: entry[:2])
+
+    def _examine_all(self, share: Sequence[tuple[Position, int, StoredObject]]) -> list[_Entry]:
+        return [(at, number, self._examiner.examine(stored)) for at, number, stored in share]
+
+    async def _put(self, entries: Sequence[_Entry]) -> None:
+        uids = [e.header.sop_instance_uid for _, _, e in entries if isinstance(e, Examined)]
+        known = await self._database.read(lambda conn: filing.known_contents(conn, uids))
+        new = [
+            NewObject(each.key, each.chunks())
+            for _, _, each in entries
+            if each.key
+            and not (
+                isinstance(each, Examined)
+                and (each.header.sop_instance_uid, each.digest.whole) in known
+            )
+        ]
+        if new:
+            await self._in_thread(lambda: self._objects.put_new(new))
+
+    async def _write(self, batch: FilingBatch) -> FilingResult:
+        now = self._clock.now()
+        try:
+            return await self._database.write(lambda conn: filing.file_batch(conn, batch, at=now))
+        except (sa.exc.SQLAlchemyError, ValueError) as exc:
+            # One of the objects is what the database cannot take: the others must not wait.
+            _LOG.error(  # the trace may quote patient data
+                "filing.careful", extra={"journal": batch.journal, "reason": type(exc).__name__}
+            )
+        return await self._database.write(
+            lambda conn: filing.file_batch(conn, batch, at=now, careful=True)
+        )
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _take(waiting: Sequence[Committed]) -> list[Committed]:
+    """Return the first of *waiting* that make one transaction: at least one, not too many."""
+    taken: list[Committed] = []
+    objects = size = 0
+    for committed in waiting:
+        objects += len(committed.entries)
+        size += sum(stored.size for stored in committed.entries)
+        if taken and (objects > BATCH_OBJECTS or size > BATCH_BYTES):
+            break
+        taken.append(committed)
+    return taken
+
+
+def _report(journal: str, result: FilingResult) -> None:
+    counts = {outcome.value: 0 for outcome in Outcome}
+    for each in result.filed:
+        counts[each.outcome.value] += 1
+        if each.outcome is Outcome.OPAQUE:
+            _LOG.warning("filing.set-aside", extra={"journal": journal, "reason": each.reason})
+    _LOG.info("filing.batch", extra={"journal": journal, **counts})

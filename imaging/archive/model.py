@@ -1,0 +1,233 @@
+"""What the archive tells: rows of the study list, where instances lie, what became of a filing."""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from imaging.patients.names import groups
+from kernel.arrival import NativeForm, Priority
+from kernel.errors import Missing
+
+PRIORITY_ORDER: Final = (
+    Priority.EMERGENCY,
+    Priority.URGENT,
+    Priority.ROUTINE,
+    Priority.BACKFILL,
+)
+"""A priority's number in the database is its place here; the least is the most urgent."""
+
+
+class StudyMissing(Missing):
+    """There is no such study in the asker's reach."""
+
+    code = "study-not-found"
+
+
+class Outcome(StrEnum):
+    """What became of one object."""
+
+    STORED = "stored"
+    """A new instance."""
+    DUPLICATE = "duplicate"
+    """Content that is already there; nothing changed but a counter."""
+    CONFLICT = "conflict"
+    """Another content under a UID that is there; kept beside the first."""
+    OPAQUE = "opaque"
+    """Kept as bytes with a reason, in no study."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """What became of one object of a batch."""
+
+    sop_instance_uid: str
+    outcome: Outcome
+    reason: str = ""
+
+
+class Age(msgspec.Struct, frozen=True):
+    """Age at the examination."""
+
+    value: int
+    unit: str
+    """``days``, ``weeks``, ``months`` or ``years``."""
+
+
+class PatientRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The patient of a study as a list shows them."""
+
+    name: str
+    """For reading: the characters where there are some, else the letters."""
+    alphabetic_name: str = ""
+    sex: str
+    """``M``, ``F``, ``O``, or empty."""
+    birth_date: str | None = None
+    """YYYY-MM-DD."""
+    age: Age | None
+    patient_id: str
+    masked_id: str = ""
+
+
+class InstitutionRow(msgspec.Struct, frozen=True):
+    """An institution by its code and name."""
+
+    code: str
+    name: str
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where a rule has sent a study."""
+
+    rule: str
+    destination: str
+    """Code of the institution that reads it."""
+
+
+class StudyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the study list, and the payload of ``study.updated``."""
+
+    study_instance_uid: str
+    patient: PatientRow
+    accession_number: str
+    description: str
+    modalities: list[str]
+    body_part: str
+    institution: InstitutionRow
+    study_date_time: str | None
+    """Local time at the device, ISO 8601, with its offset only where the device states one."""
+    received_at: dt.datetime
+    updated_at: dt.datetime
+    instance_count: int
+    series_count: int
+    unidentified: bool
+    conflicts: int
+    """Contents kept beside the first, plus one where the objects name several patients."""
+    priority: Priority
+    route: Route | None
+
+
+class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One series of a study."""
+
+    series_instance_uid: str
+    modality: str
+    description: str
+    number: int | None
+    instance_count: int
+    body_part: str
+    thumbnail: str
+    """Path of a small JPEG of its middle image."""
+
+
+class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Something of a study a person must decide."""
+
+    id: str
+    sop_instance_uid: str
+    kept_at: dt.datetime
+    reason: str
+    """``other-content``: same UID, other content. ``other-patient``: another patient's number."""
+
+
+class StudyPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the study list, newest first."""
+
+    items: list[StudyRow]
+    next_cursor: str | None
+    total: int
+    """Studies that match, counted up to ``TOTAL_MAX``."""
+    last_event_id: int
+    """Events after this one are not in the page yet."""
+
+
+class StudyDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A study with its series."""
+
+    study: StudyRow
+    series: list[SeriesRow]
+    conflicts: list[ConflictRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceLocation:
+    """Where an instance lies and in what form."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    """Of the object as it is stored."""
+    native: NativeForm | None
+    """What it was before it was compressed without loss; None where it is as it came."""
+    object_key: str
+    size_bytes: int
+    dataset_offset: int
+    pixel_offset: int
+    """Where the value of the pixel data lies in the object; 0 where there is none, or where it
+    has no place of its own (deflated objects)."""
+    pixel_length: int
+    """-1 where the pixel data is encapsulated."""
+    number_of_frames: int
+    instance_number: int | None
+    dataset_digest: str
+    pixels_digest: str
+    institution: str
+
+
+def display_name(person_name: str) -> str:
+    """Return a PN for reading: its characters where it has some, else its letters."""
+    alphabetic, ideographic, phonetic = groups(person_name)
+    shown = ideographic or alphabetic or phonetic
+    between = "" if _HAN.search(shown) else " "
+    return re.sub(r"[\^ ]+", between, shown).strip()
+
+
+_HAN: Final = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_RESIDENT_ID: Final = re.compile(r"[0-9]{17}[0-9Xx]|[0-9]{15}", re.ASCII)
+
+
+def masked_id(patient_id: str) -> str:
+    """Return a resident ID number with its middle hidden; another number as it is."""
+    if not _RESIDENT_ID.fullmatch(patient_id):
+        return patient_id
+    return patient_id[:3] + "*" * (len(patient_id) - 7) + patient_id[-4:]
+
+
+_AGE: Final = re.compile(r"([0-9]{1,3})([DWMY])", re.ASCII)
+_AGE_UNITS: Final = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
+_INFANT_MONTHS: Final = 24
+_NEWBORN_DAYS: Final = 28
+
+
+def age_at(patient_age: str, birth_date: str, study_date: str) -> Age | None:
+    """Return the age at the examination: as the device states it, else from the two dates."""
+    if found := _AGE.fullmatch(patient_age):
+        return Age(int(found[1]), _AGE_UNITS[found[2]])
+    try:
+        born = dt.datetime.strptime(birth_date, "%Y%m%d").replace(tzinfo=dt.UTC).date()
+        seen = dt.datetime.strptime(study_date, "%Y%m%d").replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        return None
+    if seen < born:
+        return None
+    months = (seen.year - born.year) * 12 + seen.month - born.month - (seen.day < born.day)
+    days = (seen - born).days
+    if days < _NEWBORN_DAYS:
+        return Age(days, "days")
+    return Age(months, "months") if months < _INFANT_MONTHS else Age(months // 12, "years")
+
+
+def local_time(date: str, time: str, offset: str) -> str | None:
+    """Return DA, normalised TM and UTC offset (``+0800``) as one ISO 8601 text; None undated."""
+    if not date:
+        return None
+    day = f"{date[:4]}-{date[4:6]}-{date[6:8]}"
+    if not time:
+        return day
+    zone = f"{offset[:3]}:{offset[3:5]}" if re.fullmatch(r"[+-][0-9]{4}", offset) else ""
+    return f"{day}T{time[:2]}:{time[2:4]}:{time[4:6]}{zone}"

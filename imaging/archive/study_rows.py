@@ -1,0 +1,104 @@
+"""Rows of the study list, read from the index."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from imaging.archive.model import (
+    PRIORITY_ORDER,
+    InstitutionRow,
+    PatientRow,
+    Route,
+    StudyRow,
+    age_at,
+    display_name,
+    local_time,
+    masked_id,
+)
+from imaging.archive.tables import study, study_reach
+from imaging.patients.names import groups
+from kernel.identity import institutions
+
+_IN_MAX: Final = 500
+_COLUMNS: Final = (
+    study.c.id,
+    study.c.study_instance_uid,
+    study.c.institution,
+    study.c.patient_name,
+    study.c.patient_sex,
+    study.c.patient_birth_date,
+    study.c.patient_age,
+    study.c.patient_id,
+    study.c.accession_number,
+    study.c.study_description,
+    study.c.modalities,
+    study.c.body_part_examined,
+    study.c.study_date,
+    study.c.study_time,
+    study.c.timezone_offset_from_utc,
+    study.c.received_at,
+    study.c.updated_at,
+    study.c.instance_count,
+    study.c.series_count,
+    study.c.unidentified,
+    study.c.conflict_count,
+    study.c.mixed_patients,
+    study.c.priority,
+)
+
+
+def rows_of(conn: sa.Connection, ids: Sequence[int]) -> list[StudyRow]:
+    """Return the list rows of the studies *ids*, in that order; missing ones are left out."""
+    found: dict[int, Any] = {}
+    routes: dict[int, Route] = {}
+    for at in range(0, len(ids), _IN_MAX):
+        part = ids[at : at + _IN_MAX]
+        for row in conn.execute(sa.select(*_COLUMNS).where(study.c.id.in_(part))):
+            found[row.id] = row
+        reach = study_reach.c
+        routed = (
+            sa.select(reach.study, reach.rule, reach.institution)
+            .where(reach.study.in_(part), reach.rule != "")
+            .order_by(reach.since.desc())
+        )
+        for given in conn.execute(routed):
+            routes[given.study] = Route(given.rule, given.institution)
+    names = _institution_names(conn, {row.institution for row in found.values()})
+    return [_row(found[each], names, routes.get(each)) for each in ids if each in found]
+
+
+def _institution_names(conn: sa.Connection, codes: set[str]) -> dict[str, str]:
+    columns = institutions.c
+    query = sa.select(columns.code, columns.name).where(columns.code.in_(sorted(codes)))
+    return {row.code: row.name for row in conn.execute(query)}
+
+
+def _row(row: Any, names: dict[str, str], route: Route | None) -> StudyRow:
+    birth = row.patient_birth_date
+    return StudyRow(
+        study_instance_uid=row.study_instance_uid,
+        patient=PatientRow(
+            name=display_name(row.patient_name),
+            alphabetic_name=display_name(groups(row.patient_name)[0]),
+            sex=row.patient_sex if row.patient_sex in {"M", "F", "O"} else "",
+            birth_date=f"{birth[:4]}-{birth[4:6]}-{birth[6:]}" if birth else None,
+            age=age_at(row.patient_age, birth, row.study_date),
+            patient_id=row.patient_id,
+            masked_id=masked_id(row.patient_id),
+        ),
+        accession_number=row.accession_number,
+        description=row.study_description,
+        modalities=row.modalities.split("\\") if row.modalities else [],
+        body_part=row.body_part_examined,
+        institution=InstitutionRow(row.institution, names.get(row.institution, row.institution)),
+        study_date_time=local_time(row.study_date, row.study_time, row.timezone_offset_from_utc),
+        received_at=row.received_at,
+        updated_at=row.updated_at,
+        instance_count=row.instance_count,
+        series_count=row.series_count,
+        unidentified=row.unidentified,
+        conflicts=row.conflict_count + int(row.mixed_patients),
+        priority=PRIORITY_ORDER[row.priority],
+        route=route,
+    )

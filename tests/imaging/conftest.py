@@ -1,0 +1,16 @@
+"""Fixtures of the imaging tests."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from kernel.db import Database
+from tests.imaging.desk import Desk, open_desk
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
+    """An archive, once on each kind of database."""
+    async with open_desk(database, tmp_path) as opened:
+        yield opened
