@@ -27,6 +27,7 @@ outbox: Final = sa.Table(
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
     sa.Column("topic", sa.String(64), nullable=False),
     sa.Column("institution", sa.String(64), nullable=False),
+    sa.Column("routed_to", JsonDocument, nullable=False),
     sa.Column("payload", JsonDocument, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
     # Without it SQLite gives the number of a pruned last row out again.
@@ -44,6 +45,8 @@ class Event:
     """Whose it is: the code of the institution the event's subject belongs to."""
     payload: Mapping[str, Any]
     at: dt.datetime
+    routed_to: frozenset[str] = frozenset()
+    """Codes of the other institutions that may learn of it: the subject was routed to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,9 @@ def publish(
         payload: what JSON can say.
         institution: code of the institution the subject belongs to.
         at: the instant it happened.
+        routed_to: codes of the other institutions that may learn of it.
     """
-    return publish_all(conn, [EventDraft(topic, payload, institution)], at=at)[0]
+    return publish_all(conn, [EventDraft(topic, payload, institution, routed_to)], at=at)[0]
 
 
 def publish_all(conn: sa.Connection, drafts: Sequence[EventDraft], *, at: dt.datetime) -> list[int]:
@@ -85,6 +89,7 @@ def publish_all(conn: sa.Connection, drafts: Sequence[EventDraft], *, at: dt.dat
         {
             "topic": draft.topic,
             "institution": draft.institution,
+            "routed_to": sorted(draft.routed_to),
             "payload": dict(draft.payload),
             "at": at,
         }
@@ -113,7 +118,14 @@ def events_after(
     """
     columns = outbox.c
     query = (
-        sa.select(columns.id, columns.topic, columns.institution, columns.payload, columns.at)
+        sa.select(
+            columns.id,
+            columns.topic,
+            columns.institution,
+            columns.payload,
+            columns.at,
+            columns.routed_to,
+        )
         .where(columns.id > after_id)
         .order_by(columns.id)
         .limit(limit)
@@ -122,7 +134,7 @@ def events_after(
         query = query.where(columns.topic.in_(topics))
     if institutions is not None:
         query = query.where(columns.institution.in_(institutions))
-    return [Event(*row) for row in conn.execute(query)]
+    return [Event(*row[:5], frozenset(row[5])) for row in conn.execute(query)]
 
 
 def last_event_id(conn: sa.Connection) -> int:
