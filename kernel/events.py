@@ -56,6 +56,7 @@ class EventDraft:
     topic: str
     payload: Mapping[str, Any]
     institution: str
+    routed_to: Collection[str] = ()
 
 
 def publish(
@@ -65,6 +66,7 @@ def publish(
     *,
     institution: str,
     at: dt.datetime,
+    routed_to: Collection[str] = (),
 ) -> int:
     """Add one event to *conn*'s transaction and return its id.
 
