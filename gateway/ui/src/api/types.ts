@@ -1,0 +1,170 @@
+/** The JSON of `/api/v1`, as the server writes it: snake_case, times as ISO 8601 in UTC. */
+
+export type Sex = 'M' | 'F' | 'O' | '';
+
+export interface Age {
+  value: number;
+  unit: 'hours' | 'days' | 'weeks' | 'months' | 'years' | string;
+}
+
+export interface Institution {
+  code: string;
+  name: string;
+  kind?: string;
+}
+
+export interface User {
+  username: string;
+  display_name: string;
+  roles: string[];
+  institution: Institution;
+}
+
+export interface Session {
+  authenticated: boolean;
+  csrf: string;
+  node: 'county' | 'township';
+  node_name: string;
+  server_time: string;
+  ws?: string;
+  demo: boolean;
+  user?: User;
+  idle_lock_s: number;
+}
+
+export interface Patient {
+  name: string;
+  sex: Sex;
+  age: Age | null;
+  patient_id?: string;
+  masked_id?: string;
+}
+
+export interface StudyRow {
+  study_instance_uid: string;
+  patient: Patient;
+  accession_number: string;
+  description: string;
+  modalities: string[];
+  body_part: string;
+  institution: Institution;
+  study_date_time: string | null;
+  received_at: string;
+  instance_count: number;
+  series_count: number;
+  unidentified: boolean;
+  conflicts: number;
+  priority: string;
+  route: { rule: string; destination: string } | null;
+}
+
+export interface StudyPage {
+  items: StudyRow[];
+  next_cursor: string | null;
+  total: number;
+  last_event_id: number;
+}
+
+export interface SeriesRow {
+  series_instance_uid: string;
+  modality: string;
+  description: string;
+  number: number | null;
+  instance_count: number;
+  body_part: string;
+  thumbnail: string;
+}
+
+export interface Conflict {
+  id: string | number;
+  sop_instance_uid: string;
+  kept_at: string;
+  reason: string;
+}
+
+export interface StudyDetail {
+  study: StudyRow;
+  series: SeriesRow[];
+  conflicts: Conflict[];
+}
+
+export interface TownshipNode {
+  name: string;
+  institution: Institution;
+  dicom: { ae_title: string; host: string; port: number };
+  county: { name: string; phone: string };
+}
+
+export type LineState = 'up' | 'down' | 'unknown';
+
+export interface Line {
+  state: LineState;
+  since: string | null;
+  rate_bits_per_s: number | null;
+}
+
+export interface QueueSummary {
+  safe_here: number;
+  on_the_line: number;
+  at_county: number;
+  needs_attention: number;
+  eta: string | null;
+  line: Line;
+  disk: { used_percent: number; room_for_studies: number | null };
+}
+
+export type QueueState = 'arriving' | 'waiting' | 'sending' | 'at_county' | 'set_aside';
+
+export interface SetAside {
+  id: string | number;
+  sop_instance_uid: string;
+  reason_code: string;
+  reason: string;
+}
+
+export interface QueueItem {
+  study_instance_uid: string;
+  patient: Patient;
+  modality: string;
+  description: string;
+  body_part: string;
+  study_date_time: string | null;
+  priority: string;
+  paused?: boolean;
+  instances: { here: number; sent: number; at_county: number; set_aside: number };
+  state: QueueState;
+  position: number | null;
+  eta: string | null;
+  county_received_at: string | null;
+  unidentified: boolean;
+  conflicts: number;
+  set_aside: SetAside[];
+}
+
+export interface QueuePage {
+  summary: QueueSummary;
+  items: QueueItem[];
+  last_event_id: number;
+  next_cursor?: string | null;
+}
+
+export interface ReceivedFile {
+  upload_id: string;
+  filename: string;
+  state: 'receiving' | 'safe' | 'refused' | 'skipped';
+  reason_code: string;
+  reason: string;
+  study_instance_uid: string;
+  accepted: number;
+  refused: { name: string; reason_code: string }[];
+}
+
+export interface UploadBatch {
+  files: ReceivedFile[];
+}
+
+export interface HaveFile {
+  name: string;
+  size: number;
+  sop_instance_uid?: string;
+}

@@ -1,0 +1,163 @@
+import { App as Messages, Button, ConfigProvider } from 'antd';
+import enUS from 'antd/locale/en_US';
+import zhCN from 'antd/locale/zh_CN';
+import { QueryClientProvider } from '@tanstack/react-query';
+import { lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
+import { useTranslation } from 'react-i18next';
+import { BrowserRouter, Navigate, Route, Routes, useNavigate } from 'react-router';
+
+import { queries } from './api/queries';
+import { loadSession, useSession } from './api/session';
+import { SignIn } from './features/signin/SignIn';
+import { useIdleLock } from './frame/idle';
+import { KeysHelp } from './frame/KeysHelp';
+import { type Key, keyName, typing, usePageKeys } from './frame/keys';
+import { useLanguage } from './frame/language';
+import { LockSheet } from './frame/LockSheet';
+import { tabsOf } from './frame/tabs';
+import { lightTheme } from './frame/theme';
+import { TopBar } from './frame/TopBar';
+import { GreyLines } from './frame/Trouble';
+import { runChannel, watchBrowserLine } from './live/channel';
+
+const TownshipPage = lazy(() => import('./features/township/TownshipPage'));
+const StudiesPage = lazy(() => import('./features/studies/StudiesPage'));
+const ViewerPage = lazy(() => import('./features/viewer/ViewerPage'));
+
+function useLiveChannel(): void {
+  const listening = useSession((store) => store.phase === 'signed-in' && store.lock !== 'expired');
+  useEffect(() => {
+    if (!listening) return undefined;
+    const stop = new AbortController();
+    void runChannel(stop.signal);
+    const unwatch = watchBrowserLine();
+    return () => {
+      stop.abort();
+      unwatch();
+    };
+  }, [listening]);
+}
+
+/** `G` then a letter goes to a tab. */
+function useJumps(): void {
+  const navigate = useNavigate();
+  const session = useSession((store) => store.session);
+  const keys = useMemo<readonly Key[]>(() => {
+    const tabs = tabsOf(session);
+    return tabs.map((tab) => ({
+      keys: [`G ${tab.letter}`],
+      label: tab.label,
+      run: () => void navigate(tab.path),
+    }));
+  }, [navigate, session]);
+  usePageKeys(keys);
+  useEffect(() => {
+    let armedAt = 0;
+    const listen = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || typing(event)) return;
+      const name = keyName(event);
+      const jump = Date.now() - armedAt < 1500 && keys.find((key) => key.keys.includes(`G ${name}`));
+      armedAt = name === 'G' ? Date.now() : 0;
+      if (!jump) return;
+      event.preventDefault();
+      jump.run(event);
+    };
+    window.addEventListener('keydown', listen, { capture: true });
+    return () => window.removeEventListener('keydown', listen, { capture: true });
+  }, [keys]);
+}
+
+function NoPages() {
+  const { t } = useTranslation();
+  return (
+    <div className="page">
+      <TopBar />
+      <main className="trouble">
+        <h1 className="answer">{t('app.noPages')}</h1>
+        <p>{t('app.noPagesNext')}</p>
+      </main>
+    </div>
+  );
+}
+
+function Pages() {
+  useLiveChannel();
+  useIdleLock();
+  useJumps();
+  const lock = useSession((store) => store.lock);
+  const session = useSession((store) => store.session);
+  const paths = tabsOf(session).map((tab) => tab.path);
+  const landing = paths[0];
+  return (
+    <>
+      <div className="page" inert={lock !== null} aria-hidden={lock !== null}>
+        <Suspense fallback={<GreyLines />}>
+          <Routes>
+            {paths.includes('/township') && <Route path="/township" element={<TownshipPage />} />}
+            {paths.includes('/studies') && <Route path="/studies" element={<StudiesPage />} />}
+            {paths.includes('/studies') && <Route path="/studies/:study" element={<ViewerPage />} />}
+            <Route path="*" element={landing ? <Navigate to={landing} replace /> : <NoPages />} />
+          </Routes>
+        </Suspense>
+      </div>
+      <KeysHelp />
+      {lock && <LockSheet reason={lock} />}
+    </>
+  );
+}
+
+function Unreachable() {
+  const { t } = useTranslation();
+  useEffect(() => {
+    const timer = setInterval(() => void loadSession(), 5000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <main className="signin">
+      <div className="trouble" role="alert">
+        <h1 className="answer">{t('app.unreachable')}</h1>
+        <p>{t('app.unreachableNext')}</p>
+        <Button onClick={() => void loadSession()}>{t('trouble.again')}</Button>
+      </div>
+    </main>
+  );
+}
+
+function Door() {
+  const phase = useSession((store) => store.phase);
+  const username = useSession((store) => store.session?.user?.username ?? '');
+  useEffect(() => {
+    void loadSession();
+  }, []);
+  if (phase === 'loading') return null;
+  if (phase === 'unreachable') return <Unreachable />;
+  if (phase === 'signed-out') return <SignIn />;
+  return <Pages key={username} />;
+}
+
+function Look({ children }: { children: ReactNode }) {
+  const language = useLanguage();
+  return (
+    <ConfigProvider
+      locale={language === 'en' ? enUS : zhCN}
+      theme={lightTheme(language)}
+      button={{ autoInsertSpace: false }}
+      wave={{ disabled: true }}
+      componentSize="middle"
+    >
+      <Messages style={{ height: '100%' }}>{children}</Messages>
+    </ConfigProvider>
+  );
+}
+
+export function Workstation() {
+  return (
+    <Look>
+      <QueryClientProvider client={queries}>
+        <BrowserRouter>
+          <Door />
+        </BrowserRouter>
+      </QueryClientProvider>
+    </Look>
+  );
+}

@@ -1,0 +1,61 @@
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { Problem } from '../../api/client';
+import { useTroubleText } from '../../frame/Trouble';
+
+/** Says that Caps Lock is on, while a key tells so. */
+export function CapsLockHint() {
+  const { t } = useTranslation();
+  const [on, setOn] = useState(false);
+  useEffect(() => {
+    const look = (event: KeyboardEvent | MouseEvent) => {
+      if (typeof event.getModifierState === 'function') setOn(event.getModifierState('CapsLock'));
+    };
+    window.addEventListener('keydown', look);
+    window.addEventListener('keyup', look);
+    return () => {
+      window.removeEventListener('keydown', look);
+      window.removeEventListener('keyup', look);
+    };
+  }, []);
+  return on ? (
+    <p className="quiet" role="status">
+      {t('signin.caps')}
+    </p>
+  ) : null;
+}
+
+/** Seconds until the server takes a password again, counting down; 0 when it takes one now. */
+export function useLockedOut(error: unknown): number {
+  const [left, setLeft] = useState(0);
+  useEffect(() => {
+    if (!(error instanceof Problem) || error.code !== 'sign-in-locked') return undefined;
+    const until = Date.now() + Math.max(1, Number(error.extra.retry_after_s) || 60) * 1000;
+    const count = () => setLeft(Math.max(0, Math.ceil((until - Date.now()) / 1000)));
+    count();
+    const timer = setInterval(count, 1000);
+    return () => clearInterval(timer);
+  }, [error]);
+  return left;
+}
+
+/** Why signing in did not work, in the form itself. */
+export function SignInTrouble({ error, lockedOut }: { error: unknown; lockedOut: number }) {
+  const { t } = useTranslation();
+  const troubleText = useTroubleText();
+  if (!error) return null;
+  if (error instanceof Problem && error.code === 'sign-in-locked') {
+    return (
+      <p className="note note-bad" role="alert" style={{ marginTop: 12 }}>
+        {lockedOut > 0 ? t('signin.locked', { minutes: Math.ceil(lockedOut / 60) }) : t('signin.lockedOver')}
+      </p>
+    );
+  }
+  const failed = error instanceof Problem && (error.code === 'sign-in-failed' || error.status === 401);
+  return (
+    <p className="note note-bad" role="alert" style={{ marginTop: 12 }}>
+      {failed ? t('signin.failed') : troubleText(error).text}
+    </p>
+  );
+}

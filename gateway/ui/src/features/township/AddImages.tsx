@@ -1,0 +1,144 @@
+import { Button, Progress } from 'antd';
+import { type ChangeEvent, type Ref, useCallback, useEffect, useImperativeHandle, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { useUser } from '../../api/session';
+import { CheckPanel } from './CheckPanel';
+import { type Found, inspect } from './inspect';
+import { forgetBatch, type KeptBatch } from './kept-batch';
+import { folderName, fromDrop, fromInput, type Picked } from './pick';
+import { SendingPanel } from './SendingPanel';
+import { beginSending, endSending, useSending } from './sending-store';
+
+export interface AddHandle {
+  choose: () => void;
+}
+
+interface Looking {
+  folder: string;
+  total: number;
+  done: number;
+  found: Found | null;
+}
+
+/** Choosing, dropping, checking and sending: everything between "add images" and the node having them. */
+export function AddImages({ ref, kept, took }: { ref: Ref<AddHandle>; kept: KeptBatch | null; took: () => void }) {
+  const { t } = useTranslation();
+  const user = useUser();
+  const { sender, view } = useSending();
+  const [choosing, setChoosing] = useState(false);
+  const [over, setOver] = useState(false);
+  const [looking, setLooking] = useState<Looking | null>(null);
+  const folderInput = useRef<HTMLInputElement>(null);
+  const filesInput = useRef<HTMLInputElement>(null);
+  const folderButton = useRef<HTMLButtonElement>(null);
+  const stop = useRef<AbortController | null>(null);
+
+  useImperativeHandle(ref, () => ({ choose: () => setChoosing(true) }), []);
+  useEffect(() => {
+    if (choosing) folderButton.current?.focus();
+  }, [choosing]);
+  useEffect(() => () => stop.current?.abort(), []);
+
+  const look = useCallback(async (files: Picked[]) => {
+    setChoosing(false);
+    if (files.length === 0) return;
+    stop.current?.abort();
+    const mine = new AbortController();
+    stop.current = mine;
+    const folder = folderName(files);
+    setLooking({ folder, total: files.length, done: 0, found: null });
+    const found = await inspect(files, (done) => setLooking({ folder, total: files.length, done, found: null }), mine.signal);
+    if (!mine.signal.aborted) setLooking({ folder, total: files.length, done: files.length, found });
+  }, []);
+
+  useEffect(() => {
+    let depth = 0;
+    const holdsFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
+    const enter = (event: DragEvent) => {
+      if (!holdsFiles(event)) return;
+      depth += 1;
+      setOver(true);
+    };
+    const leave = () => {
+      depth = Math.max(0, depth - 1);
+      if (depth === 0) setOver(false);
+    };
+    const hover = (event: DragEvent) => {
+      if (holdsFiles(event)) event.preventDefault();
+    };
+    const drop = (event: DragEvent) => {
+      if (!event.dataTransfer || !holdsFiles(event)) return;
+      event.preventDefault();
+      depth = 0;
+      setOver(false);
+      void fromDrop(event.dataTransfer).then(look);
+    };
+    window.addEventListener('dragenter', enter);
+    window.addEventListener('dragleave', leave);
+    window.addEventListener('dragover', hover);
+    window.addEventListener('drop', drop);
+    return () => {
+      window.removeEventListener('dragenter', enter);
+      window.removeEventListener('dragleave', leave);
+      window.removeEventListener('dragover', hover);
+      window.removeEventListener('drop', drop);
+    };
+  }, [look]);
+
+  const picked = (event: ChangeEvent<HTMLInputElement>) => {
+    const files = fromInput(event.target.files);
+    // The same folder may be chosen again: without this the browser would see no change.
+    event.target.value = '';
+    void look(files);
+  };
+
+  return (
+    <>
+      <input ref={folderInput} type="file" hidden multiple data-testid="folder-input" {...{ webkitdirectory: '' }} onChange={picked} />
+      <input ref={filesInput} type="file" hidden multiple data-testid="files-input" onChange={picked} />
+      {over && <div className="drop-here">{t('queue.dropNow')}</div>}
+      {choosing && (
+        <section className="choose" aria-label={t('queue.add')} data-testid="choose">
+          <Button ref={folderButton} onClick={() => folderInput.current?.click()}>
+            {t('add.folder')}
+          </Button>
+          <Button onClick={() => filesInput.current?.click()}>{t('add.files')}</Button>
+          <Button type="text" onClick={() => setChoosing(false)}>
+            {t('add.cancel')}
+          </Button>
+          <span className="second">{t('add.orDrop')}</span>
+        </section>
+      )}
+      {looking && !looking.found && (
+        <section className="sending" role="status">
+          <p>{t('check.looking', { done: looking.done, total: looking.total })}</p>
+          <Progress percent={Math.floor((100 * looking.done) / looking.total)} showInfo={false} size="small" aria-label={t('check.lookingTitle')} />
+        </section>
+      )}
+      {looking?.found && (
+        <CheckPanel
+          folder={looking.folder}
+          found={looking.found}
+          cancel={() => setLooking(null)}
+          send={(files) => {
+            setLooking(null);
+            beginSending(looking.folder, files, user.username, kept);
+            took();
+          }}
+        />
+      )}
+      {sender && view && (
+        <SendingPanel
+          view={view}
+          pause={(paused) => sender.pause(paused)}
+          again={(id) => sender.again(id)}
+          close={() => {
+            endSending();
+            forgetBatch();
+          }}
+        />
+      )}
+    </>
+  );
+}

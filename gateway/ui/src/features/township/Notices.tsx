@@ -1,0 +1,89 @@
+import { Button } from 'antd';
+import { useTranslation } from 'react-i18next';
+
+import type { QueueSummary, TownshipNode } from '../../api/types';
+import { clockTime } from '../../frame/clock';
+import type { KeptBatch } from './kept-batch';
+
+/** At this share of the disk the page says how many patients still fit. */
+const DISK_NEARLY_FULL = 85;
+
+/** What the technician must know now and cannot see in the rows. */
+export function Notices({ summary, kept, chooseAgain, forget }: {
+  summary: QueueSummary;
+  kept: KeptBatch | null;
+  chooseAgain: () => void;
+  forget: () => void;
+}) {
+  const { t } = useTranslation();
+  const { line, disk } = summary;
+  return (
+    <>
+      {kept && (
+        <div className="note note-info township-note" role="status" data-testid="reselect">
+          <p>
+            {kept.safe > 0
+              ? t('queue.reselect', { next: kept.safe + 1, folder: kept.folder })
+              : t('queue.reselectStart', { folder: kept.folder })}
+          </p>
+          <Button size="small" onClick={chooseAgain}>
+            {t('queue.chooseAgain')}
+          </Button>
+          <Button size="small" type="text" onClick={forget}>
+            {t('queue.forgetBatch')}
+          </Button>
+        </div>
+      )}
+      {line.state === 'down' && (
+        <p className="note note-soon township-note" role="status" data-testid="line-down">
+          {line.since ? t('queue.lineDown', { at: clockTime(line.since) }) : t('queue.lineDownNow')}
+        </p>
+      )}
+      {disk.used_percent >= DISK_NEARLY_FULL && (
+        <p className="note note-bad township-note" role="alert" data-testid="disk">
+          {disk.room_for_studies === null ? t('queue.diskUnknown') : t('queue.disk', { room: disk.room_for_studies })}
+        </p>
+      )}
+    </>
+  );
+}
+
+/** The node itself cannot be reached from this PC. */
+export function NodeAway({ node }: { node: TownshipNode | undefined }) {
+  const { t } = useTranslation();
+  return (
+    <div className="note note-bad township-note" role="alert" data-testid="node-away">
+      <p>{t('node.away')}</p>
+      <ol className="checks">
+        <li>{t('node.checkPower')}</li>
+        <li>{t('node.checkCable')}</li>
+        <li>{t('node.checkSwitch')}</li>
+      </ol>
+      {node?.county.phone && <p>{t('node.call', { name: node.county.name, phone: node.county.phone })}</p>}
+    </div>
+  );
+}
+
+/** Nothing has been sent today: how images get here. */
+export function HowToSend({ node }: { node: TownshipNode | undefined }) {
+  const { t } = useTranslation();
+  return (
+    <div className="trouble" data-testid="empty">
+      <h2 className="answer">{t('queue.empty')}</h2>
+      <p>{t('queue.emptyDrop')}</p>
+      {node && (
+        <>
+          <p>{t('queue.emptyModality')}</p>
+          <dl className="facts">
+            <dt>{t('node.ae')}</dt>
+            <dd>{node.dicom.ae_title}</dd>
+            <dt>{t('node.address')}</dt>
+            <dd>{node.dicom.host}</dd>
+            <dt>{t('node.port')}</dt>
+            <dd>{node.dicom.port}</dd>
+          </dl>
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,144 @@
+import { Button, Progress } from 'antd';
+import { useTranslation } from 'react-i18next';
+
+import type { QueueItem } from '../../api/types';
+import { Chip } from '../../frame/Chip';
+import { absolute, clockTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
+import { PatientLine } from '../../frame/PatientHeader';
+import { Technical } from '../../frame/Technical';
+import { isEmergency, lineWord, progress } from './queue-words';
+import { reason } from './SendingPanel';
+
+export interface RowActs {
+  priority: (item: QueueItem) => void;
+  retry: (item: QueueItem) => void;
+  pause: (item: QueueItem) => void;
+}
+
+interface Props {
+  item: QueueItem;
+  id: string;
+  lineUp: boolean;
+  open: boolean;
+  active: boolean;
+  toggle: () => void;
+  acts: RowActs;
+  countyPhone: string;
+}
+
+/** One study: who and what, and the three facts side by side. */
+export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyPhone }: Props) {
+  const { t } = useTranslation();
+  const { of } = progress(item);
+  return (
+    <div className={`queue-item${isEmergency(item) ? ' is-emergency' : ''}${item.state === 'set_aside' ? ' needs-act' : ''}`} role="rowgroup">
+      <div
+        id={id}
+        role="row"
+        className="queue-row"
+        tabIndex={active ? 0 : -1}
+        aria-expanded={open}
+        data-testid="queue-row"
+        data-state={item.state}
+        data-study={item.study_instance_uid}
+        onClick={toggle}
+      >
+        <div role="cell" className="who">
+          {isEmergency(item) && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
+          <PatientLine patient={item.patient} unidentified={item.unidentified} />
+          <span className="second">
+            {[item.modality, item.description || item.body_part].filter(Boolean).join(' ')} {t('study.images', { count: of + item.instances.set_aside })}
+          </span>
+          {item.conflicts > 0 && <Chip kind="conflict">{t('queue.conflict')}</Chip>}
+        </div>
+        <div role="cell">{t(item.state === 'arriving' ? 'queue.arrivingHere' : 'queue.safeShort')}</div>
+        <div role="cell">
+          <LineCell item={item} lineUp={lineUp} />
+        </div>
+        <div role="cell">
+          {item.state === 'at_county' && item.county_received_at
+            ? t('queue.county', { at: clockTime(item.county_received_at) })
+            : item.instances.at_county > 0
+              ? t('queue.countySome', { count: item.instances.at_county })
+              : '-'}
+        </div>
+      </div>
+      {open && <Detail item={item} acts={acts} countyPhone={countyPhone} />}
+    </div>
+  );
+}
+
+function LineCell({ item, lineUp }: { item: QueueItem; lineUp: boolean }) {
+  const { t } = useTranslation();
+  const word = lineWord(item, lineUp);
+  const { of, sent, share } = progress(item);
+  const at = item.eta ? clockTime(item.eta) : '';
+  switch (word) {
+    case 'none':
+      return <>{t('queue.lineDone')}</>;
+    case 'aside':
+      return <Chip kind="overdue">{t('queue.asideChip', { count: item.instances.set_aside })}</Chip>;
+    case 'paused':
+      return <Chip kind="paused">{t('queue.paused', { sent, of })}</Chip>;
+    case 'waitingLine':
+      return <>{t('queue.waitLine', { sent, of })}</>;
+    case 'arriving':
+      return <span className="second">{t('queue.arriving')}</span>;
+    case 'allSent':
+      return <>{t('queue.allSent')}</>;
+    case 'waiting':
+      if (item.position === null) return <>{t('queue.waiting')}</>;
+      return <>{at ? t('queue.positionEta', { position: item.position, at }) : t('queue.position', { position: item.position })}</>;
+    case 'sending':
+      return (
+        <span className="line-bar">
+          <Progress percent={Math.floor(share * 100)} showInfo={false} size="small" aria-label={t('queue.onTheLine')} />
+          <span>{at ? t('queue.sendingEta', { sent, of, at }) : t('queue.sending', { sent, of })}</span>
+        </span>
+      );
+  }
+}
+
+function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; countyPhone: string }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const open = item.state !== 'at_county';
+  return (
+    <div role="row" className="queue-detail" data-testid="queue-detail">
+      <div role="cell">
+        <ul className="facts-line">
+          <li>{t('detail.here', { count: item.instances.here })}</li>
+          <li>{t('detail.sent', { count: item.instances.sent })}</li>
+          <li>{t('detail.atCounty', { count: item.instances.at_county })}</li>
+          {item.county_received_at && <li>{t('detail.receipt', { at: absolute(item.county_received_at, language) })}</li>}
+          {item.study_date_time && <li>{t('detail.exam', { at: absolute(item.study_date_time, language) })}</li>}
+        </ul>
+        {item.conflicts > 0 && <p>{t('queue.conflictText')}</p>}
+        {item.unidentified && <p>{t('queue.unidentifiedText')}</p>}
+        {item.set_aside.length > 0 && (
+          <div className="note note-soon">
+            <p>{t('queue.aside', { count: item.set_aside.length })}</p>
+            <ul>
+              {item.set_aside.slice(0, 5).map((one) => (
+                <li key={one.id}>{reason(one.reason_code, t)}</li>
+              ))}
+            </ul>
+            {countyPhone && <p>{t('queue.callCounty', { phone: countyPhone })}</p>}
+          </div>
+        )}
+        <div className="acts">
+          {item.set_aside.length > 0 && <Button onClick={() => acts.retry(item)}>{t('queue.retry')}</Button>}
+          {open && (
+            <Button onClick={() => acts.priority(item)}>
+              {t(isEmergency(item) ? 'queue.notEmergency' : 'queue.markEmergency')}
+              <span className="button-key">E</span>
+            </Button>
+          )}
+          {open && <Button onClick={() => acts.pause(item)}>{t(item.paused ? 'queue.goOn' : 'queue.pause')}</Button>}
+        </div>
+        <Technical facts={{ 'Study Instance UID': item.study_instance_uid, 'SOP Instance UID': item.set_aside.map((one) => one.sop_instance_uid).join(' ') }} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+import { Button, Progress } from 'antd';
+import { useTranslation } from 'react-i18next';
+
+import { hasText } from '../../i18n';
+import type { BatchView } from './sender';
+
+const SHOWN_REFUSED = 20;
+
+/** Files on their way from this PC into the node: how many are safe, which were not taken and why. */
+export function SendingPanel({ view, pause, again, close }: {
+  view: BatchView;
+  pause: (paused: boolean) => void;
+  again: (id: string) => void;
+  close: () => void;
+}) {
+  const { t } = useTranslation();
+  const { tally } = view;
+  const state = view.done ? 'done' : view.paused ? 'paused' : view.online ? 'sending' : 'offline';
+  // Never full before every file has its answer.
+  const share = tally.bytes === 0 ? 0 : tally.sentBytes / tally.bytes;
+  const percent = view.done ? 100 : Math.min(99, Math.floor(share * 100));
+  const line = {
+    done: tally.refused
+      ? t('sending.doneSome', { refused: tally.refused, safe: tally.safe })
+      : t('sending.done', { safe: tally.safe, folder: view.folder }),
+    paused: t('sending.paused', { safe: tally.safe, total: tally.total }),
+    offline: t('sending.offline', { safe: tally.safe, total: tally.total }),
+    sending: t('sending.going', { safe: tally.safe, total: tally.total, folder: view.folder }),
+  }[state];
+  return (
+    <section className="sending" aria-label={t('sending.title')} data-testid="sending" data-state={state} data-safe={tally.safe} data-total={tally.total}>
+      <p role="status">{line}</p>
+      {!view.done && <Progress percent={percent} showInfo={false} size="small" aria-label={t('sending.title')} />}
+      {view.already > 0 && <p className="second">{t('sending.already', { count: view.already })}</p>}
+      {view.refused.length > 0 && (
+        <ul className="refused">
+          {view.refused.slice(0, SHOWN_REFUSED).map((file) => (
+            <li key={`${file.id} ${file.name}`}>
+              <span>{file.name}</span> <span>{reason(file.reasonCode, t)}</span>{' '}
+              {file.id && (
+                <Button size="small" onClick={() => again(file.id)}>
+                  {t('sending.again')}
+                </Button>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {view.done ? (
+        <Button size="small" onClick={close}>
+          {t('sending.close')}
+        </Button>
+      ) : (
+        <Button size="small" onClick={() => pause(!view.paused)}>
+          {t(view.paused ? 'sending.goOn' : 'sending.pause')}
+        </Button>
+      )}
+    </section>
+  );
+}
+
+type Words = ReturnType<typeof useTranslation>['t'];
+
+/** What a refusal means and what to do, by the server's reason code. */
+export function reason(code: string, t: Words): string {
+  const key = `reason.${code}`;
+  return hasText(key) ? t(key) : t('reason.other', { code });
+}

@@ -1,0 +1,39 @@
+import { Button } from 'antd';
+import { useTranslation } from 'react-i18next';
+
+import type { QueueSummary } from '../../api/types';
+import { clockTime } from '../../frame/clock';
+
+/** The page's answer, readable at arm's length: is every image safe, has the county got it? */
+export function Summary({ summary, stale, add }: { summary: QueueSummary; stale: boolean; add: () => void }) {
+  const { t } = useTranslation();
+  const lineDown = summary.line.state === 'down';
+  return (
+    <section className={`township-answer${stale ? ' is-stale' : ''}`} aria-label={t('queue.answer')} data-testid="summary">
+      <p className="answer">
+        {t('queue.safe')} <b data-testid="safe-here">{summary.safe_here}</b>
+      </p>
+      <p className="answer">
+        {t('queue.onTheLine')} <b data-testid="on-the-line">{summary.on_the_line}</b>
+        {summary.on_the_line > 0 && (
+          <span className="eta">
+            {lineDown ? t('queue.etaNoLine') : summary.eta ? t('queue.etaAll', { at: clockTime(summary.eta) }) : ''}
+          </span>
+        )}
+      </p>
+      <p className="answer">
+        {t('queue.atCounty')} <b data-testid="at-county">{summary.at_county}</b>
+      </p>
+      {summary.needs_attention > 0 && (
+        <p className="answer attention">
+          {t('queue.attention')} <b>{summary.needs_attention}</b>
+        </p>
+      )}
+      <span className="stretch" />
+      <Button type="primary" onClick={add} data-testid="add">
+        {t('queue.add')}
+        <span className="button-key">A</span>
+      </Button>
+    </section>
+  );
+}

@@ -1,0 +1,211 @@
+import '../../styles/township.css';
+
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Button, Input, type InputRef } from 'antd';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { ask } from '../../api/client';
+import { useUser } from '../../api/session';
+import type { QueueItem, QueuePage, TownshipNode } from '../../api/types';
+import { type Key, usePageKeys } from '../../frame/keys';
+import { useLate } from '../../frame/late';
+import { useRowFocus } from '../../frame/moving';
+import { TopBar } from '../../frame/TopBar';
+import { GreyLines, Trouble } from '../../frame/Trouble';
+import { useChannel } from '../../live/channel';
+import { useLiveRows } from '../../live/rows';
+import { AddImages, type AddHandle } from './AddImages';
+import { forgetBatch, keptBatch } from './kept-batch';
+import { LinePill } from './LinePill';
+import { HowToSend, NodeAway, Notices } from './Notices';
+import { QueueRow, type RowActs } from './QueueRow';
+import { isEmergency, matches, pinned } from './queue-words';
+import { useSending } from './sending-store';
+import { Summary } from './Summary';
+import { useLiveSummary } from './summary-live';
+
+const QUEUE = ['queue'] as const;
+const keyOf = (item: QueueItem) => item.study_instance_uid;
+const always = () => true;
+const rowId = (key: string) => `queue-${key}`;
+
+function fetchQueue(cursor: string, signal: AbortSignal): Promise<QueuePage> {
+  const asked = new URLSearchParams({ limit: '100', ...(cursor ? { cursor } : {}) });
+  return ask<QueuePage>(`/api/v1/queue?${asked.toString()}`, { signal });
+}
+
+function useRowActs(): { acts: RowActs; error: unknown } {
+  const client = useQueryClient();
+  const [error, setError] = useState<unknown>(null);
+  const post = useCallback(
+    async (item: QueueItem, act: string, body: unknown) => {
+      setError(null);
+      try {
+        await ask<unknown>(`/api/v1/queue/${item.study_instance_uid}/${act}`, { method: 'POST', body });
+        await client.invalidateQueries({ queryKey: QUEUE });
+      } catch (problem) {
+        setError(problem);
+      }
+    },
+    [client],
+  );
+  const acts = useMemo<RowActs>(
+    () => ({
+      priority: (item) => void post(item, 'priority', { priority: isEmergency(item) ? 'normal' : 'emergency' }),
+      retry: (item) => void post(item, 'retry', {}),
+      pause: (item) => void post(item, 'pause', { paused: !item.paused }),
+    }),
+    [post],
+  );
+  return { acts, error };
+}
+
+export default function TownshipPage() {
+  const { t } = useTranslation();
+  const user = useUser();
+  const channel = useChannel();
+  const add = useRef<AddHandle>(null);
+  const find = useRef<InputRef>(null);
+  const [typed, setTyped] = useState('');
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+  const [kept, setKept] = useState(() => keptBatch(user.username));
+  const sendingNow = useSending((store) => store.sender !== null);
+  const node = useQuery({ queryKey: ['node'], queryFn: ({ signal }) => ask<TownshipNode>('/api/v1/node', { signal }), staleTime: Infinity });
+  const { query, rows, first, freshCount, showFresh } = useLiveRows<QueueItem, QueuePage>({
+    queryKey: QUEUE,
+    fetchPage: fetchQueue,
+    topic: 'queue.updated',
+    keyOf,
+    belongs: always,
+    urgent: isEmergency,
+  });
+  const summary = useLiveSummary(first?.summary);
+  const { acts, error: actError } = useRowActs();
+  const shown = useMemo(() => pinned(rows.filter((item) => matches(item, typed))), [rows, typed]);
+  const keys = useMemo(() => [...shown.urgent, ...shown.rest].map(keyOf), [shown]);
+  const { active, setActive, move } = useRowFocus(keys, rowId);
+  const late = useLate(query.isPending);
+  const stale = channel.state === 'stale' || channel.state === 'offline';
+  const lineUp = summary?.line.state !== 'down';
+
+  useEffect(() => {
+    document.title = t('tab.township');
+  }, [t]);
+
+  const toggle = useCallback(
+    (key: string) => {
+      setActive(key);
+      setOpen((was) => {
+        const next = new Set(was);
+        if (!next.delete(key)) next.add(key);
+        return next;
+      });
+    },
+    [setActive],
+  );
+
+  const pageKeys = useMemo<readonly Key[]>(() => {
+    const chosen = () => rows.find((item) => keyOf(item) === active);
+    return [
+      { keys: ['A'], label: 'keys.add', run: () => add.current?.choose() },
+      { keys: ['ArrowDown', 'J'], label: 'keys.next', run: () => move(1) },
+      { keys: ['ArrowUp', 'K'], label: 'keys.previous', run: () => move(-1) },
+      { keys: ['Enter'], label: 'keys.openRow', run: () => active && toggle(active) },
+      {
+        keys: ['E'],
+        label: 'keys.emergency',
+        run: () => {
+          const item = chosen();
+          if (item && item.state !== 'at_county') acts.priority(item);
+        },
+      },
+      { keys: ['/'], label: 'keys.find', run: () => find.current?.focus({ cursor: 'all' }) },
+    ];
+  }, [active, acts, move, rows, toggle]);
+  usePageKeys(pageKeys);
+
+  const row = (item: QueueItem, index: number) => {
+    const key = keyOf(item);
+    return (
+      <QueueRow
+        key={key}
+        id={rowId(key)}
+        item={item}
+        lineUp={lineUp}
+        open={open.has(key)}
+        active={active === key || (active === null && index === 0)}
+        toggle={() => toggle(key)}
+        acts={acts}
+        countyPhone={node.data?.county.phone ?? ''}
+      />
+    );
+  };
+
+  return (
+    <div className="page">
+      <TopBar pill={<LinePill line={summary?.line} />} />
+      <main className="township" data-state={query.isPending ? 'loading' : stale ? 'stale' : 'ready'}>
+        {summary && <Summary summary={summary} stale={stale} add={() => add.current?.choose()} />}
+        {channel.state === 'offline' && <NodeAway node={node.data} />}
+        {summary && (
+          <Notices
+            summary={summary}
+            kept={sendingNow ? null : kept}
+            chooseAgain={() => add.current?.choose()}
+            forget={() => {
+              setKept(null);
+              forgetBatch();
+            }}
+          />
+        )}
+        <AddImages ref={add} kept={kept} took={() => setKept(null)} />
+        {actError !== null && <Trouble error={actError} />}
+        {query.isError && rows.length === 0 && <Trouble error={query.error} again={() => void query.refetch()} />}
+        {query.isPending && late && <GreyLines />}
+        {first && rows.length === 0 && <HowToSend node={node.data} />}
+        {rows.length > 0 && (
+          <>
+            <div className="list-tools">
+              <Input
+                ref={find}
+                className="find"
+                size="small"
+                allowClear
+                value={typed}
+                placeholder={t('queue.find')}
+                aria-label={t('queue.find')}
+                onChange={(event) => setTyped(event.target.value)}
+              />
+              {freshCount > 0 && (
+                <Button size="small" onClick={showFresh} data-testid="fresh">
+                  {t('list.fresh', { count: freshCount })}
+                </Button>
+              )}
+            </div>
+            <div className={`queue${stale ? ' is-stale' : ''}`} role="table" aria-label={t('tab.township')}>
+              <div role="rowgroup">
+                <div role="row" className="queue-row queue-head">
+                  <div role="columnheader">{t('queue.colWho')}</div>
+                  <div role="columnheader">{t('queue.colHere')}</div>
+                  <div role="columnheader">{t('queue.colLine')}</div>
+                  <div role="columnheader">{t('queue.colCounty')}</div>
+                </div>
+              </div>
+              {shown.urgent.map(row)}
+              {shown.urgent.length > 0 && <div className="pinned-edge">{t('queue.pinned')}</div>}
+              {shown.rest.map((item, index) => row(item, index + shown.urgent.length))}
+              {keys.length === 0 && <p className="trouble">{t('list.nothingFits')}</p>}
+            </div>
+            {query.hasNextPage && (
+              <Button onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                {t('list.more')}
+              </Button>
+            )}
+          </>
+        )}
+      </main>
+      <footer className="township-foot">{t('queue.dropHint')}</footer>
+    </div>
+  );
+}

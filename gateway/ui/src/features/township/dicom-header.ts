@@ -1,0 +1,127 @@
+/** The few header fields the check before sending shows, read from the first bytes of a file. Pure. */
+
+import dicomParser from 'dicom-parser';
+
+import { dicomDate, dicomTime } from '../../frame/clock';
+import { dicomAge, personName } from '../../frame/patient';
+import type { Age, Sex } from '../../api/types';
+import { decodeText } from './charset';
+
+/** How much of a file is read: group 0010 and 0020 lie in the first kilobytes of all but the oddest. */
+export const HEAD_BYTES = 64 * 1024;
+
+export interface Header {
+  sopInstance: string;
+  study: string;
+  series: string;
+  patientId: string;
+  name: string;
+  sex: Sex;
+  age: Age | null;
+  birthDate: string;
+  modality: string;
+  description: string;
+  bodyPart: string;
+  /** `YYYY-MM-DD`, '' when the file names none. */
+  date: string;
+  time: string;
+  accession: string;
+}
+
+const IMPLICIT_LE = '1.2.840.10008.1.2';
+const EXPLICIT_LE = '1.2.840.10008.1.2.1';
+const DICOMDIR_CLASS = '1.2.840.10008.1.3.10';
+/** Deflated objects keep their header behind the compression; they are sent and read at the node. */
+const DEFLATED = new Set(['1.2.840.10008.1.2.1.99', '1.2.840.10008.1.2.4.95']);
+
+export type Read =
+  | { kind: 'dicom'; header: Header | null }
+  | { kind: 'other'; why: 'empty' | 'directory' | 'not-dicom' };
+
+function ascii(bytes: Uint8Array, from: number, length: number): string {
+  return String.fromCharCode(...bytes.subarray(from, from + length));
+}
+
+function u16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
+}
+
+/** What a file is, by its first bytes; *complete* says whether they are the whole file. */
+export function readHeader(head: Uint8Array): Read {
+  if (head.length === 0) return { kind: 'other', why: 'empty' };
+  const preamble = head.length >= 132 && ascii(head, 128, 4) === 'DICM';
+  if (!preamble && !looksBare(head)) return { kind: 'other', why: 'not-dicom' };
+  const data = preamble ? parsePart10(head) : parseBare(head);
+  if (!data) return { kind: 'dicom', header: null };
+  if (text(data, 'x00020002') === DICOMDIR_CLASS) return { kind: 'other', why: 'directory' };
+  return { kind: 'dicom', header: headerOf(data) };
+}
+
+/** A dataset without preamble starts with a low even group: 0002 or 0008. */
+function looksBare(head: Uint8Array): boolean {
+  const group = u16(head, 0);
+  if (head.length < 16 || (group !== 0x0002 && group !== 0x0008)) return false;
+  const element = u16(head, 2);
+  const explicit = /^[A-Z]{2}$/.test(ascii(head, 4, 2));
+  const length = explicit ? u16(head, 6) : u16(head, 4) + 65536 * u16(head, 6);
+  return element <= 0x0200 && length <= 0x4000;
+}
+
+const UP_TO = { untilTag: 'x00200011' };
+
+function parsePart10(head: Uint8Array): dicomParser.DataSet | null {
+  try {
+    return dicomParser.parseDicom(head, UP_TO);
+  } catch (error) {
+    // Cut inside an element: what came before it is as good as ever.
+    return (error as { dataSet?: dicomParser.DataSet })?.dataSet ?? null;
+  }
+}
+
+function parseBare(head: Uint8Array): dicomParser.DataSet | null {
+  const explicit = /^[A-Z]{2}$/.test(ascii(head, 4, 2));
+  if (u16(head, 0) === 0x0002) {
+    const whole = new Uint8Array(132 + head.length);
+    whole.set([0x44, 0x49, 0x43, 0x4d], 128);
+    whole.set(head, 132);
+    return parsePart10(whole);
+  }
+  try {
+    return dicomParser.parseDicom(head, { ...UP_TO, TransferSyntaxUID: explicit ? EXPLICIT_LE : IMPLICIT_LE });
+  } catch (error) {
+    return (error as { dataSet?: dicomParser.DataSet })?.dataSet ?? null;
+  }
+}
+
+function bytesOf(data: dicomParser.DataSet, tag: string): Uint8Array {
+  const element = data.elements[tag];
+  if (!element || element.length <= 0) return new Uint8Array();
+  return data.byteArray.subarray(element.dataOffset, element.dataOffset + element.length) as Uint8Array;
+}
+
+function text(data: dicomParser.DataSet, tag: string, charset = ''): string {
+  return decodeText(bytesOf(data, tag), charset).trim();
+}
+
+function headerOf(data: dicomParser.DataSet): Header | null {
+  if (DEFLATED.has(text(data, 'x00020010'))) return null;
+  const charset = text(data, 'x00080005');
+  const read = (tag: string) => text(data, tag, charset);
+  const sex = read('x00100040').toUpperCase();
+  return {
+    sopInstance: read('x00080018'),
+    study: read('x0020000d'),
+    series: read('x0020000e'),
+    patientId: read('x00100020'),
+    name: personName(read('x00100010')),
+    sex: sex === 'M' || sex === 'F' || sex === 'O' ? sex : '',
+    age: dicomAge(read('x00101010')),
+    birthDate: dicomDate(read('x00100030')),
+    modality: read('x00080060'),
+    description: read('x00081030') || read('x0008103e') || read('x00180015'),
+    bodyPart: read('x00180015'),
+    date: dicomDate(read('x00080020')),
+    time: dicomTime(read('x00080030')),
+    accession: read('x00080050'),
+  };
+}

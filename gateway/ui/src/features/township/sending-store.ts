@@ -1,0 +1,28 @@
+/** The batch that is being sent, kept outside the page so that going to another tab does not stop it. */
+
+import { create } from 'zustand';
+
+import type { ToSend } from './inspect';
+import { type KeptBatch, newBatchId } from './kept-batch';
+import { type BatchView, Sender } from './sender';
+
+interface Store {
+  sender: Sender | null;
+  view: BatchView | null;
+}
+
+export const useSending = create<Store>(() => ({ sender: null, view: null }));
+
+/** Begins to send; *kept* is the batch a closed page left behind, when its folder was chosen again. */
+export function beginSending(folder: string, files: readonly ToSend[], username: string, kept: KeptBatch | null): void {
+  useSending.getState().sender?.close();
+  const batch = kept && kept.folder === folder ? kept.batch : newBatchId();
+  const sender = new Sender(batch, folder, files, username, (view) => useSending.setState({ view }));
+  useSending.setState({ sender, view: null });
+  void sender.start();
+}
+
+export function endSending(): void {
+  useSending.getState().sender?.close();
+  useSending.setState({ sender: null, view: null });
+}

@@ -1,0 +1,77 @@
+import { useTranslation } from 'react-i18next';
+
+import type { StudyRow } from '../../api/types';
+import { dicomDate, dicomTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
+import { ageText, sexText, shownIdentifier } from '../../frame/patient';
+import { number, text } from './dicom-json';
+import { drawsOnCpu } from './engine';
+import { frameOf } from './library';
+import type { PaneState } from './pane';
+import { isLossy } from './kinds';
+import { windowText } from './windows';
+
+/** The text over an image: whose it is, what it is, how it is shown. */
+export function Overlay({ study, state, missing }: { study: StudyRow; state: PaneState; missing: readonly number[] }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const frame = frameOf(state.imageId);
+  if (!frame) return null;
+  const { instance } = frame;
+  const { patient } = study;
+  const tail = shownIdentifier(patient).slice(-4);
+  const date = dicomDate(text(instance, '00080022') || text(instance, '00080021') || text(instance, '00080020'));
+  const time = dicomTime(text(instance, '00080032') || text(instance, '00080031') || text(instance, '00080030'));
+  const series = number(instance, '00200011');
+  const thickness = number(instance, '00180050');
+  return (
+    <div className="overlay">
+      <div className="at-top-left">
+        <p>
+          {patient.name || t('patient.noName')} {sexText(patient.sex, language)} {ageText(patient.age, language)}
+        </p>
+        {tail && <p>{t('overlay.tail', { tail })}</p>}
+        <p>{text(instance, '00080080') || study.institution.name}</p>
+      </div>
+      <div className="at-top-right">
+        <p>
+          {date} {time}
+        </p>
+        <p>
+          {series === undefined ? '' : t('overlay.series', { number: series })} {text(instance, '0008103E')}
+        </p>
+        {thickness !== undefined && <p>{t('overlay.thickness', { value: thickness.toFixed(1) })}</p>}
+      </div>
+      <div className="at-bottom-left">
+        <p data-testid="image-number">{t('overlay.image', { index: state.index + 1, count: state.count })}</p>
+        {missing.length > 0 && <p className="warn">{t('overlay.missing', { list: shortList(missing) })}</p>}
+        <p>
+          <span data-testid="window">{state.window ? windowText(state.window) : ''}</span> <span data-testid="zoom">{state.zoom.toFixed(2)}x</span>
+          {state.inverted ? ` ${t('overlay.inverted')}` : ''}
+        </p>
+      </div>
+      <div className="at-bottom-right">
+        <p data-testid="quality" className={isLossy(instance) ? 'warn' : ''}>
+          {t(isLossy(instance) ? 'overlay.lossy' : 'overlay.original')}
+        </p>
+        {drawsOnCpu() && <p data-testid="cpu">{t('overlay.cpu')}</p>}
+      </div>
+      {state.letters && (
+        <>
+          <span className="letter at-left">{state.letters.left}</span>
+          <span className="letter at-right">{state.letters.right}</span>
+          <span className="letter at-top">{state.letters.top}</span>
+          <span className="letter at-bottom">{state.letters.bottom}</span>
+        </>
+      )}
+    </div>
+  );
+}
+
+const LISTED = 6;
+
+/** `3, 7, 12 …`: the first few numbers of a list. */
+export function shortList(numbers: readonly number[]): string {
+  const shown = numbers.slice(0, LISTED).join(', ');
+  return numbers.length > LISTED ? `${shown} …` : shown;
+}

@@ -1,0 +1,119 @@
+/** The renderer, started once per page: cornerstone3D with our tools, its memory bounded. */
+
+import {
+  cache,
+  type Enums as CoreEnums,
+  getRenderingCapabilities,
+  getShouldUseCPURendering,
+  init as initCore,
+  type RenderingEngine,
+  setUseCPURendering,
+  type Types,
+} from '@cornerstonejs/core';
+import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
+import * as tools from '@cornerstonejs/tools';
+
+import { textLinesOf } from './measure';
+
+export type Engine = RenderingEngine;
+export type Viewport = Types.IStackViewport;
+export type CoreEvents = typeof CoreEnums.Events;
+
+/** Images kept in memory, for PCs of 4 GB. */
+export const CACHE_BYTES = 512 * 1024 * 1024;
+
+export type ToolName = 'WindowLevel' | 'Zoom' | 'Pan' | 'Length' | 'Angle' | 'EllipticalROI' | 'RectangleROI';
+
+export const MEASURING: readonly ToolName[] = ['Length', 'Angle', 'EllipticalROI', 'RectangleROI'];
+const ALL = [
+  tools.WindowLevelTool,
+  tools.ZoomTool,
+  tools.PanTool,
+  tools.StackScrollTool,
+  tools.LengthTool,
+  tools.AngleTool,
+  tools.EllipticalROITool,
+  tools.RectangleROITool,
+];
+
+let started: Promise<void> | undefined;
+
+/** Starts the renderer once. `?cpu` and `?gpu` in the address decide; else no or only a pretended GPU means the CPU. */
+export function startEngine(query: URLSearchParams = new URLSearchParams(location.search)): Promise<void> {
+  started ??= Promise.resolve().then(() => {
+    const { webgl, softwareRasterizer } = getRenderingCapabilities();
+    // A rasterizer in software draws the same picture three times slower than the CPU path does.
+    const cpu = query.has('cpu') || !webgl || (softwareRasterizer && !query.has('gpu'));
+    initCore({ rendering: { useCPURendering: cpu } } as Parameters<typeof initCore>[0]);
+    if (cpu) setUseCPURendering(true);
+    cache.setMaxCacheSize(CACHE_BYTES);
+    initLoader({ maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency ?? 2) - 1)) });
+    tools.init();
+    for (const tool of ALL) tools.addTool(tool);
+    paint();
+  });
+  return started;
+}
+
+export function drawsOnCpu(): boolean {
+  return getShouldUseCPURendering();
+}
+
+/** Annotations in their one colour, selected ones in another; text never under 12 px. */
+function paint(): void {
+  const style = tools.annotation.config.style;
+  style.setDefaultToolStyles({
+    ...style.getDefaultToolStyles(),
+    global: {
+      ...style.getDefaultToolStyles().global,
+      color: '#FFD60A',
+      colorHighlighted: '#FFE873',
+      colorSelected: '#6DB3FF',
+      textBoxColor: '#FFD60A',
+      textBoxColorHighlighted: '#FFE873',
+      textBoxColorSelected: '#6DB3FF',
+      textBoxFontSize: '14px',
+      textBoxFontFamily: 'inherit',
+      lineWidth: '1.5',
+    },
+  });
+}
+
+/** The tool group of one page: every viewport shares it, so that a tool chosen is chosen everywhere. */
+export class Hand {
+  private readonly group: ReturnType<typeof tools.ToolGroupManager.createToolGroup>;
+  private current: ToolName = 'WindowLevel';
+
+  constructor(readonly id: string) {
+    this.group = tools.ToolGroupManager.createToolGroup(id);
+    for (const { toolName } of ALL) {
+      const name = toolName as string;
+      this.group?.addTool(name, MEASURING.includes(name as ToolName) ? { getTextLines: textLinesOf(name as ToolName) } : {});
+    }
+    const { Wheel } = tools.Enums.MouseBindings;
+    this.group?.setToolActive(tools.StackScrollTool.toolName as string, { bindings: [{ mouseButton: Wheel }] });
+    for (const name of MEASURING) this.group?.setToolPassive(name);
+    this.take('WindowLevel');
+  }
+
+  add(viewport: string, engine: string): void {
+    this.group?.addViewport(viewport, engine);
+  }
+
+  /** Left button *tool*; right zooms, middle pans, whatever is chosen. */
+  take(tool: ToolName): void {
+    const { Primary, Secondary, Auxiliary } = tools.Enums.MouseBindings;
+    if (this.current !== tool) this.group?.setToolPassive(this.current, { removeAllBindings: true });
+    this.current = tool;
+    const bind = (name: ToolName, button: number) => ({
+      bindings: [{ mouseButton: button }, ...(name === tool ? [{ mouseButton: Primary }] : [])],
+    });
+    this.group?.setToolActive('Zoom', bind('Zoom', Secondary));
+    this.group?.setToolActive('Pan', bind('Pan', Auxiliary));
+    if (tool !== 'Zoom' && tool !== 'Pan') this.group?.setToolActive(tool, { bindings: [{ mouseButton: Primary }] });
+  }
+
+  destroy(): void {
+    tools.ToolGroupManager.destroyToolGroup(this.id);
+  }
+}

@@ -1,0 +1,32 @@
+/** What can be done with a series on screen: shown as images, opened as a document, or only named. Pure. */
+
+import { type Instance, number, text } from './dicom-json';
+
+export type SeriesKind = 'images' | 'pdf' | 'report' | 'ecg' | 'presentation' | 'segmentation' | 'video' | 'other';
+
+const BY_CLASS: readonly [prefix: string, kind: SeriesKind][] = [
+  ['1.2.840.10008.5.1.4.1.1.104.1', 'pdf'],
+  ['1.2.840.10008.5.1.4.1.1.88', 'report'],
+  ['1.2.840.10008.5.1.4.1.1.9.', 'ecg'],
+  ['1.2.840.10008.5.1.4.1.1.11.', 'presentation'],
+  ['1.2.840.10008.5.1.4.1.1.66.4', 'segmentation'],
+  ['1.2.840.10008.5.1.4.1.1.77.1.1.1', 'video'],
+  ['1.2.840.10008.5.1.4.1.1.77.1.2.1', 'video'],
+  ['1.2.840.10008.5.1.4.1.1.77.1.4.1', 'video'],
+];
+
+/** Transfer syntaxes that carry a film rather than frames. */
+const VIDEO_SYNTAX = '1.2.840.10008.1.2.4.10';
+
+export function kindOf(instance: Instance): SeriesKind {
+  const sopClass = text(instance, '00080016');
+  const named = BY_CLASS.find(([prefix]) => sopClass === prefix || sopClass.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`));
+  if (named) return named[1];
+  if (text(instance, '00083002').startsWith(VIDEO_SYNTAX)) return 'video';
+  return (number(instance, '00280010') ?? 0) > 0 && (number(instance, '00280011') ?? 0) > 0 ? 'images' : 'other';
+}
+
+/** Whether the stored picture has lost something: said on the image (PS3.3 C.7.6.1.1.5). */
+export function isLossy(instance: Instance): boolean {
+  return text(instance, '00282110') === '01';
+}

@@ -1,0 +1,70 @@
+/** The series of one study: metadata fetched once each, turned into stacks of image ids. */
+
+import { utilities as metadata } from '@cornerstonejs/metadata';
+
+import { Problem, tellSignedOut } from '../../api/client';
+import type { Instance } from './dicom-json';
+import { text } from './dicom-json';
+import { isLossy, kindOf, type SeriesKind } from './kinds';
+import { type Frame, stackOf } from './series-stack';
+
+export interface LoadedSeries {
+  uid: string;
+  kind: SeriesKind;
+  instances: Instance[];
+  frames: Frame[];
+  imageIds: string[];
+  missing: number[];
+  lossy: boolean;
+}
+
+const FRAMES = new Map<string, Frame>();
+
+/** The frame behind an image id of this page. */
+export function frameOf(imageId: string): Frame | undefined {
+  return FRAMES.get(imageId);
+}
+
+function base(study: string, series: string): string {
+  return `/dicom-web/studies/${study}/series/${series}`;
+}
+
+async function metadataOf(study: string, series: string, signal: AbortSignal): Promise<Instance[]> {
+  let answer: Response;
+  try {
+    answer = await fetch(`${base(study, series)}/metadata`, {
+      headers: { Accept: 'application/dicom+json' },
+      credentials: 'same-origin',
+      signal,
+    });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Problem(0, 'unreachable', '');
+  }
+  if (answer.status === 401) tellSignedOut();
+  if (!answer.ok) throw new Problem(answer.status, `metadata-${answer.status}`, '');
+  return (await answer.json()) as Instance[];
+}
+
+/** Reads one series and makes its frames known to the renderer. */
+export async function loadSeries(study: string, series: string, signal: AbortSignal): Promise<LoadedSeries> {
+  const instances = await metadataOf(study, series, signal);
+  const pictures = instances.filter((instance) => kindOf(instance) === 'images');
+  const first = instances[0];
+  const kind = pictures.length ? 'images' : first ? kindOf(first) : 'other';
+  const { frames, missing } = stackOf(pictures);
+  const imageIds = frames.map((frame) => {
+    const id = `wadors:${location.origin}${base(study, series)}/instances/${frame.sopInstance}/frames/${frame.frame}`;
+    // The instance is told once, through its first frame; the provider derives the others from it.
+    if (!FRAMES.has(id) && frame.frame === 1) metadata.addDicomWebInstance(id, frame.instance as Record<string, unknown>);
+    FRAMES.set(id, frame);
+    return id;
+  });
+  return { uid: series, kind, instances, frames, imageIds, missing, lossy: pictures.some(isLossy) };
+}
+
+/** Where a non-image object can be fetched as it is stored. */
+export function instancePath(study: string, series: string, instance: Instance): string {
+  return `${base(study, series)}/instances/${text(instance, '00080018')}`;
+}
+

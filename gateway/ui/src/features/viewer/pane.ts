@@ -1,0 +1,302 @@
+/** One viewport: what it shows, every act on it, and its state as the page draws it. */
+
+import { cache, Enums, EVENTS, eventTarget, imageLoader, type Types } from '@cornerstonejs/core';
+import { utilities } from '@cornerstonejs/tools';
+
+import { number, texts } from './dicom-json';
+import { drawsOnCpu, type Engine, type Hand, type Viewport } from './engine';
+import { frameOf, type LoadedSeries } from './library';
+import { axesOfLetters, axesOfPlane, type Edges, edges } from './orientation';
+import type { Prefetch } from './prefetch';
+import { middleOf, orientationOf } from './series-stack';
+import { toPixels } from './measure';
+import { toRange, toWindow, type Window } from './windows';
+
+export type PaneStatus = 'empty' | 'loading' | 'ready' | 'error';
+
+export interface PaneState {
+  status: PaneStatus;
+  series: string;
+  index: number;
+  count: number;
+  imageId: string;
+  window: Window | null;
+  zoom: number;
+  inverted: boolean;
+  letters: Edges | null;
+  playing: boolean;
+}
+
+export const EMPTY: PaneState = {
+  status: 'empty',
+  series: '',
+  index: 0,
+  count: 0,
+  imageId: '',
+  window: null,
+  zoom: 1,
+  inverted: false,
+  letters: null,
+  playing: false,
+};
+
+const FRAMES_PER_SECOND = 15;
+
+export class Pane {
+  readonly viewport: Viewport;
+  private state: PaneState = EMPTY;
+  private series: LoadedSeries | null = null;
+  private turn = 0;
+  private readonly resized: ResizeObserver;
+
+  constructor(
+    readonly number: number,
+    private readonly engine: Engine,
+    hand: Hand,
+    readonly element: HTMLDivElement,
+    private readonly prefetch: Prefetch,
+    private readonly report: (state: PaneState) => void,
+  ) {
+    const viewportId = `${engine.id}-${number}`;
+    engine.enableElement({ viewportId, type: Enums.ViewportType.STACK, element });
+    this.viewport = engine.getViewport(viewportId) as Viewport;
+    hand.add(viewportId, engine.id);
+    element.addEventListener(EVENTS.STACK_NEW_IMAGE, this.moved);
+    element.addEventListener(EVENTS.VOI_MODIFIED, this.looked);
+    element.addEventListener(EVENTS.CAMERA_MODIFIED, this.looked);
+    eventTarget.addEventListener(EVENTS.IMAGE_LOAD_ERROR, this.failed);
+    this.resized = new ResizeObserver(() => this.fit());
+    this.resized.observe(element);
+  }
+
+  /** Shows *series*, its middle image first, or image *at* when given. */
+  async show(series: LoadedSeries, at?: number): Promise<void> {
+    this.turn += 1;
+    const { turn } = this;
+    this.stop();
+    this.series = series;
+    const index = at ?? middleOf(series.imageIds.length);
+    const imageId = series.imageIds[index];
+    if (!imageId) return;
+    this.set({ ...EMPTY, status: 'loading', series: series.uid, index, count: series.imageIds.length, imageId });
+    try {
+      // Loaded first by itself: an image that cannot come is told here, not found out by drawing.
+      await imageLoader.loadAndCacheImage(imageId, { priority: -5, requestType: 'interaction', ...{ useRGBA: drawsOnCpu() } });
+      if (turn !== this.turn) return;
+      await this.viewport.setStack(series.imageIds, index);
+    } catch {
+      if (turn === this.turn) this.set({ ...this.state, status: 'error' });
+      return;
+    }
+    if (turn !== this.turn) return;
+    this.viewport.render();
+    this.prefetch.note(imageId);
+    this.set({ ...this.state, status: 'ready' });
+    this.looked();
+    this.prefetch.look(this.number, series.imageIds, index);
+  }
+
+  /** Asks again for what could not be shown. */
+  async again(): Promise<void> {
+    if (!this.series) return;
+    const { imageId, index } = this.state;
+    if (cache.getImageLoadObject(imageId)) cache.removeImageLoadObject(imageId, { force: true });
+    this.prefetch.retry();
+    await this.show(this.series, index);
+  }
+
+  destroy(): void {
+    this.turn += 1;
+    this.stop();
+    this.resized.disconnect();
+    this.prefetch.forget(this.number);
+    this.element.removeEventListener(EVENTS.STACK_NEW_IMAGE, this.moved);
+    this.element.removeEventListener(EVENTS.VOI_MODIFIED, this.looked);
+    this.element.removeEventListener(EVENTS.CAMERA_MODIFIED, this.looked);
+    eventTarget.removeEventListener(EVENTS.IMAGE_LOAD_ERROR, this.failed);
+    this.engine.disableElement(this.viewport.id);
+  }
+
+  get current(): PaneState {
+    return this.state;
+  }
+
+  get shown(): LoadedSeries | null {
+    return this.series;
+  }
+
+  private get drawn(): boolean {
+    return this.state.status === 'ready' || (this.state.status === 'error' && this.viewport.getImageIds().length > 0);
+  }
+
+  /** Image *index*, kept within the series. */
+  async goTo(index: number): Promise<void> {
+    if (!this.drawn) return;
+    const to = Math.max(0, Math.min(this.state.count - 1, index));
+    if (to === this.viewport.getCurrentImageIdIndex() && this.state.status === 'ready') return;
+    try {
+      await this.viewport.setImageIdIndex(to);
+    } catch {
+      // Told by IMAGE_LOAD_ERROR as well, with the image it concerns.
+      this.missed(to);
+    }
+  }
+
+  scroll(by: number): void {
+    void this.goTo(this.state.index + by);
+  }
+
+  /** A window, or the whole range of the image for null. */
+  useWindow(window: Window | null): void {
+    if (!this.drawn) return;
+    const image = this.viewport.getCornerstoneImage();
+    if (!window && !image) return;
+    const slope = image?.slope ?? 1;
+    const intercept = image?.intercept ?? 0;
+    const prescaled = Boolean((image as { preScale?: { scaled?: boolean } } | undefined)?.preScale?.scaled);
+    const real = (value: number) => (prescaled ? value : value * slope + intercept);
+    const range = window
+      ? toRange(window)
+      : { lower: real(image?.minPixelValue ?? 0), upper: real(image?.maxPixelValue ?? 255) };
+    this.viewport.setProperties({ voiRange: range });
+    this.viewport.render();
+  }
+
+  invert(): void {
+    if (!this.drawn) return;
+    this.viewport.setProperties({ invert: !this.viewport.getProperties().invert });
+    this.viewport.render();
+    this.looked();
+  }
+
+  flip(axis: 'horizontal' | 'vertical'): void {
+    if (!this.drawn) return;
+    const { flipHorizontal = false, flipVertical = false } = this.viewport.getCamera();
+    this.viewport.setCamera(axis === 'horizontal' ? { flipHorizontal: !flipHorizontal } : { flipVertical: !flipVertical });
+    this.viewport.render();
+    this.looked();
+  }
+
+  rotate(degrees: 90 | -90): void {
+    if (!this.drawn) return;
+    const { rotation = 0 } = this.viewport.getViewPresentation();
+    this.viewport.setViewPresentation({ rotation: (rotation + degrees + 360) % 360 });
+    this.viewport.render();
+    this.looked();
+  }
+
+  /** Window, zoom, place, turn and colours as they were when the series came. */
+  reset(): void {
+    if (!this.drawn) return;
+    this.stop();
+    this.viewport.resetProperties();
+    this.viewport.resetCamera();
+    this.viewport.setViewPresentation({ rotation: 0 });
+    this.viewport.render();
+    this.looked();
+  }
+
+  /** Plays the stack as a film, at the machine's own speed when it names one, or stops it. */
+  play(): void {
+    if (!this.drawn || this.state.count < 2) return;
+    if (this.state.playing) {
+      this.stop();
+      return;
+    }
+    utilities.cine.playClip(this.element, { framesPerSecond: this.speed(), loop: true });
+    this.set({ ...this.state, playing: true });
+  }
+
+  stop(): void {
+    if (!this.state.playing) return;
+    utilities.cine.stopClip(this.element);
+    this.set({ ...this.state, playing: false });
+  }
+
+  private speed(): number {
+    const instance = this.series?.frames[0]?.instance;
+    if (!instance) return FRAMES_PER_SECOND;
+    const told = number(instance, '00082144') ?? number(instance, '00180040');
+    const milliseconds = number(instance, '00181063');
+    const rate = told ?? (milliseconds ? 1000 / milliseconds : FRAMES_PER_SECOND);
+    return Math.max(1, Math.min(60, rate));
+  }
+
+  private fit(): void {
+    if (this.element.clientWidth === 0 || this.element.clientHeight === 0) return;
+    this.engine.resize(true, true);
+    this.looked();
+  }
+
+  private readonly moved = (event: Event) => {
+    const { imageId, imageIdIndex } = (event as CustomEvent<{ imageId: string; imageIdIndex: number }>).detail;
+    this.prefetch.note(imageId);
+    this.set({ ...this.state, status: 'ready', imageId, index: imageIdIndex });
+    this.looked();
+    if (this.series) this.prefetch.look(this.number, this.series.imageIds, imageIdIndex);
+  };
+
+  private readonly failed = (event: Event) => {
+    const { imageId, imageIdIndex } = (event as CustomEvent<{ imageId?: string; imageIdIndex?: number }>).detail;
+    if (imageId && imageIdIndex !== undefined && this.series?.imageIds[imageIdIndex] === imageId) this.missed(imageIdIndex);
+  };
+
+  private missed(index: number): void {
+    const imageId = this.series?.imageIds[index] ?? '';
+    this.set({ ...this.state, status: 'error', index, imageId });
+  }
+
+  private readonly looked = () => {
+    if (this.state.status !== 'ready') return;
+    const { voiRange, invert } = this.viewport.getProperties();
+    this.set({
+      ...this.state,
+      window: voiRange ? toWindow(voiRange) : null,
+      zoom: this.scale(),
+      inverted: Boolean(invert),
+      letters: this.letters(),
+    });
+  };
+
+  /** Screen pixels per image pixel, as people mean "2x". */
+  private scale(): number {
+    const step = this.step();
+    const size = step ? Math.hypot(step.right[0], step.right[1]) : 0;
+    return size > 0 ? 1 / size : this.viewport.getZoom();
+  }
+
+  /** How far one screen pixel to the right, and one down, leads in pixels of the image. */
+  private step(): { right: Types.Point2; down: Types.Point2 } | null {
+    const { imageId } = this.state;
+    try {
+      const at = (x: number, y: number) => toPixels(imageId, this.viewport.canvasToWorld([x, y]));
+      const [origin, right, down] = [at(0, 0), at(100, 0), at(0, 100)];
+      return {
+        right: [(right[0] - origin[0]) / 100, (right[1] - origin[1]) / 100],
+        down: [(down[0] - origin[0]) / 100, (down[1] - origin[1]) / 100],
+      };
+    } catch {
+      // Before the first image there is no plane to walk on.
+      return null;
+    }
+  }
+
+  private letters(): Edges | null {
+    const frame = frameOf(this.state.imageId);
+    const step = frame && this.step();
+    if (!frame || !step) return null;
+    const { instance } = frame;
+    const axes = axesOfPlane(orientationOf(instance, frame.frame - 1)) ?? axesOfLetters(texts(instance, '00200020'));
+    if (!axes) return null;
+    const along = (by: Types.Point2): [number, number, number] => {
+      const size = Math.hypot(by[0], by[1]) || 1;
+      return [0, 1, 2].map((axis) => ((axes.row[axis] ?? 0) * by[0] + (axes.column[axis] ?? 0) * by[1]) / size) as [number, number, number];
+    };
+    return edges(along(step.right), along(step.down));
+  }
+
+  private set(state: PaneState): void {
+    this.state = state;
+    this.report(state);
+  }
+}

@@ -1,0 +1,52 @@
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { Patient } from '../api/types';
+import { Chip } from './Chip';
+import { useLanguage } from './language';
+import { ageText, sexText, shownIdentifier } from './patient';
+
+/** The first facts about a patient, in the one order every page keeps: name, sex, age. */
+export function PatientLine({ patient, unidentified = false }: { patient: Patient; unidentified?: boolean }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  return (
+    <span className="patient-inline">
+      <span className="name">{patient.name || t('patient.noName')}</span>
+      <span>{sexText(patient.sex, language)}</span>
+      <span>{ageText(patient.age, language)}</span>
+      {unidentified && <Chip kind="question">{t('patient.unidentified')}</Chip>}
+    </span>
+  );
+}
+
+interface Props {
+  patient: Patient;
+  /** Visit, accession or study number. */
+  number: string;
+  unidentified?: boolean;
+  emergency?: boolean;
+  lead?: ReactNode;
+  children?: ReactNode;
+}
+
+/** The patient's own bar: never truncates the name, never scrolls away. */
+export function PatientHeader({ patient, number, unidentified, emergency, lead, children }: Props) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const identifier = shownIdentifier(patient);
+  return (
+    <header className="patient" data-testid="patient-header">
+      {lead}
+      <span className="name">{patient.name || t('patient.noName')}</span>
+      <span className="fact">{sexText(patient.sex, language)}</span>
+      <span className="fact">{ageText(patient.age, language)}</span>
+      <span className="fact">{identifier || t('patient.noId')}</span>
+      {number && <span className="fact">{number}</span>}
+      <span className="fact second">{t('patient.allergiesUnchecked')}</span>
+      {unidentified && <Chip kind="question">{t('patient.unidentified')}</Chip>}
+      {emergency && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
+      {children}
+    </header>
+  );
+}

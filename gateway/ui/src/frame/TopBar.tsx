@@ -1,0 +1,76 @@
+import { Dropdown } from 'antd';
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { NavLink } from 'react-router';
+
+import { lockPage, signOut, useSession } from '../api/session';
+import { useChannel } from '../live/channel';
+import { clockTime } from './clock';
+import { LanguageSwitch } from './LanguageSwitch';
+import { openKeysHelp } from './KeysHelp';
+import { tabsOf } from './tabs';
+
+/** Whether this page still hears from its server, and since when not. */
+export function LivePill() {
+  const { t } = useTranslation();
+  const { state, heardAt, downSince } = useChannel();
+  if (state === 'live' || state === 'connecting') {
+    return (
+      <span className="pill" data-testid="live" data-state={state} role="status">
+        {t(state === 'live' ? 'live.on' : 'live.connecting')}
+      </span>
+    );
+  }
+  const since = downSince ?? heardAt;
+  return (
+    <span className="pill pill-away" data-testid="live" data-state={state} role="status">
+      {state === 'stale' && heardAt
+        ? t('live.stale', { at: clockTime(heardAt) })
+        : since
+          ? t('live.down', { at: clockTime(since) })
+          : t('live.downNow')}
+    </span>
+  );
+}
+
+export function PersonMenu() {
+  const { t } = useTranslation();
+  const user = useSession((store) => store.session?.user);
+  if (!user) return null;
+  const items = [
+    { key: 'keys', label: t('keys.title'), onClick: openKeysHelp },
+    { key: 'lock', label: t('lock.now'), onClick: () => lockPage('asked') },
+    { key: 'out', label: t('signin.out'), onClick: () => void signOut() },
+  ];
+  return (
+    <Dropdown menu={{ items }} trigger={['click']}>
+      <button type="button" className="linkish person" data-testid="person" style={{ textDecoration: 'none' }}>
+        {user.institution.name} {user.display_name} ▾
+      </button>
+    </Dropdown>
+  );
+}
+
+/** The one 40 px bar. *pill* stands for the line; the person and the language end it. */
+export function TopBar({ pill }: { pill?: ReactNode }) {
+  const { t } = useTranslation();
+  const session = useSession((store) => store.session);
+  return (
+    <header className="topbar">
+      <span className="system">{t('app.name')}</span>
+      <nav aria-label={t('app.tabs')}>
+        {tabsOf(session).map((tab) => (
+          <NavLink key={tab.path} to={tab.path}>
+            {t(tab.label)}
+          </NavLink>
+        ))}
+      </nav>
+      <span className="stretch" />
+      {session?.demo && <span className="quiet">{t('app.demo')}</span>}
+      {pill}
+      <LivePill />
+      <LanguageSwitch />
+      <PersonMenu />
+    </header>
+  );
+}

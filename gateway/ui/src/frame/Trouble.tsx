@@ -1,0 +1,43 @@
+import { Button } from 'antd';
+import { useTranslation } from 'react-i18next';
+
+import { Problem } from '../api/client';
+import { hasText } from '../i18n';
+
+/** What happened, what is safe and what to do, in the user's words; the code stands small at the end. */
+export function useTroubleText(): (error: unknown) => { text: string; code: string } {
+  const { t } = useTranslation();
+  return (error) => {
+    if (!(error instanceof Problem)) return { text: t('trouble.page'), code: '' };
+    if (error.unreachable) return { text: t('trouble.unreachable'), code: '' };
+    const key = `trouble.${error.code}`;
+    if (hasText(key)) return { text: t(key), code: '' };
+    if (error.status === 403 || error.status === 404) return { text: t('app.none'), code: '' };
+    return { text: t('trouble.server'), code: error.code };
+  };
+}
+
+/** An error in the place it concerns, with the next step. */
+export function Trouble({ error, again }: { error: unknown; again?: () => void }) {
+  const { t } = useTranslation();
+  const { text, code } = useTroubleText()(error);
+  return (
+    <div className="trouble" role="alert">
+      <p>{text}</p>
+      {code && <p className="quiet">{t('trouble.code', { code })}</p>}
+      {again && <Button onClick={again}>{t('trouble.again')}</Button>}
+    </div>
+  );
+}
+
+/** At most eight grey lines while the first rows come; shown only after 300 ms by the caller's own delay. */
+export function GreyLines({ count = 8 }: { count?: number }) {
+  const { t } = useTranslation();
+  return (
+    <div className="grey-lines" role="status" aria-label={t('app.loading')}>
+      {Array.from({ length: count }, (_, line) => (
+        <span key={line} style={{ width: `${90 - line * 6}%` }} />
+      ))}
+    </div>
+  );
+}

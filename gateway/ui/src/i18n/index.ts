@@ -1,0 +1,64 @@
+import i18next from 'i18next';
+import ICU from 'i18next-icu';
+import { initReactI18next } from 'react-i18next';
+
+import type { Language } from '../frame/clock';
+import en from './en.json';
+import zh from './zh-CN.json';
+
+/** Every sentence the page can say; a key that is missing from a catalogue does not compile. */
+export type TextKey = keyof typeof zh & keyof typeof en;
+
+declare module 'i18next' {
+  interface CustomTypeOptions {
+    defaultNS: 'text';
+    keySeparator: false;
+    nsSeparator: false;
+    resources: { text: typeof zh & typeof en };
+  }
+}
+
+const KEPT = 'yilian.language';
+
+function keptLanguage(): Language {
+  try {
+    const kept = localStorage.getItem(KEPT);
+    if (kept === 'zh-CN' || kept === 'en') return kept;
+  } catch {
+    // Storage may be closed to the page; the choice then lasts as long as the page.
+  }
+  return 'zh-CN';
+}
+
+export async function startLanguage(): Promise<void> {
+  const language = keptLanguage();
+  document.documentElement.lang = language;
+  await i18next
+    .use(new ICU())
+    .use(initReactI18next)
+    .init({
+      lng: language,
+      fallbackLng: false,
+      resources: { 'zh-CN': { text: zh }, en: { text: en } },
+      ns: ['text'],
+      defaultNS: 'text',
+      keySeparator: false,
+      nsSeparator: false,
+      interpolation: { escapeValue: false },
+    });
+}
+
+export async function switchLanguage(language: Language): Promise<void> {
+  try {
+    localStorage.setItem(KEPT, language);
+  } catch {
+    // As above.
+  }
+  document.documentElement.lang = language;
+  await i18next.changeLanguage(language);
+}
+
+/** True when the catalogue holds *key*: for codes that come from the server. */
+export function hasText(key: string): key is TextKey {
+  return key in zh;
+}

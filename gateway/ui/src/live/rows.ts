@@ -1,0 +1,101 @@
+/** A list that stays live without moving under the hand: cells change in place, new rows wait until asked for. */
+
+import { type InfiniteData, useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
+import { useCallback, useEffect, useMemo, useState } from 'react';
+
+import { listReadAt, onLive, useChannel } from './channel';
+
+export interface Page<Row> {
+  items: Row[];
+  next_cursor?: string | null;
+  last_event_id: number;
+}
+
+interface Options<Row, P extends Page<Row>> {
+  queryKey: readonly unknown[];
+  fetchPage: (cursor: string, signal: AbortSignal) => Promise<P>;
+  /** Topic whose payload is one row. */
+  topic: string;
+  keyOf: (row: Row) => string;
+  /** Whether a new row belongs to the list as it is filtered now. */
+  belongs: (row: Row) => boolean;
+  /** Rows that may not wait: they join at once (emergencies, pinned at the top). */
+  urgent?: (row: Row) => boolean;
+}
+
+/** *data* with *row* in the place of its older self, or null when it is not in the list. Pure. */
+export function replaced<Row, P extends Page<Row>>(
+  data: InfiniteData<P, string>,
+  row: Row,
+  keyOf: (row: Row) => string,
+): InfiniteData<P, string> | null {
+  const key = keyOf(row);
+  const page = data.pages.findIndex(({ items }) => items.some((item) => keyOf(item) === key));
+  if (page < 0) return null;
+  const pages = data.pages.map((one, index) =>
+    index === page ? { ...one, items: one.items.map((item) => (keyOf(item) === key ? row : item)) } : one,
+  );
+  return { ...data, pages };
+}
+
+/** *data* with *rows* at its head, newest first. Pure. */
+export function withNew<Row, P extends Page<Row>>(data: InfiniteData<P, string>, rows: readonly Row[]): InfiniteData<P, string> {
+  const [first, ...rest] = data.pages;
+  return first ? { ...data, pages: [{ ...first, items: [...rows, ...first.items] }, ...rest] } : data;
+}
+
+export function useLiveRows<Row, P extends Page<Row>>(options: Options<Row, P>) {
+  const { queryKey, fetchPage, topic, keyOf, belongs, urgent } = options;
+  const client = useQueryClient();
+  const [fresh, setFresh] = useState<ReadonlyMap<string, Row>>(new Map());
+  const key = JSON.stringify(queryKey);
+
+  const query = useInfiniteQuery<P, Error, InfiniteData<P, string>, readonly unknown[], string>({
+    queryKey,
+    initialPageParam: '',
+    queryFn: async ({ pageParam, signal }) => {
+      const page = await fetchPage(pageParam, signal);
+      listReadAt(page.last_event_id);
+      return page;
+    },
+    getNextPageParam: (last) => last.next_cursor ?? undefined,
+    placeholderData: (before) => before,
+  });
+
+  useEffect(() => setFresh(new Map()), [key]);
+
+  useEffect(
+    () =>
+      onLive(topic, (payload) => {
+        const row = payload as Row;
+        const data = client.getQueryData<InfiniteData<P, string>>(queryKey);
+        if (!data) return;
+        const changed = replaced(data, row, keyOf);
+        if (changed) {
+          client.setQueryData(queryKey, changed);
+        } else if (belongs(row)) {
+          if (urgent?.(row)) client.setQueryData(queryKey, withNew(data, [row]));
+          else setFresh((was) => new Map(was).set(keyOf(row), row));
+        }
+      }),
+    // The key names the list; the functions only read it.
+    [client, key, topic],
+  );
+
+  const showFresh = useCallback(() => {
+    const data = client.getQueryData<InfiniteData<P, string>>(queryKey);
+    if (data) client.setQueryData(queryKey, withNew(data, [...fresh.values()].reverse()));
+    setFresh(new Map());
+  }, [client, fresh, key]);
+
+  // Back after a break longer than the outbox remembers, the rows themselves are asked for again, in place.
+  const state = useChannel((channel) => channel.state);
+  const failed = query.isError;
+  const { refetch } = query;
+  useEffect(() => {
+    if (state === 'live' && failed) void refetch();
+  }, [state, failed, refetch]);
+
+  const rows = useMemo(() => query.data?.pages.flatMap(({ items }) => items) ?? [], [query.data]);
+  return { query, rows, first: query.data?.pages[0], freshCount: fresh.size, showFresh };
+}

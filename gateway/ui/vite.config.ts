@@ -1,0 +1,36 @@
+import react from '@vitejs/plugin-react';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+import { precompress } from './build/precompress';
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+/** Where `yilian demo` answers while the page is developed with `npm run dev`. */
+const server = process.env.YILIAN_HTTP ?? 'http://127.0.0.1:8080';
+const doors = ['/api', '/dicom-web', '/uploads'];
+
+export default defineConfig({
+  plugins: [react(), precompress()],
+  // vtk.js' VTP reader drags xmlbuilder2 in, which extends node's EventEmitter: the page would die at load.
+  resolve: { alias: { xmlbuilder2: at('./src/stubs/xmlbuilder2.ts') } },
+  worker: { format: 'es' },
+  // Development only: without these the worker's URL is rewritten and the wasm codecs never load.
+  optimizeDeps: {
+    exclude: ['@cornerstonejs/dicom-image-loader'],
+    include: [
+      'dicom-parser',
+      '@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs',
+      '@cornerstonejs/codec-charls/decodewasmjs',
+      '@cornerstonejs/codec-openjpeg/decodewasmjs',
+      '@cornerstonejs/codec-openjph/wasmjs',
+    ],
+  },
+  build: { target: 'chrome109', chunkSizeWarningLimit: 4000 },
+  server: {
+    host: '127.0.0.1',
+    port: Number(process.env.YILIAN_UI_PORT ?? 5173),
+    strictPort: true,
+    proxy: Object.fromEntries(doors.map((door) => [door, server])),
+  },
+  test: { environment: 'happy-dom', include: ['src/**/*.test.ts', 'src/**/*.test.tsx', 'tests/**/*.test.ts'] },
+});
