@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from kernel.clock import Clock, SystemClock
 
 _LOG: Final = logging.getLogger(__name__)
+_ASKED_AGAIN_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,15 @@ class Owner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        # The tasks keep their failures to themselves, so that the body's error arrives unwrapped.
-        await self._group.__aexit__(None, None, None)
+        try:
+            while self._tasks:
+                # Asked again, because a library may swallow a cancellation (redis-py does).
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.wait(self._tasks, timeout=_ASKED_AGAIN_S)
+        finally:
+            # Tasks keep their failures to themselves, so that the body's error comes unwrapped.
+            await self._group.__aexit__(None, None, None)
 
     def keep(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run *work*, and again after a delay each time it fails; not when it returns."""

@@ -78,3 +78,15 @@ async def test_an_error_in_the_body_reaches_the_caller_after_the_tasks_ended() -
     with pytest.raises(KeyError):
         await body()
     assert ended.is_set()
+
+
+async def test_a_task_that_swallows_a_cancellation_is_asked_again() -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(5), Owner() as owner:
+        owner.once("stubborn", stubborn())
+        await asyncio.sleep(0.01)
