@@ -17,6 +17,7 @@ FRAME_MAX_BYTES: Final = 1 << 30
 
 _SUBSAMPLED: Final = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 _CELLS: Final = {1: "u1", 8: "1", 16: "2", 32: "4", 64: "8"}
+_DIGITS_MAX: Final = 10
 _FLOAT_TAGS: Final = {0x7FE00008: 32, 0x7FE00009: 64}
 _STREAM_STARTS: Final = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 
@@ -100,7 +101,8 @@ def layout_of(scan: Scan) -> FrameLayout | None:
     allocated = scan.unsigned(0x00280100) or real or 0
     stored = scan.unsigned(0x00280101) or allocated
     high = scan.unsigned(0x00280102)
-    declared = scan.text(0x00280008).partition("\\")[0].strip()
+    declared = scan.text(0x00280008).partition("\\")[0].strip(" \0")
+    countable = declared.isascii() and declared.isdigit() and len(declared) <= _DIGITS_MAX
     layout = FrameLayout(
         rows=scan.unsigned(0x00280010) or 0,
         columns=scan.unsigned(0x00280011) or 0,
@@ -111,15 +113,13 @@ def layout_of(scan: Scan) -> FrameLayout | None:
         pixel_representation=scan.unsigned(0x00280103) or 0,
         photometric=scan.text(0x00280004),
         planar=scan.unsigned(0x00280006),
-        frames=int(declared) if declared.isascii() and declared.isdigit() else 1,
+        frames=int(declared) if countable else 0 if declared else 1,
         real=real is not None,
     )
-    return layout if _holds_together(layout, scan.pixel, declared) else None
+    return layout if _holds_together(layout, scan.pixel) else None
 
 
-def _holds_together(layout: FrameLayout, pixel: Element, declared: str) -> bool:
-    if declared and not (declared.isascii() and declared.isdigit() and len(declared) < 11):  # noqa: PLR2004
-        return False
+def _holds_together(layout: FrameLayout, pixel: Element) -> bool:
     sane = (
         layout.cells > 0
         and layout.frames > 0
