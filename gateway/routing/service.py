@@ -1,5 +1,6 @@
 """Route each study once, when its first images are filed."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 
 from gateway.routing import store
 from gateway.routing.engine import RuleSet, route
-from gateway.routing.model import Destination, Facts, Routed
+from gateway.routing.model import Facts, Routed
 from kernel.clock import Clock
 from kernel.db import Database
 from kernel.events import events_after, publish
@@ -26,10 +27,10 @@ class StudyFacts(Protocol):
 
 
 class ReadingLists(Protocol):
-    """Puts a study on a centre's reading list; the archive keeps who may read."""
+    """Puts a study on the centres' reading lists; the archive keeps who may read."""
 
     def __call__(
-        self, conn: sa.Connection, study_instance_uid: str, destination: Destination
+        self, conn: sa.Connection, study_instance_uid: str, routed: Routed, at: dt.datetime
     ) -> None:
         """Add the study in the given transaction; adding twice changes nothing."""
         ...
@@ -76,8 +77,7 @@ class Router:
         routed = route(self._rules(), facts)
         now = self._clock.now()
         store.keep(conn, study, routed, now)
-        for destination in routed.destinations:
-            self._lists(conn, study, destination)
+        self._lists(conn, study, routed, now)
         payload = {
             "study_instance_uid": study,
             "rules": list(routed.rules),

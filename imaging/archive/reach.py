@@ -1,0 +1,98 @@
+"""Who may find a study besides its own institution, and what rules may ask about it."""
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from imaging.archive.filing import STUDY_UPDATED
+from imaging.archive.model import PRIORITY_ORDER
+from imaging.archive.series_metadata import instance_json
+from imaging.archive.study_rows import rows_of
+from imaging.archive.tables import instance, study, study_reach
+from kernel.arrival import Priority
+from kernel.events import publish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstInstance:
+    """The first instance of a study that was filed, for whoever decides by its header."""
+
+    dicom_json: Mapping[str, Any]
+    institution: str
+    ae_title: str
+    address: str
+    door: str
+
+
+def first_instance(conn: sa.Connection, study_instance_uid: str) -> FirstInstance | None:
+    """Return the first instance filed of the study, or ``None`` when there is none."""
+    columns = instance.c
+    row = conn.execute(
+        sa.select(
+            columns.metadata_json,
+            columns.institution,
+            columns.ae_title,
+            columns.address,
+            columns.door,
+        )
+        .join(study, study.c.id == columns.study)
+        .where(study.c.study_instance_uid == study_instance_uid)
+        .order_by(columns.id)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return FirstInstance(
+        dicom_json=msgspec.json.decode(instance_json(row.metadata_json), type=dict[str, Any]),
+        institution=row.institution,
+        ae_title=row.ae_title,
+        address=row.address,
+        door=row.door,
+    )
+
+
+def give_to(
+    conn: sa.Connection,
+    study_instance_uid: str,
+    institutions: Collection[str],
+    *,
+    rule: str,
+    priority: Priority | None,
+    at: dt.datetime,
+) -> None:
+    """Let *institutions* find the study, and tell those who watch the list.
+
+    Giving it again changes nothing. A *priority* only ever makes the study more urgent.
+    """
+    found = conn.execute(
+        sa.select(study.c.id, study.c.institution, study.c.priority).where(
+            study.c.study_instance_uid == study_instance_uid
+        )
+    ).one_or_none()
+    if found is None:
+        return
+    columns = study_reach.c
+    there = set(conn.scalars(sa.select(columns.institution).where(columns.study == found.id)))
+    for code in sorted(set(institutions) - there):
+        conn.execute(
+            sa.insert(study_reach).values(institution=code, study=found.id, rule=rule, since=at)
+        )
+    if priority is not None and PRIORITY_ORDER.index(priority) < found.priority:
+        conn.execute(
+            sa.update(study)
+            .where(study.c.id == found.id)
+            .values(priority=PRIORITY_ORDER.index(priority), updated_at=at)
+        )
+    (row,) = rows_of(conn, [found.id])
+    publish(
+        conn,
+        STUDY_UPDATED,
+        msgspec.to_builtins(row),
+        institution=found.institution,
+        routed_to=sorted((there | set(institutions)) - {found.institution}),
+        at=at,
+    )
