@@ -9,7 +9,8 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from itertools import chain
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import zstandard
@@ -25,7 +26,7 @@ from kernel.errors import Category, PlatformError
 from kernel.header import Header, person_name, read_header
 from kernel.identifiers import Uid, object_key
 from kernel.journal_frames import JournalCorrupt
-from kernel.part10 import BytesSource, FileMeta, Source, chunks, file_meta_bytes, read_file_meta
+from kernel.part10 import FileMeta, Source, chunks, file_meta_bytes, read_file_meta
 
 IN_MEMORY_BYTES: Final = 8 << 20
 """Objects up to this size are read once and kept in memory until they are filed."""
@@ -90,8 +91,11 @@ class Examined:
     pixel_offset: int
     pixel_length: int
     oddities: tuple[str, ...]
-    chunks: Callable[[], Iterable[bytes | memoryview]]
-    """Gives the bytes of the object as it is kept."""
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """What makes it one instance: its UID, and the digest of its content."""
+        return self.header.sop_instance_uid, self.digest.whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,13 @@ class Opaque:
     reason: str
     detail: str
     size_bytes: int
-    chunks: Callable[[], Iterable[bytes | memoryview]]
+
+
+class Read(NamedTuple):
+    """An object that was read, and its bytes as they are to be kept, once."""
+
+    each: Examined | Opaque
+    chunks: Iterable[bytes | memoryview]
 
 
 CharsetHint = Callable[[Arrival], str]
@@ -118,7 +128,7 @@ class Examiner:
         self._charset_hint = charset_hint
         self._own = threading.local()
 
-    def examine(self, stored: StoredObject) -> Examined | Opaque:
+    def examine(self, stored: StoredObject) -> Read:
         """Return *stored* ready to be filed, or as what nobody can read.
 
         Raises:
@@ -141,7 +151,7 @@ class Examiner:
             # A fault of ours that this object shows: it must not stop the others.
             return opaque(stored, arrival, reason="not-examined", detail=type(exc).__name__)
 
-    def _examine(self, stored: StoredObject, source: Source, arrival: Arrival) -> Examined | Opaque:
+    def _examine(self, stored: StoredObject, source: Source, arrival: Arrival) -> Read:
         meta = read_file_meta(source)
         walked = scan(
             source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
@@ -154,7 +164,7 @@ class Examiner:
         head = _head(source, meta, header)
         moved = len(head) - meta.dataset_offset if head is not None else 0
         pixel = walked.pixel if walked.source is source else None
-        return Examined(
+        examined = Examined(
             arrival=arrival,
             header=header,
             extras=_extras(walked),
@@ -168,8 +178,8 @@ class Examiner:
             pixel_offset=pixel.value_offset + moved if pixel is not None else 0,
             pixel_length=_pixel_length(walked) if pixel is not None else 0,
             oddities=_oddities(arrival, meta, header),
-            chunks=_bytes_to_keep(stored, source, meta, head),
         )
+        return Read(examined, _bytes_to_keep(stored, source, meta, head))
 
     def _metadata(self, walked: Scan, header: Header, hint: str) -> bytes:
         own = self._own
@@ -195,7 +205,7 @@ def instance_path(header: Header) -> str:
     )
 
 
-def opaque(stored: StoredObject, arrival: Arrival | None, *, reason: str, detail: str) -> Opaque:
+def opaque(stored: StoredObject, arrival: Arrival | None, *, reason: str, detail: str) -> Read:
     """Return *stored* as what is kept only as bytes."""
     digest = hashlib.sha256()
     try:
@@ -205,37 +215,41 @@ def opaque(stored: StoredObject, arrival: Arrival | None, *, reason: str, detail
         # Nothing whole is left to keep; the arrival and the reason are.
         return lost(stored, arrival, detail=exc.detail)
     whole = digest.hexdigest()
-    return Opaque(
+    kept = Opaque(
         arrival=arrival,
         # Not of an instance: the name says only what bytes they are.
         key=f"{whole[:2]}/{whole[2:4]}/{whole[:32]}",
         reason=reason,
         detail=detail,
         size_bytes=stored.size,
-        chunks=stored.chunks,
     )
+    return Read(kept, stored.chunks())
 
 
-def lost(stored: StoredObject, arrival: Arrival | None, *, detail: str) -> Opaque:
+def lost(stored: StoredObject, arrival: Arrival | None, *, detail: str) -> Read:
     """Return *stored*, whose bytes the journal can no longer give, as what is known of it."""
-    return Opaque(
+    kept = Opaque(
         arrival=arrival,
         key="",
         reason=JournalCorrupt.code,
         detail=detail,
         size_bytes=stored.size,
-        chunks=tuple,
     )
+    return Read(kept, ())
 
 
-class _Whole(BytesSource):
-    """An object in memory; its bytes without a copy."""
+class _Whole:
+    """An object in memory. A slice of bytes costs a third of one of a memoryview made bytes."""
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "size")
 
     def __init__(self, data: bytes) -> None:
-        super().__init__(data)
         self.data = data
+        self.size = len(data)
+
+    def read(self, pos: int, n: int, /) -> bytes:
+        """Return the bytes at [pos, pos + n)."""
+        return self.data[pos : pos + n]
 
 
 def _in_memory(stored: StoredObject) -> Source:
@@ -260,15 +274,10 @@ def _head(source: Source, meta: FileMeta, header: Header) -> bytes | None:
 
 def _bytes_to_keep(
     stored: StoredObject, source: Source, meta: FileMeta, head: bytes | None
-) -> Callable[[], Iterable[bytes | memoryview]]:
-    if head is None:
-        return (lambda: (source.data,)) if isinstance(source, _Whole) else stored.chunks
-
-    def rewritten() -> Iterator[bytes]:
-        yield head
-        yield from chunks(source, meta.dataset_offset, source.size)
-
-    return rewritten
+) -> Iterable[bytes | memoryview]:
+    if head is not None:
+        return chain([head], chunks(source, meta.dataset_offset, source.size))
+    return [source.data] if isinstance(source, _Whole) else stored.chunks()
 
 
 def _pixel_length(walked: Scan) -> int:

@@ -147,7 +147,6 @@ def _refused(each: Examined | Opaque, detail: str) -> Opaque:
         reason="not-filed",
         detail=detail,
         size_bytes=each.size_bytes,
-        chunks=each.chunks,
     )
 
 

@@ -10,13 +10,14 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
 from imaging.archive import filing
@@ -24,9 +25,10 @@ from imaging.archive.attempts import Attempts
 from imaging.archive.examine import Examined, Examiner, Opaque, StoredObject, opaque
 from imaging.archive.filing import FilingBatch, FilingResult
 from imaging.archive.model import Outcome
-from imaging.archive.objects import NewObject, ObjectStore
+from imaging.archive.objects import NewObject, ObjectStore, Staged
 from imaging.archive.progress import FilingProgress
 from imaging.archive.series_metadata import MetadataKeeper
+from kernel.arrival import decode_arrival
 from kernel.clock import Clock
 from kernel.db import Database
 from kernel.errors import PlatformError
@@ -44,6 +46,7 @@ _RETRY_LAST_S: Final = 10.0
 _THREADS: Final = 2
 
 _Entry = tuple[Position, int, Examined | Opaque]
+_Numbered = tuple[Position, int, StoredObject]
 
 
 @dataclass(slots=True)
@@ -153,8 +156,13 @@ class Filer:
             return 0
         taken = _take(desk.waiting)
         one_by_one = desk.attempts.begin(taken[0].position)
-        entries = await self._examine(desk, taken, one_by_one=one_by_one)
-        await self._put(entries)
+        staged: list[Staged] = []
+        try:
+            entries = await self._read(desk, _numbered(taken), staged, one_by_one=one_by_one)
+            if staged:
+                await self._in_thread(partial(self._objects.publish, staged))
+        finally:
+            await self._in_thread(partial(_discard, staged))
         batch = FilingBatch(desk.name, taken[-1].position, entries)
         result = await self._write(batch)
         desk.attempts.done()
@@ -163,51 +171,63 @@ class Filer:
         self._progress.note(desk.name, batch.position)
         self._metadata.grown(result.series)
         _report(desk.name, result)
-        await self._in_thread(lambda: desk.reader.release(batch.position))
+        await self._in_thread(partial(desk.reader.release, batch.position))
         return len(entries)
 
-    async def _examine(
-        self, desk: _Desk, taken: Sequence[Committed], *, one_by_one: bool
+    async def _read(
+        self,
+        desk: _Desk,
+        numbered: Sequence[_Numbered],
+        staged: list[Staged],
+        *,
+        one_by_one: bool,
     ) -> list[_Entry]:
-        numbered = [
-            (committed.position, number, stored)
-            for committed in taken
-            for number, stored in enumerate(committed.entries)
-        ]
+        uids = await self._in_thread(lambda: [_named(stored) for _, _, stored in numbered])
+        known = await self._database.read(partial(filing.known_contents, sop_instance_uids=uids))
         if one_by_one:
             entries: list[_Entry] = []
             for position, number, stored in numbered:
+                alone = [(position, number, stored)]
                 if desk.attempts.reading(position, number):
-                    each = await self._in_thread(partial(self._examiner.examine, stored))
+                    read = partial(self._read_share, alone, known, staged)
                 else:
-                    detail = "the process died with it"
-                    each = opaque(stored, None, reason="crashed", detail=detail)
-                entries.append((position, number, each))
+                    read = partial(self._keep_share, alone, staged)
+                entries += await self._in_thread(read)
             return entries
         # A few objects per hop: a hop to a thread costs as much as reading a small object.
         shares = [numbered[start::_THREADS] for start in range(_THREADS)]
         found = await asyncio.gather(
-            *(self._in_thread(partial(self._examine_all, share)) for share in shares if share)
+            *(
+                self._in_thread(partial(self._read_share, share, known, staged))
+                for share in shares
+                if share
+            )
         )
         return sorted(itertools.chain.from_iterable(found), key=lambda entry: entry[:2])
 
-    def _examine_all(self, share: Sequence[tuple[Position, int, StoredObject]]) -> list[_Entry]:
-        return [(at, number, self._examiner.examine(stored)) for at, number, stored in share]
+    def _read_share(
+        self, share: Sequence[_Numbered], known: Set[tuple[str, str]], staged: list[Staged]
+    ) -> list[_Entry]:
+        entries: list[_Entry] = []
+        for position, number, stored in share:
+            each, chunks = self._examiner.examine(stored)
+            content = each.content if isinstance(each, Examined) else None
+            if each.key and content not in known:
+                # At once, while the bytes are in the processor's cache and not yet let go.
+                staged.append(self._objects.stage(NewObject(each.key, chunks)))
+            entries.append((position, number, each))
+        return entries
 
-    async def _put(self, entries: Sequence[_Entry]) -> None:
-        uids = [e.header.sop_instance_uid for _, _, e in entries if isinstance(e, Examined)]
-        known = await self._database.read(lambda conn: filing.known_contents(conn, uids))
-        new = [
-            NewObject(each.key, each.chunks())
-            for _, _, each in entries
-            if each.key
-            and not (
-                isinstance(each, Examined)
-                and (each.header.sop_instance_uid, each.digest.whole) in known
+    def _keep_share(self, share: Sequence[_Numbered], staged: list[Staged]) -> list[_Entry]:
+        entries: list[_Entry] = []
+        for position, number, stored in share:
+            each, chunks = opaque(
+                stored, None, reason="crashed", detail="the process died with it, twice"
             )
-        ]
-        if new:
-            await self._in_thread(lambda: self._objects.put_new(new))
+            if each.key:
+                staged.append(self._objects.stage(NewObject(each.key, chunks)))
+            entries.append((position, number, each))
+        return entries
 
     async def _write(self, batch: FilingBatch) -> FilingResult:
         now = self._clock.now()
@@ -224,6 +244,27 @@ class Filer:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _numbered(taken: Sequence[Committed]) -> list[_Numbered]:
+    return [
+        (committed.position, number, stored)
+        for committed in taken
+        for number, stored in enumerate(committed.entries)
+    ]
+
+
+def _named(stored: StoredObject) -> str:
+    """Return the SOP Instance UID the door wrote down, empty where it wrote nothing readable."""
+    try:
+        return decode_arrival(stored.meta).sop_instance_uid
+    except msgspec.MsgspecError:
+        return ""
+
+
+def _discard(staged: Sequence[Staged]) -> None:
+    for each in staged:
+        each.discard()
 
 
 def _take(waiting: Sequence[Committed]) -> list[Committed]:

@@ -57,17 +57,39 @@ class NewObject:
     chunks: Iterable[bytes | memoryview]
 
 
+class Staged(Protocol):
+    """An object whose bytes the store has taken, and promised nothing about."""
+
+    @property
+    def key(self) -> str:
+        """Key it will have."""
+        ...
+
+    def discard(self) -> None:
+        """Forget it; harmless after publishing, and any number of times."""
+        ...
+
+
 class ObjectStore(Protocol):
     """Where the bytes of instances live. Every call blocks and belongs in a worker thread."""
 
-    def put_new(self, objects: Sequence[NewObject]) -> list[bool]:
-        """Make *objects* durable; returns, for each, whether it was not there before.
+    def stage(self, new: NewObject) -> Staged:
+        """Take the bytes of *new* while they are at hand; safe in several threads at once.
+
+        Raises:
+            InvalidObjectKey: a key of another shape.
+            StorageFull: no room.
+            Unavailable: the store cannot be written (``object-store-failed``).
+        """
+        ...
+
+    def publish(self, staged: Sequence[Staged]) -> list[bool]:
+        """Make *staged* durable; returns, for each, whether its key was free.
 
         All of them survive a power cut once this returns. A key that is taken keeps what it has.
         After an error any of them may be there, whole, or not at all; never in part.
 
         Raises:
-            InvalidObjectKey: a key of another shape; nothing was put.
             StorageFull: no room.
             Unavailable: the store cannot be written (``object-store-failed``).
         """
@@ -91,6 +113,20 @@ def check_key(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise InvalidObjectKey(f"object key of {len(key)} characters")
     return key
+
+
+def put_new(store: ObjectStore, objects: Iterable[NewObject]) -> list[bool]:
+    """Make *objects* durable in *store*; returns, for each, whether its key was free.
+
+    Raises as ``ObjectStore.stage`` and ``publish``; nothing is put where a key has another shape.
+    """
+    staged: list[Staged] = []
+    try:
+        staged.extend(store.stage(new) for new in objects)
+        return store.publish(staged)
+    finally:
+        for each in staged:
+            each.discard()
 
 
 def pieces(reader: ObjectReader, *, start: int = 0, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:

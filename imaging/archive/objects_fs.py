@@ -6,17 +6,19 @@ also waits for what others wrote to that file system; when that was slow, the ne
 flushed file by file.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from imaging.archive.objects import NewObject, ObjectMissing, check_key
-from kernel.errors import PlatformError, StorageFull, Unavailable
+from imaging.archive.objects import NewObject, ObjectMissing, Staged, check_key
+from kernel.errors import StorageFull, Unavailable
 from kernel.identifiers import new_id
 
 _INCOMING: Final = ".incoming"
@@ -49,6 +51,18 @@ class FileReader:
         os.close(self._fd)
 
 
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A file under a name of its own, not yet flushed."""
+
+    key: str
+    path: Path
+
+    def discard(self) -> None:
+        """Remove it; the object keeps its own name once it has one."""
+        self.path.unlink(missing_ok=True)
+
+
 class FileObjectStore:
     """Objects in one folder of a local file system."""
 
@@ -73,48 +87,44 @@ class FileObjectStore:
             swept += 1
         return swept
 
-    def put_new(self, objects: Sequence[NewObject]) -> list[bool]:
-        """Make *objects* durable; returns, for each, whether it was not there before."""
-        for new in objects:
-            check_key(new.key)
-        aside: list[tuple[Path, Path]] = []
+    def stage(self, new: NewObject) -> StagedFile:
+        """Write the bytes of *new* aside; see ``ObjectStore.stage``."""
+        staged = StagedFile(check_key(new.key), self._incoming / new_id())
         try:
-            return self._put(objects, aside)
-        except PlatformError:
+            with _translated():
+                descriptor = os.open(
+                    staged.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+                )
+                try:
+                    _write_all(descriptor, new.chunks)
+                finally:
+                    os.close(descriptor)
+        except BaseException:
+            staged.discard()
             raise
-        except OSError as exc:
-            if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise StorageFull("no room for objects") from exc
-            raise Unavailable("cannot write objects", code="object-store-failed") from exc
-        finally:
-            for temp, _ in aside:
-                temp.unlink(missing_ok=True)
+        return staged
 
-    def _put(self, objects: Sequence[NewObject], aside: list[tuple[Path, Path]]) -> list[bool]:
-        whole = self._flush_all_at_once(len(objects))
-        descriptors: list[int] = []
-        try:
-            for new in objects:
-                temp = self._incoming / new_id()
-                aside.append((temp, self._root / new.key))
-                descriptor = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC)
-                descriptors.append(descriptor)
-                _write_all(descriptor, new.chunks)
-            if whole is not None:
-                whole()
+    def publish(self, staged: Sequence[Staged]) -> list[bool]:
+        """Make *staged* durable under their names; see ``ObjectStore.publish``."""
+        files = [each for each in staged if isinstance(each, StagedFile)]
+        if len(files) != len(staged):
+            raise TypeError("staged by another store")
+        with _translated():
+            sync_all = self._flush_all_at_once(len(files))
+            if sync_all is not None:
+                sync_all()
             else:
-                for descriptor in descriptors:
-                    os.fdatasync(descriptor)
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-        touched: set[Path] = set()
-        made = [self._link(temp, final, touched) for temp, final in aside]
-        if whole is not None:
-            whole()
-        else:
-            for folder in touched:
-                _flush_folder(folder)
+                for each in files:
+                    _flush(each.path, os.fdatasync)
+            touched: set[Path] = set()
+            made = [self._link(each.path, self._root / each.key, touched) for each in files]
+            if sync_all is not None:
+                sync_all()
+            else:
+                for folder in touched:
+                    _flush(folder, os.fsync)
+        for each in files:
+            each.discard()
         return made
 
     def _link(self, temp: Path, final: Path, touched: set[Path]) -> bool:
@@ -141,11 +151,7 @@ class FileObjectStore:
     def _sync_file_system(self) -> None:
         assert self._syncfs is not None  # noqa: S101  # for the type checker
         began = time.monotonic()
-        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._syncfs(descriptor)
-        finally:
-            os.close(descriptor)
+        _flush(self._root, self._syncfs)
         if time.monotonic() - began > _SLOW_S:
             self._syncfs_not_before = time.monotonic() + _SLOW_REST_S
 
@@ -172,7 +178,7 @@ class FileObjectStore:
             path.unlink()
         except FileNotFoundError:
             return False
-        _flush_folder(path.parent)
+        _flush(path.parent, os.fsync)
         return True
 
 
@@ -183,12 +189,22 @@ def _write_all(descriptor: int, chunks: Iterable[bytes | memoryview]) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _flush(path: Path, how: Callable[[int], None]) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        how(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull("no room for objects") from exc
+        raise Unavailable("cannot write objects", code="object-store-failed") from exc
 
 
 def _load_syncfs() -> Callable[[int], None] | None:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from imaging.archive.objects import InvalidObjectKey, NewObject, ObjectMissing, ObjectStore, pieces
+from imaging.archive.objects import (
+    InvalidObjectKey,
+    NewObject,
+    ObjectMissing,
+    ObjectStore,
+    pieces,
+    put_new,
+)
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.errors import Unavailable
 from kernel.identifiers import Uid, object_key
@@ -25,7 +32,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 
 def put_one(store: ObjectStore, name: str, *chunks: bytes) -> bool:
-    return store.put_new([NewObject(name, chunks)])[0]
+    return put_new(store, [NewObject(name, chunks)])[0]
 
 
 def read_all(store: ObjectStore, name: str) -> bytes:
@@ -41,14 +48,14 @@ def test_gives_back_what_was_put(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("count", [1, 4, 5, 40])
 def test_puts_many_at_once(store: ObjectStore, count: int) -> None:
-    made = store.put_new([NewObject(key(n), [b"%d" % n]) for n in range(count)])
+    made = put_new(store, [NewObject(key(n), [b"%d" % n]) for n in range(count)])
     assert made == [True] * count
     assert [read_all(store, key(n)) for n in range(count)] == [b"%d" % n for n in range(count)]
 
 
 def test_never_replaces_what_is_there(store: ObjectStore) -> None:
     put_one(store, key(1), b"first")
-    assert store.put_new([NewObject(key(1), [b"second"]), NewObject(key(2), [b"new"])]) == [
+    assert put_new(store, [NewObject(key(1), [b"second"]), NewObject(key(2), [b"new"])]) == [
         False,
         True,
     ]
@@ -56,7 +63,7 @@ def test_never_replaces_what_is_there(store: ObjectStore) -> None:
 
 
 def test_keeps_the_first_of_two_in_one_batch(store: ObjectStore) -> None:
-    assert store.put_new([NewObject(key(1), [b"a"]), NewObject(key(1), [b"b"])]) == [True, False]
+    assert put_new(store, [NewObject(key(1), [b"a"]), NewObject(key(1), [b"b"])]) == [True, False]
     assert read_all(store, key(1)) == b"a"
 
 
@@ -129,7 +136,7 @@ def test_refuses_a_key_of_another_shape_and_puts_nothing(
     store: ObjectStore, tmp_path: Path, bad: str
 ) -> None:
     with pytest.raises(InvalidObjectKey):
-        store.put_new([NewObject(key(1), [b"x"]), NewObject(bad, [b"x"])])
+        put_new(store, [NewObject(key(1), [b"x"]), NewObject(bad, [b"x"])])
     assert store.size(key(1)) is None
     for act in (store.open, store.size, store.delete):
         with pytest.raises(InvalidObjectKey):
@@ -143,7 +150,7 @@ def test_a_source_that_fails_leaves_nothing_in_part(store: ObjectStore) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        store.put_new([NewObject(key(1), [b"whole"]), NewObject(key(2), broken())])
+        put_new(store, [NewObject(key(1), [b"whole"]), NewObject(key(2), broken())])
     assert store.size(key(2)) is None
     assert put_one(store, key(2), b"whole now")
     assert read_all(store, key(2)) == b"whole now"
