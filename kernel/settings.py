@@ -1,0 +1,339 @@
+"""What an operator may set: one TOML file and ``YILIAN_…`` variables, read once at the start.
+
+A key is written ``[section] key`` in the file and ``YILIAN_SECTION_KEY`` in the environment, which
+wins. Unknown keys and impossible values refuse to start, with the line and the nearest known key.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+import msgspec
+from msgspec import Meta, Struct
+
+from kernel.errors import Invalid
+from kernel.identifiers import AETitle, InstitutionCode, InvalidIdentifier
+from kernel.settings_text import (
+    Entry,
+    at_key,
+    read_environment,
+    read_file,
+    refuse_unknown,
+)
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Positive = Annotated[int, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0)]
+_GIB: Final = 1 << 30
+
+
+class SettingsRefused(Invalid):
+    """A setting is unknown or impossible; the detail says where and what would be right."""
+
+    code = "settings-refused"
+
+
+class NodeKind(StrEnum):
+    """Which node the settings are for."""
+
+    COUNTY = "county"
+    TOWNSHIP = "township"
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the file."""
+
+
+class Door(Section, frozen=True, kw_only=True):
+    """Where a door listens."""
+
+    host: str = "127.0.0.1"
+    """An address of this machine, or localhost."""
+    port: Port = 0
+    """0 takes a free one."""
+    allow_network: bool = False
+    """Must be true for any address that is not loopback."""
+    allow_unencrypted: bool = False
+    """Must be true for such an address while the door has no TLS of its own."""
+
+
+class Http(Door, frozen=True, kw_only=True):
+    """The HTTP door."""
+
+    public_origins: tuple[str, ...] = ()
+    """Origins browsers reach this node under, such as ``https://yilian.example``."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For and -Proto count."""
+
+
+class Dicom(Door, frozen=True, kw_only=True):
+    """The DICOM door."""
+
+    ae_title: Annotated[str, Meta(min_length=1, max_length=16)] = "YILIAN"
+    tls_port: Port = 2762
+    """Listens only where [tls] names a certificate."""
+    max_associations: Positive = 200
+    associations_per_address: Positive = 64
+    max_object_bytes: Positive = 8 * _GIB
+    admit_loopback: bool = False
+    """Admit any calling AE title from this machine itself; for demonstrations only."""
+
+
+class WebSocket(Door, frozen=True, kw_only=True):
+    """The door of consultations."""
+
+    public_url: str = ""
+    """What pages are told; empty for the door itself."""
+
+
+class Hl7(Door, frozen=True, kw_only=True):
+    """The HL7 v2 door."""
+
+
+class Node(Section, frozen=True, kw_only=True):
+    """Who this node is."""
+
+    institution: str = ""
+    """Code of the institution it stands in."""
+    name: str = ""
+    """What people call it."""
+    phone: str = ""
+    """Whom to call when something is wrong."""
+
+
+class DatabaseSettings(Section, frozen=True, kw_only=True):
+    """Where rows go."""
+
+    url: str = ""
+    """``postgresql://…``; empty for SQLite in the home folder."""
+
+
+class RedisSettings(Section, frozen=True, kw_only=True):
+    """Where hints between processes go."""
+
+    url: str = ""
+    """An outside Redis or Valkey; empty for the bundled server."""
+    server: str = ""
+    """Another server binary, at the operator's own risk."""
+    enabled: bool = True
+
+
+class Objects(Section, frozen=True, kw_only=True):
+    """Where object files go."""
+
+    url: str = ""
+    """``s3://bucket/prefix``; empty for the home folder."""
+    endpoint: str = ""
+    access_key_file: str = ""
+    secret_key_file: str = ""
+
+
+class Journal(Section, frozen=True, kw_only=True):
+    """The ingest journals."""
+
+    reserve_bytes: Positive = 256 << 20
+    """Disk space that stays free; below it nothing is accepted."""
+
+
+class Routing(Section, frozen=True, kw_only=True):
+    """Which studies the centre reads."""
+
+    rules: str = ""
+    """The rules file, relative to the home folder; empty sends everything to this node."""
+
+
+class Township(Section, frozen=True, kw_only=True):
+    """A township node and its county."""
+
+    county_url: str = ""
+    county_public_key: str = ""
+    """What the county signs receipts with, as ``yilian admin key`` prints it there."""
+    county_name: str = ""
+    county_phone: str = ""
+    county_ca_file: str = ""
+    token_file: str = ""
+    bandwidth_bits_per_s: Annotated[int, Meta(ge=0)] = 0
+    """How much of the line images may take; 0 for all of it."""
+    parallel_uploads: Annotated[int, Meta(ge=1, le=16)] = 2
+    keep_days: Annotated[int, Meta(ge=0)] = 30
+    """How long a study stays here after the county has it."""
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """How much is taken at most."""
+
+    http_body_bytes: Positive = 16 << 20
+    upload_bytes: Positive = 64 * _GIB
+    stow_bytes: Positive = 8 * _GIB
+    requests_per_address: Positive = 256
+    session_idle_s: Seconds = 900.0
+    session_s: Seconds = 12 * 3600.0
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    """The node's certificate; both files or neither."""
+
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+    """DICOM peers must show a certificate of this authority."""
+
+    @property
+    def on(self) -> bool:
+        """Whether there is a certificate."""
+        return bool(self.cert_file and self.key_file)
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """What is logged, and where."""
+
+    level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    file: str = ""
+    """Empty for standard error."""
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """Everything an operator may set."""
+
+    node: Node = Node()
+    http: Http = Http()
+    dicom: Dicom = Dicom()
+    websocket: WebSocket = WebSocket()
+    hl7: Hl7 = Hl7()
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    objects: Objects = Objects()
+    journal: Journal = Journal()
+    routing: Routing = Routing()
+    township: Township = Township()
+    limits: Limits = Limits()
+    tls: Tls = Tls()
+    log: Log = Log()
+
+    @classmethod
+    def load(
+        cls,
+        kind: NodeKind,
+        *,
+        file: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        port_offset: int = 0,
+    ) -> Self:
+        """Return the settings of a node.
+
+        Args:
+            kind: decides the default ports and AE title.
+            file: the TOML file; one that does not exist is as an empty one.
+            environ: this process's environment unless another is given.
+            port_offset: added to every port but 0.
+
+        Raises:
+            SettingsRefused: a key is unknown, a value impossible, or a door open to the network
+                that was not explicitly allowed to be.
+        """
+        values: dict[str, dict[str, object]] = {
+            section: dict(defaults) for section, defaults in _DEFAULTS[kind].items()
+        }
+        known = {
+            section: tuple(type(getattr(_PATTERN, section)).__struct_fields__)
+            for section in cls.__struct_fields__
+        }
+        origins: dict[tuple[str, str], str] = {}
+        try:
+            for entry in (
+                *read_file(file),
+                *read_environment(os.environ if environ is None else environ, known),
+            ):
+                refuse_unknown(entry, known)
+                if not entry.key:
+                    continue
+                values.setdefault(entry.section, {})[entry.key] = _listed(entry)
+                origins[entry.section, entry.key] = entry.origin
+            settings = msgspec.convert(values, cls, strict=False)
+        except msgspec.ValidationError as exc:
+            raise SettingsRefused(at_key(str(exc), origins)) from exc
+        except ValueError as exc:
+            raise SettingsRefused(str(exc)) from exc
+        moved = settings._moved(port_offset)
+        moved._check()
+        return moved
+
+    def _moved(self, port_offset: int) -> Self:
+        doors = {}
+        for name in _DOORS:
+            door: Door = getattr(self, name)
+            ports = {
+                field: port + port_offset
+                for field in ("port", "tls_port")
+                if (port := getattr(door, field, 0))
+            }
+            if any(not 0 < port <= _LAST_PORT for port in ports.values()):
+                raise SettingsRefused(f"{name}: --port-offset {port_offset} leaves the range")
+            doors[name] = msgspec.structs.replace(door, **ports)
+        return msgspec.structs.replace(self, **doors)
+
+    def _check(self) -> None:
+        try:
+            AETitle.parse(self.dicom.ae_title)
+            if self.node.institution:
+                InstitutionCode.parse(self.node.institution)
+        except InvalidIdentifier as exc:
+            key = "dicom.ae_title" if exc.kind == "ae-title" else "node.institution"
+            raise SettingsRefused(f"{key}: {exc.detail}") from exc
+        if bool(self.tls.cert_file) != bool(self.tls.key_file):
+            raise SettingsRefused("tls.cert_file and tls.key_file are set together or not at all")
+        for name in _DOORS:
+            door: Door = getattr(self, name)
+            if is_loopback(door.host):
+                continue
+            if not door.allow_network:
+                raise SettingsRefused(
+                    f"{name}.host = {door.host} is open to the network: "
+                    f"set {name}.allow_network = true if that is meant"
+                )
+            encrypted = self.tls.on and name in _WITH_TLS
+            if not encrypted and not door.allow_unencrypted:
+                raise SettingsRefused(
+                    f"{name}.host = {door.host} has no TLS: name a certificate in [tls], "
+                    f"or set {name}.allow_unencrypted = true"
+                )
+
+
+def _listed(entry: Entry) -> object:
+    """Return the value of *entry*, cut at its commas where a list is asked for."""
+    wanted = getattr(getattr(_PATTERN, entry.section), entry.key)
+    if isinstance(wanted, tuple) and isinstance(entry.value, str):
+        return [part.strip() for part in entry.value.split(",") if part.strip()]
+    return entry.value
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a door on *host*."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_LAST_PORT: Final = 65535
+_PATTERN: Final = Settings()
+_DOORS: Final = ("http", "dicom", "websocket", "hl7")
+# The plain DICOM and HL7 doors stay plain beside a certificate.
+_WITH_TLS: Final = frozenset({"http", "websocket"})
+_DEFAULTS: Final[Mapping[NodeKind, Mapping[str, Mapping[str, object]]]] = {
+    NodeKind.COUNTY: {
+        "http": {"port": 8080},
+        "dicom": {"port": 11112, "ae_title": "YILIAN"},
+        "websocket": {"port": 8081},
+        "hl7": {"port": 2575},
+    },
+    NodeKind.TOWNSHIP: {
+        "http": {"port": 8090},
+        "dicom": {"port": 11113, "tls_port": 2763, "ae_title": "YILIAN-TWP"},
+    },
+}
