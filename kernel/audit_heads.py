@@ -4,6 +4,7 @@ Whoever can write the database can write a whole chain anew; they cannot sign fo
 elsewhere: what it says about yesterday cannot be taken back.
 """
 
+import asyncio
 import datetime as dt
 import os
 from collections.abc import Sequence
@@ -15,10 +16,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from kernel.audit import ChainHead, Fault
+from kernel.audit import ChainHead, Fault, heads
+from kernel.clock import Clock
+from kernel.db import Database
 
 _FILE: Final = "audit-heads.jsonl"
 _OWNER_ONLY: Final = 0o600
+_LOOK_EVERY_S: Final = 900.0
 
 
 class SignedHead(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +110,16 @@ def sign_heads(
             file.flush()
             os.fsync(file.fileno())
     return len(lines)
+
+
+async def keep_signed(
+    database: Database, folder: Path, key: Ed25519PrivateKey, clock: Clock
+) -> None:
+    """Sign the ends of all chains once a day until cancelled."""
+    while True:
+        ends = await database.read(heads)
+        await asyncio.to_thread(sign_heads, folder, ends, key, now=clock.now())
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 def check_signed_heads(

@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from kernel.access_log import Access, AccessLog
+from kernel.audit import AuditEvent
 from kernel.clock import Clock
 from kernel.db import Database
 from kernel.errors import Category, Invalid, PlatformError, TooLarge, Unavailable, Unsupported
@@ -24,6 +26,11 @@ H = TypeVar("H", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
 """Who is asking; set before every handler whose route is not public."""
+ADDRESS: Final = web.RequestKey("address", str)
+"""Where the request comes from, trusted proxies looked through."""
+SIGN_IN_ID: Final = web.RequestKey("sign-in id", str)
+"""Names the session or token without being it."""
+ACCESS_LOG: Final = web.AppKey("access log", AccessLog)
 DATABASE: Final = web.AppKey("database", Database)
 CLOCK: Final = web.AppKey("clock", Clock)
 
@@ -153,6 +160,35 @@ def json_response(
         content_type=content_type,
         headers={"Cache-Control": "no-store"} | dict(headers or {}),
     )
+
+
+async def saw(
+    request: web.Request,
+    *,
+    subject: str,
+    patient: str,
+    reason: str,
+    event: AuditEvent = AuditEvent.STUDY_SEEN,
+) -> None:
+    """Return once this look is in the trail; every handler that shows a patient waits for it.
+
+    Args:
+        request: who looks.
+        subject: what at, such as ``study:1.2.3``.
+        patient: whose it is, or empty where nobody knows.
+        reason: why it is allowed (``kernel.policy.Decision.reason``).
+        event: what kind of look.
+    """
+    access = Access(
+        principal=request[PRINCIPAL],
+        subject=subject,
+        patient=patient,
+        reason=reason,
+        address=request[ADDRESS],
+        sign_in=request[SIGN_IN_ID],
+        event=event,
+    )
+    await request.app[ACCESS_LOG].saw(access)
 
 
 def problem(error: PlatformError) -> web.Response:
