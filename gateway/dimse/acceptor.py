@@ -130,7 +130,6 @@ class _Acceptor:
         self, connection: Connection, accepted: socket.socket, tls: ssl.SSLContext | None
     ) -> None:
         loop = asyncio.get_running_loop()
-        handed_over = False
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -139,8 +138,8 @@ class _Acceptor:
                 accepted,
                 ssl=tls,
                 ssl_handshake_timeout=self.settings.tls_handshake_s if tls else None,
+                ssl_shutdown_timeout=self.settings.linger_s if tls else None,
             )
-            handed_over = True
             await connection.run()
         except (OSError, TimeoutError) as error:
             # Broken handshakes and peers that went away; ssl.SSLError is an OSError.
@@ -148,10 +147,9 @@ class _Acceptor:
         except Exception:  # noqa: BLE001  # a door: one peer's trouble is never another's
             _LOG.exception("dimse.connection-broke")
         finally:
-            if handed_over:
-                connection.wire.abort()
-            else:
-                accepted.close()
+            connection.wire.abort()
+            # Nothing but the descriptor of a handshake that failed; else the transport has it.
+            accepted.close()
             self.occupancy.left(connection)
             del self._tasks[connection]
 

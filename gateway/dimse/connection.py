@@ -70,7 +70,7 @@ class Connection:
             if self._layer.state is State.ESTABLISHED:
                 _LOG.warning("dimse.lost", extra=self._who)
             self._layer.transport_closed()
-            self.wire.close()
+            await self.wire.close(within_s=self._house.settings.linger_s)
 
     def overdue(self, now_s: float) -> bool:
         """Whether the peer has used up its time at *now_s*, a reading of the house's clock."""

@@ -194,7 +194,7 @@ class PduStream:
         self._left_in_value -= len(data)
         context_id, is_command, marked_last = self._value
         if self._left_in_value:
-            return Fragment(context_id, is_command, False, data)  # noqa: FBT003
+            return Fragment(context_id, is_command, is_last=False, data=data)
         if not self._left_in_pdu:
             self._phase = _Phase.HEADER
         elif self._left_in_pdu < PDV_HEADER_BYTES:

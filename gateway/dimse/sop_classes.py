@@ -11,6 +11,7 @@ VERIFICATION: Final = "1.2.840.10008.1.1"
 
 _OTHER_SERVICE_TREES: Final = (
     "1.2.840.10008.1.20.",  # storage commitment
+    "1.2.840.10008.10.",  # real-time communication
     "1.2.840.10008.3.1.2.",  # patient, visit, study and procedure step management
     "1.2.840.10008.5.1.4.1.2.",  # query/retrieve
     "1.2.840.10008.5.1.4.20.",  # defined procedure protocol query/retrieve

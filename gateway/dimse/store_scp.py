@@ -12,9 +12,9 @@ from gateway.dimse.ports import Incoming, StoreOutcome, StoreRequest
 from gateway.dimse.status import Status
 from kernel.arrival import Arrival, Door, Priority, Sender, encode_arrival
 from kernel.clock import Clock
-from kernel.dataset import DEFAULT, BrokenDataset, Limits, file_meta_bytes, scan
+from kernel.dataset import DEFAULT, BrokenDataset, Limits, Scan, file_meta_bytes, scan
 from kernel.errors import Invalid
-from kernel.header import Header, read_header
+from kernel.identifiers import InvalidIdentifier, Uid
 from kernel.journal import Draft, JournalWriter
 
 _ON_THE_LOOP: Final = dataclasses.replace(
@@ -28,6 +28,10 @@ _ON_THE_LOOP: Final = dataclasses.replace(
 """A walk within these takes a few milliseconds at most; beyond them it goes to a thread."""
 _BEYOND_THE_LOOP: Final = frozenset({"too-many-elements", "too-large-header", "deflate-bomb"})
 _WALKS_AT_ONCE: Final = 2
+_SOP_CLASS_UID: Final = 0x00080016
+_SOP_INSTANCE_UID: Final = 0x00080018
+_STUDY_INSTANCE_UID: Final = 0x0020000D
+_SERIES_INSTANCE_UID: Final = 0x0020000E
 
 
 class JournalSink:
@@ -75,10 +79,10 @@ class JournalSink:
             StorageFull: there is no room.
             Unavailable: the journal is down.
         """
-        header = await self._header(request, draft, dataset_offset)
-        if header.sop_instance_uid != request.sop_instance_uid.value:
+        walked = await self._walk(request, draft, dataset_offset)
+        if _uid(walked, _SOP_INSTANCE_UID) != request.sop_instance_uid.value:
             raise Invalid("SOP instance is not the announced one", code="sop-instance-mismatch")
-        if header.sop_class_uid != request.sop_class_uid.value:
+        if _uid(walked, _SOP_CLASS_UID) != request.sop_class_uid.value:
             raise Invalid("SOP class is not the announced one", code="sop-class-mismatch")
         peer = request.peer
         arrival = Arrival(
@@ -91,27 +95,27 @@ class JournalSink:
                 address=peer.address,
             ),
             transfer_syntax_uid=request.transfer_syntax_uid,
-            sop_class_uid=header.sop_class_uid,
-            sop_instance_uid=header.sop_instance_uid,
-            study_instance_uid=header.study_instance_uid,
-            series_instance_uid=header.series_instance_uid,
+            sop_class_uid=request.sop_class_uid.value,
+            sop_instance_uid=request.sop_instance_uid.value,
+            study_instance_uid=_uid(walked, _STUDY_INSTANCE_UID),
+            series_instance_uid=_uid(walked, _SERIES_INSTANCE_UID),
             dataset_offset=dataset_offset,
             size_bytes=draft.size,
             priority=Priority.URGENT if request.high_priority else Priority.ROUTINE,
-            note=request.note or next(iter(header.oddities), ""),
+            note=request.note or next(iter(walked.oddities), ""),
         )
         await self._journal.commit([(draft, encode_arrival(arrival))])
 
-    async def _header(self, request: StoreRequest, draft: Draft, dataset_offset: int) -> Header:
+    async def _walk(self, request: StoreRequest, draft: Draft, dataset_offset: int) -> Scan:
         if draft.size == dataset_offset:
             raise BrokenDataset("empty-file", "the data set has no bytes")
         try:
-            return _read(request, draft, dataset_offset, _ON_THE_LOOP)
+            return _walk(request, draft, dataset_offset, _ON_THE_LOOP)
         except BrokenDataset as broken:
             if broken.code not in _BEYOND_THE_LOOP:
                 raise
         async with self._walks:
-            return await asyncio.to_thread(_read, request, draft, dataset_offset, self._limits)
+            return await asyncio.to_thread(_walk, request, draft, dataset_offset, self._limits)
 
 
 class _JournalIncoming:
@@ -130,11 +134,23 @@ class _JournalIncoming:
         return StoreOutcome(Status.SUCCESS)
 
 
-def _read(request: StoreRequest, draft: Draft, dataset_offset: int, limits: Limits) -> Header:
-    walked = scan(
+def _walk(request: StoreRequest, draft: Draft, dataset_offset: int, limits: Limits) -> Scan:
+    return scan(
         draft,
         offset=dataset_offset,
         transfer_syntax_uid=request.transfer_syntax_uid,
         limits=limits,
     )
-    return read_header(draft, walked)
+
+
+def _uid(walked: Scan, tag: int) -> str:
+    """Return the UID in *tag*; empty where there is none, as a study has none in a palette."""
+    text = walked.text(tag)
+    if not text:
+        if tag in {_SOP_CLASS_UID, _SOP_INSTANCE_UID}:
+            raise BrokenDataset("no-sop-uid", "SOP class or SOP instance UID is missing")
+        return ""
+    try:
+        return Uid.parse(text).value
+    except InvalidIdentifier as error:
+        raise BrokenDataset("bad-uid", f"{tag:08x}: {error.detail}") from error

@@ -26,6 +26,7 @@ class Wire(asyncio.BufferedProtocol):
         self._ended = False
         self._arrived: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
+        self._lost: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio)."""
@@ -56,8 +57,10 @@ class Wire(asyncio.BufferedProtocol):
         """Know that the transport is closed (asyncio)."""
         del exc
         self._ended = True
+        self._transport = None
         _wake(self._arrived)
         _wake(self._writable)
+        _wake(self._lost)
 
     def pause_writing(self) -> None:
         """Know that the peer does not take our answers (asyncio)."""
@@ -111,10 +114,21 @@ class Wire(asyncio.BufferedProtocol):
         if transport is not None and transport.can_write_eof() and not transport.is_closing():
             transport.write_eof()
 
-    def close(self) -> None:
-        """Close once all is sent."""
-        if self._transport is not None:
+    async def close(self, *, within_s: float) -> None:
+        """Close once all is sent, but after *within_s* whatever is not sent."""
+        if self._transport is None:
+            return
+        self._lost = asyncio.get_running_loop().create_future()
+        # The standard library's TLS transport breaks when it is closed twice.
+        if not self._transport.is_closing():
             self._transport.close()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._lost
+        except TimeoutError:
+            pass
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Close now, whatever is not sent."""

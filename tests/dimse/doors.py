@@ -1,16 +1,21 @@
-"""An open DICOM door for tests: the real acceptor on an ephemeral port, with a sink one can read."""
+"""An open DICOM door for tests: the real acceptor on an ephemeral port, its sink in memory."""
 
 import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from gateway.dimse.access import PeerTable
 from gateway.dimse.acceptor import Door, serve
-from gateway.dimse.associate import RejectReason
-from gateway.dimse.ports import Admission, Incoming, ObjectSink, PeerBook, StoreOutcome, StoreRequest
+from gateway.dimse.access import PeerTable
+from gateway.dimse.ports import (
+    Incoming,
+    ObjectSink,
+    PeerBook,
+    StoreOutcome,
+    StoreRequest,
+)
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.status import Status
 from kernel.clock import Clock, FrozenClock, SystemClock
@@ -124,16 +129,8 @@ async def command(*arguments: str, timeout_s: float = 25.0) -> tuple[int, str]:
     return process.returncode or 0, printed.decode("utf-8", "replace")
 
 
-__all__ = [
-    "HERE",
-    "OUR_TITLE",
-    "Admission",
-    "Kept",
-    "MemorySink",
-    "RejectReason",
-    "command",
-    "everybody",
-    "frozen",
-    "listening",
-    "open_door",
-]
+async def until(true: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    """Return as soon as *true* is; raises TimeoutError when it does not come to be."""
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110  # what is waited for is looked at from outside
+            await asyncio.sleep(0.01)
