@@ -29,7 +29,7 @@ _META_WINDOW: Final = 4096
 _UID_MAX: Final = 64
 _HEADER: Final = 8
 _TRANSFER_SYNTAX: Final = 0x0010
-_LAST_GROUP: Final = 0x7FE0
+_GROUPS: Final = range(0x0004, 0x7FE1)
 _UNDEFINED: Final = 0xFFFFFFFF
 
 _SHORT: Final = "AEASATCSDADSDTFDFLISLOLTPNSHSLSSSTTMUIULUS"
@@ -284,7 +284,7 @@ def guess_transfer_syntax(source: Source, pos: int, *, lenient: bool = False) ->
         if explicit:
             return EXPLICIT_BE if big < little else EXPLICIT_LE
         tag = little << 16 | head[2] | head[3] << 8
-        known = public_vr(tag) is not None or (tag & 0xFFFF == 0 and 0 < little <= _LAST_GROUP)
+        known = little in _GROUPS and (public_vr(tag) is not None or tag & 0xFFFF == 0)
         length = int.from_bytes(head[4:8], "little")
         if lenient or (known and (length == _UNDEFINED or length <= source.size - pos - 8)):
             return IMPLICIT_LE

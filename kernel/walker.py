@@ -53,6 +53,7 @@ class Walker:
     """One walk over one source, through a window that only moves forward."""
 
     __slots__ = (
+        "_allowed",
         "_base",
         "_buf",
         "_count",
@@ -73,6 +74,7 @@ class Walker:
         # The last position at which a whole element header lies in the window.
         self._safe = -1
         self._count = 0
+        self._allowed = limits.elements
         self._walked = 0
         self.top: list[Element] = []
 
@@ -92,7 +94,10 @@ class Walker:
 
     def _spend(self, count: int) -> None:
         self._count += count
-        if self._count > self._limits.elements and self._count > self._budget():
+        if self._count <= self._allowed:
+            return
+        self._allowed = self._budget()
+        if self._count > self._allowed:
             raise BrokenDataset("too-many-elements", f"{self._count} elements and items, or more")
 
     def _budget(self) -> int:
@@ -178,6 +183,8 @@ class Walker:
             group, number, length = header(buf, pos - base)
             tag = group << 16 | number
             vr = implied.get(tag)
+            if vr is None and group & 1:
+                vr = implied_vr(tag)
             if vr is not None and vr != "SQ" and length != UNDEFINED:
                 value = pos + 8
                 append(Element(tag, vr, pos, value, length))
@@ -198,6 +205,8 @@ class Walker:
 
     def _long(self, tag: int, code: bytes, pos: int, stop: int, mode: Mode, depth: int) -> Element:
         """Return the element at *pos* of an explicit data set whose VR is not of the short form."""
+        if pos + 8 > stop:
+            return Element(tag, "UN", pos, pos + 8, 0)
         rel = pos - self._base
         vr = LONG_VRS.get(code)
         if vr is not None:
@@ -232,6 +241,8 @@ class Walker:
         tag, vr, value = head.tag, head.vr, head.value_offset
         if tag >> 16 == _DELIMITERS and (tag != SEQUENCE_END or depth):
             raise BrokenDataset("wrong-length", f"a delimiter out of place at byte {head.offset}")
+        if value > stop:
+            return Element(tag, vr, head.offset, value, 0)
         if head.length != UNDEFINED:
             if value + head.length > stop:
                 self._overrun(tag, head.offset, stop)
