@@ -40,7 +40,6 @@ class ParcelRow:
     upload_url: str | None
     damaged: int
     rank: int
-    held_code: str
 
 
 class NoLongerWaiting(Conflict):
@@ -49,23 +48,24 @@ class NoLongerWaiting(Conflict):
     code = "no-longer-waiting"
 
 
-def next_waiting(conn: sa.Connection, limit: int) -> list[Waiting]:
-    """Return the instances to be sent next, all of one study, the most urgent and oldest first."""
+def next_waiting(conn: sa.Connection, limit: int, *, below: int | None = None) -> list[Waiting]:
+    """Return the instances to be sent next, all of one study, the most urgent and oldest first.
+
+    Args:
+        conn: any connection.
+        limit: most to return.
+        below: only where the study's rank is below this, that is more urgent.
+    """
     columns = instances.c
-    first = conn.execute(
-        sa.select(studies.c.study_instance_uid, studies.c.rank)
-        .join(instances, columns.study_instance_uid == studies.c.study_instance_uid)
-        .where(
-            columns.state == InstanceState.WAITING,
-            studies.c.paused.is_(sa.false()),
-            studies.c.county_received_at.is_(None),
-        )
-        .order_by(studies.c.rank, studies.c.first_received_at, studies.c.study_instance_uid)
-        .limit(1)
-    ).one_or_none()
+    query = _studies_waiting().order_by(
+        studies.c.rank, studies.c.first_received_at, studies.c.study_instance_uid
+    )
+    if below is not None:
+        query = query.where(studies.c.rank < below)
+    first = conn.execute(query.limit(1)).one_or_none()
     if first is None:
         return []
-    query = (
+    rows = (
         sa.select(
             columns.id, columns.object_key, columns.size_bytes, columns.arrival, columns.alone
         )
@@ -86,22 +86,36 @@ def next_waiting(conn: sa.Connection, limit: int) -> list[Waiting]:
             row.alone,
             first.rank,
         )
-        for row in conn.execute(query)
+        for row in conn.execute(rows)
     ]
 
 
-def next_parcel(conn: sa.Connection, *, passing: Sequence[str] = ()) -> ParcelRow | None:
-    """Return the parcel to put on the line now, ``None`` when there is none.
-
-    Args:
-        conn: any connection.
-        passing: parcels the county does not take now, passed over this time.
-    """
-    query = _parcel_rows().where(
-        parcels.c.sent_at.is_(None),
-        studies.c.paused.is_(sa.false()),
-        parcels.c.parcel_id.not_in(passing),
+def best_rank(conn: sa.Connection) -> int | None:
+    """Return the rank of the most urgent thing that could go on the line, None without any."""
+    unsent = (
+        sa.select(sa.func.min(studies.c.rank))
+        .join(parcels, parcels.c.study_instance_uid == studies.c.study_instance_uid)
+        .where(parcels.c.sent_at.is_(None), studies.c.paused.is_(sa.false()))
     )
+    waiting = conn.scalar(_studies_waiting().with_only_columns(sa.func.min(studies.c.rank)))
+    found = [rank for rank in (waiting, conn.scalar(unsent)) if rank is not None]
+    return min(found, default=None)
+
+
+def _studies_waiting() -> sa.Select[str, int]:
+    """Return the studies that have an instance no parcel holds yet, in no order."""
+    has_one = sa.exists().where(
+        instances.c.study_instance_uid == studies.c.study_instance_uid,
+        instances.c.state == InstanceState.WAITING,
+    )
+    return sa.select(studies.c.study_instance_uid, studies.c.rank).where(
+        studies.c.county_received_at.is_(None), studies.c.paused.is_(sa.false()), has_one
+    )
+
+
+def next_parcel(conn: sa.Connection) -> ParcelRow | None:
+    """Return the parcel to put on the line now, ``None`` when there is none."""
+    query = _parcel_rows().where(parcels.c.sent_at.is_(None), studies.c.paused.is_(sa.false()))
     row = conn.execute(
         query.order_by(studies.c.rank, parcels.c.made_at, parcels.c.parcel_id).limit(1)
     ).one_or_none()
@@ -119,7 +133,7 @@ def all_parcel_ids(conn: sa.Connection) -> set[str]:
     return set(conn.scalars(sa.select(parcels.c.parcel_id)))
 
 
-def _parcel_rows() -> sa.Select[str, str, int, str | None, int, int, str]:
+def _parcel_rows() -> sa.Select[str, str, int, str | None, int, int]:
     columns = parcels.c
     return sa.select(
         columns.parcel_id,
@@ -128,7 +142,6 @@ def _parcel_rows() -> sa.Select[str, str, int, str | None, int, int, str]:
         columns.upload_url,
         columns.damaged,
         studies.c.rank,
-        columns.held_code,
     ).join(studies, studies.c.study_instance_uid == columns.study_instance_uid)
 
 
@@ -168,11 +181,6 @@ def note_upload(conn: sa.Connection, parcel_id: str, upload_url: str | None) -> 
         _move(conn, parcel_id, InstanceState.PACKED)
 
 
-def note_held(conn: sa.Connection, parcel_id: str, code: str) -> None:
-    """Remember why the county does not take a parcel now; empty when it does."""
-    conn.execute(sa.update(parcels).where(parcels.c.parcel_id == parcel_id).values(held_code=code))
-
-
 def note_damaged(conn: sa.Connection, parcel_id: str) -> None:
     """Count one more damaged transfer; the parcel is uploaded anew."""
     conn.execute(
@@ -185,9 +193,7 @@ def note_damaged(conn: sa.Connection, parcel_id: str) -> None:
 
 def note_sent(conn: sa.Connection, parcel_id: str, at: dt.datetime) -> None:
     """Note that the county has acknowledged the last byte of a parcel."""
-    conn.execute(
-        sa.update(parcels).where(parcels.c.parcel_id == parcel_id).values(sent_at=at, held_code="")
-    )
+    conn.execute(sa.update(parcels).where(parcels.c.parcel_id == parcel_id).values(sent_at=at))
     _move(conn, parcel_id, InstanceState.SENT)
 
 

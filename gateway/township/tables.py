@@ -57,8 +57,6 @@ parcels: Final = sa.Table(
     sa.Column("sent_at", UtcDateTime),
     # How often the county found its bytes damaged.
     sa.Column("damaged", sa.Integer, nullable=False, server_default="0"),
-    # Why the county does not take it now, where it says so; it is offered again later.
-    _text("held_code"),
 )
 
 instances: Final = sa.Table(

@@ -12,9 +12,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.uploads.parcel import (
+    VERSION,
     Body,
     BrokenParcel,
     Parcel,
+    UnknownParcelVersion,
     body_chunks,
     is_parcel_id,
     read_parcel,
@@ -90,9 +92,19 @@ class ParcelSink:
         return self._max_bytes
 
     async def admit(self, info: UploadInfo) -> None:
-        """Refuse an upload that names no parcel; raises ``Invalid``."""
+        """Refuse before its first byte what would be refused after its last.
+
+        Raises:
+            Invalid: it names no parcel.
+            UnknownParcelVersion: it will be of a version not known here.
+            ForeignParcel: it will speak for another institution.
+        """
         if not is_parcel_id(info.metadata.get("parcel", "")):
             raise Invalid("Upload-Metadata names no parcel", code="parcel-id")
+        if info.metadata.get("version", str(VERSION)) != str(VERSION):
+            raise UnknownParcelVersion(f"this side knows {VERSION}")
+        if info.metadata.get("node", info.owner.institution) != info.owner.institution:
+            raise ForeignParcel("the parcel speaks for another institution")
 
     async def take(self, info: UploadInfo, path: Path) -> None:
         """Check, commit and sign for the parcel at *path*; once signed for, change nothing.

@@ -1,0 +1,156 @@
+"""One object on its way from a journal into the spool: walked, digested, compressed if it can be.
+
+What goes to disk and over the line is HTJ2K lossless where that was proven equal
+(``kernel.lossless``), else the bytes as they came.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gateway.township.model import Filed
+from kernel.arrival import Arrival, ContentDigest, Sender, decode_arrival
+from kernel.codecs import FrameDecoder
+from kernel.content import content_digest
+from kernel.dataset import FileMeta, Scan, read_file_meta, scan
+from kernel.errors import Category, PlatformError
+from kernel.header import Header, read_header
+from kernel.identifiers import Uid, object_key
+from kernel.journal import JournalCorrupt, Stored
+from kernel.lossless import compress_object
+
+_NOT_THE_OBJECTS_FAULT: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An instance ready to be put under its key and entered."""
+
+    filed: Filed
+    chunks: Iterable[bytes]
+    """Empty where nothing could be read; then there is no object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparer:
+    """Turns what a journal holds into object files and rows. Blocking; run on a thread."""
+
+    decoder: FrameDecoder
+    """For what others compressed."""
+    charset_hint: Callable[[Sender], str]
+    """The character set a sender is known to mean, empty where nothing is known."""
+    directory: Path
+    """For temporary files of large objects."""
+
+    def prepare(self, stored: Stored, held: ExitStack) -> Prepared:
+        """Return *stored* ready for filing.
+
+        An object that cannot be walked, which no door should have let in, is kept as it is and
+        set aside with the reason: nothing that was acknowledged is ever dropped.
+
+        Args:
+            stored: one object of a journal.
+            held: keeps what the chunks need open until they are written.
+
+        Raises:
+            PlatformError: busy, full or unavailable: nothing is wrong with the object.
+        """
+        arrival = decode_arrival(stored.meta)
+        try:
+            return self._whole(stored, arrival, held)
+        except JournalCorrupt as exc:
+            return _lost(arrival, stored.meta, exc.detail)
+        except PlatformError as exc:
+            if exc.category in _NOT_THE_OBJECTS_FAULT:
+                raise
+            return _as_it_came(stored, arrival, exc)
+
+    def _whole(self, stored: Stored, arrival: Arrival, held: ExitStack) -> Prepared:
+        meta = read_file_meta(stored)
+        walked = scan(
+            stored, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
+        )
+        header = read_header(stored, walked, charset_hint=self.charset_hint(arrival.sender))
+        arrival = msgspec.structs.replace(
+            arrival,
+            transfer_syntax_uid=meta.transfer_syntax_uid,
+            sop_class_uid=header.sop_class_uid,
+            sop_instance_uid=header.sop_instance_uid,
+            study_instance_uid=header.study_instance_uid,
+            series_instance_uid=header.series_instance_uid,
+            dataset_offset=meta.dataset_offset,
+            size_bytes=stored.size,
+        )
+        return self._compressed(stored, arrival, (meta, walked, header), held) or _kept(
+            msgspec.structs.replace(arrival, digest=self._digest(arrival, walked)),
+            header,
+            stored.chunks(),
+        )
+
+    def _compressed(
+        self,
+        stored: Stored,
+        arrival: Arrival,
+        seen: tuple[FileMeta, Scan, Header],
+        held: ExitStack,
+    ) -> Prepared | None:
+        meta, walked, header = seen
+        # One thread for each object: several objects are prepared at once.
+        packed = compress_object(stored, meta, walked, directory=self.directory, threads=1)
+        if packed is None:
+            return None
+        held.enter_context(packed)
+        if packed.size >= stored.size:
+            return None
+        arrival = msgspec.structs.replace(
+            arrival,
+            transfer_syntax_uid=packed.transfer_syntax_uid,
+            dataset_offset=packed.dataset_offset,
+            size_bytes=packed.size,
+            native=packed.native,
+            digest=packed.digest,
+        )
+        return _kept(arrival, header, packed.chunks())
+
+    def _digest(self, arrival: Arrival, walked: Scan) -> ContentDigest:
+        return arrival.digest or content_digest(walked, decoder=self.decoder)
+
+
+def _kept(arrival: Arrival, header: Header, chunks: Iterable[bytes]) -> Prepared:
+    whole = arrival.digest.whole if arrival.digest else ""
+    key = object_key(Uid.parse(arrival.sop_instance_uid), whole)
+    return Prepared(Filed(arrival=arrival, header=header, object_key=key), chunks)
+
+
+def _as_it_came(stored: Stored, arrival: Arrival, exc: PlatformError) -> Prepared:
+    digest = hashlib.sha256()
+    for chunk in stored.chunks():
+        digest.update(chunk)
+    arrival = msgspec.structs.replace(
+        arrival, size_bytes=stored.size, digest=ContentDigest(dataset=digest.hexdigest())
+    )
+    filed = Filed(
+        arrival=arrival,
+        header=None,
+        object_key=object_key(Uid(arrival.sop_instance_uid), digest.hexdigest()),
+        reason_code=exc.code,
+        reason=exc.detail,
+    )
+    return Prepared(filed, stored.chunks())
+
+
+def _lost(arrival: Arrival, meta: bytes, detail: str) -> Prepared:
+    digest = ContentDigest(dataset=hashlib.sha256(meta).hexdigest())
+    filed = Filed(
+        arrival=msgspec.structs.replace(arrival, digest=digest),
+        header=None,
+        object_key="",
+        reason_code=JournalCorrupt.code,
+        reason=detail,
+    )
+    return Prepared(filed, ())

@@ -1,0 +1,82 @@
+"""Makes room: object files go when the county has the instance and its keep time is over."""
+
+import asyncio
+import datetime as dt
+import logging
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from gateway.township import spool_index
+from gateway.township.ports import ObjectFiles
+from gateway.uploads.threads import finish_in_thread
+from kernel.clock import Clock
+from kernel.db import Database
+from kernel.errors import PlatformError
+
+_LOG: Final = logging.getLogger(__name__)
+_BATCH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSettings:
+    """How long what the county has stays here."""
+
+    keep: dt.timedelta = dt.timedelta(days=7)
+    free_target_bytes: int = 2 * 1024 * 1024 * 1024
+    """Below this much free space, what the county has goes before its time, oldest first."""
+    every_s: float = 60.0
+
+
+class Keeper:
+    """Deletes object files, and never one the county has not receipted."""
+
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectFiles,
+        directory: Path,
+        settings: KeepSettings,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._directory = directory
+        self._settings = settings
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Make room until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except (PlatformError, OSError) as exc:
+                _LOG.warning("keeper.later", extra={"error": type(exc).__name__})
+            await asyncio.sleep(self._settings.every_s)
+
+    async def sweep(self) -> int:
+        """Delete what is due now; returns how many object files."""
+        deleted = 0
+        while True:
+            now = self._clock.now()
+            short = await finish_in_thread(self._is_short)
+            before = now if short else now - self._settings.keep
+            due = await self._database.read(
+                partial(spool_index.deletable, before=before, limit=_BATCH)
+            )
+            if not due:
+                return deleted
+            await finish_in_thread(partial(self._delete, due))
+            ids = [instance_id for instance_id, _ in due]
+            await self._database.write(partial(spool_index.mark_deleted, ids=ids, at=now))
+            deleted += len(due)
+
+    def _is_short(self) -> bool:
+        return shutil.disk_usage(self._directory).free < self._settings.free_target_bytes
+
+    def _delete(self, due: list[tuple[int, str]]) -> None:
+        for _, key in due:
+            self._objects.delete(key)

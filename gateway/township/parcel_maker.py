@@ -1,0 +1,203 @@
+"""Makes parcels: which waiting instances travel together, and their file."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import zstandard
+
+from gateway.township.parcel_index import ParcelRow, Waiting
+from gateway.township.ports import ObjectFiles, OpenObject
+from gateway.uploads.parcel import (
+    Encoding,
+    ParcelHeader,
+    ParcelInstance,
+    parcel_bytes,
+    write_parcel,
+)
+from kernel.clock import Clock
+from kernel.errors import Category, Invalid, PlatformError, StorageFull, Unavailable
+from kernel.identifiers import new_id
+from kernel.part10 import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+
+PARCEL_BYTES: Final = 4 * 1024 * 1024
+INSTANCES_MAX: Final = 500
+_NATIVE: Final = frozenset({IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE})
+_CHUNK_BYTES: Final = 1024 * 1024
+_IN_MEMORY_BYTES: Final = 32 * 1024 * 1024
+_ZSTD_LEVEL: Final = 3
+_WORTH_IT: Final = 0.97
+"""A body is sent compressed when that takes at most this share of its bytes."""
+
+
+class InstanceUnreadable(Invalid):
+    """The object file of one instance is not what was filed; the others can go on."""
+
+    code = "object-unreadable"
+
+    def __init__(self, instance_id: int, code: str) -> None:
+        super().__init__("the object file is missing or damaged", code=code)
+        self.instance_id = instance_id
+
+
+@dataclass(frozen=True, slots=True)
+class MadeParcel:
+    """A parcel whose file is durable."""
+
+    parcel_id: str
+    size_bytes: int
+    instance_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    encoding: Encoding
+    size: int
+    chunks: Iterable[bytes]
+
+
+def choose(waiting: Sequence[Waiting], *, parcel_bytes: int = PARCEL_BYTES) -> list[Waiting]:
+    """Return which of *waiting*, in their order, travel together next; never none of some.
+
+    An instance larger than a parcel travels alone, as does one that was in a parcel that failed.
+    """
+    chosen: list[Waiting] = []
+    total = 0
+    for instance in waiting:
+        total += instance.size_bytes
+        if chosen and (instance.alone or total > parcel_bytes or len(chosen) == INSTANCES_MAX):
+            break
+        chosen.append(instance)
+        if instance.alone:
+            break
+    return chosen
+
+
+class ParcelMaker:
+    """Writes parcel files into the outbox. Blocking; run on a thread."""
+
+    def __init__(self, outbox: Path, objects: ObjectFiles, *, node: str, clock: Clock) -> None:
+        self._outbox = outbox
+        self._objects = objects
+        self._node = node
+        self._clock = clock
+        outbox.mkdir(parents=True, exist_ok=True)
+
+    def path(self, parcel_id: str) -> Path:
+        """Return where the file of a parcel is."""
+        return self._outbox / f"{parcel_id}.parcel"
+
+    def is_whole(self, parcel: ParcelRow) -> bool:
+        """Return whether the file of *parcel* is there with the length it was made with."""
+        try:
+            return self.path(parcel.parcel_id).stat().st_size == parcel.size_bytes
+        except FileNotFoundError:
+            return False
+
+    def sweep(self, known: set[str]) -> None:
+        """Remove every file that belongs to none of the parcels *known*."""
+        for path in self._outbox.iterdir():
+            if path.suffix != ".parcel" or path.stem not in known:
+                path.unlink(missing_ok=True)
+
+    def remove(self, parcel_id: str) -> None:
+        """Remove the file of a parcel that is done."""
+        self.path(parcel_id).unlink(missing_ok=True)
+
+    def make(self, chosen: Sequence[Waiting]) -> MadeParcel:
+        """Return a new parcel of *chosen*, its file durable.
+
+        Raises:
+            InstanceUnreadable: one of the object files is missing or has another size.
+            StorageFull, Unavailable: the disk cannot hold it now.
+        """
+        parcel_id = new_id()
+        scratch = self._outbox / f"{parcel_id}.bodies"
+        try:
+            with ExitStack() as held:
+                bodies = [self._body(instance, held, scratch) for instance in chosen]
+                header = ParcelHeader(
+                    parcel_id=parcel_id,
+                    node=self._node,
+                    made_at=self._clock.now(),
+                    instances=tuple(
+                        ParcelInstance(
+                            arrival=instance.arrival, encoding=body.encoding, body_bytes=body.size
+                        )
+                        for instance, body in zip(chosen, bodies, strict=True)
+                    ),
+                )
+                self._write(parcel_id, header, [body.chunks for body in bodies])
+        except OSError as exc:
+            raise StorageFull("the parcel could not be written", code="outbox-full") from exc
+        finally:
+            scratch.unlink(missing_ok=True)
+        return MadeParcel(
+            parcel_id, parcel_bytes(header), tuple(instance.id for instance in chosen)
+        )
+
+    def _body(self, instance: Waiting, held: ExitStack, scratch: Path) -> _Body:
+        try:
+            source = held.enter_context(self._objects.open(instance.object_key))
+        except PlatformError as exc:
+            if exc.category is Category.MISSING:
+                raise InstanceUnreadable(instance.id, "object-missing") from exc
+            raise Unavailable("object files cannot be read", code=exc.code) from exc
+        if source.size != instance.size_bytes:
+            raise InstanceUnreadable(instance.id, "object-damaged")
+        as_is = _Body(Encoding.IDENTITY, source.size, _pieces(source))
+        if instance.arrival.transfer_syntax_uid not in _NATIVE:
+            return as_is
+        if source.size <= _IN_MEMORY_BYTES:
+            chunks: Iterator[bytes]
+            packed = zstandard.compress(source.read(0, source.size), _ZSTD_LEVEL)
+            size, chunks = len(packed), iter([packed])
+        else:
+            # Only ever one of these in a parcel: it is larger than a parcel and travels alone.
+            size, chunks = _pack_aside(source, scratch)
+        return _Body(Encoding.ZSTD, size, chunks) if size <= source.size * _WORTH_IT else as_is
+
+    def _write(
+        self, parcel_id: str, header: ParcelHeader, bodies: Sequence[Iterable[bytes]]
+    ) -> None:
+        unfinished = self._outbox / f"{parcel_id}.new"
+        try:
+            with unfinished.open("xb") as out:
+                write_parcel(out, header, bodies)
+                out.flush()
+                os.fsync(out.fileno())
+            unfinished.rename(self.path(parcel_id))
+        finally:
+            unfinished.unlink(missing_ok=True)
+        folder = os.open(self._outbox, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _pieces(source: OpenObject) -> Iterator[bytes]:
+    pos = 0
+    while pos < source.size and (piece := source.read(pos, _CHUNK_BYTES)):
+        yield piece
+        pos += len(piece)
+
+
+def _pack_aside(source: OpenObject, scratch: Path) -> tuple[int, Iterator[bytes]]:
+    """Compress a large body into a file of its own, since its length goes before it."""
+    engine = zstandard.ZstdCompressor(_ZSTD_LEVEL).compressobj(size=source.size)
+    with scratch.open("wb") as out:
+        for piece in _pieces(source):
+            out.write(engine.compress(piece))
+        out.write(engine.flush())
+        size = out.tell()
+    return size, _file_pieces(scratch)
+
+
+def _file_pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK_BYTES):
+            yield piece

@@ -1,0 +1,166 @@
+"""The node's filer: what doors committed becomes object files and rows, then leaves the journal.
+
+Order: prepare (threads), object files durable, rows and the journal's cursor in one transaction,
+then the journal's segment may go. After a crash the batch is done again; keys are made of UID and
+content and rows are unique by them, so it ends in the same files and rows.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol
+
+from gateway.township.compress import Prepared, Preparer
+from gateway.township.ports import ObjectFiles
+from gateway.township.queue_news import QueueNews
+from gateway.township.spool_index import FiledAs, Outcome, file_batch, position_of
+from gateway.uploads.threads import finish_in_thread
+from kernel.db import Database
+from kernel.errors import PlatformError
+from kernel.journal import Committed, JournalReader, Position, Stored
+
+_LOG: Final = logging.getLogger(__name__)
+_POLL_S: Final = 0.5
+_BATCH: Final = 32
+_TROUBLE_FIRST_S: Final = 0.5
+_TROUBLE_MAX_S: Final = 15.0
+
+
+class Hint(Protocol):
+    """Something that may say early that there is work (``kernel.wake.Wake``)."""
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Return at the next hint, or after *timeout_s*."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DoorJournal:
+    """One door's journal."""
+
+    name: str
+    directory: Path
+    hint: Hint
+
+
+class Spool:
+    """Files the journals of the node's doors."""
+
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectFiles,
+        preparer: Preparer,
+        news: QueueNews,
+        *,
+        on_filed: Callable[[], None],
+        threads: int = 2,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._preparer = preparer
+        self._news = news
+        self._on_filed = on_filed
+        self._threads = threads
+        self._filed: dict[str, Position] = {}
+        self._moved = asyncio.Condition()
+
+    async def run(self, journals: Sequence[DoorJournal]) -> None:
+        """File until cancelled; what is in hand is done again at the next start."""
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="spool") as pool:
+            async with asyncio.TaskGroup() as group:
+                for journal in journals:
+                    group.create_task(self._follow(journal, pool))
+
+    async def wait_filed(self, journal: str, position: Position, timeout_s: float) -> bool:
+        """Return whether everything up to *position* of a journal is filed, waiting for it."""
+        try:
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(
+                    lambda: self._filed.get(journal, Position(0, 0)) >= position
+                )
+        except TimeoutError:
+            return False
+        return True
+
+    async def _follow(self, journal: DoorJournal, pool: ThreadPoolExecutor) -> None:
+        after = await self._database.read(lambda conn: position_of(conn, journal.name))
+        reader = await finish_in_thread(lambda: JournalReader.open(journal.directory, after=after))
+        try:
+            await finish_in_thread(lambda: reader.release(after))
+            await self._note_filed(journal.name, after)
+            while True:
+                batches = await finish_in_thread(lambda: reader.poll(_BATCH))
+                if not batches:
+                    await journal.hint.wait(_POLL_S)
+                    continue
+                await self._file_until_done(journal.name, batches, pool)
+                position = batches[-1].position
+                await finish_in_thread(partial(reader.release, position))
+                await self._note_filed(journal.name, position)
+        finally:
+            reader.close()
+
+    async def _note_filed(self, journal: str, position: Position) -> None:
+        async with self._moved:
+            self._filed[journal] = position
+            self._moved.notify_all()
+
+    async def _file_until_done(
+        self, journal: str, batches: Sequence[Committed], pool: ThreadPoolExecutor
+    ) -> None:
+        delay_s = _TROUBLE_FIRST_S
+        while True:
+            try:
+                await self._file(journal, batches, pool)
+            except PlatformError as exc:  # a full disk, a decoder that is down: nobody's object
+                _LOG.warning("spool.later", extra={"journal": journal, "code": exc.code})
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, _TROUBLE_MAX_S)
+            else:
+                return
+
+    async def _file(
+        self, journal: str, batches: Sequence[Committed], pool: ThreadPoolExecutor
+    ) -> None:
+        stored = [entry for batch in batches for entry in batch.entries]
+        position = batches[-1].position
+        with ExitStack() as held:
+            prepared = await self._prepare(stored, pool, held)
+            files = [(one.filed.object_key, one.chunks) for one in prepared if one.filed.object_key]
+            await finish_in_thread(lambda: self._objects.put_new(files))
+        told = await self._news.write(
+            lambda conn: file_batch(conn, journal, position, [one.filed for one in prepared]),
+            lambda filed: [one.filed.study_key for one in filed],
+        )
+        await self._drop_returned(told)
+        self._on_filed()
+
+    async def _prepare(
+        self, stored: Sequence[Stored], pool: ThreadPoolExecutor, held: ExitStack
+    ) -> list[Prepared]:
+        futures = [pool.submit(self._preparer.prepare, entry, held) for entry in stored]
+        try:
+            return await asyncio.gather(*map(asyncio.wrap_future, futures))
+        except BaseException:
+            # Those that began still read what is about to be closed.
+            for future in futures:
+                future.cancel()
+            await finish_in_thread(lambda: wait(futures))
+            raise
+
+    async def _drop_returned(self, told: Sequence[FiledAs]) -> None:
+        """Delete again the files of instances the county has had for longer than they are kept."""
+        for one in told:
+            if one.outcome is Outcome.GONE_BEFORE:
+                await finish_in_thread(partial(self._objects.delete, one.filed.object_key))
+            elif one.outcome is Outcome.CONFLICT:
+                _LOG.warning(
+                    "spool.conflict",
+                    extra={"sop_instance_uid": one.filed.arrival.sop_instance_uid},
+                )

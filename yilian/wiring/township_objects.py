@@ -1,0 +1,24 @@
+"""The township's object files: the archive's store, as the spool asks for it."""
+
+from collections.abc import Iterable, Sequence
+
+from imaging.archive.objects import NewObject, ObjectReader, ObjectStore
+
+
+class TownshipObjects:
+    """Binds the township's ``ObjectFiles`` to the object store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def put_new(self, objects: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> None:
+        """Make objects durable under their keys; a key that is taken keeps what it has."""
+        self._store.put_new([NewObject(key, chunks) for key, chunks in objects])
+
+    def open(self, key: str) -> ObjectReader:
+        """Return the object for reading; raises ``Missing`` or ``Unavailable``."""
+        return self._store.open(key)
+
+    def delete(self, key: str) -> bool:
+        """Remove the object; returns whether it was there."""
+        return self._store.delete(key)
