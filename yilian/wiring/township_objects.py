@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from imaging.archive.objects import NewObject, ObjectReader, ObjectStore
+from imaging.archive.objects import NewObject, ObjectReader, ObjectStore, Staged
 
 
 class TownshipObjects:
@@ -13,7 +13,13 @@ class TownshipObjects:
 
     def put_new(self, objects: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> None:
         """Make objects durable under their keys; a key that is taken keeps what it has."""
-        self._store.put_new([NewObject(key, chunks) for key, chunks in objects])
+        staged: list[Staged] = []
+        try:
+            staged.extend(self._store.stage(NewObject(key, chunks)) for key, chunks in objects)
+            self._store.publish(staged)
+        finally:
+            for one in staged:
+                one.discard()
 
     def open(self, key: str) -> ObjectReader:
         """Return the object for reading; raises ``Missing`` or ``Unavailable``."""
