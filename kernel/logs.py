@@ -1,0 +1,160 @@
+"""Log lines: JSON, an event's name and ids, and never a patient.
+
+Rooms log with the standard library: ``_LOG.warning("spool.retry", extra={"spool_id": 7})``. What is
+written is the name as it stands in the code, never a text with values put into it; an error is its
+type, its code and where it came from. Keys that sound like a person or a secret are withheld.
+"""
+
+import itertools
+import logging
+import logging.handlers
+import os
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from kernel.errors import PlatformError
+
+WITHHELD: Final = "[withheld]"
+_OURS: Final = ("yilian", "kernel", "gateway", "imaging", "referrals", "realtime", "__main__")
+# What others say at lower levels quotes identifiers, element values and addresses with queries.
+_QUIET: Final = ("pynetdicom", "pydicom", "aiohttp.access", "py.warnings")
+_SECRET: Final = (
+    "patient", "birth", "idnumber", "identitynumber", "phone", "residentid", "password", "secret",
+    "token", "authorization", "cookie", "header", "body", "payload", "dataset", "query",
+)  # fmt: skip
+_NOT_SECRET: Final = frozenset({"query_ms", "body_bytes", "payload_bytes", "dataset_offset"})
+_TEXT_MAX: Final = 200
+_ITEMS_MAX: Final = 20
+_FRAMES_MAX: Final = 12
+_DEPTH_MAX: Final = 3
+
+
+def configure(
+    role: str,
+    *,
+    level: str = "info",
+    file: Path | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Send every log line of this process to *file*, or to *stream* (standard error).
+
+    Args:
+        role: said in each line.
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        file: opened for adding, readable by its owner only, and again after it was moved away.
+        stream: used where there is no file.
+    """
+    handler: logging.Handler
+    if file is None:
+        handler = logging.StreamHandler(stream or sys.stderr)
+    else:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        handler = logging.handlers.WatchedFileHandler(file, encoding="utf-8")
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), _error],
+            processors=_chain(role),
+        )
+    )
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    logging.captureWarnings(capture=True)
+    warnings.simplefilter("ignore" if level != "debug" else "default")
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(
+        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
+    )
+
+
+def _chain(role: str) -> list[Processor]:
+    return [
+        _name_of_event,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        withhold,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        lambda _, __, event: {"role": role, **event},
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda x: type(x).__name__),
+    ]
+
+
+def _name_of_event(_: object, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord = event["_record"]
+    # The text as written in the code: what was put into it stays out.
+    name = str(record.msg)
+    if not record.name.startswith(_OURS):
+        name = name.partition("\n")[0]
+    event["event"] = name
+    return event
+
+
+def _error(_: object, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord = event["_record"]
+    event.pop("exc_info", None)
+    if record.exc_info and (error := record.exc_info[1]) is not None:
+        event["error"] = _described(error)
+    # Or the formatter would print it after the line, with whatever the error quotes.
+    record.exc_info = record.exc_text = record.stack_info = None
+    return event
+
+
+def _described(error: BaseException) -> dict[str, object]:
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
+    found: dict[str, object] = {
+        "type": type(error).__name__,
+        "at": [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+    if isinstance(error, PlatformError):
+        found |= {"code": error.code, "detail": error.detail}
+    if isinstance(error, OSError):
+        found["errno"] = error.errno
+    if isinstance(error, BaseExceptionGroup):
+        found["of"] = [type(one).__name__ for one in error.exceptions]
+    if error.__cause__ is not None:
+        found["cause"] = type(error.__cause__).__name__
+    return found
+
+
+def withhold(_: object, __: str, event: EventDict) -> EventDict:
+    """Return *event* without values under keys that sound like a person or a secret, and short."""
+    return {key: _fit(key, value, 0) for key, value in event.items()}
+
+
+def _fit(key: str, value: object, depth: int) -> object:
+    plain = key.lower().replace("_", "").replace("-", "")
+    if key not in _NOT_SECRET and any(word in plain for word in _SECRET):
+        return WITHHELD
+    fitted: object = type(value).__name__
+    match value:
+        case None | bool() | int() | float():
+            fitted = value
+        case str():
+            fitted = value if len(value) <= _TEXT_MAX else f"{value[:_TEXT_MAX]}…"
+        case Mapping() if depth < _DEPTH_MAX:
+            pairs = itertools.islice(value.items(), _ITEMS_MAX)
+            fitted = {str(name): _fit(str(name), one, depth + 1) for name, one in pairs}
+        case list() | tuple() | set() | frozenset() if depth < _DEPTH_MAX:
+            fitted = [_fit("", one, depth + 1) for one in itertools.islice(value, _ITEMS_MAX)]
+    return fitted
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logging.getLogger(__name__).critical("process.uncaught", exc_info=(kind, error, trace))
