@@ -13,12 +13,12 @@ from tests.dimse.wire_bytes import (
     EXPLICIT_LE,
     RELEASE_RP,
     RELEASE_RQ,
+    any_store_command,
     associate_rq,
     context,
     echo_rq,
     p_data,
     pdv,
-    store_command,
 )
 
 PATIENCE_S = 15.0
@@ -93,7 +93,7 @@ class Scu:
         fragment_bytes: int = 16000,
     ) -> Answer:
         """Send one object as its bytes stand, and return the response."""
-        command = store_command(instance, sop_class=sop_class)
+        command = any_store_command(instance, sop_class=sop_class)
         parts = [p_data(pdv(context_id, 3, command))]
         for start in range(0, len(data) or 1, fragment_bytes):
             piece = data[start : start + fragment_bytes]

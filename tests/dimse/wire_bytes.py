@@ -104,6 +104,27 @@ def store_command(instance: str = INSTANCE, *, message_id: int = 7, sop_class: s
     return encoded_command(message)
 
 
+def any_store_command(instance: str, *, sop_class: str = CT, priority: int = 2) -> bytes:
+    """Return a C-STORE-RQ whatever its UIDs look like."""
+    body = b"".join(
+        struct.pack("<HHI", 0, element, len(value)) + value
+        for element, value in (
+            (0x0002, _padded(sop_class)),
+            (0x0100, struct.pack("<H", 1)),
+            (0x0110, struct.pack("<H", 7)),
+            (0x0700, struct.pack("<H", priority)),
+            (0x0800, struct.pack("<H", 1)),
+            (0x1000, _padded(instance)),
+        )
+    )
+    return struct.pack("<HHII", 0, 0, 4, len(body)) + body
+
+
+def _padded(uid: str) -> bytes:
+    raw = uid.encode("latin-1")
+    return raw + b"\0" * (len(raw) & 1)
+
+
 def encoded_command(message: DIMSEMessage) -> bytes:
     raw = encode(message.command_set, is_implicit_vr=True, is_little_endian=True)
     assert raw is not None
