@@ -6,6 +6,7 @@ import zlib
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -127,10 +128,10 @@ class Draft:
             chunk = self.chunks[self._streamed]
             self._streamed += 1
             laid = self._ink.stream(self.number, chunk)
-            laid.add_done_callback(lambda done, length=chunk.length: self._laid(done, length))
+            laid.add_done_callback(partial(self._laid, chunk.length))
             self._on_the_way.append(laid)
 
-    def _laid(self, done: "asyncio.Future[None]", length: int) -> None:
+    def _laid(self, length: int, done: "asyncio.Future[None]") -> None:
         if not done.cancelled() and done.exception() is None:
             self._let_go(length)
 

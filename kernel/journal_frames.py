@@ -5,8 +5,9 @@ payload:
 
     offset 0  magic "YJF1"     offset 12  length of the payload, u32
            4  kind, u8                16  CRC-32 of the payload, u32
-           5  zero                    20  draft, u64
-           8  index, u32              28  CRC-32 of bytes 0-27 and of where the frame lies, u32
+           5  zero, u8                20  draft, u64
+           6  gap, u16                28  CRC-32 of bytes 0-27 and of where the frame lies, u32
+           8  index, u32
 
 The header's CRC is seeded with the segment's salt and number and with the frame's own offset, so
 that neither what a recycled file held before, nor a journal stored inside an object, nor a block
@@ -14,7 +15,7 @@ that came back at the wrong place is ever taken for a frame.
 
 The first frame of a segment is a SEGMENT frame. A COMMIT frame makes drafts visible. The next frame
 begins where one ends or, after a flush, at the next block: a block with something acknowledged in
-it is never written again.
+it is never written again. The gap says how many bytes were left out, so that none is missed.
 """
 
 import struct
@@ -30,7 +31,7 @@ MAGIC: Final = b"YJF1"
 VERSION: Final = 1
 BLOCK: Final = 4096
 
-_HEADER: Final = struct.Struct("<4sBxxxIIIQ")
+_HEADER: Final = struct.Struct("<4sBxHIIIQ")
 _CRC: Final = struct.Struct("<I")
 _PLACE: Final = struct.Struct("<QQQ")
 _SEGMENT: Final = struct.Struct("<IIQQQQQQ")
@@ -101,6 +102,7 @@ class Frame:
     payload_crc: int
     draft: int
     offset: int
+    gap: int = 0
 
     @property
     def payload_offset(self) -> int:
@@ -157,7 +159,7 @@ def _header_crc(head: bytes | memoryview, place: Place, offset: int) -> int:
 def encode_header(frame: Frame, place: Place) -> bytes:
     """Return the 32 bytes of *frame*'s header as they lie at ``frame.offset`` of *place*."""
     head = _HEADER.pack(
-        MAGIC, frame.kind, frame.index, frame.length, frame.payload_crc, frame.draft
+        MAGIC, frame.kind, frame.gap, frame.index, frame.length, frame.payload_crc, frame.draft
     )
     return head + _CRC.pack(_header_crc(head, place, frame.offset))
 
@@ -169,10 +171,10 @@ def decode_header(raw: bytes, place: Place, offset: int) -> Frame | None:
     (crc,) = _CRC.unpack_from(raw, _HEADER.size)
     if crc != _header_crc(memoryview(raw)[: _HEADER.size], place, offset):
         return None
-    _, kind, index, length, payload_crc, draft = _HEADER.unpack_from(raw)
+    _, kind, gap, index, length, payload_crc, draft = _HEADER.unpack_from(raw)
     if kind not in _KINDS:
         return None
-    return Frame(Kind(kind), index, length, payload_crc, draft, offset)
+    return Frame(Kind(kind), index, length, payload_crc, draft, offset, gap)
 
 
 def encode_segment_header(header: SegmentHeader) -> bytes:

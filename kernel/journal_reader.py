@@ -178,7 +178,7 @@ class JournalReader:
             self._record(f"no frame at {self._offset}")
             found = segment.find(self._offset + 1, self._ends_at)
             if found is not None:
-                self._offset = found.offset
+                self._offset = found.offset - found.gap
                 return
         self.close()
 
@@ -206,6 +206,8 @@ class JournalReader:
             self._offset = SEGMENT_FRAME_BYTES
             self._sealed = False
             self._ends_at = None
+            # Known before the first look, because what lies behind it may look whole.
+            self._look_for_end()
             return segment
         return None
 

@@ -120,16 +120,12 @@ class SegmentFile:
             self._fd = -1
 
     def frame(self, offset: int) -> Frame | None:
-        """Return the frame that begins at *offset*, or at the next block where there is none.
+        """Return the frame after one that ended at *offset*, or None.
 
         Only the header is checked. While a writer lives, None means "not there yet".
         """
-        found = self._frame_at(offset)
-        if found is None and (next_block := block_end(offset)) != offset:
-            after = self._frame_at(next_block)
-            # Looked at again, because both may have been written between the two looks.
-            found = after and (self._frame_at(offset) or after)
-        return found
+        found = self._frame_at(offset) or self._frame_at(block_end(offset))
+        return found if found is not None and found.offset - found.gap == offset else None
 
     def _frame_at(self, offset: int) -> Frame | None:
         found = decode_header(os.pread(self._fd, HEADER_BYTES, offset), self._place, offset)
@@ -192,8 +188,8 @@ class SegmentFile:
         end = SEGMENT_FRAME_BYTES
         reached = SEGMENT_FRAME_BYTES
         for frame in self._chain(SEGMENT_FRAME_BYTES):
-            gap = frame.offset not in (reached, block_end(reached))
-            if frame.offset >= acknowledged and (gap or not self.intact(frame)):
+            whole = frame.offset - frame.gap == reached and self.intact(frame)
+            if frame.offset >= acknowledged and not whole:
                 break
             reached = frame.end
             if frame.kind is Kind.COMMIT:

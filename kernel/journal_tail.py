@@ -169,7 +169,8 @@ class Tail:
             self._roll()
         if not self._buffers:
             self._write_offset = self._next_offset
-        frame = Frame(kind, index, len(data), crc, draft, self._next_offset)
+        gap = self._next_offset - self._end
+        frame = Frame(kind, index, len(data), crc, draft, self._next_offset, gap)
         self._buffers.append(encode_header(frame, self._place))
         if data:
             self._buffers.append(data)
