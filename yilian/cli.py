@@ -4,11 +4,14 @@ Every verb's own module has ``add(subparsers)`` and a function that returns the 
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from kernel.child import EX_CONFIG
 from kernel.errors import PlatformError
+from kernel.settings import SettingsRefused
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -24,7 +27,7 @@ def program_version() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole program; verbs load their rooms only when they run."""
-    from yilian.commands import admin, audit, db, doctor, nodes, send, spool  # noqa: PLC0415
+    from yilian.commands import admin, nodes, send  # noqa: PLC0415
 
     whole = argparse.ArgumentParser(
         prog="yilian",
@@ -33,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=program_version())
     verbs = whole.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for module in (nodes, send, admin, db, audit, spool, doctor):
+    for module in (nodes, send, admin):
         module.add(verbs)
     return whole
 
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except PlatformError as exc:
-        print(f"yilian {arguments.verb}: {exc.detail or exc.code} [{exc.code}]")
-        return EXIT_FAILED
+        print(f"yilian {arguments.verb}: {exc.detail or exc.code} [{exc.code}]", file=sys.stderr)
+        return EX_CONFIG if isinstance(exc, SettingsRefused) else EXIT_FAILED
     except KeyboardInterrupt:
         return 130

@@ -1,7 +1,6 @@
 """The folder that holds all of a node's state, and the keys made at its first start."""
 
 import os
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from kernel.errors import Category, PlatformError
+from kernel.errors import Category, Conflict, PlatformError
+from kernel.settings import NodeKind
 
 _FOLDERS: Final = ("db", "journal", "objects", "uploads", "receipts", "logs", "secrets")
+_KIND: Final = "node.kind"
 _PRIVATE: Final = 0o700
 _OTHERS: Final = 0o077
 
@@ -36,13 +37,28 @@ class Home:
     root: Path
 
     @classmethod
-    def prepare(cls, root: Path) -> "Home":
-        """Return the home at *root*, making its folders (mode 0700) where they are missing."""
+    def prepare(cls, root: Path, kind: NodeKind) -> "Home":
+        """Return the home at *root*, making its folders (mode 0700) where they are missing.
+
+        Raises:
+            Conflict: another kind of node lives there (``other-node``).
+        """
         home = cls(root.resolve())
         home.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         for name in _FOLDERS:
             (home.root / name).mkdir(mode=_PRIVATE, exist_ok=True)
+        if home.kind() is None:
+            write_secret(home.root / _KIND, kind.encode())
+        elif home.kind() is not kind:
+            raise Conflict(f"{home.root} is the home of a {home.kind()}", code="other-node")
         return home
+
+    def kind(self) -> NodeKind | None:
+        """Return which kind of node lives here, None where none ever did."""
+        try:
+            return NodeKind((self.root / _KIND).read_text("ascii"))
+        except FileNotFoundError:
+            return None
 
     @property
     def settings_file(self) -> Path:
@@ -68,11 +84,6 @@ class Home:
     def receipts(self) -> Path:
         """Receipts this node has signed."""
         return self.root / "receipts"
-
-    @property
-    def lock_file(self) -> Path:
-        """Held by the node and all its children."""
-        return self.root / "lock"
 
     def journal(self, role: str) -> Path:
         """Return the folder of the ingest journal that *role* writes."""
@@ -113,8 +124,3 @@ def write_secret(path: Path, raw: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     Path(temporary).rename(path)
-
-
-def new_password() -> str:
-    """Return a random password that meets the strictest policy: 16 characters of three classes."""
-    return f"{secrets.token_urlsafe(9)}-{secrets.randbelow(9000) + 1000}Aa"

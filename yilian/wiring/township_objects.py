@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from imaging.archive.objects import NewObject, ObjectReader, ObjectStore, Staged
+from imaging.archive.objects import NewObject, ObjectReader, ObjectStore, put_new
 
 
 class TownshipObjects:
@@ -13,13 +13,7 @@ class TownshipObjects:
 
     def put_new(self, objects: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> None:
         """Make objects durable under their keys; a key that is taken keeps what it has."""
-        staged: list[Staged] = []
-        try:
-            staged.extend(self._store.stage(NewObject(key, chunks)) for key, chunks in objects)
-            self._store.publish(staged)
-        finally:
-            for one in staged:
-                one.discard()
+        put_new(self._store, [NewObject(key, chunks) for key, chunks in objects])
 
     def open(self, key: str) -> ObjectReader:
         """Return the object for reading; raises ``Missing`` or ``Unavailable``."""

@@ -1,0 +1,120 @@
+"""``yilian county``, ``yilian township`` and ``yilian demo``."""
+
+import argparse
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from kernel.child import Inherited
+from kernel.errors import Invalid
+from kernel.settings import NodeKind, Settings
+from yilian.wiring.homes import Home
+
+_DEFAULT_HOME: Final = "yilian-home"
+_ROLES: Final = {
+    NodeKind.COUNTY: ("gateway", "dicom", "worker"),
+    NodeKind.TOWNSHIP: ("gateway", "dicom"),
+}
+_EXAMPLES: Final = {
+    "county": "example: yilian county --home /srv/yilian",
+    "township": "example: yilian township --home /srv/yilian --port-offset 100",
+    "demo": "example: yilian demo --home ./demo --port-offset 1000 --ready-file ready.json",
+}
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the three verbs."""
+    for kind in NodeKind:
+        verb = verbs.add_parser(
+            kind, help=f"run a {kind} node until SIGTERM", epilog=_EXAMPLES[kind]
+        )
+        _node_arguments(verb)
+        verb.add_argument(
+            "--role", choices=_ROLES[kind], help="run this one process of the node, supervised"
+        )
+        verb.set_defaults(run=_run_node, kind=kind)
+    demo = verbs.add_parser(
+        "demo",
+        help="a county with two townships and sample data, in one command",
+        epilog=_EXAMPLES["demo"],
+    )
+    _node_arguments(demo)
+    demo.add_argument("--no-samples", action="store_true", help="begin without sample studies")
+    demo.set_defaults(run=_run_demo)
+
+
+def _node_arguments(verb: argparse.ArgumentParser) -> None:
+    add_home(verb)
+    verb.add_argument("--port-offset", type=int, default=0, metavar="N", help="added to every port")
+    verb.add_argument(
+        "--ready-file", type=Path, metavar="F", help="written (JSON) once all doors answer"
+    )
+
+
+def add_home(verb: argparse.ArgumentParser) -> None:
+    """Declare ``--home``."""
+    verb.add_argument(
+        "--home",
+        type=Path,
+        default=Path(_DEFAULT_HOME),
+        metavar="DIR",
+        help=f"folder that holds all of the node's state (default ./{_DEFAULT_HOME})",
+    )
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings of the node whose home the arguments name.
+
+    Raises:
+        Invalid: there is no node there (``no-such-home``).
+    """
+    home = Home(arguments.home.resolve())
+    kind = home.kind()
+    if kind is None:
+        raise Invalid(f"{home.root} is no node's home", code="no-such-home")
+    return Settings.load(kind, file=home.settings_file)
+
+
+def _run_node(arguments: argparse.Namespace) -> int:
+    inherited = Inherited.enter()
+    # Imported here, after the child has bound itself to its supervisor.
+    from yilian.wiring import nodes, roles  # noqa: PLC0415
+
+    home = Home.prepare(arguments.home, NodeKind(arguments.kind))
+    settings = Settings.load(
+        NodeKind(arguments.kind), file=home.settings_file, port_offset=arguments.port_offset
+    )
+    if inherited is not None and arguments.role:
+        return _in_loop(roles.run(arguments.kind, arguments.role, home, settings, inherited))
+    return _in_loop(
+        nodes.supervise(
+            NodeKind(arguments.kind),
+            home,
+            settings,
+            only=arguments.role,
+            port_offset=arguments.port_offset,
+            ready_file=arguments.ready_file,
+            inherited=inherited,
+        )
+    )
+
+
+def _run_demo(arguments: argparse.Namespace) -> int:
+    from yilian.wiring import demo  # noqa: PLC0415
+
+    return _in_loop(
+        demo.run(
+            arguments.home,
+            port_offset=arguments.port_offset,
+            ready_file=arguments.ready_file,
+            samples=not arguments.no_samples,
+        )
+    )
+
+
+def _in_loop(work: Coroutine[Any, Any, int]) -> int:
+    import uvloop  # noqa: PLC0415
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

@@ -1,0 +1,63 @@
+"""Send the sample studies through the doors a modality would use, once for each home."""
+
+import datetime as dt
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.dimse.scu import Answered, Outgoing, Peer, context_groups, send
+from kernel.identifiers import AETitle
+from kernel.part10 import FileSource, read_file_meta
+from yilian.samples.studies import STUDIES, files_of
+
+_CALLING: Final = AETitle("DEMO-MODALITY")
+
+
+def send_samples(ready: Mapping[str, Any], root: Path, today: dt.date) -> None:
+    """Send every sample study to its institution's DICOM door.
+
+    Done once: afterwards a mark stands in *root*. A start that was interrupted sends them all
+    again, dated as the first time, which changes nothing at the receiver.
+
+    Raises:
+        PeerUnavailable: a door does not answer.
+    """
+    done, day = root / ".samples-sent", root / ".samples-day"
+    if done.exists():
+        return
+    if day.exists():
+        today = dt.date.fromisoformat(day.read_text("ascii"))
+    else:
+        day.write_text(today.isoformat(), "ascii")
+    doors = {t["institution"]: t["dicom"] for t in ready["townships"]}
+    with tempfile.TemporaryDirectory(prefix="yilian-samples-") as scratch:
+        outgoing: dict[str, list[Outgoing]] = {}
+        for study in STUDIES:
+            for number, file in enumerate(files_of(study, today=today)):
+                path = Path(scratch, f"{study.key}-{number}.dcm")
+                path.write_bytes(file)
+                outgoing.setdefault(study.institution, []).append(_outgoing(path))
+        for institution, files in outgoing.items():
+            door = doors.get(institution, ready["county"]["dicom"])
+            peer = Peer(door["host"], door["port"], AETitle(door["ae_title"]), _CALLING)
+            for group in context_groups(files):
+                send(peer, group, _must_be_taken)
+    done.touch()
+
+
+def _outgoing(path: Path) -> Outgoing:
+    with FileSource(path) as source:
+        meta = read_file_meta(source)
+    return Outgoing(
+        path,
+        meta.media_storage_sop_class_uid,
+        meta.media_storage_sop_instance_uid,
+        meta.transfer_syntax_uid,
+    )
+
+
+def _must_be_taken(answer: Answered) -> None:
+    if not answer.accepted:
+        msg = f"a sample was refused: {answer.status} {answer.comment}"
+        raise RuntimeError(msg)

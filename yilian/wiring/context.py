@@ -1,0 +1,143 @@
+"""What every role of a node begins with."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kernel import logs
+from kernel.arrival import Sender
+from kernel.bus import Bus, NullBus, RedisBus
+from kernel.child import Inherited
+from kernel.clock import Clock, SystemClock
+from kernel.db import Database
+from kernel.events import last_event_id
+from kernel.identity import ae_table
+from kernel.owner import Owner
+from kernel.run_directory import run_directory
+from kernel.settings import NodeKind, Settings
+from kernel.supervise import stop_on_signals
+from yilian.wiring import tables
+from yilian.wiring.homes import Home
+from yilian.wiring.offline import database_url
+
+EVENTS: Final = "events"
+"""Topic of the hint that the outbox has grown."""
+_RELAY_EVERY_S: Final = 0.1
+_CHARSETS_EVERY_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One role's process."""
+
+    kind: NodeKind
+    role: str
+    home: Home
+    settings: Settings
+    inherited: Inherited
+    database: Database
+    bus: Bus
+    clock: Clock
+    owner: Owner
+    stop: asyncio.Event
+
+    @property
+    def run_folder(self) -> Path:
+        """Where this node's sockets are."""
+        return run_directory(self.home.root)
+
+    @property
+    def filer_socket(self) -> Path:
+        """Where doors hint that a journal has grown."""
+        return self.run_folder / "filer.sock"
+
+    @property
+    def institution(self) -> str:
+        """Code of the institution the node stands in."""
+        return self.settings.node.institution or str(self.kind)
+
+
+@asynccontextmanager
+async def entered(
+    kind: NodeKind, role: str, home: Home, settings: Settings, inherited: Inherited
+) -> AsyncIterator[Context]:
+    """Open what every role needs, and close it in reverse."""
+    configure_logs(f"{kind}-{role}", home, settings)
+    tables.load()
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    database = await Database.open(database_url(home, settings))
+    clock = SystemClock()
+    bus = _bus(kind, home, settings)
+    try:
+        async with Owner(clock=clock) as owner:
+            if isinstance(bus, RedisBus):
+                owner.keep("bus", bus.run)
+            yield Context(kind, role, home, settings, inherited, database, bus, clock, owner, stop)
+    finally:
+        if isinstance(bus, RedisBus):
+            await bus.close()
+        await database.close()
+
+
+def configure_logs(role: str, home: Home, settings: Settings) -> None:
+    """Send this process's log where the settings say, a file relative to the home folder."""
+    file = home.root / settings.log.file if settings.log.file else None
+    logs.configure(role, level=settings.log.level, file=file)
+
+
+def _bus(kind: NodeKind, home: Home, settings: Settings) -> Bus:
+    if kind is NodeKind.TOWNSHIP or not settings.redis.enabled:
+        return NullBus()
+    socket_path = run_directory(home.root) / "redis.sock"
+    return RedisBus(settings.redis.url or f"unix://{socket_path}")
+
+
+async def relay_events(context: Context) -> None:
+    """Hint every process of the node whenever the outbox has grown, until cancelled."""
+    seen = await context.database.read(last_event_id)
+    while True:
+        await asyncio.sleep(_RELAY_EVERY_S)
+        newest = await context.database.read(last_event_id)
+        if newest != seen:
+            seen = newest
+            await context.bus.notify(EVENTS)
+
+
+class AeCharsets:
+    """What the text of each known AE really is, as its administrator wrote down."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hints: Mapping[str, str] = {}
+
+    async def load(self) -> None:
+        """Read the table of peers."""
+        peers = await self._database.read(ae_table)
+        self._hints = {peer.ae_title: peer.charset_hint for peer in peers if peer.charset_hint}
+
+    async def run(self) -> None:
+        """Read it again every two seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(_CHARSETS_EVERY_S)
+            await self.load()
+
+    def __call__(self, sender: Sender) -> str:
+        """Return the character set of *sender*, empty where nothing is known."""
+        return self._hints.get(sender.ae_title, "")
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return the node's TLS (BCP 195: 1.2 at least), None where it has no certificate."""
+    if not settings.tls.on:
+        return None
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
+    if settings.tls.client_ca_file:
+        made.load_verify_locations(settings.tls.client_ca_file)
+    return made

@@ -1,0 +1,45 @@
+"""The county's HTTP door: pages, API, DICOMweb, uploads of townships."""
+
+from typing import Final
+
+from aiohttp import web
+
+from gateway.uploads.parcel_sink import CountyIdentity, ParcelSink
+from gateway.uploads.receipt_http import ReceiptDoor
+from gateway.uploads.receipts import ReceiptBook
+from gateway.uploads.tus import TusServer
+from kernel.decode_pool import DecodePool
+from kernel.journal import JournalWriter
+from kernel.wake import Wake
+from yilian.wiring.context import Context
+from yilian.wiring.shell import serve_shell
+
+JOURNAL: Final = "gateway"
+
+
+async def run_gateway(context: Context) -> None:
+    """Serve until the role is told to stop."""
+    home = context.home
+    wake = Wake.sender(context.filer_socket)
+    journal = JournalWriter.open(
+        home.journal(JOURNAL), reserve_bytes=context.settings.journal.reserve_bytes, wake=wake
+    )
+    try:
+        with DecodePool() as decoder:
+            receipts = ReceiptBook(home.receipts)
+            sink = ParcelSink(
+                journal,
+                receipts,
+                CountyIdentity(context.institution, home.signing_key()),
+                decoder=decoder,
+                clock=context.clock,
+            )
+            uploads = TusServer(home.uploads, {"parcel": sink}, clock=context.clock)
+            routes: list[web.RouteDef] = [
+                *ReceiptDoor(receipts, uploads).routes(),
+                *uploads.routes(),
+            ]
+            await serve_shell(context, routes, lifespans=[uploads.running])
+    finally:
+        await journal.close()
+        wake.close()

@@ -1,0 +1,55 @@
+"""The county's worker: files the journals, relays events, routes what is new."""
+
+from typing import Final
+
+from gateway.routing.service import Router
+from imaging.archive.examine import Examiner
+from imaging.archive.ingest import Filer
+from imaging.archive.objects_fs import FileObjectStore
+from kernel.decode_pool import DecodePool
+from kernel.wake import Wake
+from yilian.wiring.context import EVENTS, AeCharsets, Context, relay_events
+from yilian.wiring.county_routing import put_on_reading_lists, rules_in_force, study_facts
+
+JOURNALS: Final = ("dicom", "gateway")
+"""The journals of the county's doors; a name never changes."""
+_ROUTE_EVERY_S: Final = 0.5
+
+
+async def run_worker(context: Context) -> None:
+    """File, relay and route until the role is told to stop."""
+    charsets = AeCharsets(context.database)
+    await charsets.load()
+    wake = Wake.receiver(context.filer_socket)
+    with DecodePool() as decoder:
+        filer = Filer(
+            context.database,
+            FileObjectStore(context.home.objects),
+            Examiner(decoder=decoder, charset_hint=lambda arrival: charsets(arrival.sender)),
+            journals={name: context.home.journal(name) for name in JOURNALS},
+            clock=context.clock,
+            wake=wake,
+        )
+        rules = context.settings.routing.rules
+        router = Router(
+            context.database,
+            context.clock,
+            rules_in_force(context.home.root / rules if rules else None, context.institution),
+            study_facts,
+            put_on_reading_lists,
+        )
+
+        async def route() -> None:
+            async with context.bus.listen([EVENTS]) as hints:
+                while True:
+                    while await router.route_new():
+                        pass
+                    await hints.wait(_ROUTE_EVERY_S)
+
+        context.owner.keep("charsets", charsets.run)
+        context.owner.keep("filer", filer.run)
+        context.owner.keep("events", lambda: relay_events(context))
+        context.owner.keep("router", route)
+        context.inherited.ready()
+        await context.stop.wait()
+    wake.close()

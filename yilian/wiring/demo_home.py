@@ -1,0 +1,244 @@
+"""What the demo county is made of: three homes, their settings, institutions and accounts."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from gateway.accounts import store
+from gateway.accounts.administration import OPERATOR, Administration, NewAccount
+from gateway.accounts.model import TokenInfo, digest
+from gateway.accounts.passwords import Hasher, random_password
+from gateway.accounts.service import SignIns, new_token
+from kernel.clock import SystemClock
+from kernel.identifiers import new_id
+from kernel.identity import Institution, InstitutionKind, PrincipalKind, Role
+from kernel.settings import NodeKind, Settings
+from yilian.wiring.homes import Home, write_secret
+from yilian.wiring.offline import opened_database
+
+_CHAIN: Final = "demo"
+COUNTY: Final = Institution(
+    "county-hospital", "县人民医院", InstitutionKind.COUNTY, phone="0571-00000000"
+)
+TOWNSHIPS: Final = (
+    Institution("qingshan", "青山卫生院", InstitutionKind.TOWNSHIP, COUNTY.code),
+    Institution("dahe", "大河卫生院", InstitutionKind.TOWNSHIP, COUNTY.code),
+)
+_VILLAGE: Final = Institution("xigou", "西沟村卫生室", InstitutionKind.VILLAGE, "qingshan")
+_PEOPLE: Final[Sequence[tuple[str, str, str, Role]]] = (
+    ("lijing", "李静", "qingshan", Role.TECHNICIAN),
+    ("sunyu", "孙玉", "dahe", Role.TECHNICIAN),
+    ("wanghai", "王海", COUNTY.code, Role.RADIOLOGIST),
+    ("zhaomin", "赵敏", COUNTY.code, Role.SENIOR_RADIOLOGIST),
+    ("hexin", "何欣", COUNTY.code, Role.ECG_PHYSICIAN),
+    ("lizhiqiang", "李志强", "qingshan", Role.DOCTOR),
+    ("tianshui", "田水", "xigou", Role.VILLAGE_DOCTOR),
+    ("fengyan", "冯艳", COUNTY.code, Role.WARD),
+    ("qinwei", "秦伟", COUNTY.code, Role.EMERGENCY_DESK),
+    ("luoli", "罗丽", "qingshan", Role.REGISTRAR),
+    ("wangjing", "王静", COUNTY.code, Role.COORDINATOR),
+    ("xiaohua", "肖华", COUNTY.code, Role.LABORATORY),
+    ("panyun", "潘云", COUNTY.code, Role.CATALOGUE_EDITOR),
+    ("gaoshan", "高山", COUNTY.code, Role.MANAGER),
+    ("bailu", "白露", COUNTY.code, Role.ASSISTANCE_WORKER),
+    ("shenmo", "沈默", COUNTY.code, Role.PRIVACY_OFFICER),
+    ("sysadmin", "系统管理员", COUNTY.code, Role.SYSTEM_ADMINISTRATOR),
+    ("secadmin", "安全管理员", COUNTY.code, Role.SECURITY_ADMINISTRATOR),
+    ("audadmin", "审计管理员", COUNTY.code, Role.AUDIT_ADMINISTRATOR),
+)
+_RULES: Final = f"""\
+# Which studies the county centre reads, and how urgently. docs/reference/routing.md
+version = 1
+matching = "first"
+fallback = [{{ reading-list = "{COUNTY.code}" }}]
+
+[[rule]]
+name = "head CT is an emergency until somebody has looked"
+when.Modality = "CT"
+when.BodyPartExamined = ["HEAD", "BRAIN"]
+to = [{{ reading-list = "{COUNTY.code}", priority = "emergency" }}]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """One account of the demo, with its secrets; they are random for each home."""
+
+    role: str
+    username: str
+    display_name: str
+    password: str
+    token: str
+    institution: str
+
+    def public(self) -> dict[str, str]:
+        """Return the account as the ready file names it."""
+        return {name: value for name, value in asdict(self).items() if name != "display_name"}
+
+
+@dataclass(frozen=True, slots=True)
+class DemoNode:
+    """One node of the demo."""
+
+    name: str
+    kind: NodeKind
+    root: Path
+    port_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class DemoHome:
+    """The whole demo, ready to start."""
+
+    root: Path
+    nodes: tuple[DemoNode, ...]
+    accounts: tuple[DemoAccount, ...]
+
+
+async def prepare(root: Path, *, port_offset: int) -> DemoHome:
+    """Return the demo in *root*, made at the first call; repeating it changes nothing.
+
+    A crash in the middle is mended by the next call: accounts are written down before they are
+    made, and made only where they are missing.
+    """
+    accounts, node_tokens = _accounts(root / "accounts.json")
+    county = DemoNode("county", NodeKind.COUNTY, root / "county", port_offset)
+    townships = tuple(
+        DemoNode(each.code, NodeKind.TOWNSHIP, root / each.code, port_offset + number)
+        for number, each in enumerate(TOWNSHIPS)
+    )
+    home = Home.prepare(county.root, county.kind)
+    rules = home.root / "routes.toml"
+    if not rules.exists():
+        write_secret(rules, _RULES.encode())
+    _write_settings(home, _county_settings())
+    machines = [
+        DemoAccount(
+            "technician", f"node-{t.code}", f"{t.name}前置机", "", node_tokens[t.code], t.code
+        )
+        for t in TOWNSHIPS
+    ]
+    await _fill(county, [COUNTY, *TOWNSHIPS, _VILLAGE], accounts, machines)
+    address = Settings.load(county.kind, file=home.settings_file, port_offset=port_offset).http
+    for node, institution in zip(townships, TOWNSHIPS, strict=True):
+        place = Home.prepare(node.root, node.kind)
+        write_secret(place.secret("county.token"), node_tokens[institution.code].encode())
+        url = f"http://{address.host}:{address.port}"
+        _write_settings(place, _township_settings(institution, url, home.public_key()))
+        here = [a for a in accounts if a.institution == institution.code]
+        await _fill(node, [COUNTY, *TOWNSHIPS], here, [])
+    return DemoHome(root, (county, *townships), tuple(accounts))
+
+
+def _accounts(path: Path) -> tuple[list[DemoAccount], dict[str, str]]:
+    if path.exists():
+        kept = json.loads(path.read_text("utf-8"))
+        return [DemoAccount(**row) for row in kept["accounts"]], kept["nodes"]
+    accounts = [
+        DemoAccount(role, username, name, random_password(), new_token(), institution)
+        for username, name, institution, role in _PEOPLE
+    ]
+    nodes = {township.code: new_token() for township in TOWNSHIPS}
+    content = {"accounts": [asdict(account) for account in accounts], "nodes": nodes}
+    write_secret(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
+    return accounts, nodes
+
+
+def _county_settings() -> str:
+    return f"""\
+[node]
+institution = "{COUNTY.code}"
+name = "{COUNTY.name}"
+phone = "{COUNTY.phone}"
+
+[dicom]
+admit_loopback = true
+
+[routing]
+rules = "routes.toml"
+
+[log]
+file = "logs/node.log"
+"""
+
+
+def _township_settings(institution: Institution, county_url: str, county_key: str) -> str:
+    return f"""\
+[node]
+institution = "{institution.code}"
+name = "{institution.name}"
+
+[dicom]
+admit_loopback = true
+
+[township]
+county_url = "{county_url}"
+county_public_key = "{county_key}"
+county_name = "{COUNTY.name}"
+county_phone = "{COUNTY.phone}"
+token_file = "secrets/county.token"
+
+[log]
+file = "logs/node.log"
+"""
+
+
+def _write_settings(home: Home, text: str) -> None:
+    path = home.settings_file
+    if not path.exists() or path.read_text("utf-8") != text:
+        write_secret(path, text.encode())
+
+
+async def _fill(
+    node: DemoNode,
+    institutions: Sequence[Institution],
+    people: Sequence[DemoAccount],
+    machines: Sequence[DemoAccount],
+) -> None:
+    done = node.root / ".filled"
+    if done.exists():
+        return
+    clock, hasher = SystemClock(), Hasher(memory_kib=19_456)
+    home = Home(node.root)
+    settings = Settings.load(node.kind, file=home.settings_file)
+    async with opened_database(home, settings) as database:
+        admin = Administration(
+            database, SignIns(database, hasher, clock, chain=_CHAIN), clock, chain=_CHAIN
+        )
+        for institution in institutions:
+            await admin.put_institution(OPERATOR, institution)
+        there = {account.username for account in await admin.accounts()}
+        for account in (*people, *machines):
+            if account.username not in there:
+                await admin.create_account(OPERATOR, _asked(account, machine=account in machines))
+        at = clock.now()
+
+        def tokens(conn: sa.Connection) -> None:
+            known = {info.username for info in store.all_tokens(conn)}
+            for account in (*people, *machines):
+                kept = store.by_username(conn, account.username)
+                if account.username not in known and kept is not None:
+                    info = TokenInfo(new_id(), account.username, _CHAIN, at, None)
+                    store.add_token(conn, info, digest(account.token), kept.account.id)
+
+        await database.write(tokens)
+    hasher.close()
+    descriptor = os.open(done, os.O_CREAT | os.O_WRONLY, 0o600)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _asked(account: DemoAccount, *, machine: bool) -> NewAccount:
+    return NewAccount(
+        account.username,
+        account.display_name,
+        account.institution,
+        frozenset({Role(account.role)}),
+        PrincipalKind.MACHINE if machine else PrincipalKind.PERSON,
+        password=account.password or None,
+    )

@@ -1,0 +1,156 @@
+"""One node: its parent process, which binds the doors and runs the roles."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from gateway.accounts.administration import Administration
+from gateway.accounts.passwords import Hasher
+from gateway.accounts.service import SignIns
+from kernel.child import HomeLock, Inherited, bind_door, write_ready_file
+from kernel.clock import SystemClock
+from kernel.identity import Institution, InstitutionKind
+from kernel.run_directory import run_directory
+from kernel.settings import NodeKind, Settings
+from kernel.supervise import ChildSpec, Stage, Supervisor, stop_on_signals
+from kernel.valkey import valkey_child
+from yilian.wiring.context import configure_logs
+from yilian.wiring.homes import Home
+from yilian.wiring.offline import opened_database
+
+_ROLES: Final[Mapping[NodeKind, Mapping[str, tuple[str, ...]]]] = {
+    NodeKind.COUNTY: {"gateway": ("http",), "dicom": ("dicom", "dicom-tls"), "worker": ()},
+    NodeKind.TOWNSHIP: {"gateway": ("http",), "dicom": ("dicom", "dicom-tls")},
+}
+"""The processes of a node, and the doors each inherits."""
+_HEAD: Final = {
+    NodeKind.COUNTY: InstitutionKind.COUNTY,
+    NodeKind.TOWNSHIP: InstitutionKind.TOWNSHIP,
+}
+
+
+async def supervise(  # noqa: PLR0913  # what the command line gives
+    kind: NodeKind,
+    home: Home,
+    settings: Settings,
+    *,
+    only: str | None,
+    port_offset: int,
+    ready_file: Path | None,
+    inherited: Inherited | None,
+) -> int:
+    """Run the node until SIGTERM and return its exit code.
+
+    The first start makes the node's institution and one administrator, whose random password is
+    printed once.
+
+    Args:
+        kind: which node.
+        home: all its state.
+        settings: already read, ports moved.
+        only: run this role alone (scale-out); None for all.
+        port_offset: handed on to the roles, which read the settings again.
+        ready_file: written once all doors answer.
+        inherited: where a demo supervises the node.
+    """
+    configure_logs(str(kind), home, settings)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    lock = await HomeLock.take(home.root)
+    try:
+        home.signing_key()
+        await _first_start(kind, home, settings)
+        doors = _doors(settings)
+        sockets = {name: bind_door(host, port) for name, (host, port) in doors.items()}
+        bound = {name: sock.getsockname()[:2] for name, sock in sockets.items()}
+        children = [
+            ChildSpec(
+                name=role,
+                argv=_argv(kind, home, role, port_offset),
+                stage=Stage.DOOR if names else Stage.ROLE,
+                sockets={name: sockets[name] for name in names if name in sockets},
+            )
+            for role, names in _ROLES[kind].items()
+            if only in (None, role)
+        ]
+        if kind is NodeKind.COUNTY and settings.redis.enabled and not settings.redis.url:
+            children.append(_redis(home, settings))
+
+        def ready(_told: Mapping[str, Mapping[str, object]]) -> None:
+            content = ready_content(kind, settings, bound)
+            if ready_file is not None:
+                write_ready_file(ready_file, content)
+            if inherited is not None:
+                inherited.ready(content)
+
+        return await Supervisor(children, lock=lock).run(stop, on_ready=ready)
+    finally:
+        lock.close()
+
+
+def ready_content(
+    kind: NodeKind, settings: Settings, bound: Mapping[str, tuple[str, int]]
+) -> dict[str, object]:
+    """Return what the ready file says of this node's doors (design: ``--ready-file``)."""
+    scheme = "https" if settings.tls.on else "http"
+    host, port = bound["http"]
+    dicom_host, dicom_port = bound["dicom"]
+    doors: dict[str, object] = {
+        "http": f"{scheme}://{host}:{port}",
+        "dicom": {"host": dicom_host, "port": dicom_port, "ae_title": settings.dicom.ae_title},
+    }
+    if kind is NodeKind.COUNTY:
+        return {"county": doors, "townships": [], "accounts": []}
+    named = {"name": settings.node.name, "institution": settings.node.institution}
+    return {"townships": [{**named, **doors}], "accounts": []}
+
+
+def _doors(settings: Settings) -> dict[str, tuple[str, int]]:
+    doors = {
+        "http": (_address(settings.http.host), settings.http.port),
+        "dicom": (_address(settings.dicom.host), settings.dicom.port),
+    }
+    if settings.tls.on:
+        doors["dicom-tls"] = (_address(settings.dicom.host), settings.dicom.tls_port)
+    return doors
+
+
+def _address(host: str) -> str:
+    return "127.0.0.1" if host == "localhost" else host
+
+
+def _argv(kind: NodeKind, home: Home, role: str, port_offset: int) -> tuple[str, ...]:
+    return (
+        *(sys.executable, "-m", "yilian", str(kind), "--home", str(home.root)),
+        *("--port-offset", str(port_offset), "--role", role),
+    )
+
+
+def _redis(home: Home, settings: Settings) -> ChildSpec:
+    return valkey_child(
+        home.root / "redis",
+        run_directory(home.root) / "redis.sock",
+        server=Path(settings.redis.server) if settings.redis.server else None,
+        log=home.root / "logs" / "redis.log",
+    )
+
+
+async def _first_start(kind: NodeKind, home: Home, settings: Settings) -> None:
+    """Bring the database to this program's form; make the first administrator once."""
+    clock, hasher = SystemClock(), Hasher()
+    code = settings.node.institution or str(kind)
+    head = Institution(code, settings.node.name or code, _HEAD[kind], phone=settings.node.phone)
+    async with opened_database(home, settings) as database:
+        sign_ins = SignIns(database, hasher, clock, chain="first-start")
+        made = await Administration(database, sign_ins, clock, chain="first-start").first_start(
+            head
+        )
+    hasher.close()
+    if made is not None:
+        print(
+            f"first administrator of {head.name}: {made.account.username}  "
+            f"password: {made.password}  (shown this once)",
+            flush=True,
+        )

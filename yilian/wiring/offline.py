@@ -1,0 +1,48 @@
+"""A node's database for the command line, whether the node runs or not."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from gateway.accounts.administration import Administration
+from gateway.accounts.passwords import Hasher
+from gateway.accounts.service import SignIns
+from kernel.clock import SystemClock
+from kernel.columns import metadata
+from kernel.db import Database
+from kernel.settings import Settings
+from yilian.wiring import tables
+from yilian.wiring.homes import Home
+
+_CHAIN: Final = "command-line"
+
+
+def database_url(home: Home, settings: Settings) -> str:
+    """Return where the node keeps its rows."""
+    return settings.database.url or home.database_url
+
+
+@asynccontextmanager
+async def opened_database(home: Home, settings: Settings) -> AsyncIterator[Database]:
+    """Give the node's database, brought to this program's form first."""
+    tables.load()
+    url = database_url(home, settings)
+    database = await Database.open(url)
+    await database.write(metadata.create_all)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def administration(root: Path, settings: Settings) -> AsyncIterator[Administration]:
+    """Give what ``yilian admin`` acts with, on the node at *root*."""
+    clock, hasher = SystemClock(), Hasher()
+    async with opened_database(Home(root), settings) as database:
+        sign_ins = SignIns(database, hasher, clock, chain=_CHAIN)
+        try:
+            yield Administration(database, sign_ins, clock, chain=_CHAIN)
+        finally:
+            hasher.close()

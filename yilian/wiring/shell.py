@@ -1,0 +1,77 @@
+"""The HTTP shell of a node, bound to its database, bus and certificate."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+import gateway
+from gateway.accounts.administration import Administration
+from gateway.accounts.model import SessionTimes, SignInRules
+from gateway.accounts.passwords import Hasher
+from gateway.accounts.service import SignIns
+from gateway.http.app import Lifespan, ShellParts, ShellSettings, build_app
+from gateway.http.auth import AuthSettings
+from gateway.http.peers import parse_networks
+from gateway.http.server import serve
+from gateway.http.session import NodeFacts
+from kernel.access_log import AccessLog
+from yilian.cli import program_version
+from yilian.wiring.context import Context, tls_context
+
+_CHAIN: Final = "gateway"
+
+
+def ui_folder() -> Path | None:
+    """Return the built workstation, None where it has not been built."""
+    built = Path(gateway.__file__ or "").parent / "ui" / "dist"
+    return built if (built / "index.html").is_file() else None
+
+
+async def serve_shell(
+    context: Context, routes: Sequence[web.RouteDef], *, lifespans: Sequence[Lifespan] = ()
+) -> None:
+    """Serve the inherited door ``http`` until the role is told to stop."""
+    settings = context.settings
+    hasher = Hasher()
+    times = SessionTimes(
+        idle=dt.timedelta(seconds=settings.limits.session_idle_s),
+        absolute=dt.timedelta(seconds=settings.limits.session_s),
+    )
+    sign_ins = SignIns(
+        context.database, hasher, context.clock, chain=_CHAIN, rules=SignInRules(sessions=times)
+    )
+    parts = ShellParts(
+        database=context.database,
+        clock=context.clock,
+        bus=context.bus,
+        sign_ins=sign_ins,
+        access_log=AccessLog(context.database, context.clock, chain=f"{_CHAIN}-access"),
+        administration=Administration(context.database, sign_ins, context.clock, chain=_CHAIN),
+    )
+    shell = ShellSettings(
+        facts=NodeFacts(
+            node=str(context.kind),
+            name=settings.node.name or context.institution,
+            demo=settings.dicom.admit_loopback,
+        ),
+        auth=AuthSettings(
+            cookie=f"yilian-{context.institution}",
+            public_origins=frozenset(settings.http.public_origins),
+            proxies=parse_networks(settings.http.trusted_proxies),
+            plain_beyond_loopback=settings.http.allow_unencrypted,
+        ),
+        ui_folder=await asyncio.to_thread(ui_folder),
+        version=program_version(),
+    )
+    app = build_app(routes=routes, parts=parts, settings=shell, lifespans=lifespans)
+    door = context.inherited.door("http")
+    try:
+        async with serve(app, [door] if door else [], tls=tls_context(settings)):
+            context.inherited.ready()
+            await context.stop.wait()
+    finally:
+        hasher.close()

@@ -1,0 +1,21 @@
+"""Every table of the program, so that the one ``MetaData`` is complete before it is used."""
+
+from importlib import import_module
+from typing import Final
+
+_ROOMS: Final = (
+    "kernel.access_log",
+    "kernel.audit",
+    "kernel.events",
+    "kernel.identity",
+    "gateway.accounts.tables",
+    "gateway.routing.store",
+    "gateway.township.tables",
+    "imaging.archive.tables",
+)
+
+
+def load() -> None:
+    """Import every module that declares tables; idempotent."""
+    for room in _ROOMS:
+        import_module(room)

@@ -1,0 +1,107 @@
+"""The township's own process: pages and uploads, the spool, the forwarder."""
+
+import asyncio
+import datetime as dt
+import ssl
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.township.bandwidth import TokenBucket
+from gateway.township.collector import ForwarderSettings
+from gateway.township.compress import Preparer
+from gateway.township.county_client import CountyClient, CountyDoor
+from gateway.township.forwarder import Forwarder
+from gateway.township.keeping import Keeper, KeepSettings
+from gateway.township.line import LineMeter
+from gateway.township.parcel_maker import ParcelMaker
+from gateway.township.queue_news import QueueNews
+from gateway.township.spool import DoorJournal, Spool
+from imaging.archive.objects_fs import FileObjectStore
+from kernel.decode_pool import DecodePool
+from kernel.errors import Invalid
+from kernel.wake import Wake
+from yilian.wiring.context import AeCharsets, Context, relay_events
+from yilian.wiring.shell import serve_shell
+from yilian.wiring.township_objects import TownshipObjects
+
+_BURST_BYTES: Final = 64 << 10
+_BITS: Final = 8
+_ZONE: Final = ZoneInfo("Asia/Shanghai")
+
+
+async def run_gateway(context: Context) -> None:
+    """Serve, file and forward until the role is told to stop."""
+    home, township = context.home, context.settings.township
+    objects = TownshipObjects(await asyncio.to_thread(FileObjectStore, home.objects))
+    charsets = AeCharsets(context.database)
+    await charsets.load()
+    meter = LineMeter()
+    news = QueueNews(
+        context.database, meter, context.clock, institution=context.institution, zone=_ZONE
+    )
+    filed = Wake.local()
+    with ExitStack() as held:
+        decoder = held.enter_context(DecodePool())
+        wake = Wake.receiver(context.filer_socket)
+        held.callback(wake.close)
+        spool = Spool(
+            context.database,
+            objects,
+            Preparer(decoder, charsets, home.root / "scratch"),
+            news,
+            on_filed=filed.notify,
+        )
+        doors = [DoorJournal("dicom", home.journal("dicom"), wake)]
+        context.owner.keep("charsets", charsets.run)
+        context.owner.keep("spool", lambda: spool.run(doors))
+        context.owner.keep("events", lambda: relay_events(context))
+        keep = KeepSettings(keep=dt.timedelta(days=township.keep_days))
+        keeper = Keeper(context.database, objects, home.objects, keep, clock=context.clock)
+        context.owner.keep("keeper", keeper.run)
+        if township.county_url:
+            forwarder = await _forwarder(context, objects, news)
+            context.owner.keep("forwarder", lambda: forwarder.run(filed))
+        routes: list[web.RouteDef] = []
+        await serve_shell(context, routes)
+
+
+async def _forwarder(context: Context, objects: TownshipObjects, news: QueueNews) -> Forwarder:
+    home, township, clock = context.home, context.settings.township, context.clock
+    token = await asyncio.to_thread(_token, home.root, township.token_file)
+    bits = township.bandwidth_bits_per_s
+    bucket = TokenBucket(
+        bits / _BITS if bits else None, burst_bytes=_BURST_BYTES, now_s=clock.monotonic_s()
+    )
+    door = CountyDoor(
+        township.county_url.rstrip("/"),
+        token,
+        context.institution,
+        tls=_county_tls(township.county_ca_file),
+    )
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(township.county_public_key))
+    except ValueError as exc:
+        raise Invalid(
+            "township.county_public_key is what `yilian admin key` prints at the county",
+            code="settings-refused",
+        ) from exc
+    maker = ParcelMaker(home.root / "outbox", objects, node=context.institution, clock=clock)
+    settings = ForwarderSettings(institution=context.institution, county_key=key)
+    client = CountyClient(door, bucket, clock)
+    return Forwarder(context.database, client, maker, news, settings, clock=clock)
+
+
+def _token(root: Path, name: str) -> str:
+    try:
+        return (root / name).read_text("ascii").strip() if name else ""
+    except OSError as exc:
+        raise Invalid(f"township.token_file: {exc}", code="settings-refused") from exc
+
+
+def _county_tls(ca_file: str) -> ssl.SSLContext | None:
+    return ssl.create_default_context(cafile=ca_file) if ca_file else None
