@@ -24,6 +24,7 @@ from gateway.http.openapi import OpenApiDoor, describe_routes
 from gateway.http.server import request_came
 from gateway.http.session import NodeFacts, SessionDoor
 from gateway.http.sse import EventFeed, EventStreams
+from gateway.http.trail import TrailDoor
 from gateway.http.ui import UiFiles
 from kernel.access_log import AccessLog
 from kernel.bus import Bus
@@ -99,6 +100,7 @@ def build_app(
         *HealthDoor(probes, registry, auth).routes(),
         *SystemDoor(parts.administration).routes(),
         *SecurityDoor(parts.administration).routes(),
+        *TrailDoor(parts.database, parts.access_log, parts.clock).routes(),
         *routes,
     ]
     every += OpenApiDoor(describe_routes(every, version=settings.version)).routes()
