@@ -171,9 +171,12 @@ def _file(
     _count_duplicates(conn, work)
     _keep_conflicts(conn, work)
     changed = work.shelves.save()
+    given = study_rows.reach_of(conn, changed)
     drafts = [
-        EventDraft(STUDY_UPDATED, msgspec.to_builtins(row), row.institution.code)
-        for row in study_rows.rows_of(conn, changed)
+        EventDraft(
+            STUDY_UPDATED, msgspec.to_builtins(row), row.institution.code, given.get(each, ())
+        )
+        for each, row in zip(changed, study_rows.rows_of(conn, changed), strict=True)
     ]
     publish_all(conn, drafts, at=at)
     return FilingResult(work.filed, work.shelves.grown_series())

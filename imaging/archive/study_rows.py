@@ -68,6 +68,25 @@ def rows_of(conn: sa.Connection, ids: Sequence[int]) -> list[StudyRow]:
     return [_row(found[each], names, routes.get(each)) for each in ids if each in found]
 
 
+def reach_of(conn: sa.Connection, ids: Sequence[int]) -> dict[int, list[str]]:
+    """Return the institutions each of the studies *ids* was given to besides its own."""
+    given: dict[int, list[str]] = {}
+    columns = study_reach.c
+    for at in range(0, len(ids), _IN_MAX):
+        query = (
+            sa.select(columns.study, columns.institution)
+            .join(study, study.c.id == columns.study)
+            .where(
+                columns.study.in_(ids[at : at + _IN_MAX]),
+                columns.institution != study.c.institution,
+            )
+            .order_by(columns.institution)
+        )
+        for row in conn.execute(query):
+            given.setdefault(row.study, []).append(row.institution)
+    return given
+
+
 def _institution_names(conn: sa.Connection, codes: set[str]) -> dict[str, str]:
     columns = institutions.c
     query = sa.select(columns.code, columns.name).where(columns.code.in_(sorted(codes)))

@@ -1,0 +1,46 @@
+"""Finds a study for whoever may find it."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from imaging.archive.tables import study, study_reach
+from kernel.policy import Reach, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRef:
+    """A study somebody wants to look at, and who may."""
+
+    id: int
+    study_instance_uid: str
+    patient_id: str
+    subject: Subject
+
+
+def find_study(conn: sa.Connection, study_instance_uid: str, reach: Reach) -> StudyRef | None:
+    """Return the study, or None where it is not in *reach*; both look alike outside."""
+    columns, may = study.c, study_reach.c
+    row = conn.execute(
+        sa.select(columns.id, columns.patient_id, columns.institution).where(
+            columns.study_instance_uid == study_instance_uid, *_reachable(reach)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    given = conn.scalars(
+        sa.select(may.institution).where(may.study == row.id, may.institution != row.institution)
+    )
+    subject = Subject(row.institution, frozenset(given))
+    return StudyRef(row.id, study_instance_uid, row.patient_id, subject)
+
+
+def _reachable(reach: Reach) -> list[sa.ColumnElement[bool]]:
+    if reach.nothing:
+        return [sa.false()]
+    may = study_reach.c
+    return [
+        sa.exists()
+        .where(may.institution == reach.institution, may.study == study.c.id)
+        .correlate(study)
+    ]

@@ -1,0 +1,59 @@
+"""Every way to a study's data over HTTP begins here: found, allowed, and in the audit trail."""
+
+from functools import partial
+
+from aiohttp import web
+
+from imaging.archive.locate import StudyRef, find_study
+from imaging.archive.model import StudyMissing
+from kernel.access_log import Access
+from kernel.audit import AuditEvent
+from kernel.identifiers import InvalidIdentifier, Uid
+from kernel.policy import Act, reach, require
+from kernel.web import ACCESS_LOG, ADDRESS, DATABASE, PRINCIPAL, SIGN_IN_ID
+
+
+async def look_at_study(request: web.Request, study_instance_uid: str) -> StudyRef:
+    """Return the study once the asker may see it and the look is written down.
+
+    Raises:
+        StudyMissing: not there, not in the asker's reach, or no UID; all look alike.
+        Forbidden: seeing images is not the asker's role.
+    """
+    principal = request[PRINCIPAL]
+    try:
+        uid = Uid.parse(study_instance_uid)
+    except InvalidIdentifier as exc:
+        raise StudyMissing from exc
+    found = await request.app[DATABASE].read(
+        partial(find_study, study_instance_uid=uid.value, reach=reach(principal))
+    )
+    if found is None:
+        raise StudyMissing
+    decision = require(principal, Act.READ_STUDY, found.subject)
+    await request.app[ACCESS_LOG].saw(
+        Access(
+            principal,
+            f"study:{found.study_instance_uid}",
+            found.patient_id,
+            decision.reason,
+            address=request.get(ADDRESS, ""),
+            sign_in=request.get(SIGN_IN_ID, ""),
+        )
+    )
+    return found
+
+
+async def look_at_list(request: web.Request, subject: str) -> None:
+    """Write down that the asker searched *subject*; lists show whose images there are."""
+    await request.app[ACCESS_LOG].saw(
+        Access(
+            request[PRINCIPAL],
+            subject,
+            "",
+            "",
+            address=request.get(ADDRESS, ""),
+            sign_in=request.get(SIGN_IN_ID, ""),
+            event=AuditEvent.QUERIED,
+        )
+    )

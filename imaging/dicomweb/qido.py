@@ -1,0 +1,75 @@
+"""QIDO-RS: search for studies, series and instances (PS3.18 10.6)."""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from imaging.archive.looks import look_at_list, look_at_study
+from imaging.query.attributes import Level
+from imaging.query.parse_qido import parse_qido
+from imaging.query.service import Search
+from kernel.policy import Act, roles_for
+from kernel.web import PRINCIPAL, Handler, describe, permit
+
+ROOT: Final = "/dicom-web"
+_ENCODE: Final = msgspec.json.Encoder().encode
+_AGENT: Final = "299 yilian"
+_TOO_MANY: Final = (
+    "The number of results exceeded the maximum supported by the server. "
+    "Additional results can be requested."
+)
+
+
+def routes(search: Search) -> list[web.RouteDef]:
+    """Return the search transactions of *search* under ``/dicom-web``."""
+    of_study, of_series = "/studies/{study}", "/studies/{study}/series/{series}"
+    found = [
+        (Level.STUDY, "/studies"),
+        (Level.SERIES, "/series"),
+        (Level.SERIES, f"{of_study}/series"),
+        (Level.INSTANCE, "/instances"),
+        (Level.INSTANCE, f"{of_study}/instances"),
+        (Level.INSTANCE, f"{of_series}/instances"),
+    ]
+    return [web.get(ROOT + path, _handler(search, level)) for level, path in found]
+
+
+def _handler(search: Search, level: Level) -> Handler:
+    @describe(f"Search for {level.name.lower()} entities (QIDO-RS)")
+    @permit(roles=roles_for(Act.READ_STUDY))
+    async def find(request: web.Request) -> web.Response:
+        study = request.match_info.get("study", "")
+        query = parse_qido(
+            level,
+            request.query.items(),
+            study_instance_uid=study,
+            series_instance_uid=request.match_info.get("series", ""),
+        )
+        if study:
+            await look_at_study(request, study)
+        else:
+            await look_at_list(request, "dicom-web")
+        found = await search.run(query, request[PRINCIPAL], root=f"{request.url.origin()}{ROOT}")
+        answer = web.Response(
+            body=_ENCODE(found.objects),
+            headers={"Content-Type": "application/dicom+json", "Cache-Control": "no-store"},
+        )
+        for warning in _warnings(query.ignored, cut=found.more and query.limited_by_us):
+            answer.headers.add("Warning", f'{_AGENT} "{warning}"')
+        return answer
+
+    return find
+
+
+def _warnings(ignored: tuple[str, ...], *, cut: bool) -> list[str]:
+    warnings = [_TOO_MANY] if cut else []
+    if ignored:
+        named = ", ".join(_printable(name) for name in ignored[:8])
+        warnings.append(f"These parameters are not supported and were ignored: {named}")
+    return warnings
+
+
+def _printable(name: str) -> str:
+    """Return *name* as it may stand in a header's quoted string."""
+    return "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "?" for c in name)

@@ -1,0 +1,160 @@
+"""Runs a query on the index: at most one page of rows, newest first, in stable order.
+
+SQLite knows nothing of how values are spread, so the way is chosen here: where some key's index
+finds few studies, those are looked at; else the studies in the asker's reach are walked from the
+newest until the page is full. Both take time by the size of the page, not of the archive.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from imaging.archive.tables import instance, series, study, study_reach
+from imaging.query.attributes import ATTRIBUTES, REQUEST_ATTRIBUTES, Level
+from imaging.query.conditions import Compiled, Studies, compile_key
+from imaging.query.matching import Between, OneOf
+from imaging.query.model import Query
+from kernel.policy import Reach
+
+FEW: Final = 4000
+"""So many studies from one index are few enough to look at each."""
+_COUNTED_AT_MOST: Final = 8
+
+_KEY_COLUMNS: Final = {
+    Level.STUDY: (study.c.id, study.c.study_instance_uid),
+    Level.SERIES: (series.c.id, study.c.study_instance_uid, series.c.series_instance_uid),
+    Level.INSTANCE: (
+        instance.c.id,
+        study.c.study_instance_uid,
+        series.c.series_instance_uid,
+        instance.c.sop_instance_uid,
+    ),
+}
+_TABLES: Final = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a query found."""
+
+    rows: Sequence[Mapping[str, Any]]
+    """Column values by the attribute's tag in hex, and ``id``, ``study_instance_uid``, ...."""
+    more: bool
+    """There are rows after this page."""
+    bound: int
+    """Rows numbered above this were not looked at; the next page must not either."""
+
+
+def run_query(conn: sa.Connection, query: Query, reach: Reach, *, bound: int | None = None) -> Page:
+    """Return the page of *query* that lies in *reach*.
+
+    Args:
+        conn: a connection to read from.
+        query: what is asked for.
+        reach: whose studies the asker may find.
+        bound: what the first page said, so that later pages go on where it ended although new
+            objects have arrived since; None for a first page.
+    """
+    table = _TABLES[query.level]
+    if bound is None:
+        bound = conn.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    if reach.nothing:
+        return Page([], more=False, bound=bound)
+    dialect = conn.dialect.name
+    compiled = [compile_key(key, query.level, dialect) for key in query.keys]
+    statement = _rows(query, table, bound).where(*(each.condition for each in compiled))
+    statement = _within_reach(conn, statement, query, reach, compiled)
+    statement = statement.order_by(*_order(query)).limit(query.limit + 1).offset(query.offset)
+    found = [dict(row) for row in conn.execute(statement).mappings()]
+    return Page(found[: query.limit], more=len(found) > query.limit, bound=bound)
+
+
+def _rows(query: Query, table: sa.Table, bound: int) -> sa.Select[Any]:
+    columns: list[sa.ColumnElement[Any]] = list(_KEY_COLUMNS[query.level])
+    for tag, attribute in (*ATTRIBUTES.items(), *REQUEST_ATTRIBUTES.items()):
+        if attribute.level <= query.level:
+            column = _TABLES[attribute.level].c[attribute.column]
+            columns.append(column.label(f"{tag:08X}"))
+    joined: sa.FromClause = study
+    if query.level >= Level.SERIES:
+        joined = joined.join(series, series.c.study == study.c.id)
+    if query.level >= Level.INSTANCE:
+        joined = joined.join(instance, instance.c.series == series.c.id)
+    return sa.select(*columns).select_from(joined).where(table.c.id <= bound)
+
+
+def _order(query: Query) -> Sequence[sa.ColumnElement[Any]]:
+    """Return a total order, in which rows that arrive later lie beyond the page's bound."""
+    if query.level is Level.STUDY:
+        return (study.c.id.desc(),)
+    one_study = any(key.attribute.column == "study_instance_uid" for key in query.keys)
+    if query.level is Level.SERIES:
+        if one_study:
+            return (series.c.series_number, series.c.id)
+        return (series.c.id.desc(),)
+    if one_study:
+        return (series.c.series_number, series.c.id, instance.c.instance_number, instance.c.id)
+    return (instance.c.id.desc(),)
+
+
+def _within_reach(
+    conn: sa.Connection,
+    statement: sa.Select[Any],
+    query: Query,
+    reach: Reach,
+    compiled: Sequence[Compiled],
+) -> sa.Select[Any]:
+    may = study_reach.c
+    of_asker = sa.exists().where(may.institution == reach.institution, may.study == study.c.id)
+    statement = statement.where(of_asker.correlate(study))
+    few = _fewest(conn, compiled)
+    if few is not None:
+        return statement.where(study.c.id.in_(few))
+    if query.level is not Level.STUDY:
+        return statement
+    own = sa.select(may.study).where(may.institution == reach.institution)
+    if (conn.scalar(_count(own)) or 0) <= FEW:
+        return statement.where(study.c.id.in_(own))
+    return statement.where(*_span(conn, query))
+
+
+def _fewest(conn: sa.Connection, compiled: Sequence[Compiled]) -> Studies | None:
+    """Return the index search that finds fewest studies, None where all find many."""
+    best: Studies | None = None
+    least = FEW + 1
+    searches = [search for each in compiled for search in each.studies]
+    for search in searches[:_COUNTED_AT_MOST]:
+        count = conn.scalar(_count(search)) or 0
+        if count < least:
+            best, least = search, count
+    return best
+
+
+def _count(search: Studies) -> sa.Select[int]:
+    return sa.select(sa.func.count()).select_from(search.limit(FEW + 1).subquery())
+
+
+def _span(conn: sa.Connection, query: Query) -> list[sa.ColumnElement[bool]]:
+    """Return between which numbers the studies of the asked dates lie.
+
+    A year's studies lie together; without this, all newer ones would be walked before them.
+    """
+    for key in query.keys:
+        if key.attribute.column != "study_date":
+            continue
+        match key.match:
+            case Between(first, last):
+                dates = [study.c.study_date >= (first or "0")]
+                if last is not None:
+                    dates.append(study.c.study_date <= last)
+            case OneOf(values):
+                dates = [study.c.study_date.in_(values)]
+            case _:
+                continue
+        lowest, highest = conn.execute(
+            sa.select(sa.func.min(study.c.id), sa.func.max(study.c.id)).where(*dates)
+        ).one()
+        return [study.c.id >= (lowest or 0), study.c.id <= (highest or 0)]
+    return []
