@@ -71,6 +71,7 @@ _DELIMITERS: Final = {"PN": re.compile(rb"[\\^=\r\n\f\t]"), "": re.compile(rb"[\
 _LONG_TEXT_DELIMITERS: Final = re.compile(rb"[\r\n\f\t]")
 _LONG_TEXT: Final = frozenset({"LT", "ST", "UT"})
 _RUN: Final = re.compile(r"([A-Za-z]?)([^\x00-\x7f]+)(?=([A-Za-z]?))")
+_C1: Final = range(0x80, 0xA0)
 _LATIN_WORD: Final = re.compile("[A-Za-z][\u00c0-\u024f]|[\u00c0-\u024f][A-Za-z]")
 _LAST_TWO_BYTE_UTF8: Final = "\u07ff"
 
@@ -229,15 +230,16 @@ def _looks_chinese(text: str) -> bool:
     """
     score = 0
     for before, run, after in _RUN.findall(text):
-        common = sum(_decodes_back(char) for char in run)
+        plain = sum(_is_plain(char) for char in run)
         alone = len(run) == 1 and (before or after)
-        score += len(run) if common * 2 >= len(run) and not alone else -len(run)
+        score += len(run) if plain * 2 >= len(run) and not alone else -len(run)
     return score > 0
 
 
-def _decodes_back(char: str) -> bool:
+def _is_plain(char: str) -> bool:
+    """Return whether *char* is in GB 2312, or has a byte no Latin-1 text uses (80H-9FH)."""
     try:
         char.encode("gb2312")
     except UnicodeEncodeError:
-        return False
+        return any(byte in _C1 for byte in char.encode("gb18030"))
     return True

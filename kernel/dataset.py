@@ -99,6 +99,7 @@ def scan(
     mode = _shown_mode(source.read(offset, 6), declared)
     walker = Walker(source, limits)
     end = walker.elements(walker.top, offset, source.size, mode, 0)
+    walker.settle(sum(element.length for element in walker.top if element.tag in PIXEL_TAGS))
     oddities = []
     if mode is not declared:
         oddities.append("vr-not-as-declared")

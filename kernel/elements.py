@@ -23,6 +23,7 @@ class Limits:
     elements: int = 200_000
     elements_per_frame: int = 400
     """Granted on top for each declared frame that data in the object can back."""
+    elements_most: int = 1_000_000
     header_bytes: int = 256 << 20
     """Bytes walked; bulk values passed over by their length do not count."""
     inflated_min_bytes: int = 64 << 20

@@ -25,7 +25,10 @@ _NUMBER_OF_FRAMES: Final = 0x00280008
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _WINDOW: Final = 1 << 16
 _JUMP_WINDOW: Final = 1 << 12
-_FRAME_MIN_BYTES: Final = 4096
+# What one frame takes at least: of the pixel data, and, while that is still to come, of the rest
+# of the object, in which elements could otherwise back themselves.
+_FRAME_MIN_BYTES: Final = 1024
+_FRAME_LEFT_BYTES: Final = 4096
 _PAD: Final = b"\0" * 12
 # What the walk may take as it stands; the VRs left out depend on another element.
 _IMPLIED: Final = {tag: vr for tag, vr in vr_table().items() if tag not in US_OR_SS}
@@ -96,18 +99,32 @@ class Walker:
         self._count += count
         if self._count <= self._allowed:
             return
-        self._allowed = self._budget()
+        self._allowed = self._budget(self._size - self._base, _FRAME_LEFT_BYTES)
         if self._count > self._allowed:
-            raise BrokenDataset("too-many-elements", f"{self._count} elements and items, or more")
+            self._too_many()
 
-    def _budget(self) -> int:
-        """Return the budget with what is granted for frames the rest of the object can back."""
+    def settle(self, pixel_bytes: int) -> None:
+        """Hold the whole walk to what *pixel_bytes* of pixel data really back.
+
+        Raises:
+            BrokenDataset: more elements than that (``too-many-elements``).
+        """
+        if self._count <= self._limits.elements:
+            return
+        if self._count > self._budget(pixel_bytes, _FRAME_MIN_BYTES):
+            self._too_many()
+
+    def _budget(self, data_bytes: int, frame_bytes: int) -> int:
+        """Return the budget with what is granted for the frames *data_bytes* can back."""
         element = find_in(self.top, _NUMBER_OF_FRAMES)
         raw = b"" if element is None else self._source.read(element.value_offset, 12)
         text = raw[: min(element.length, 12)].strip(b" \0") if element is not None else b""
         frames = int(text) if text.isdigit() else 1
-        backed = max(0, self._size - self._base) // _FRAME_MIN_BYTES
-        return self._limits.elements + self._limits.elements_per_frame * min(frames, backed)
+        granted = self._limits.elements_per_frame * min(frames, max(0, data_bytes) // frame_bytes)
+        return min(self._limits.elements + granted, self._limits.elements_most)
+
+    def _too_many(self) -> NoReturn:
+        raise BrokenDataset("too-many-elements", f"{self._count} elements and items, or more")
 
     def _overrun(self, tag: int, at: int, end: int) -> NoReturn:
         where = f"element {tag >> 16:04x},{tag & 0xFFFF:04x} at byte {at}"
