@@ -4,14 +4,15 @@ import zhCN from 'antd/locale/zh_CN';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
-import { BrowserRouter, Navigate, Route, Routes, useNavigate } from 'react-router';
+import { BrowserRouter, Navigate, Route, Routes, useLocation, useNavigate } from 'react-router';
 
 import { queries } from './api/queries';
 import { loadSession, useSession } from './api/session';
 import { SignIn } from './features/signin/SignIn';
+import { Fence } from './frame/Fence';
 import { useIdleLock } from './frame/idle';
 import { KeysHelp } from './frame/KeysHelp';
-import { type Key, keyName, typing, usePageKeys } from './frame/keys';
+import { answerKeys, type Key, usePageKeys } from './frame/keys';
 import { useLanguage } from './frame/language';
 import { LockSheet } from './frame/LockSheet';
 import { tabsOf } from './frame/tabs';
@@ -38,33 +39,20 @@ function useLiveChannel(): void {
   }, [listening]);
 }
 
-/** `G` then a letter goes to a tab. */
+/** `G` then a letter goes to a tab, but not away from an open study. */
 function useJumps(): void {
   const navigate = useNavigate();
+  const reading = useLocation().pathname.startsWith('/studies/');
   const session = useSession((store) => store.session);
-  const keys = useMemo<readonly Key[]>(() => {
-    const tabs = tabsOf(session);
-    return tabs.map((tab) => ({
-      keys: [`G ${tab.letter}`],
-      label: tab.label,
-      run: () => void navigate(tab.path),
-    }));
-  }, [navigate, session]);
+  const keys = useMemo<readonly Key[]>(
+    () =>
+      reading
+        ? []
+        : tabsOf(session).map((tab) => ({ keys: [`G ${tab.letter}`], label: tab.label, run: () => void navigate(tab.path) })),
+    [navigate, reading, session],
+  );
   usePageKeys(keys);
-  useEffect(() => {
-    let armedAt = 0;
-    const listen = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || typing(event)) return;
-      const name = keyName(event);
-      const jump = Date.now() - armedAt < 1500 && keys.find((key) => key.keys.includes(`G ${name}`));
-      armedAt = name === 'G' ? Date.now() : 0;
-      if (!jump) return;
-      event.preventDefault();
-      jump.run(event);
-    };
-    window.addEventListener('keydown', listen, { capture: true });
-    return () => window.removeEventListener('keydown', listen, { capture: true });
-  }, [keys]);
+  useEffect(() => answerKeys(), []);
 }
 
 function NoPages() {
@@ -91,6 +79,7 @@ function Pages() {
   return (
     <>
       <div className="page" inert={lock !== null} aria-hidden={lock !== null}>
+        <Fence>
         <Suspense fallback={<GreyLines />}>
           <Routes>
             {paths.includes('/township') && <Route path="/township" element={<TownshipPage />} />}
@@ -99,6 +88,7 @@ function Pages() {
             <Route path="*" element={landing ? <Navigate to={landing} replace /> : <NoPages />} />
           </Routes>
         </Suspense>
+        </Fence>
       </div>
       <KeysHelp />
       {lock && <LockSheet reason={lock} />}

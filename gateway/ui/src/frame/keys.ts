@@ -81,20 +81,37 @@ export function coverKeys(): () => void {
   };
 }
 
+/** How long `G` waits for the letter of a tab. */
+const JUMP_MS = 1500;
+let armedAt = -Infinity;
+
+/** The act *event* stands for among *pages*, the page shown last first; undefined for none. */
+export function actOf(event: KeyboardEvent, pages: readonly (readonly Key[])[], at: number): Key | undefined {
+  const name = keyName(event);
+  if (!name) return undefined;
+  const find = (wanted: string) => [...pages].reverse().flat().find(({ keys }) => keys.includes(wanted));
+  const jump = at - armedAt < JUMP_MS ? find(`G ${name}`) : undefined;
+  armedAt = name === 'G' ? at : -Infinity;
+  return jump ?? find(name);
+}
+
+function listen(event: KeyboardEvent): void {
+  if (event.defaultPrevented || covered > 0 || typing(event) || pressesAControl(event)) return;
+  const act = actOf(event, useKeyBook.getState().pages, event.timeStamp);
+  if (!act) return;
+  event.preventDefault();
+  event.stopPropagation();
+  act.run(event);
+}
+
+/** Starts to answer keys, before any widget sees them; returns how to stop. */
+export function answerKeys(): () => void {
+  window.addEventListener('keydown', listen, { capture: true });
+  return () => window.removeEventListener('keydown', listen, { capture: true });
+}
+
 /** Answers *keys* while the page is shown and lists them in the help sheet. *keys* must be a stable array. */
 export function usePageKeys(keys: readonly Key[]): void {
   const add = useKeyBook((book) => book.add);
   useEffect(() => add(keys), [add, keys]);
-  useEffect(() => {
-    const listen = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || covered > 0 || typing(event) || pressesAControl(event)) return;
-      const name = keyName(event);
-      const found = name && keys.find((key) => key.keys.includes(name));
-      if (!found) return;
-      event.preventDefault();
-      found.run(event);
-    };
-    window.addEventListener('keydown', listen);
-    return () => window.removeEventListener('keydown', listen);
-  }, [keys]);
 }

@@ -61,11 +61,12 @@ function useRoom(): Room | null {
   return room;
 }
 
-/** Series that hold pictures first, as the machine numbered them. */
+/** The first series that is more than a localizer or a note, as the machine numbered them. */
 function firstToShow(detail: StudyDetail): string {
   const documents = new Set(['SR', 'PR', 'KO', 'DOC', 'SEG', 'RTSTRUCT', 'ECG']);
   const pictures = detail.series.filter(({ modality }) => !documents.has(modality));
-  return (pictures[0] ?? detail.series[0])?.series_instance_uid ?? '';
+  const stack = pictures.find(({ instance_count }) => instance_count > 1);
+  return (stack ?? pictures[0] ?? detail.series[0])?.series_instance_uid ?? '';
 }
 
 /** How many images came since the page was opened, told by the live channel. */

@@ -26,7 +26,10 @@ export function number(instance: Instance, tag: string): number | undefined {
 }
 
 export function numbers(instance: Instance, tag: string): number[] {
-  return (instance[tag]?.Value ?? []).map(Number).filter((value) => Number.isFinite(value));
+  return (instance[tag]?.Value ?? [])
+    .filter((value) => value !== null && value !== '')
+    .map(Number)
+    .filter((value) => Number.isFinite(value));
 }
 
 export function texts(instance: Instance, tag: string): string[] {

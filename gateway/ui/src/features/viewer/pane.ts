@@ -47,6 +47,9 @@ export class Pane {
   private state: PaneState = EMPTY;
   private series: LoadedSeries | null = null;
   private turn = 0;
+  private chosen: { lower: number; upper: number } | null = null;
+  /** The zoom at which the image fills the viewport. */
+  private fitZoom = 1;
   private readonly resized: ResizeObserver;
 
   constructor(
@@ -62,7 +65,7 @@ export class Pane {
     this.viewport = engine.getViewport(viewportId) as Viewport;
     hand.add(viewportId, engine.id);
     element.addEventListener(EVENTS.STACK_NEW_IMAGE, this.moved);
-    element.addEventListener(EVENTS.VOI_MODIFIED, this.looked);
+    element.addEventListener(EVENTS.VOI_MODIFIED, this.windowed);
     element.addEventListener(EVENTS.CAMERA_MODIFIED, this.looked);
     eventTarget.addEventListener(EVENTS.IMAGE_LOAD_ERROR, this.failed);
     this.resized = new ResizeObserver(() => this.fit());
@@ -75,6 +78,7 @@ export class Pane {
     const { turn } = this;
     this.stop();
     this.series = series;
+    this.chosen = null;
     const index = at ?? middleOf(series.imageIds.length);
     const imageId = series.imageIds[index];
     if (!imageId) return;
@@ -90,6 +94,7 @@ export class Pane {
     }
     if (turn !== this.turn) return;
     this.viewport.render();
+    this.fitZoom = this.viewport.getZoom();
     this.prefetch.note(imageId);
     this.set({ ...this.state, status: 'ready' });
     this.looked();
@@ -111,7 +116,7 @@ export class Pane {
     this.resized.disconnect();
     this.prefetch.forget(this.number);
     this.element.removeEventListener(EVENTS.STACK_NEW_IMAGE, this.moved);
-    this.element.removeEventListener(EVENTS.VOI_MODIFIED, this.looked);
+    this.element.removeEventListener(EVENTS.VOI_MODIFIED, this.windowed);
     this.element.removeEventListener(EVENTS.CAMERA_MODIFIED, this.looked);
     eventTarget.removeEventListener(EVENTS.IMAGE_LOAD_ERROR, this.failed);
     this.engine.disableElement(this.viewport.id);
@@ -189,10 +194,13 @@ export class Pane {
   reset(): void {
     if (!this.drawn) return;
     this.stop();
+    this.chosen = null;
     this.viewport.resetProperties();
     this.viewport.resetCamera();
     this.viewport.setViewPresentation({ rotation: 0 });
+    this.chosen = null;
     this.viewport.render();
+    this.fitZoom = this.viewport.getZoom();
     this.looked();
   }
 
@@ -222,18 +230,58 @@ export class Pane {
     return Math.max(1, Math.min(60, rate));
   }
 
+  /** Fits the new size while the reader has not zoomed or moved; what they chose stays as it is. */
   private fit(): void {
     if (this.element.clientWidth === 0 || this.element.clientHeight === 0) return;
+    const untouched = this.drawn && this.untouched();
     this.engine.resize(true, true);
+    if (untouched) this.fill();
     this.looked();
+  }
+
+  private untouched(): boolean {
+    const [right, down] = this.viewport.getPan();
+    return Math.abs(this.viewport.getZoom() / this.fitZoom - 1) < 0.001 && Math.hypot(right, down) < 1;
+  }
+
+  /** The whole image, as large as it goes, turned as it is. */
+  private fill(): void {
+    const { flipHorizontal, flipVertical } = this.viewport.getCamera();
+    const { rotation } = this.viewport.getViewPresentation();
+    this.viewport.resetCamera();
+    if (flipHorizontal || flipVertical) this.viewport.setCamera({ flipHorizontal, flipVertical });
+    if (rotation) this.viewport.setViewPresentation({ rotation });
+    this.fitZoom = this.viewport.getZoom();
+    this.viewport.render();
   }
 
   private readonly moved = (event: Event) => {
     const { imageId, imageIdIndex } = (event as CustomEvent<{ imageId: string; imageIdIndex: number }>).detail;
     this.prefetch.note(imageId);
     this.set({ ...this.state, status: 'ready', imageId, index: imageIdIndex });
-    this.looked();
+    // The CPU path sets the new image's own window right after this event, in the same turn.
+    queueMicrotask(() => {
+      this.keepWindow();
+      this.looked();
+    });
     if (this.series) this.prefetch.look(this.number, this.series.imageIds, imageIdIndex);
+  };
+
+  /** A window the reader chose holds for the whole series; the CPU path would take each image's own. */
+  private keepWindow(): void {
+    const { chosen } = this;
+    const { voiRange } = this.viewport.getProperties();
+    if (!chosen || (voiRange?.lower === chosen.lower && voiRange.upper === chosen.upper)) return;
+    this.viewport.setProperties({ voiRange: chosen });
+    this.viewport.render();
+  }
+
+  private readonly windowed = (event: Event) => {
+    const { range } = (event as CustomEvent<{ range?: { lower: number; upper: number } }>).detail;
+    const { playing, imageId } = this.state;
+    // Only what the reader does to the image shown; a new image brings its own window along.
+    if (range && !playing && this.viewport.getCurrentImageId() === imageId && this.state.status === 'ready') this.chosen = range;
+    this.looked();
   };
 
   private readonly failed = (event: Event) => {
@@ -262,23 +310,23 @@ export class Pane {
   private scale(): number {
     const step = this.step();
     const size = step ? Math.hypot(step.right[0], step.right[1]) : 0;
-    return size > 0 ? 1 / size : this.viewport.getZoom();
+    return size > 0 ? 1 / size : 1;
   }
 
   /** How far one screen pixel to the right, and one down, leads in pixels of the image. */
   private step(): { right: Types.Point2; down: Types.Point2 } | null {
     const { imageId } = this.state;
-    try {
-      const at = (x: number, y: number) => toPixels(imageId, this.viewport.canvasToWorld([x, y]));
-      const [origin, right, down] = [at(0, 0), at(100, 0), at(0, 100)];
-      return {
-        right: [(right[0] - origin[0]) / 100, (right[1] - origin[1]) / 100],
-        down: [(down[0] - origin[0]) / 100, (down[1] - origin[1]) / 100],
-      };
-    } catch {
-      // Before the first image there is no plane to walk on.
-      return null;
-    }
+    const at = (x: number, y: number) => {
+      // The CPU path answers nothing until the first image is drawn, whatever its type says.
+      const world = this.viewport.canvasToWorld([x, y]) as Types.Point3 | undefined;
+      return world && toPixels(imageId, world);
+    };
+    const [origin, right, down] = [at(0, 0), at(100, 0), at(0, 100)];
+    if (!origin || !right || !down) return null;
+    return {
+      right: [(right[0] - origin[0]) / 100, (right[1] - origin[1]) / 100],
+      down: [(down[0] - origin[0]) / 100, (down[1] - origin[1]) / 100],
+    };
   }
 
   private letters(): Edges | null {

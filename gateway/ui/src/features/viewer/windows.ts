@@ -21,8 +21,6 @@ const CT: readonly [label: string, width: number, centre: number][] = [
   ['liver', 150, 60],
   ['bone', 2000, 500],
   ['brain', 80, 40],
-  ['mediastinum', 350, 50],
-  ['stroke', 40, 40],
 ];
 
 /** The windows the machine wrote into the image, with the machine's own names for them. */
