@@ -3,6 +3,7 @@
 import struct
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from io import BytesIO
 from typing import Any
 
@@ -127,7 +128,7 @@ def encoded(ds: Dataset, transfer_syntax_uid: str = EXPLICIT_LE) -> bytes:
         ds.SOPClassUID,
         ds.SOPInstanceUID,
     )
-    copy = Dataset(ds)
+    copy = deepcopy(ds)
     if transfer_syntax_uid == EXPLICIT_BE and "PixelData" in copy:
         raw, width = copy.PixelData, copy.BitsAllocated // 8
         if width == 1 and copy["PixelData"].VR == "OW":
@@ -147,7 +148,7 @@ def encoded(ds: Dataset, transfer_syntax_uid: str = EXPLICIT_LE) -> bytes:
 
 def encapsulated(ds: Dataset, streams: Sequence[bytes], transfer_syntax_uid: str) -> bytes:
     """*ds* with its pixel data replaced by one fragment for each stream."""
-    copy = Dataset(ds)
+    copy = deepcopy(ds)
     copy["PixelData"] = pydicom.DataElement(0x7FE00010, "OB", encapsulate(list(streams)))
     copy["PixelData"].is_undefined_length = True
     return encoded(copy, transfer_syntax_uid)
