@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import socket
 import ssl
@@ -102,6 +103,7 @@ class _Acceptor:
         self.draining = False
         self.occupancy: Occupancy[Connection] = Occupancy(settings)
         self._tasks: dict[Connection, asyncio.Task[None]] = {}
+        self._put_out = 0
 
     def seat(self, connection: Connection, peer: Peer, most: int) -> RejectReason | None:
         return self.occupancy.seated(connection, peer.calling_ae, max_of_title=most)
@@ -121,10 +123,15 @@ class _Acceptor:
                 continue
             connection = Connection(self, str(name[0]), secure=tls is not None)
             victim = self.occupancy.arrived(connection, str(name[0]))
-            self._tasks[connection] = group.create_task(self._attend(connection, accepted, tls))
+            task = group.create_task(self._attend(connection, accepted, tls))
+            # A callback, because a task that is ended before it began runs no clause of its own.
+            task.add_done_callback(functools.partial(self._left, connection, accepted))
+            self._tasks[connection] = task
             if victim is not None:
-                _LOG.warning("dimse.crowded", extra={"address": name[0]})
+                self._put_out += 1
                 self._end(victim)
+            # The backlog may never be empty; others have to have their turn.
+            await asyncio.sleep(0)
 
     async def _attend(
         self, connection: Connection, accepted: socket.socket, tls: ssl.SSLContext | None
@@ -148,14 +155,19 @@ class _Acceptor:
             _LOG.exception("dimse.connection-broke")
         finally:
             connection.wire.abort()
-            # Nothing but the descriptor of a handshake that failed; else the transport has it.
-            accepted.close()
-            self.occupancy.left(connection)
-            del self._tasks[connection]
+
+    def _left(self, connection: Connection, accepted: socket.socket, _: object) -> None:
+        # Still ours where the transport did not come to be; harmless where it did.
+        accepted.close()
+        self.occupancy.left(connection)
+        del self._tasks[connection]
 
     async def sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
+            if self._put_out:
+                _LOG.warning("dimse.crowded", extra={"put_out": self._put_out})
+                self._put_out = 0
             now_s = self.clock.monotonic_s()
             for connection in [c for c in self._tasks if c.overdue(now_s)]:
                 if connection.expire():

@@ -69,6 +69,8 @@ class Connection:
                 self._exchange.discard()
             if self._layer.state is State.ESTABLISHED:
                 _LOG.warning("dimse.lost", extra=self._who)
+            # Heard only where it is not the peer that went.
+            self.wire.write(self._layer.abort())
             self._layer.transport_closed()
             await self.wire.close(within_s=self._house.settings.linger_s)
 

@@ -29,7 +29,7 @@ class Occupancy(Generic[K]):
         """Count against the limits in *settings*."""
         self._settings = settings
         self._pending: dict[str, dict[K, None]] = {}
-        """By address, oldest first; addresses in the order their oldest came is not kept."""
+        """By address, and in each the oldest first; all of them are in ``_waiting`` too."""
         self._waiting: dict[K, str] = {}
         self._seats: dict[K, _Seat] = {}
         self._by_address: Counter[str] = Counter()
@@ -48,16 +48,20 @@ class Occupancy(Generic[K]):
     def arrived(self, key: K, address: str) -> K | None:
         """Count the connection *key*, and return which has to go for it, if any.
 
-        That is *key* itself only when every place is taken by an association.
+        That one is not counted any more. It is *key* itself only when every place is taken by an
+        association.
         """
-        of_address = self._pending.setdefault(address, {})
+        of_address = self._pending.get(address, {})
         victim: K | None = None
         if len(of_address) >= self._settings.pending_per_address:
             victim = next(iter(of_address))
         elif len(self._waiting) + len(self._seats) >= self._settings.max_connections:
             victim = next(iter(self._waiting), key)
-        of_address[key] = None
-        self._waiting[key] = address
+        if victim is not None and victim != key:
+            self._forget_pending(victim)
+        if victim != key:
+            self._pending.setdefault(address, {})[key] = None
+            self._waiting[key] = address
         return victim
 
     def seated(self, key: K, calling: AETitle, *, max_of_title: int) -> RejectReason | None:
@@ -68,7 +72,9 @@ class Occupancy(Generic[K]):
             calling: its AE title.
             max_of_title: how many associations that title may have.
         """
-        address = self._waiting[key]
+        address = self._waiting.get(key)
+        if address is None:
+            return LOCAL_LIMIT_EXCEEDED  # put out for another at this very moment
         if len(self._seats) >= self._settings.max_associations:
             return TEMPORARY_CONGESTION
         if (

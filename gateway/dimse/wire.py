@@ -24,6 +24,7 @@ class Wire(asyncio.BufferedProtocol):
         self._end = 0
         self._paused = False
         self._ended = False
+        self._finished = False
         self._arrived: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] | None = None
@@ -104,14 +105,18 @@ class Wire(asyncio.BufferedProtocol):
             await self._writable
 
     def write(self, data: bytes) -> None:
-        """Send *data* in one write without waiting; nothing when the transport is gone."""
-        if data and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        """Send *data* in one write without waiting; nothing after the end of either side."""
+        transport = self._transport
+        if data and transport is not None and not self._finished and not transport.is_closing():
+            transport.write(data)
 
     def finish(self) -> None:
         """Say that we send no more, where the transport can: the last answer is then not lost."""
         transport = self._transport
-        if transport is not None and transport.can_write_eof() and not transport.is_closing():
+        if self._finished or transport is None or transport.is_closing():
+            return
+        self._finished = True
+        if transport.can_write_eof():
             transport.write_eof()
 
     async def close(self, *, within_s: float) -> None:

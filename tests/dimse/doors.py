@@ -39,6 +39,7 @@ class MemorySink:
         self.kept: list[Kept] = []
         self.open = 0
         self.begun = 0
+        self.bytes_open = 0
         self.fail_write: PlatformError | None = None
         self.fail_commit: PlatformError | None = None
         self.hold_commit: asyncio.Event | None = None
@@ -60,6 +61,7 @@ class _MemoryIncoming:
         if self._sink.fail_write is not None:
             raise self._sink.fail_write
         self._data += data
+        self._sink.bytes_open += len(data)
 
     async def commit(self) -> StoreOutcome:
         if self._sink.hold_commit is not None:
@@ -73,6 +75,7 @@ class _MemoryIncoming:
         if self._open:
             self._open = False
             self._sink.open -= 1
+            self._sink.bytes_open -= len(self._data)
 
 
 def listening() -> socket.socket:

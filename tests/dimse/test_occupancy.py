@@ -27,8 +27,17 @@ def test_the_oldest_silent_connection_of_an_address_goes_for_its_newest() -> Non
     occupancy = places(pending=3)
     assert [occupancy.arrived(key, "a") for key in range(3)] == [None, None, None]
     assert occupancy.arrived(3, "a") == 0
-    occupancy.left(0)
     assert occupancy.arrived(4, "a") == 1
+    occupancy.left(0)
+    occupancy.left(1)
+    assert occupancy.pending == 3
+
+
+def test_a_connection_that_was_put_out_gets_no_seat_any_more() -> None:
+    occupancy = places(pending=1)
+    occupancy.arrived(0, "a")
+    assert occupancy.arrived(1, "a") == 0
+    assert occupancy.seated(0, CT_ROOM, max_of_title=9) == LOCAL_LIMIT_EXCEEDED
 
 
 def test_silent_connections_of_one_address_do_not_count_for_another() -> None:
@@ -80,7 +89,6 @@ def test_whatever_comes_and_goes_nothing_stays_counted(
             victim = occupancy.arrived(key, address)
             waiting.add(key)
             if victim is not None:
-                occupancy.left(victim)
                 waiting.discard(victim)
         elif act == "s" and key in waiting:
             if occupancy.seated(key, CT_ROOM, max_of_title=2) is None:
