@@ -4,6 +4,7 @@ Every verb's own module has ``add(subparsers)`` and a function that returns the 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +15,7 @@ from kernel.errors import PlatformError
 from kernel.settings import SettingsRefused
 
 EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
 
 
 def program_version() -> str:
@@ -27,7 +28,7 @@ def program_version() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole program; verbs load their rooms only when they run."""
-    from yilian.commands import admin, nodes, send  # noqa: PLC0415
+    from yilian.commands import admin, audit, nodes, send  # noqa: PLC0415
 
     whole = argparse.ArgumentParser(
         prog="yilian",
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=program_version())
     verbs = whole.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for module in (nodes, send, admin):
+    for module in (nodes, send, admin, audit):
         module.add(verbs)
     return whole
 
@@ -50,4 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"yilian {arguments.verb}: {exc.detail or exc.code} [{exc.code}]", file=sys.stderr)
         return EX_CONFIG if isinstance(exc, SettingsRefused) else EXIT_FAILED
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED

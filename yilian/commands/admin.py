@@ -188,8 +188,8 @@ def _show(made: object, *, as_json: bool) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, frozenset):
-        return sorted(value)
+        return sorted(map(str, value))
     if isinstance(value, dt.datetime | Path):
         return str(value)
     slots = {name: getattr(value, name) for name in value.__dataclass_fields__}
-    return {k: sorted(v) if isinstance(v, frozenset) else v for k, v in slots.items()}
+    return {k: ",".join(sorted(v)) if isinstance(v, frozenset) else v for k, v in slots.items()}

@@ -8,6 +8,10 @@ from gateway.uploads.parcel_sink import CountyIdentity, ParcelSink
 from gateway.uploads.receipt_http import ReceiptDoor
 from gateway.uploads.receipts import ReceiptBook
 from gateway.uploads.tus import TusServer
+from imaging.archive import http as studies
+from imaging.dicomweb import qido
+from imaging.query.paging import PagingMemory
+from imaging.query.service import Search
 from kernel.decode_pool import DecodePool
 from kernel.journal import JournalWriter
 from kernel.wake import Wake
@@ -36,6 +40,8 @@ async def run_gateway(context: Context) -> None:
             )
             uploads = TusServer(home.uploads, {"parcel": sink}, clock=context.clock)
             routes: list[web.RouteDef] = [
+                *studies.routes(),
+                *qido.routes(Search(context.database, PagingMemory())),
                 *ReceiptDoor(receipts, uploads).routes(),
                 *uploads.routes(),
             ]

@@ -19,6 +19,7 @@ from gateway.http.peers import parse_networks
 from gateway.http.server import serve
 from gateway.http.session import NodeFacts
 from kernel.access_log import AccessLog
+from kernel.audit_heads import keep_signed, load_or_make_key
 from yilian.cli import program_version
 from yilian.wiring.context import Context, tls_context
 
@@ -68,6 +69,11 @@ async def serve_shell(
         version=program_version(),
     )
     app = build_app(routes=routes, parts=parts, settings=shell, lifespans=lifespans)
+    key = await asyncio.to_thread(load_or_make_key, context.home.secret("audit.pem"))
+    signed = context.home.root / "audit"
+    context.owner.keep(
+        "audit-heads", lambda: keep_signed(context.database, signed, key, context.clock)
+    )
     door = context.inherited.door("http")
     try:
         async with serve(app, [door] if door else [], tls=tls_context(settings)):
