@@ -41,7 +41,7 @@ async def run_gateway(context: Context) -> None:
             uploads = TusServer(home.uploads, {"parcel": sink}, clock=context.clock)
             routes: list[web.RouteDef] = [
                 *studies.routes(),
-                *qido.routes(Search(context.database, PagingMemory())),
+                *qido.routes(Search(context.database, PagingMemory(context.clock))),
                 *ReceiptDoor(receipts, uploads).routes(),
                 *uploads.routes(),
             ]
