@@ -1,0 +1,65 @@
+"""Before anything of a study leaves: the asker may see it, and that he does is written down."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+
+from imaging.archive.model import InstanceLocation, StudyMissing
+from imaging.dicomweb import locate
+from imaging.dicomweb.locate import Shelf
+from imaging.dicomweb.resources import Resource
+from kernel.access_log import Access
+from kernel.db import Database
+from kernel.policy import Act, require
+from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Finds what a request names, for those who may see it."""
+
+    database: Database
+
+    async def shelf(self, request: web.Request) -> tuple[Resource, Shelf]:
+        """Return the study or series *request* names, once its look is in the audit trail.
+
+        Raises:
+            InvalidIdentifier: a UID of the address is none.
+            StudyMissing: there is none of that name in the asker's reach.
+            Forbidden: the asker's roles read no studies.
+        """
+        resource = Resource.parse(request.match_info)
+        asker = request[PRINCIPAL].institution
+        found = await self.database.read(partial(locate.find, resource=resource, asker=asker))
+        if found is None:
+            raise StudyMissing
+        await self._saw(request, resource, found)
+        return resource, found
+
+    async def instance(self, request: web.Request) -> tuple[Resource, InstanceLocation]:
+        """Return the instance *request* names, as above."""
+        resource = Resource.parse(request.match_info)
+        asker = request[PRINCIPAL].institution
+        found = await self.database.read(
+            partial(locate.find_instance, resource=resource, asker=asker)
+        )
+        if found is None:
+            raise StudyMissing
+        shelf, location = found
+        await self._saw(request, resource, shelf)
+        return resource, location
+
+    async def _saw(self, request: web.Request, resource: Resource, shelf: Shelf) -> None:
+        principal = request[PRINCIPAL]
+        decision = require(principal, Act.READ_STUDY, shelf.subject)
+        await request.app[ACCESS_LOG].saw(
+            Access(
+                principal,
+                f"study:{resource.study}",
+                shelf.patient_id,
+                decision.reason,
+                request.get(ADDRESS, ""),
+                request.get(SIGN_IN_ID, ""),
+            )
+        )

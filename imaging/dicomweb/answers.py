@@ -1,0 +1,142 @@
+"""Answers that viewers and archives can parse: multipart framing, streams, caching, refusals."""
+
+import asyncio
+import contextlib
+import functools
+import secrets
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias, TypeVar
+
+from aiohttp import web
+
+from imaging.dicomweb.multipart import closing, part_head
+from imaging.dicomweb.negotiate import MediaRange, NotAcceptable, accepted
+from imaging.pixels.frames import NoFrames
+from imaging.pixels.transcode import CannotMake
+from kernel.codecs import DecodeFailed
+from kernel.errors import PlatformError
+from kernel.web import json_response
+
+S = TypeVar("S")
+Handler: TypeAlias = Callable[[S, web.Request], Coroutine[Any, Any, web.StreamResponse]]
+
+WRITE_WITHIN_S: Final = 60.0
+"""A client that takes nothing for this long has gone."""
+
+FRESH: Final = "private, no-cache"
+"""Kept by the browser, asked about each time: who may see it may have changed."""
+SETTLED: Final = "private, max-age=3600, immutable"
+"""The bytes behind such an address change only where a person decides between two contents."""
+
+_STATUS: Final[Mapping[type[PlatformError], int]] = MappingProxyType(
+    {NotAcceptable: 406, CannotMake: 406, NoFrames: 406, DecodeFailed: 422}
+)
+
+
+def answered(handler: Handler[S]) -> Handler[S]:
+    """Give what only this door knows its status: 406 for the form, 422 for the pixels."""
+
+    @functools.wraps(handler)
+    async def wrapped(door: S, request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(door, request)
+        except (NotAcceptable, CannotMake, NoFrames, DecodeFailed) as exc:
+            status = next(code for kind, code in _STATUS.items() if isinstance(exc, kind))
+            return refusal(exc, status)
+
+    return wrapped
+
+
+def refusal(error: PlatformError, status: int) -> web.Response:
+    """Answer *error* as problem details with a status of its own."""
+    body: dict[str, Any] = {
+        "type": f"urn:yilian:problem:{error.code}",
+        "title": error.category.value,
+        "status": status,
+        "code": error.code,
+        "detail": error.detail,
+    }
+    return json_response(body, status=status, content_type="application/problem+json")
+
+
+def accepts(request: web.Request) -> list[MediaRange]:
+    """Return what the client accepts, best first; the ``accept`` parameter wins."""
+    return accepted(",".join(request.headers.getall("Accept", [])), request.query.get("accept", ""))
+
+
+def new_boundary() -> str:
+    """Return a boundary no content can guess."""
+    return f"yilian-{secrets.token_hex(16)}"
+
+
+def multipart_type(content_type: str, boundary: str) -> str:
+    """Return the Content-Type of a multipart answer whose parts are *content_type*."""
+    essence = content_type.partition(";")[0]
+    return f'multipart/related; type="{essence}"; boundary={boundary}'
+
+
+def caching(etag: str, policy: str) -> dict[str, str]:
+    """Return the headers of an answer that may be kept; *etag* without quotes."""
+    return {"ETag": f'"{etag}"', "Cache-Control": policy, "Vary": "Accept, Accept-Encoding"}
+
+
+def unchanged(request: web.Request, etag: str) -> bool:
+    """Return whether the client says that it has *etag* (RFC 9110 13.1.2)."""
+    given = request.headers.get("If-None-Match", "")
+    if not given:
+        return False
+    tags = (tag.strip().removeprefix("W/").strip('"') for tag in given.split(","))
+    return any(tag in ("*", etag) for tag in tags)
+
+
+def not_modified(headers: Mapping[str, str]) -> web.Response:
+    """Answer 304 with the headers the whole answer would have."""
+    return web.Response(status=304, headers=headers)
+
+
+def whole(body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
+    """Answer *body* by itself."""
+    return web.Response(body=body, headers={**headers, "Content-Type": content_type})
+
+
+def one_part(body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
+    """Answer *body* as the only part of a multipart."""
+    boundary = new_boundary()
+    framed = b"".join((part_head(boundary, content_type, first=True), body, closing(boundary)))
+    return whole(framed, multipart_type(content_type, boundary), headers)
+
+
+async def stream(
+    request: web.Request,
+    pieces: AsyncGenerator[bytes, None],
+    content_type: str,
+    headers: Mapping[str, str],
+    *,
+    length: int | None = None,
+    status: int = 200,
+) -> web.StreamResponse:
+    """Answer *pieces* as they come; *length* where it is known before.
+
+    Raises:
+        TimeoutError: the client took nothing for ``WRITE_WITHIN_S``.
+    """
+    answer = web.StreamResponse(status=status, headers={**headers, "Content-Type": content_type})
+    if length is not None:
+        answer.content_length = length
+    await answer.prepare(request)
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            async with asyncio.timeout(WRITE_WITHIN_S):
+                await answer.write(piece)
+    await answer.write_eof()
+    return answer
+
+
+def framed_length(boundary: str, parts: Sequence[tuple[str, str, int]]) -> int:
+    """Return how long a multipart body is, of parts of (content type, location, length)."""
+    heads = sum(
+        len(part_head(boundary, content_type, location, first=index == 0)) + length
+        for index, (content_type, location, length) in enumerate(parts)
+    )
+    return heads + len(closing(boundary))

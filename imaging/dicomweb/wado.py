@@ -1,0 +1,200 @@
+"""WADO-RS objects: studies, series and instances as Part 10 files, stored or transcoded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+
+from imaging.archive.model import InstanceLocation, StudyMissing
+from imaging.archive.objects import ObjectStore, pieces
+from imaging.dicomweb import locate
+from imaging.dicomweb.admission import Admission
+from imaging.dicomweb.answers import (
+    SETTLED,
+    accepts,
+    answered,
+    caching,
+    framed_length,
+    multipart_type,
+    new_boundary,
+    not_modified,
+    stream,
+    unchanged,
+)
+from imaging.dicomweb.choice import Form, object_form
+from imaging.dicomweb.multipart import closing, part_head
+from imaging.dicomweb.negotiate import DICOM, NotAcceptable
+from imaging.dicomweb.resources import INSTANCE, SERIES, STUDY, address
+from imaging.pixels.frames import NoFrames
+from imaging.pixels.pool import Pieces, PixelPool
+from imaging.pixels.transcode import CannotMake, remake
+from kernel.codecs import DecodeFailed
+from kernel.db import Database
+from kernel.web import describe, permit
+
+# Nothing that comes from outside is ever shown as a page of ours.
+_ATTACHMENT = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One object on its way out."""
+
+    location: InstanceLocation
+    form: Form
+
+    @property
+    def address(self) -> str:
+        where = self.location
+        return address(where.study_instance_uid, where.series_instance_uid, where.sop_instance_uid)
+
+    @property
+    def as_stored(self) -> "_Part":
+        syntax = self.location.transfer_syntax_uid
+        form = Form(f"{DICOM}; transfer-syntax={syntax}", syntax, True, self.form.multipart)  # noqa: FBT003
+        return _Part(self.location, form)
+
+
+class WadoDoor:
+    """Whole objects."""
+
+    def __init__(self, database: Database, objects: ObjectStore, pool: PixelPool) -> None:
+        """Answer from *database* and *objects*, transcoding in *pool*."""
+        self._database = database
+        self._objects = objects
+        self._pool = pool
+        self._admission = Admission(database)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the three routes."""
+        return [
+            web.get(STUDY, self.many, allow_head=False),
+            web.get(SERIES, self.many, allow_head=False),
+            web.get(INSTANCE, self.instance, allow_head=False),
+        ]
+
+    @describe("All objects of a study or series, one part each")
+    @permit()
+    @answered
+    async def many(self, request: web.Request) -> web.StreamResponse:
+        """Answer every instance.
+
+        One that cannot be had in the transfer syntax the client named comes as it is stored: its
+        part says so, and nothing is missing.
+        """
+        ranges = accepts(request)
+        _, shelf = await self._admission.shelf(request)
+        found = await self._database.read(partial(locate.instances, shelf=shelf))
+        if not found:
+            raise StudyMissing
+        parts = [
+            _Part(each, object_form(ranges, each.transfer_syntax_uid, each.native, strict=False))
+            for each in found
+        ]
+        if not parts[0].form.multipart:
+            if len(parts) > 1:
+                raise NotAcceptable("several objects come only as multipart/related")
+            return await self._single(request, parts[0], {})
+        boundary = new_boundary()
+        content_type = multipart_type(DICOM, boundary)
+        headers = {"Cache-Control": "private, no-store", **_ATTACHMENT}
+        if all(part.form.stored for part in parts):
+            body = self._pool.read_pieces(self._stored_parts(parts, boundary))
+            length = _length(boundary, parts)
+            return await stream(request, body, content_type, headers, length=length)
+        body = self._pool.worked_pieces(self._made_parts(parts, boundary))
+        return await stream(request, body, content_type, headers)
+
+    @describe("One object as a DICOM file")
+    @permit()
+    @answered
+    async def instance(self, request: web.Request) -> web.StreamResponse:
+        """Answer the object as the only part of a multipart, or by itself."""
+        _, location = await self._admission.instance(request)
+        stored = location.transfer_syntax_uid
+        form = object_form(accepts(request), stored, location.native, strict=True)
+        kind = "m" if form.multipart else "s"
+        etag = f"{location.object_key[6:]}-{form.transfer_syntax_uid.rpartition('.')[2]}-{kind}"
+        headers = caching(etag, SETTLED)
+        if unchanged(request, etag):
+            return not_modified(headers)
+        return await self._single(request, _Part(location, form), headers)
+
+    async def _single(
+        self, request: web.Request, part: _Part, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        headers = headers | _ATTACHMENT
+        length: int | None = None
+        if part.form.stored:
+            length = part.location.size_bytes
+            body = self._file(part.location)
+        else:
+            # Begun before anything leaves, so that what cannot be made is answered as that.
+            body = await self._pool.work(partial(self._begun, part))
+        take = self._pool.read_pieces if part.form.stored else self._pool.worked_pieces
+        if not part.form.multipart:
+            named = {**headers, "Content-Disposition": _file_name(part.location)}
+            content_type = part.form.content_type
+            return await stream(request, take(body), content_type, named, length=length)
+        boundary = new_boundary()
+        if length is not None:
+            length = _length(boundary, [part])
+        framed = _framed(boundary, part, body)
+        content_type = multipart_type(DICOM, boundary)
+        return await stream(request, take(framed), content_type, headers, length=length)
+
+    def _file(self, location: InstanceLocation) -> Pieces:
+        with self._objects.open(location.object_key) as source:
+            yield from pieces(source)
+
+    def _begun(self, part: _Part) -> Pieces:
+        """Return the pieces of a transcoded object, its first frame already made."""
+        made = self._made(part)
+        # The generator stands at its first yield, which gives nothing.
+        next(made)
+        return made
+
+    def _made(self, part: _Part) -> Pieces:
+        """Yield nothing once the first frame is made, then the object in its new encoding."""
+        with self._objects.open(part.location.object_key) as source:
+            syntax, native = part.form.transfer_syntax_uid, part.location.native
+            body = remake(source, syntax, native, decoder=self._pool.decoder)
+            yield b""
+            yield from body
+
+    def _stored_parts(self, parts: Sequence[_Part], boundary: str) -> Pieces:
+        for index, part in enumerate(parts):
+            yield part_head(boundary, part.form.content_type, part.address, first=index == 0)
+            yield from self._file(part.location)
+        yield closing(boundary)
+
+    def _made_parts(self, parts: Sequence[_Part], boundary: str) -> Pieces:
+        for index, wanted in enumerate(parts):
+            part, body = self._made_or_stored(wanted)
+            yield part_head(boundary, part.form.content_type, part.address, first=index == 0)
+            yield from body
+        yield closing(boundary)
+
+    def _made_or_stored(self, part: _Part) -> tuple[_Part, Pieces]:
+        if part.form.stored:
+            return part, self._file(part.location)
+        try:
+            return part, self._begun(part)
+        except (CannotMake, DecodeFailed, NoFrames):
+            return part.as_stored, self._file(part.location)
+
+
+def _framed(boundary: str, part: _Part, body: Pieces) -> Pieces:
+    yield part_head(boundary, part.form.content_type, part.address, first=True)
+    yield from body
+    yield closing(boundary)
+
+
+def _length(boundary: str, parts: Sequence[_Part]) -> int:
+    told = [(part.form.content_type, part.address, part.location.size_bytes) for part in parts]
+    return framed_length(boundary, told)
+
+
+def _file_name(location: InstanceLocation) -> str:
+    return f'attachment; filename="{location.sop_instance_uid}.dcm"'

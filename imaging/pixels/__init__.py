@@ -1,0 +1,1 @@
+"""Pixels: stored frames, other encodings of them, and pictures to look at."""

@@ -1,0 +1,90 @@
+"""The DICOMweb door over real HTTP on loopback, before an archive with real parts."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from gateway.http.errors import errors
+from gateway.http.limits import add_headers, limits
+from imaging.dicomweb.routes import DicomWebParts, routes
+from imaging.pixels.frames import FramePlans
+from imaging.pixels.pool import PixelPool
+from kernel.access_log import AccessLog
+from kernel.decode_pool import DecodePool
+from kernel.errors import Unauthenticated
+from kernel.identity import Principal, PrincipalKind, Role
+from kernel.web import ACCESS_LOG, ADDRESS, CLOCK, DATABASE, PRINCIPAL, SIGN_IN_ID
+from tests.imaging.desk import Desk
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PEOPLE = {
+    "own": Principal("u1", "li", "李", frozenset({Role.TECHNICIAN}), "qingshan"),
+    "other": Principal("u2", "wu", "吴", frozenset({Role.RADIOLOGIST}), "baihe"),
+    "manager": Principal("u3", "he", "何", frozenset({Role.MANAGER}), "qingshan"),
+    "machine": Principal(
+        "m1", "node", "node", frozenset({Role.TECHNICIAN}), "qingshan", PrincipalKind.MACHINE
+    ),
+}
+
+
+@web.middleware
+async def sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Take the bearer's name as who they are."""
+    name = request.headers.get("Authorization", "Bearer own").removeprefix("Bearer ")
+    if name not in PEOPLE:
+        raise Unauthenticated
+    request[PRINCIPAL] = PEOPLE[name]
+    request[ADDRESS], request[SIGN_IN_ID] = "127.0.0.1", f"session-{name}"
+    return await handler(request)
+
+
+@dataclass(slots=True)
+class WebDoor:
+    """The door, and a client that knocks at it."""
+
+    url: str
+    """Of the service: ``http://host:port/dicom-web``."""
+    client: aiohttp.ClientSession
+    plans: FramePlans
+
+    async def get(
+        self, path: str, accept: str = "", *, who: str = "own", **headers: str
+    ) -> tuple[int, aiohttp.typedefs.CIMultiDictProxy[str], bytes]:
+        """Return status, headers and body of one GET."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent["Authorization"] = f"Bearer {who}"
+        if accept:
+            sent["Accept"] = accept
+        async with self.client.get(self.url + path, headers=sent) as answer:
+            return answer.status, answer.headers, await answer.read()
+
+
+@asynccontextmanager
+async def open_door(desk: Desk) -> AsyncIterator[WebDoor]:
+    """Serve the archive of *desk* on an ephemeral port of 127.0.0.1."""
+    app = web.Application(middlewares=[errors, limits, sign_in])
+    plans = FramePlans()
+    with DecodePool(workers=1) as decoder:
+        pool = PixelPool(decoder)
+        app.add_routes(
+            routes(
+                DicomWebParts(database=desk.database, objects=desk.objects, pool=pool, plans=plans)
+            )
+        )
+        app[DATABASE], app[CLOCK] = desk.database, desk.clock
+        app[ACCESS_LOG] = AccessLog(desk.database, desk.clock, chain="web-test")
+        app.on_response_prepare.append(add_headers)
+        server = TestServer(app, host="127.0.0.1")
+        await server.start_server()
+        try:
+            timeout = aiohttp.ClientTimeout(total=20)
+            async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as client:
+                yield WebDoor(str(server.make_url("/dicom-web")), client, plans)
+        finally:
+            await server.close()
+            pool.close()
