@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from imaging.archive import study_rows
 from imaging.archive.examine import Examined, Opaque
-from imaging.archive.filing_studies import Shelves
-from imaging.archive.model import Filed, Outcome
+from imaging.archive.filing_studies import Place, Shelves
+from imaging.archive.model import OTHER_CONTENT, Filed, Outcome
 from imaging.archive.tables import instance, instance_conflict, journal_cursor, set_aside
 from kernel.arrival import ContentDigest
 from kernel.events import EventDraft, publish_all
@@ -208,24 +208,24 @@ def _decide(work: _Work, each: Examined) -> Filed:
     uid = each.header.sop_instance_uid
     known = work.known.get(uid)
     if known is None:
-        study, series = work.shelves.place(each)
-        work.rows.append(_row(each, study, series))
-        work.known[uid] = _Known(None, study, series, each.digest)
+        place = work.shelves.place(each)
+        work.rows.append(_row(each, place))
+        work.known[uid] = _Known(None, place.study, place.series, each.digest)
         return Filed(uid, Outcome.STORED)
     if known.digest == each.digest:
         work.duplicates[uid] = work.duplicates.get(uid, 0) + 1
         work.shelves.count_duplicate(known.study)
         return Filed(uid, Outcome.DUPLICATE)
     work.conflicts.append(each)
-    return Filed(uid, Outcome.CONFLICT, "other-content")
+    return Filed(uid, Outcome.CONFLICT, OTHER_CONTENT)
 
 
-def _row(each: Examined, study: int, series: int) -> dict[str, Any]:
+def _row(each: Examined, place: Place) -> dict[str, Any]:
     header, arrival = each.header, each.arrival
     native = arrival.native
     return {
-        "study": study,
-        "series": series,
+        "study": place.study,
+        "series": place.series,
         "sop_instance_uid": header.sop_instance_uid,
         "sop_class_uid": header.sop_class_uid,
         "transfer_syntax_uid": each.transfer_syntax_uid,
@@ -249,7 +249,7 @@ def _row(each: Examined, study: int, series: int) -> dict[str, Any]:
         "called_ae_title": arrival.sender.called_ae_title,
         "address": arrival.sender.address,
         "door": arrival.door.value,
-        "oddities": " ".join(each.oddities),
+        "oddities": " ".join((*each.oddities, *place.oddities)),
         "received_at": arrival.received_at,
         "metadata_json": each.metadata_json,
     }
@@ -299,7 +299,7 @@ def _keep_conflicts(conn: sa.Connection, work: _Work) -> None:
                 dataset_offset=each.dataset_offset,
                 dataset_digest=each.digest.dataset,
                 pixels_digest=each.digest.pixels,
-                reason="other-content",
+                reason=OTHER_CONTENT,
                 institution=each.arrival.sender.institution,
                 ae_title=each.arrival.sender.ae_title,
                 seen_count=1,

@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from imaging.archive.examine import Examined
-from imaging.archive.model import PRIORITY_ORDER
+from imaging.archive.model import OTHER_PATIENT, PRIORITY_ORDER
 from imaging.archive.tables import series, study, study_gram, study_name, study_reach
 from imaging.patients.model import Demographics, PatientIdentity
 from imaging.patients.names import TermKind, fold, grams, name_terms
@@ -79,6 +79,16 @@ class _Series:
     size_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a new instance stands."""
+
+    study: int
+    series: int
+    oddities: tuple[str, ...] = ()
+    """What is odd about it there."""
+
+
 class Shelves:
     """Studies and series of one transaction."""
 
@@ -112,8 +122,8 @@ class Shelves:
             self._studies[kept["study_instance_uid"]] = kept
             self._by_id[kept["id"]] = kept
 
-    def place(self, each: Examined) -> tuple[int, int]:
-        """Count *each* as a new instance; returns the rows of its study and its series."""
+    def place(self, each: Examined) -> Place:
+        """Count *each* as a new instance of its study and series, made where there are none."""
         header = each.header
         held = self._studies.get(header.study_instance_uid)
         if held is None:
@@ -129,7 +139,8 @@ class Shelves:
         held["size_bytes"] += each.size_bytes
         held["priority"] = min(held["priority"], _MORE_URGENT[each.arrival.priority])
         self._changed.add(held["id"])
-        return held["id"], shelf.id
+        other = header.patient_id not in {"", held["patient_id"]}
+        return Place(held["id"], shelf.id, (OTHER_PATIENT,) if other else ())
 
     def count_duplicate(self, study_row: int) -> None:
         """Count an object that changed nothing; nobody is told."""
@@ -244,9 +255,9 @@ class Shelves:
         if "accession_number" in gaps:
             self._index_text(held["id"], "accession_number", held["accession_number"])
         held["charset_repaired"] = held["charset_repaired"] or header.charset_repaired
-        if header.unidentified or header.patient_id == held["patient_id"]:
+        if header.patient_id in {"", held["patient_id"]}:
             return
-        if held["unidentified"]:
+        if held["unidentified"] and not header.unidentified:
             held.update(self._patient(each))
             self._index_text(held["id"], "patient_id", header.patient_id)
         else:

@@ -21,6 +21,12 @@ PRIORITY_ORDER: Final = (
 """A priority's number in the database is its place here; the least is the most urgent."""
 
 
+OTHER_CONTENT: Final = "other-content"
+"""Why something needs a person: another content came under the UID of an instance."""
+OTHER_PATIENT: Final = "other-patient"
+"""Why something needs a person: an object names another patient than its study does."""
+
+
 class StudyMissing(Missing):
     """There is no such study in the asker's reach."""
 
@@ -130,7 +136,7 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     sop_instance_uid: str
     kept_at: dt.datetime
     reason: str
-    """``other-content``: same UID, other content. ``other-patient``: another patient's number."""
+    """``OTHER_CONTENT`` or ``OTHER_PATIENT``."""
 
 
 class StudyPage(msgspec.Struct, frozen=True, kw_only=True):

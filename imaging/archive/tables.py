@@ -89,6 +89,7 @@ study: Final = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Index("ix_study_patient", "patient", "id"),
+    sa.Index("ix_study_institution", "institution", "id"),
     sa.Index("ix_study_patient_id", "patient_id", "id"),
     sa.Index("ix_study_accession_number", "accession_number", "id"),
     sa.Index("ix_study_study_id", "study_id", "id"),
@@ -97,6 +98,15 @@ study: Final = sa.Table(
     sa.Index("ix_study_referring_physician_folded", "referring_physician_folded", "id"),
     sa.Index("ix_study_study_description", "study_description", "id"),
 )
+
+_TO_MEND: Final = {
+    "ix_study_unidentified": study.c.unidentified,
+    "ix_study_conflict_count": study.c.conflict_count > 0,
+    "ix_study_mixed_patients": study.c.mixed_patients,
+}
+"""Few studies wait for a person; each list of them is as long as that, not as the archive."""
+for _name, _which in _TO_MEND.items():
+    sa.Index(_name, study.c.id, sqlite_where=_which, postgresql_where=_which)
 
 study_name: Final = sa.Table(
     "study_name",

@@ -1,9 +1,4 @@
-"""Runs a query on the index: at most one page of rows, newest first, in stable order.
-
-SQLite knows nothing of how values are spread, so the way is chosen here: where some key's index
-finds few studies, those are looked at; else the studies in the asker's reach are walked from the
-newest until the page is full. Both take time by the size of the page, not of the archive.
-"""
+"""Runs a query on the index: at most one page of rows, newest first, in stable order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +6,13 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from imaging.archive.tables import instance, series, study, study_reach
+from imaging.archive.tables import instance, series, study
 from imaging.query.attributes import ATTRIBUTES, REQUEST_ATTRIBUTES, Level
-from imaging.query.conditions import Compiled, Studies, compile_key
+from imaging.query.conditions import compile_key
 from imaging.query.matching import Between, OneOf
 from imaging.query.model import Query
+from imaging.query.ways import shortest_way, within_reach
 from kernel.policy import Reach
-
-FEW: Final = 4000
-"""So many studies from one index are few enough to look at each."""
-_COUNTED_AT_MOST: Final = 8
 
 _KEY_COLUMNS: Final = {
     Level.STUDY: (study.c.id, study.c.study_instance_uid),
@@ -64,8 +56,14 @@ def run_query(conn: sa.Connection, query: Query, reach: Reach, *, bound: int | N
         return Page([], more=False, bound=bound)
     dialect = conn.dialect.name
     compiled = [compile_key(key, query.level, dialect) for key in query.keys]
-    statement = _rows(query, table, bound).where(*(each.condition for each in compiled))
-    statement = _within_reach(conn, statement, query, reach, compiled)
+    statement = _rows(query, table, bound).where(
+        within_reach(reach), *(each.condition for each in compiled)
+    )
+    few = shortest_way(conn, compiled, reach)
+    if few is not None:
+        statement = statement.where(study.c.id.in_(few))
+    elif query.level is Level.STUDY:
+        statement = statement.where(*_span(conn, query))
     statement = statement.order_by(*_order(query)).limit(query.limit + 1).offset(query.offset)
     found = [dict(row) for row in conn.execute(statement).mappings()]
     return Page(found[: query.limit], more=len(found) > query.limit, bound=bound)
@@ -97,43 +95,6 @@ def _order(query: Query) -> Sequence[sa.ColumnElement[Any]]:
     if one_study:
         return (series.c.series_number, series.c.id, instance.c.instance_number, instance.c.id)
     return (instance.c.id.desc(),)
-
-
-def _within_reach(
-    conn: sa.Connection,
-    statement: sa.Select[Any],
-    query: Query,
-    reach: Reach,
-    compiled: Sequence[Compiled],
-) -> sa.Select[Any]:
-    may = study_reach.c
-    of_asker = sa.exists().where(may.institution == reach.institution, may.study == study.c.id)
-    statement = statement.where(of_asker.correlate(study))
-    few = _fewest(conn, compiled)
-    if few is not None:
-        return statement.where(study.c.id.in_(few))
-    if query.level is not Level.STUDY:
-        return statement
-    own = sa.select(may.study).where(may.institution == reach.institution)
-    if (conn.scalar(_count(own)) or 0) <= FEW:
-        return statement.where(study.c.id.in_(own))
-    return statement.where(*_span(conn, query))
-
-
-def _fewest(conn: sa.Connection, compiled: Sequence[Compiled]) -> Studies | None:
-    """Return the index search that finds fewest studies, None where all find many."""
-    best: Studies | None = None
-    least = FEW + 1
-    searches = [search for each in compiled for search in each.studies]
-    for search in searches[:_COUNTED_AT_MOST]:
-        count = conn.scalar(_count(search)) or 0
-        if count < least:
-            best, least = search, count
-    return best
-
-
-def _count(search: Studies) -> sa.Select[int]:
-    return sa.select(sa.func.count()).select_from(search.limit(FEW + 1).subquery())
 
 
 def _span(conn: sa.Connection, query: Query) -> list[sa.ColumnElement[bool]]:

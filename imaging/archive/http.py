@@ -1,0 +1,109 @@
+"""The study list of the workstation: ``/api/v1/studies``."""
+
+from functools import partial
+
+import msgspec
+from aiohttp import web
+
+from imaging.archive.looks import look_at_list, look_at_study
+from imaging.archive.model import StudyDetail, StudyPage, StudyRow
+from imaging.archive.study_list import PAGE_MAX, Narrow, read_detail, read_page
+from imaging.query.matching import normal_date
+from kernel.errors import Invalid
+from kernel.identity import Principal
+from kernel.policy import Act, masked_name, reach, roles_for, shows_full_name
+from kernel.web import DATABASE, PRINCIPAL, describe, json_response, permit, read_query
+
+
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Query parameters of the study list."""
+
+    q: str = ""
+    modality: str = ""
+    institution: str = ""
+    date_from: str = ""
+    date_to: str = ""
+    unidentified: bool = False
+    conflicts: bool = False
+    limit: int = 50
+    cursor: str = ""
+
+
+class InvalidListQuery(Invalid):
+    """A parameter of the list is no value of its kind."""
+
+    code = "invalid-query"
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the routes of the study list."""
+    return [
+        web.get("/api/v1/studies", list_studies),
+        web.get("/api/v1/studies/{study}", show_study),
+    ]
+
+
+@describe("List studies, newest first", query=ListQuery, answer=StudyPage)
+@permit(roles=roles_for(Act.READ_STUDY))
+async def list_studies(request: web.Request) -> web.Response:
+    """Answer one page of the studies in the asker's reach."""
+    asked = read_query(request, ListQuery)
+    if not 1 <= asked.limit <= PAGE_MAX:
+        raise InvalidListQuery(f"limit is 1 to {PAGE_MAX}")
+    if asked.cursor and not (asked.cursor.isascii() and asked.cursor.isdigit()):
+        raise InvalidListQuery("cursor is what an answer gave as next_cursor")
+    narrow = Narrow(
+        typed=asked.q.strip(),
+        modality=asked.modality,
+        institution=asked.institution,
+        date_from=_day(asked.date_from),
+        date_to=_day(asked.date_to),
+        unidentified=asked.unidentified,
+        conflicts=asked.conflicts,
+    )
+    principal = request[PRINCIPAL]
+    await look_at_list(request, "studies")
+    page = await request.app[DATABASE].read(
+        partial(
+            read_page,
+            narrow=narrow,
+            reach=reach(principal),
+            limit=asked.limit,
+            before=int(asked.cursor[:18]) if asked.cursor else None,
+        )
+    )
+    items = [for_eyes_of(principal, row) for row in page.items]
+    return json_response(msgspec.structs.replace(page, items=items))
+
+
+@describe("Show a study with its series and conflicts", answer=StudyDetail)
+@permit(roles=roles_for(Act.READ_STUDY))
+async def show_study(request: web.Request) -> web.Response:
+    """Answer one study; the look is in the audit trail before."""
+    ref = await look_at_study(request, request.match_info["study"])
+    detail = await request.app[DATABASE].read(partial(read_detail, ref=ref))
+    row = for_eyes_of(request[PRINCIPAL], detail.study)
+    return json_response(msgspec.structs.replace(detail, study=row))
+
+
+def for_eyes_of(principal: Principal, row: StudyRow) -> StudyRow:
+    """Return *row* with the patient's name hidden from those who do not need it."""
+    if shows_full_name(principal):
+        return row
+    patient = msgspec.structs.replace(
+        row.patient,
+        name=masked_name(row.patient.name),
+        alphabetic_name=masked_name(row.patient.alphabetic_name),
+        patient_id=row.patient.masked_id,
+        birth_date=None,
+    )
+    return msgspec.structs.replace(row, patient=patient)
+
+
+def _day(text: str) -> str:
+    if not text:
+        return ""
+    day = normal_date(text.replace("-", ""))
+    if not day:
+        raise InvalidListQuery("a date is YYYY-MM-DD")
+    return day
