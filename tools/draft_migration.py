@@ -9,6 +9,7 @@ are never drafted.
 
 import argparse
 import asyncio
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -26,7 +27,10 @@ def main() -> None:
     """Write one new file into kernel/migrations/versions and say which."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("message", help="what changes, as a sentence")
-    message = parser.parse_args().message
+    parser.add_argument(
+        "--first", action="store_true", help="write 0001 anew, until the first release keeps it"
+    )
+    asked = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     from kernel.migrate import migrate  # noqa: PLC0415  # the checkout is on the path only now
     from yilian.wiring import tables  # noqa: PLC0415
@@ -37,15 +41,28 @@ def main() -> None:
     config.set_main_option("script_location", str(scripts))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", str(scripts / "versions"))
-    count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "draft.sqlite"
-        asyncio.run(migrate(f"sqlite:///{path}"))
+        number, into = 1, scripts / "versions"
+        if asked.first:
+            for old in into.glob("0001_*.py"):
+                old.unlink()
+            # The later scripts need the first; it is drafted where they are not.
+            into = Path(folder) / "versions"
+            into.mkdir()
+            config.set_main_option("version_locations", str(into))
+        else:
+            number = 1 + len(list(ScriptDirectory.from_config(config).walk_revisions()))
+            asyncio.run(migrate(f"sqlite:///{path}"))
         engine = sa.create_engine(f"sqlite:///{path}")
         with engine.connect() as conn:
             config.attributes["connection"] = conn
-            command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04}")
+            command.revision(config, asked.message, autogenerate=True, rev_id=f"{number:04}")
         engine.dispose()
+        made = next(into.glob(f"{number:04}_*.py"))
+        # Alembic writes a bare column as a string, which no compiler takes.
+        text = re.sub(r"(_where=)('\w+')", r"\1sa.text(\2)", made.read_text())
+        (scripts / "versions" / made.name).write_text(text)
 
 
 if __name__ == "__main__":

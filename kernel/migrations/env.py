@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from sqlalchemy.sql.elements import False_, True_
 
 from kernel import columns
 
@@ -14,7 +15,9 @@ _OWN_TYPES = {"JsonDocument": columns.JsonDocument, "RowId": columns.RowId}
 
 
 def _render(kind: str, value: Any, drafted: AutogenContext) -> str | Literal[False]:
-    """Write our own column types by their names, for they mean different things per database."""
+    """Write what means different things per database by its name, not as SQLite says it."""
+    if kind == "server_default" and isinstance(value.arg, False_ | True_):
+        return "sa.false()" if isinstance(value.arg, False_) else "sa.true()"
     if kind != "type":
         return False
     for name, own in _OWN_TYPES.items():
