@@ -1,4 +1,7 @@
-"""${message}."""
+"""${message}.
+
+Made by tools/draft_migration.py, then read.
+"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,7 @@
-"""The first tables."""
+"""The first tables.
+
+Made by tools/draft_migration.py, then read.
+"""
 
 import sqlalchemy as sa
 from alembic import op
