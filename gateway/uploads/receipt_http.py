@@ -8,8 +8,8 @@ from aiohttp import web
 from gateway.uploads.receipts import ReceiptBook
 from gateway.uploads.threads import finish_in_thread
 from gateway.uploads.tus import OwnerOf, TusServer, owner_by_sign_in
-from gateway.uploads.upload_files import Upload
-from kernel.errors import Missing
+from gateway.uploads.upload_files import Upload, UploadResult
+from kernel.errors import Missing, Unavailable
 from kernel.web import describe, json_response, permit, read_query
 
 WAIT_MAX_S: Final = 25.0
@@ -50,7 +50,9 @@ class ReceiptDoor:
                 return json_response({"state": "processing"}, status=202)
             receipt = await self._find(institution, parcel_id)
             if receipt is None:
-                return _refusal(upload)
+                if upload.result is None or upload.result.accepted:
+                    raise Unavailable("the parcel is not signed for", code="receipt-missing")
+                return _refusal(upload.result)
         return web.Response(
             body=receipt, content_type="application/json", headers={"Cache-Control": "no-store"}
         )
@@ -68,14 +70,12 @@ class ReceiptDoor:
         return max(whole, key=lambda upload: upload.info.upload_id, default=None)
 
 
-def _refusal(upload: Upload) -> web.Response:
-    result = upload.result
-    code = result.code if result and result.code else "receipt-missing"
+def _refusal(result: UploadResult) -> web.Response:
     body = {
-        "type": f"urn:yilian:problem:{code}",
+        "type": f"urn:yilian:problem:{result.code}",
         "title": "refused",
         "status": 422,
-        "code": code,
-        "detail": result.detail if result else "",
+        "code": result.code,
+        "detail": result.detail,
     }
     return json_response(body, status=422, content_type="application/problem+json")

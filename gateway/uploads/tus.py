@@ -140,10 +140,21 @@ class TusServer:
         """Return whether bytes of this upload are coming in now."""
         return self._turns.receiving(upload_id)
 
+    def held(self, upload_id: str) -> bool:
+        """Return whether any request holds this upload now."""
+        return self._turns.held(upload_id)
+
     def received(self, upload_id: str) -> int:
         """Return how many bytes of an upload came, durable or not, zero when it is unknown."""
         upload = self._uploads.get(upload_id)
         return max(upload.offset, upload.received) if upload else 0
+
+    async def forget(self, upload_id: str) -> None:
+        """Drop an upload that is not being taken, whoever's it is."""
+        async with self._turns.take(upload_id, timeout_s=self._settings.take_over_s):
+            upload = self._uploads.get(upload_id)
+            if upload is not None and not (upload.complete and upload.result is None):
+                await self._forget(upload)
 
     # -- the door ------------------------------------------------------------------------------
 
@@ -186,10 +197,12 @@ class TusServer:
             raise TusFault(413, "longer-than-declared", "more bytes than Upload-Length")
         upload = await finish_in_thread(lambda: self._files.create(info))
         self._uploads[info.upload_id] = upload
-        if with_bytes:
-            async with self._turns.take(info.upload_id, timeout_s=0.1) as turn:
-                await self._receiver.receive(body_of(request), upload, turn, checksum)
-        self._complete(upload)
+        async with self._turns.take(info.upload_id, timeout_s=0.1) as turn:
+            try:
+                if with_bytes:
+                    await self._receiver.receive(body_of(request), upload, turn, checksum)
+            finally:
+                self._complete(upload)
         headers = {"Location": f"/uploads/{info.upload_id}", "Upload-Offset": str(upload.offset)}
         return _reply(201, headers | self._expires(upload))
 
@@ -220,9 +233,12 @@ class TusServer:
                 raise TusFault(409, "offset-conflict", "the upload stands elsewhere", where)
             if (request.content_length or 0) > upload.info.length - offset:
                 raise TusFault(413, "longer-than-declared", "more bytes than Upload-Length")
-            if not upload.complete:
-                await self._receiver.receive(body_of(request), upload, turn, checksum)
-            self._complete(upload)
+            try:
+                if not upload.complete:
+                    await self._receiver.receive(body_of(request), upload, turn, checksum)
+            finally:
+                # Also when the peer is gone: its last byte may have come, and nothing else will.
+                self._complete(upload)
         return _reply(204, {"Upload-Offset": str(upload.offset)} | self._expires(upload))
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:

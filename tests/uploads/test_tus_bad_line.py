@@ -152,6 +152,31 @@ async def test_a_cut_keeps_what_came_before_it(
         assert await client.offset(url) == 500_000
 
 
+@pytest.mark.parametrize("handler_cancellation", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+async def test_an_upload_whose_peer_is_gone_right_after_its_last_byte_is_taken(
+    tmp_path: Path, seed: int, *, handler_cancellation: bool
+) -> None:
+    async with served(tmp_path, handler_cancellation=handler_cancellation) as client:
+        url = await client.create(len(CONTENT))
+        upload_id = url.rsplit("/", 1)[1]
+        peer = await RawPatch.begin(client.door, url, 0, len(CONTENT))
+        await peer.send(CONTENT)
+        for _ in range(seed * 20):
+            await asyncio.sleep(0)
+        peer.close()  # nobody waits for the answer
+        await until(lambda: client.door.server.received(upload_id) > 0)
+        await until(lambda: not client.door.server.held(upload_id))
+        if client.door.server.received(upload_id) < len(CONTENT):
+            # What was still inside the HTTP library when the connection went comes again.
+            at = await client.offset(url)
+            assert at >= len(CONTENT) - 256 * 1024
+            await client.patch(url, at, CONTENT[at:])
+        # Else no other request comes, and it is taken all the same.
+        await until(lambda: client.sink.taken)
+        assert client.sink.digests() == [hashlib.sha256(CONTENT).hexdigest()]
+
+
 async def test_a_peer_that_stops_in_the_body_is_let_go_after_the_idle_time(tmp_path: Path) -> None:
     async with served(tmp_path, idle_s=0.2) as client:
         url = await client.create(10)

@@ -1,0 +1,18 @@
+"""Waiting after failures."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from gateway.township.backoff import Backoff
+
+
+@pytest.mark.parametrize(
+    ("failures", "bound"), [(1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (7, 30), (10**9, 30)]
+)
+def test_the_bound_doubles_up_to_its_cap_and_stays_there(failures: int, bound: float) -> None:
+    assert Backoff().delay_s(failures, 0.5) == bound / 2
+
+
+@given(st.integers(0, 10**12), st.floats(0, 1, exclude_max=True))
+def test_there_is_always_a_next_attempt_within_the_cap(failures: int, chance: float) -> None:
+    assert 0 <= Backoff(first_s=0.5, cap_s=20).delay_s(failures, chance) < 20

@@ -1,0 +1,121 @@
+"""The spool: what was acknowledged becomes one row and one file per content."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from gateway.township.tables import studies
+from kernel.arrival import Priority, encode_arrival
+from kernel.codecs import InThread
+from kernel.content import content_digest
+from kernel.dataset import BytesSource, read_file_meta, scan
+from kernel.events import events_after
+from tests.township.node import arrival_of, node_in
+from tests.uploads.dicom_files import ct_slice, structured_report
+
+HTJ2K = "1.2.840.10008.1.2.4.202"
+
+
+async def test_images_are_compressed_proven_equal_and_the_rest_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    image, report = ct_slice(side=128), structured_report()
+    async with node_in(tmp_path) as node:
+        await node.store([image, report])
+        await node.until(waiting=2)
+        rows = await node.rows("object_key", "size_bytes", "content", "arrival")
+        for raw, (key, size, content, arrival) in zip([image, report], rows, strict=True):
+            with node.objects.open(key) as file:
+                kept = file.read(0, file.size)
+            assert size == len(kept)
+            source = BytesSource(raw)
+            meta = read_file_meta(source)
+            walked = scan(
+                source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
+            )
+            assert content == content_digest(walked, decoder=InThread()).whole
+            if raw is image:
+                assert arrival["transfer_syntax_uid"] == HTJ2K
+                assert arrival["native"]["transfer_syntax_uid"] == meta.transfer_syntax_uid
+                assert size < len(image) / 2
+            else:
+                assert kept == report
+
+
+async def test_the_same_image_is_one_and_other_content_under_its_uid_is_kept_beside_it(
+    tmp_path: Path,
+) -> None:
+    image = ct_slice(1)
+    changed = ct_slice(1, PatientName="Other^Name")
+    async with node_in(tmp_path) as node:
+        await node.store([image, image])
+        await node.store([image])
+        await node.until(waiting=1)
+        await node.store([changed])
+        await node.until(waiting=2)
+        uids = await node.rows("sop_instance_uid")
+        assert uids[0] == uids[1]
+        conflicts = await node.database.read(
+            lambda conn: conn.scalar(sa.select(studies.c.conflicts))
+        )
+        assert conflicts == 1
+
+
+async def test_a_node_that_ended_anywhere_files_the_rest_at_the_next_start(tmp_path: Path) -> None:
+    images = [ct_slice(number) for number in range(1, 9)]
+    async with node_in(tmp_path) as node:
+        await node.store(images[:3])
+        await node.until(waiting=3)
+        await node.store(images[3:])  # acknowledged, perhaps not filed
+    async with node_in(tmp_path) as node:
+        await node.until(waiting=8)
+        assert len({key for (key,) in await node.rows("object_key")}) == 8
+
+
+async def test_an_object_no_door_should_have_let_in_is_kept_and_set_aside(tmp_path: Path) -> None:
+    good = ct_slice(1)
+    async with node_in(tmp_path) as node:
+        draft = node.journal.begin()
+        await draft.write(good[:-50])
+        await node.journal.commit([(draft, encode_arrival(arrival_of(good)))])
+        await node.until(set_aside=1)
+        [(code, key)] = await node.rows("reason_code", "object_key")
+        assert code == "truncated"
+        with node.objects.open(key) as source:
+            assert source.read(0, source.size) == good[:-50]
+        await node.store([good])
+        await node.until(set_aside=1, waiting=1)
+
+
+async def test_a_study_tells_who_was_examined_and_takes_its_most_urgent_priority(
+    tmp_path: Path,
+) -> None:
+    async with node_in(tmp_path) as node:
+        await node.store([ct_slice(1)])
+        await node.store([ct_slice(2)], priority=Priority.EMERGENCY)
+        await node.store([ct_slice(3)])
+        await node.until(waiting=3)
+        row = await node.database.read(lambda conn: conn.execute(sa.select(studies)).one())
+        assert (row.rank, row.patient_id, row.modality) == (0, "990000-1", "CT")
+        assert row.patient_name == "Chen^Jianguo=陈^建国"
+        events = await node.database.read(lambda conn: events_after(conn, 0))
+        last = [event for event in events if event.topic == "queue.updated"][-1].payload
+        assert last["patient"] == {
+            "name": "陈 建国",
+            "sex": "M",
+            "age": {"value": 56, "unit": "years"},
+            "patient_id": "990000-1",
+        }
+        assert last["priority"] == "emergency"
+        assert last["instances"] == {"here": 3, "sent": 0, "at_county": 0, "set_aside": 0}
+        assert last["study_date_time"] == "2026-03-01T00:30:00Z"
+
+
+async def test_a_filed_journal_gives_its_room_back(tmp_path: Path) -> None:
+    images = [ct_slice(number, side=256, noise=4000) for number in range(1, 25)]
+    async with node_in(tmp_path, segment_bytes=256 * 1024) as node:
+        for image in images:
+            await node.store([image])
+        await node.until(waiting=24)
+        segments = list((tmp_path / "journal").glob("*"))
+        assert sum(path.stat().st_size for path in segments) < sum(map(len, images)) / 2
