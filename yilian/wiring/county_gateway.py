@@ -1,5 +1,7 @@
 """The county's HTTP door: pages, API, DICOMweb, uploads of townships."""
 
+import asyncio
+from contextlib import ExitStack, closing
 from typing import Final
 
 from aiohttp import web
@@ -9,7 +11,10 @@ from gateway.uploads.receipt_http import ReceiptDoor
 from gateway.uploads.receipts import ReceiptBook
 from gateway.uploads.tus import TusServer
 from imaging.archive import http as studies
+from imaging.archive.objects_fs import FileObjectStore
 from imaging.dicomweb import qido
+from imaging.dicomweb.routes import DicomWebParts, routes as dicomweb_routes
+from imaging.pixels.pool import PixelPool
 from imaging.query.paging import PagingMemory
 from imaging.query.service import Search
 from kernel.decode_pool import DecodePool
@@ -29,7 +34,8 @@ async def run_gateway(context: Context) -> None:
         home.journal(JOURNAL), reserve_bytes=context.settings.journal.reserve_bytes, wake=wake
     )
     try:
-        with DecodePool() as decoder:
+        with ExitStack() as held:
+            decoder = held.enter_context(DecodePool())
             receipts = ReceiptBook(home.receipts)
             sink = ParcelSink(
                 journal,
@@ -39,7 +45,14 @@ async def run_gateway(context: Context) -> None:
                 clock=context.clock,
             )
             uploads = TusServer(home.uploads, {"parcel": sink}, clock=context.clock)
+            pool = held.enter_context(closing(PixelPool(decoder)))
+            dicomweb = DicomWebParts(
+                database=context.database,
+                objects=await asyncio.to_thread(FileObjectStore, home.objects),
+                pool=pool,
+            )
             routes: list[web.RouteDef] = [
+                *dicomweb_routes(dicomweb),
                 *studies.routes(),
                 *qido.routes(Search(context.database, PagingMemory(context.clock))),
                 *ReceiptDoor(receipts, uploads).routes(),

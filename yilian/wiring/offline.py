@@ -9,8 +9,8 @@ from gateway.accounts.administration import Administration
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import SignIns
 from kernel.clock import SystemClock
-from kernel.columns import metadata
 from kernel.db import Database
+from kernel.migrate import migrate
 from kernel.settings import Settings
 from yilian.wiring import tables
 from yilian.wiring.homes import Home
@@ -28,8 +28,8 @@ async def opened_database(home: Home, settings: Settings) -> AsyncIterator[Datab
     """Give the node's database, brought to this program's form first."""
     tables.load()
     url = database_url(home, settings)
+    await migrate(url)
     database = await Database.open(url)
-    await database.write(metadata.create_all)
     try:
         yield database
     finally:
