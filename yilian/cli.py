@@ -28,7 +28,7 @@ def program_version() -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole program; verbs load their rooms only when they run."""
-    from yilian.commands import admin, audit, nodes, send  # noqa: PLC0415
+    from yilian.commands import admin, audit, db, doctor, nodes, send, spool  # noqa: PLC0415
 
     whole = argparse.ArgumentParser(
         prog="yilian",
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=program_version())
     verbs = whole.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for module in (nodes, send, admin, audit):
+    for module in (nodes, send, admin, db, audit, spool, doctor):
         module.add(verbs)
     return whole
 

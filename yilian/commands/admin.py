@@ -12,6 +12,7 @@ from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from kernel.identity import ApplicationEntity, Institution, InstitutionKind, PrincipalKind, Role
 from yilian.commands import routes
 from yilian.commands.nodes import add_home, settings_of
+from yilian.wiring.homes import Home
 from yilian.wiring.offline import administration
 
 _Act: TypeAlias = Callable[[Administration, argparse.Namespace], Awaitable[object]]
@@ -40,6 +41,13 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     _peers(below.add_parser("ae", help="DICOM peers"))
     _tokens(below.add_parser("token", help="bearer tokens"))
     routes.add(below.add_parser("routes", help="check or explain the routing rules"))
+    key = below.add_parser("key", help="print this node's public key, for a township's settings")
+    key.set_defaults(run=_print_key)
+
+
+def _print_key(arguments: argparse.Namespace) -> int:
+    print(Home(arguments.home.absolute()).public_key())
+    return 0
 
 
 def _institutions(verb: argparse.ArgumentParser) -> None:
