@@ -5,6 +5,7 @@ elements (group lengths left out), equal pixel bytes. What cannot be given back 
 compressed.
 """
 
+import hashlib
 import os
 import struct
 import tempfile
@@ -28,7 +29,6 @@ from kernel.frames import (
     FRAME_MAX_BYTES,
     Frame,
     FrameLayout,
-    encapsulated_frames,
     frame_array,
     layout_of,
     native_frame,
@@ -44,7 +44,8 @@ from kernel.part10 import (
     file_meta_with,
     read_file_meta,
 )
-from kernel.rewrite import FORMS, Value, rewrite
+from kernel.restore import native_header
+from kernel.rewrite import FORMS, Value, own_form, rewrite
 
 _PHOTOMETRIC: Final = 0x00280004
 _PLANAR: Final = 0x00280006
@@ -196,17 +197,25 @@ class _Closing(AbstractContextManager[BytesSource | FileSource]):
 
 
 def _eligible(scan: Scan, pixel: Element, layout: FrameLayout) -> bool:
-    if scan.transfer_syntax_uid not in {*FORMS, DEFLATED} or pixel.fragments is not None:
-        return False
-    if pixel.tag != PIXEL_DATA or len({e.tag for e in scan.elements}) != len(scan.elements):
-        return False
-    if layout.bits_allocated not in {8, 16} or layout.high_bit != layout.bits_stored - 1:
-        return False
-    if layout.decoded_bytes > FRAME_MAX_BYTES or layout.samples not in {1, 3}:
-        return False
-    if layout.samples != 1 and (
-        scan.value(_PHOTOMETRIC) != _RGB or layout.planar not in {0, 1} or layout.subsampled
-    ):
+    """Return whether the object is of a kind that HTJ2K and every viewer carry faithfully."""
+    native = (
+        scan.transfer_syntax_uid in {*FORMS, DEFLATED}
+        and pixel.fragments is None
+        and pixel.tag == PIXEL_DATA
+        and "vr-not-as-declared" not in scan.oddities
+        and len({element.tag for element in scan.elements}) == len(scan.elements)
+    )
+    cells = (
+        layout.bits_allocated in {8, 16}
+        and layout.high_bit == layout.bits_stored - 1
+        and layout.decoded_bytes <= FRAME_MAX_BYTES
+    )
+    colour = (
+        layout.samples == 3  # noqa: PLR2004
+        and scan.value(_PHOTOMETRIC) == _RGB
+        and layout.planar in {0, 1}
+    )
+    if not native or not cells or not (layout.samples == 1 or colour):
         return False
     return _is_padded_plainly(scan, pixel, layout)
 
@@ -344,14 +353,13 @@ def _encapsulated(table: Iterable[bytes], streams: Source, lengths: list[int]) -
 def _proven(
     output: BytesSource | FileSource, scan: Scan, layout: FrameLayout, pixels: str
 ) -> CompressedObject | None:
-    """Return the object in *output* if its data set says what the original's says, else None."""
+    """Return the object in *output* if nothing but its encoding changed, else None.
+
+    Its data set must have the digest of the original's, and must turn back into the original's
+    bytes, group lengths left out.
+    """
     meta = read_file_meta(output)
     found = walk(output, offset=meta.dataset_offset, transfer_syntax_uid=HTJ2K_LOSSLESS_RPCL)
-    before = dataset_digest(scan)
-    if dataset_digest(found) != before or len(encapsulated_frames(found, layout.frames)) == 0:
-        if isinstance(output, FileSource):
-            output.close()
-        return None
     colour = layout.samples > 1
     native = NativeForm(
         transfer_syntax_uid=scan.transfer_syntax_uid,
@@ -359,5 +367,19 @@ def _proven(
         planar_configuration=layout.planar if colour else None,
         pixel_vr=scan.pixel.vr if scan.pixel else "",
     )
-    digest = ContentDigest(dataset=before, pixels=pixels)
-    return CompressedObject(output, native, digest, meta.dataset_offset)
+    before = dataset_digest(scan)
+    if dataset_digest(found) == before and _hash(native_header(found, native)) == _hash(
+        rewrite(scan, form=own_form(scan), replace={PIXEL_DATA: None})
+    ):
+        digest = ContentDigest(dataset=before, pixels=pixels)
+        return CompressedObject(output, native, digest, meta.dataset_offset)
+    if isinstance(output, FileSource):
+        output.close()
+    return None
+
+
+def _hash(pieces: Iterable[bytes]) -> bytes:
+    found = hashlib.sha256()
+    for piece in pieces:
+        found.update(piece)
+    return found.digest()

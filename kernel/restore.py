@@ -13,7 +13,7 @@ from kernel.elements import PIXEL_DATA, Scan
 from kernel.errors import Unsupported
 from kernel.frames import FrameLayout, codestream, encapsulated_frames, layout_of
 from kernel.part10 import DEFLATED, EXPLICIT_LE, FileMeta, Source, file_meta_with
-from kernel.rewrite import FORMS, Value, rewrite, swapped
+from kernel.rewrite import FORMS, Form, Value, rewrite, swapped
 
 _PHOTOMETRIC: Final = 0x00280004
 _PLANAR: Final = 0x00280006
@@ -44,15 +44,8 @@ def restore_native(
     known = native.transfer_syntax_uid in {*FORMS, DEFLATED}
     if layout is None or not scan.encapsulated or not known:
         raise Unsupported("not an object that was compressed here", code="not-restorable")
-    replace: dict[int, Value | None] = {_OFFSETS: None, _LENGTHS: None}
-    order = ">" if form.big else "<"
+    replace = _native_values(native, form)
     planar = native.planar_configuration
-    if native.photometric_interpretation:
-        raw = native.photometric_interpretation.encode("latin-1")
-        raw += b" " * (len(raw) & 1)
-        replace[_PHOTOMETRIC] = Value("CS", len(raw), [raw])
-    if planar is not None:
-        replace[_PLANAR] = Value("US", 2, [struct.pack(order + "H", planar)])
     vr = native.pixel_vr or ("OW" if layout.bits_allocated > 8 or not form.explicit else "OB")  # noqa: PLR2004
     length = layout.native_bytes + (layout.native_bytes & 1)
     frames = _native_frames(scan, layout, decoder, planar)
@@ -60,6 +53,26 @@ def restore_native(
     yield file_meta_with(source, meta, transfer_syntax_uid=native.transfer_syntax_uid)
     pieces = rewrite(scan, form=form, replace=replace)
     yield from _deflated(pieces) if native.transfer_syntax_uid == DEFLATED else pieces
+
+
+def native_header(scan: Scan, native: NativeForm) -> Iterator[bytes]:
+    """Yield what ``restore_native`` makes of the data set of *scan*, without its pixel data."""
+    form = FORMS.get(native.transfer_syntax_uid, FORMS[EXPLICIT_LE])
+    replace = {**_native_values(native, form), PIXEL_DATA: None}
+    return rewrite(scan, form=form, replace=replace)
+
+
+def _native_values(native: NativeForm, form: Form) -> dict[int, Value | None]:
+    """Return the elements that compression changed, as they were."""
+    replace: dict[int, Value | None] = {_OFFSETS: None, _LENGTHS: None}
+    if native.photometric_interpretation:
+        raw = native.photometric_interpretation.encode("latin-1")
+        raw += b" " * (len(raw) & 1)
+        replace[_PHOTOMETRIC] = Value("CS", len(raw), [raw])
+    if native.planar_configuration is not None:
+        order = ">" if form.big else "<"
+        replace[_PLANAR] = Value("US", 2, [struct.pack(order + "H", native.planar_configuration)])
+    return replace
 
 
 def _native_frames(

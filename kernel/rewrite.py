@@ -55,6 +55,11 @@ FORMS: Final = {
 _IMPLICIT: Final = FORMS[IMPLICIT_LE]
 
 
+def own_form(scan: Scan) -> Form:
+    """Return the form the data set of *scan* is in."""
+    return Form(explicit=not scan.implicit, big=scan.big_endian)
+
+
 class Value(NamedTuple):
     """What stands in an element instead of what stood there, in the target's byte order."""
 
@@ -119,7 +124,7 @@ class _Copier:
 
     def __init__(self, scan: Scan, form: Form) -> None:
         self._source = scan.source
-        self._from = Form(explicit=not scan.implicit, big=scan.big_endian)
+        self._from = own_form(scan)
         self._form = form
         self._start = self._end = 0
 
