@@ -108,6 +108,9 @@ class _Acceptor:
     def seat(self, connection: Connection, peer: Peer, most: int) -> RejectReason | None:
         return self.occupancy.seated(connection, peer.calling_ae, max_of_title=most)
 
+    def stand_up(self, connection: Connection) -> None:
+        self.occupancy.stood_up(connection)
+
     async def accept(
         self, listener: socket.socket, tls: ssl.SSLContext | None, group: asyncio.TaskGroup
     ) -> None:

@@ -35,6 +35,10 @@ class House(Protocol):
         """Give *connection* a place among the associations, or the reason why there is none."""
         ...
 
+    def stand_up(self, connection: "Connection") -> None:
+        """Take back the place of *connection*, whose association is over; others may need it."""
+        ...
+
 
 class Connection:
     """One peer's connection."""
@@ -193,6 +197,7 @@ class Connection:
     def _say_last(self, last_word: bytes) -> None:
         self.wire.write(last_word)
         self.wire.finish()
+        self._house.stand_up(self)
         self._since_s = self._house.clock.monotonic_s()
 
     def _progress(self) -> None:

@@ -37,7 +37,7 @@ class Occupancy(Generic[K]):
 
     @property
     def pending(self) -> int:
-        """Connections that have not asked for an association yet."""
+        """Connections without an association: not asked for yet, rejected, or over."""
         return len(self._waiting)
 
     @property
@@ -88,15 +88,29 @@ class Occupancy(Generic[K]):
         self._by_title[calling] += 1
         return None
 
+    def stood_up(self, key: K) -> None:
+        """Count *key* as a mere connection again: its association is over, its peer still there.
+
+        Does nothing when *key* has no seat.
+        """
+        seat = self._give_back(key)
+        if seat is not None:
+            self._pending.setdefault(seat.address, {})[key] = None
+            self._waiting[key] = seat.address
+
     def left(self, key: K) -> None:
         """Forget *key*, however far it came; does nothing when it is not counted."""
         if key in self._waiting:
             self._forget_pending(key)
-            return
+        else:
+            self._give_back(key)
+
+    def _give_back(self, key: K) -> _Seat | None:
         seat = self._seats.pop(key, None)
         if seat is not None:
             _less(self._by_address, seat.address)
             _less(self._by_title, seat.calling)
+        return seat
 
     def _forget_pending(self, key: K) -> None:
         address = self._waiting.pop(key)

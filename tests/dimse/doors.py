@@ -40,6 +40,7 @@ class MemorySink:
         self.open = 0
         self.begun = 0
         self.bytes_open = 0
+        self.committing = 0
         self.fail_write: PlatformError | None = None
         self.fail_commit: PlatformError | None = None
         self.hold_commit: asyncio.Event | None = None
@@ -65,6 +66,7 @@ class _MemoryIncoming:
 
     async def commit(self) -> StoreOutcome:
         if self._sink.hold_commit is not None:
+            self._sink.committing += 1
             await self._sink.hold_commit.wait()
         if self._sink.fail_commit is not None:
             raise self._sink.fail_commit

@@ -1,6 +1,7 @@
 """Small synthetic objects; none of them is anybody's."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from kernel.dataset import FileSource, read_file_meta
 from tests.dimse.wire_bytes import CT
+
+INSTANCE = "2.25.990007"
 
 
 def small_ct(number: int, *, rows: int = 16, syntax: str = ExplicitVRLittleEndian) -> FileDataset:
@@ -59,3 +62,30 @@ def dataset_bytes(path: Path) -> bytes:
     with FileSource(path) as source:
         offset = read_file_meta(source).dataset_offset
         return source.read(offset, source.size - offset)
+
+
+def element(tag: int, vr: str, value: bytes) -> bytes:
+    head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
+    if vr in {"OB", "OW", "SQ", "UN"}:
+        return head + struct.pack("<HI", 0, len(value)) + value
+    return head + struct.pack("<H", len(value)) + value
+
+
+def uid(text: str) -> bytes:
+    raw = text.encode("latin-1")
+    return raw + b"\0" * (len(raw) & 1)
+
+
+def dataset(
+    *more: bytes, sop_class: str = CT, instance: str = INSTANCE, study: str = "2.25.990001"
+) -> bytes:
+    """Return a data set in explicit VR little endian with its four UIDs, and *more* at its end."""
+    return b"".join(
+        [
+            element(0x00080016, "UI", uid(sop_class)),
+            element(0x00080018, "UI", uid(instance)),
+            element(0x0020000D, "UI", uid(study)),
+            element(0x0020000E, "UI", uid("2.25.990002")),
+            *more,
+        ]
+    )

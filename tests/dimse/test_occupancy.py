@@ -77,7 +77,18 @@ def test_rejects_beyond_the_limit_of_a_title_of_an_address_and_of_the_house() ->
     assert occupancy.seated(5, CT_ROOM, max_of_title=2) is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 8), st.sampled_from("abc"), st.sampled_from("+s-"))))
+def test_an_association_that_is_over_gives_its_place_back_before_its_peer_has_gone() -> None:
+    occupancy = places(associations=1)
+    for key in range(2):
+        occupancy.arrived(key, "a")
+    assert occupancy.seated(0, CT_ROOM, max_of_title=1) is None
+    assert occupancy.seated(1, CT_ROOM, max_of_title=1) == TEMPORARY_CONGESTION
+    occupancy.stood_up(0)
+    assert (occupancy.pending, occupancy.associations) == (2, 0)
+    assert occupancy.seated(1, CT_ROOM, max_of_title=1) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.sampled_from("abc"), st.sampled_from("+su-"))))
 def test_whatever_comes_and_goes_nothing_stays_counted(
     acts: list[tuple[int, str, str]],
 ) -> None:
@@ -94,6 +105,10 @@ def test_whatever_comes_and_goes_nothing_stays_counted(
             if occupancy.seated(key, CT_ROOM, max_of_title=2) is None:
                 waiting.discard(key)
                 seated.add(key)
+        elif act == "u":
+            occupancy.stood_up(key)
+            waiting |= seated & {key}
+            seated.discard(key)
         elif act == "-":
             occupancy.left(key)
             waiting.discard(key)

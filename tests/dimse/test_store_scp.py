@@ -16,11 +16,10 @@ from kernel.journal import Disk
 from tests.dimse.doors import frozen
 from tests.dimse.houses import House, house
 from tests.dimse.peers import Answer, associated
-from tests.dimse.samples import small_ct
+from tests.dimse.samples import INSTANCE, dataset, element, small_ct, uid
 from tests.dimse.wire_bytes import CT, EXPLICIT_LE, IMPLICIT_LE
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
-INSTANCE = "2.25.990007"
 
 
 async def store(
@@ -37,33 +36,6 @@ async def store(
         assert (await scu.store(b"", sop_class=sop_class, instance="2.25.1")).status == 0xC000
         await scu.release()
         return answer
-
-
-def element(tag: int, vr: str, value: bytes) -> bytes:
-    head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
-    if vr in {"OB", "OW", "SQ", "UN"}:
-        return head + struct.pack("<HI", 0, len(value)) + value
-    return head + struct.pack("<H", len(value)) + value
-
-
-def uid(text: str) -> bytes:
-    raw = text.encode("latin-1")
-    return raw + b"\0" * (len(raw) & 1)
-
-
-def dataset(
-    *more: bytes, sop_class: str = CT, instance: str = INSTANCE, study: str = "2.25.990001"
-) -> bytes:
-    """Return a data set in explicit VR little endian with its four UIDs, and *more* at its end."""
-    return b"".join(
-        [
-            element(0x00080016, "UI", uid(sop_class)),
-            element(0x00080018, "UI", uid(instance)),
-            element(0x0020000D, "UI", uid(study)),
-            element(0x0020000E, "UI", uid("2.25.990002")),
-            *more,
-        ]
-    )
 
 
 def nested(levels: int) -> bytes:
