@@ -75,7 +75,7 @@ class _Discard:
 
 _Order = _Stream | _Commit | _Discard
 _Outcome = tuple[asyncio.Future[Any] | None, object]
-_Placed = tuple[Chunk, Extent]
+_Placed = dict[int, tuple[Chunk, Extent]]
 
 
 class JournalWriter:
@@ -255,7 +255,7 @@ class JournalWriter:
 
     def _write(self, orders: Sequence[_Order]) -> list[_Outcome]:
         abandoned = self._tail.abandoned
-        placed: list[_Placed] = []
+        placed: _Placed = {}
         outcomes: list[_Outcome] = []
         for order in orders:
             try:
@@ -266,7 +266,7 @@ class JournalWriter:
             self._tail.push()
         if self._tail.abandoned != abandoned:
             return [(done, JournalFull("no room to write")) for done, _ in outcomes]
-        for chunk, extent in placed:
+        for chunk, extent in placed.values():
             chunk.settle(extent)
         if (
             any(isinstance(order, _Commit) for order in orders)
@@ -277,7 +277,7 @@ class JournalWriter:
                 self._wake.notify()
         return outcomes
 
-    def _lay(self, order: _Order, placed: list[_Placed]) -> Position | None:
+    def _lay(self, order: _Order, placed: _Placed) -> Position | None:
         match order:
             case _Stream():
                 self._lay_chunks(order.number, [order.chunk], placed)
@@ -290,7 +290,7 @@ class JournalWriter:
             case _:
                 assert_never(order)
 
-    def _lay_commit(self, order: _Commit, placed: list[_Placed]) -> Position | None:
+    def _lay_commit(self, order: _Commit, placed: _Placed) -> Position | None:
         if order.done.cancelled():
             for draft, _ in order.entries:
                 self._tail.discard(draft.number)
@@ -304,11 +304,12 @@ class JournalWriter:
             ]
         )
 
-    def _lay_chunks(self, number: int, chunks: Sequence[Chunk], placed: list[_Placed]) -> None:
+    def _lay_chunks(self, number: int, chunks: Sequence[Chunk], placed: _Placed) -> None:
         for chunk in chunks:
-            if chunk.data is not None:
+            # A chunk may be ordered to stream and, with its commit, in one go.
+            if chunk.data is not None and id(chunk) not in placed:
                 extent = self._tail.chunk(number, chunk.index, chunk.data, chunk.crc)
-                placed.append((chunk, extent))
+                placed[id(chunk)] = (chunk, extent)
 
 
 def _settle(outcomes: Sequence[_Outcome]) -> None:

@@ -1,0 +1,1 @@
+"""Long fault runs, and the short form of those that need the machine itself."""
