@@ -8,6 +8,7 @@ import base64
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -63,6 +64,7 @@ class DatasetEncoder:
         charsets: Sequence[str],
         charset_hint: str = "",
         bulk_address: BulkAddress,
+        supplied_uids: Mapping[int, str] = MappingProxyType({}),
     ) -> bytes:
         """Return the JSON object of *scan*'s data set, in UTF-8.
 
@@ -74,12 +76,17 @@ class DatasetEncoder:
             charsets: Specific Character Set as declared.
             charset_hint: what the sender's text really is, where that is known.
             bulk_address: where values too long for JSON can be fetched.
+            supplied_uids: by tag, what stands for a UID the data set does not have.
         """
         walk = _Walk(self, scan.source, tuple(charsets), charset_hint, bulk_address)
         parts = walk.members(scan.elements, big_endian=scan.big_endian, path="")
+        added = {tag: _uid_member(tag, uid) for tag, uid in supplied_uids.items()}
         if walk.beyond_ascii and scan.find(_SPECIFIC_CHARACTER_SET) is None:
-            parts.append(_CHARSET_MEMBER)
-            parts.sort(key=lambda part: part[1:9])
+            added[_SPECIFIC_CHARACTER_SET] = _CHARSET_MEMBER
+        if added:
+            own = {part[1:9]: part for part in parts}
+            own.update({b"%08X" % tag: part for tag, part in added.items()})
+            parts = [part for _, part in sorted(own.items())]
         return b"{" + b",".join(parts) + b"}"
 
     def kept(self, charsets: tuple[str, ...], hint: str) -> dict[tuple[int, str, bytes], bytes]:
@@ -95,6 +102,10 @@ class DatasetEncoder:
 
 
 _CHARSET_MEMBER: Final = b'"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
+
+
+def _uid_member(tag: int, uid: str) -> bytes:
+    return b'"%08X":{"vr":"UI","Value":["%s"]}' % (tag, uid.encode("ascii"))
 
 
 def _varies(element: Element) -> bool:

@@ -64,6 +64,11 @@ def accepted(header: str, query: str = "") -> list[MediaRange]:
     return sorted(ranges, key=lambda r: -r.quality)
 
 
+def content_type(header: str) -> MediaRange | None:
+    """Return what a Content-Type header says, read as one range; None where it cannot be."""
+    return _range(header)
+
+
 def _range(text: str) -> MediaRange | None:
     essence, _, rest = text.strip().partition(";")
     essence = essence.strip().lower()

@@ -7,9 +7,11 @@ from aiohttp import web
 from imaging.archive.objects import ObjectStore
 from imaging.dicomweb.frames import FramesDoor
 from imaging.dicomweb.metadata import MetadataDoor
+from imaging.dicomweb.stow import StowDoor, StowJournal
 from imaging.dicomweb.wado import WadoDoor
 from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
+from kernel.clock import Clock
 from kernel.db import Database
 
 
@@ -20,6 +22,9 @@ class DicomWebParts:
     database: Database
     objects: ObjectStore
     pool: PixelPool
+    clock: Clock
+    journal: StowJournal | None = None
+    """None where nothing is stored through this process."""
     plans: FramePlans = field(default_factory=FramePlans)
 
 
@@ -29,8 +34,11 @@ def routes(parts: DicomWebParts) -> list[web.RouteDef]:
     Handlers ask ``kernel.web`` for PRINCIPAL, ADDRESS and SIGN_IN_ID of the request, and for
     ACCESS_LOG of the application.
     """
-    return [
+    found = [
         *MetadataDoor(parts.database, parts.pool).routes(),
         *FramesDoor(parts.database, parts.objects, parts.pool, parts.plans).routes(),
         *WadoDoor(parts.database, parts.objects, parts.pool).routes(),
     ]
+    if parts.journal is not None:
+        found += StowDoor(parts.database, parts.journal, parts.clock).routes()
+    return found

@@ -1,25 +1,31 @@
 """The DICOMweb door over real HTTP on loopback, before an archive with real parts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from multidict import CIMultiDictProxy
 
 from gateway.http.errors import errors
 from gateway.http.limits import add_headers, limits
 from imaging.dicomweb.routes import DicomWebParts, routes
+from imaging.dicomweb.stow import StowJournal
 from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
 from kernel.access_log import AccessLog
 from kernel.decode_pool import DecodePool
 from kernel.errors import Unauthenticated
 from kernel.identity import Principal, PrincipalKind, Role
+from kernel.owner import Owner
 from kernel.web import ACCESS_LOG, ADDRESS, CLOCK, DATABASE, PRINCIPAL, SIGN_IN_ID
 from tests.imaging.desk import Desk
 
+Body = bytes | AsyncIterator[bytes]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PEOPLE = {
@@ -54,7 +60,7 @@ class WebDoor:
 
     async def get(
         self, path: str, accept: str = "", *, who: str = "own", **headers: str
-    ) -> tuple[int, aiohttp.typedefs.CIMultiDictProxy[str], bytes]:
+    ) -> tuple[int, CIMultiDictProxy[str], bytes]:
         """Return status, headers and body of one GET."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         sent["Authorization"] = f"Bearer {who}"
@@ -63,19 +69,36 @@ class WebDoor:
         async with self.client.get(self.url + path, headers=sent) as answer:
             return answer.status, answer.headers, await answer.read()
 
+    async def post(
+        self, path: str, body: Body, content_type: str, *, who: str = "own", **headers: str
+    ) -> tuple[int, CIMultiDictProxy[str], bytes]:
+        """Return status, headers and body of the answer to one POST."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent |= {"Authorization": f"Bearer {who}", "Content-Type": content_type}
+        async with self.client.post(self.url + path, data=body, headers=sent) as answer:
+            return answer.status, answer.headers, await answer.read()
+
 
 @asynccontextmanager
-async def open_door(desk: Desk) -> AsyncIterator[WebDoor]:
-    """Serve the archive of *desk* on an ephemeral port of 127.0.0.1."""
+async def open_door(desk: Desk, *, filing: bool = True) -> AsyncIterator[WebDoor]:
+    """Serve the archive of *desk* on an ephemeral port of 127.0.0.1.
+
+    What comes by STOW is filed at once, unless *filing* is off.
+    """
     app = web.Application(middlewares=[errors, limits, sign_in])
     plans = FramePlans()
     with DecodePool(workers=1) as decoder:
         pool = PixelPool(decoder)
-        app.add_routes(
-            routes(
-                DicomWebParts(database=desk.database, objects=desk.objects, pool=pool, plans=plans)
-            )
+        journal = StowJournal(desk.writer, "dicom", desk.filer.progress)
+        parts = DicomWebParts(
+            database=desk.database,
+            objects=desk.objects,
+            pool=pool,
+            clock=desk.clock,
+            journal=journal,
+            plans=plans,
         )
+        app.add_routes(routes(parts))
         app[DATABASE], app[CLOCK] = desk.database, desk.clock
         app[ACCESS_LOG] = AccessLog(desk.database, desk.clock, chain="web-test")
         app.on_response_prepare.append(add_headers)
@@ -83,8 +106,19 @@ async def open_door(desk: Desk) -> AsyncIterator[WebDoor]:
         await server.start_server()
         try:
             timeout = aiohttp.ClientTimeout(total=20)
-            async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as client:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as client,
+                Owner() as owner,
+            ):
+                if filing:
+                    owner.keep("filer", partial(_file, desk))
                 yield WebDoor(str(server.make_url("/dicom-web")), client, plans)
         finally:
             await server.close()
             pool.close()
+
+
+async def _file(desk: Desk) -> None:
+    while True:
+        if not await desk.filer.file_waiting():
+            await asyncio.sleep(0.01)

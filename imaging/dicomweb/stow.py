@@ -1,0 +1,234 @@
+"""STOW-RS: objects over HTTP into the ingest journal, durable before they are answered for.
+
+The body is never held: each part streams into the journal's draft as it comes. An answer waits a
+moment for the objects to be filed, so that who stores and then looks finds them, and so that a
+content kept beside another one is said.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from imaging.archive.progress import FilingProgress
+from imaging.dicomweb.multipart import (
+    BodyEnds,
+    MultipartReader,
+    PartBegins,
+    PartData,
+    PartEnds,
+)
+from imaging.dicomweb.negotiate import DICOM, JSON, content_type
+from imaging.dicomweb.resources import ROOT, STUDY
+from imaging.dicomweb.stow_answer import Kept, answer, refused, status
+from imaging.dicomweb.stow_batch import StowBatch
+from imaging.dicomweb.stow_filed import StowFiled
+from kernel.access_log import Access
+from kernel.arrival import Sender
+from kernel.audit import AuditEvent
+from kernel.clock import Clock
+from kernel.db import Database
+from kernel.errors import Busy, Invalid, PlatformError, TooLarge, Unavailable, Unsupported
+from kernel.identifiers import Uid
+from kernel.journal import JournalWriter
+from kernel.policy import Act, Reason, Subject, require, roles_for
+from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID, describe, permit
+
+REQUEST_BYTES: Final = 64 << 30
+OBJECT_BYTES: Final = 4 << 30
+FILED_WITHIN_S: Final = 2.0
+IDLE_S: Final = 30.0
+_REQUESTS_AT_ONCE: Final = 16
+_WALKS_AT_ONCE: Final = 2
+
+
+class TooManyStores(Busy):
+    """As many requests store at once as this process takes."""
+
+    code = "too-many-stores"
+
+
+@dataclass(frozen=True, slots=True)
+class StowJournal:
+    """The journal this process writes, and how far it is filed."""
+
+    writer: JournalWriter
+    name: str
+    """As the filer knows it."""
+    progress: FilingProgress
+
+
+class StowDoor:
+    """Storing over HTTP."""
+
+    def __init__(
+        self,
+        database: Database,
+        journal: StowJournal,
+        clock: Clock,
+        *,
+        object_bytes: int = OBJECT_BYTES,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        """Store into *journal*.
+
+        Args:
+            database: tells what became of the objects.
+            journal: of this process.
+            clock: for the time of receipt.
+            object_bytes: largest object.
+            idle_s: seconds after which a body that does not go on is given up.
+        """
+        self._filed = StowFiled(database, journal.progress, journal.name)
+        self._journal = journal
+        self._clock = clock
+        self._object_bytes = object_bytes
+        self._idle_s = idle_s
+        self._requests = 0
+        self._walks = asyncio.Semaphore(_WALKS_AT_ONCE)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the two routes."""
+        return [web.post(f"{ROOT}/studies", self.store), web.post(STUDY, self.store)]
+
+    @describe("Store objects, multipart/related or one by itself")
+    @permit(roles=roles_for(Act.STORE_STUDY), body_bytes=REQUEST_BYTES)
+    async def store(self, request: web.Request) -> web.StreamResponse:
+        """Answer which objects are kept: 200, 202, 409, or 503 when the same may be kept later."""
+        principal = request[PRINCIPAL]
+        require(principal, Act.STORE_STUDY, Subject(principal.institution))
+        named = request.match_info.get("study")
+        study = None if named is None else Uid.parse(named)
+        boundary = _boundary(request)
+        if self._requests >= _REQUESTS_AT_ONCE:
+            raise TooManyStores("too many requests store at once")
+        self._requests += 1
+        batch = StowBatch(
+            self._journal.writer,
+            Sender(
+                institution=principal.institution,
+                address=request.get(ADDRESS, ""),
+                username=principal.username,
+            ),
+            self._clock,
+            study=study,
+            object_bytes=self._object_bytes,
+            walks=self._walks,
+            count_conflicts=self._filed.count_conflicts,
+        )
+        try:
+            return await self._store(request, batch, boundary)
+        finally:
+            batch.discard()
+            self._requests -= 1
+
+    async def _store(
+        self, request: web.Request, batch: StowBatch, boundary: str
+    ) -> web.StreamResponse:
+        trouble: PlatformError | None = None
+        try:
+            await self._take(request, batch, boundary)
+        except PlatformError as exc:
+            # The rest of the body cannot be read; what was whole before it is kept.
+            trouble = exc
+        await batch.finish()
+        if trouble is not None:
+            if not batch.committed:
+                raise trouble
+            batch.failed.append(refused(trouble))
+        kept = await self._filed.with_warnings(batch.committed, within_s=FILED_WITHIN_S)
+        await _note(request, kept)
+        return web.Response(
+            body=msgspec.json.encode(answer(kept, batch.failed)),
+            status=status(kept, batch.failed),
+            # Without parameters: a client that compares the text finds an empty answer otherwise.
+            headers={"Content-Type": JSON, "Cache-Control": "no-store"},
+        )
+
+    async def _take(self, request: web.Request, batch: StowBatch, boundary: str) -> None:
+        async with aclosing(self._body(request)) as body:
+            if not boundary:
+                batch.begin({})
+                async for chunk in body:
+                    await batch.write(chunk)
+                await batch.end()
+                return
+            reader = MultipartReader(boundary)
+            async for chunk in body:
+                for event in reader.feed(chunk):
+                    match event:
+                        case PartBegins(headers):
+                            batch.begin(dict(headers))
+                        case PartData(data):
+                            await batch.write(data)
+                        case PartEnds():
+                            await batch.end()
+                        case BodyEnds():
+                            pass
+            reader.finish()
+
+    async def _body(self, request: web.Request) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes, counting what really comes.
+
+        Raises:
+            Unavailable: nothing came for a while (``body-too-slow``).
+            TooLarge: more than ``REQUEST_BYTES``.
+            Invalid: the peer broke off (``body-broken``).
+        """
+        taken = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_s):
+                    chunk = await request.content.readany()
+            except TimeoutError as exc:
+                raise Unavailable("the body does not go on", code="body-too-slow") from exc
+            except web.RequestPayloadError as exc:
+                raise Invalid("the body broke off or is malformed", code="body-broken") from exc
+            if not chunk:
+                return
+            taken += len(chunk)
+            if taken > REQUEST_BYTES:
+                raise TooLarge(f"at most {REQUEST_BYTES} bytes")
+            yield chunk
+
+
+def _boundary(request: web.Request) -> str:
+    """Return the boundary of a multipart body, empty for one object by itself.
+
+    Raises:
+        Unsupported: another media type, or a compressed body.
+        Invalid: a multipart without a boundary (``bad-boundary``).
+    """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise Unsupported("send the body as it is", code="unsupported-encoding")
+    given = content_type(request.headers.get("Content-Type", ""))
+    if given is None or not (given.covers(DICOM) and given.essence in {DICOM, "*/*"}):
+        raise Unsupported(f"send multipart/related of {DICOM}, or {DICOM}")
+    if not given.multipart:
+        if given.essence != DICOM:
+            raise Unsupported(f"send multipart/related of {DICOM}, or {DICOM}")
+        return ""
+    if not given.parameters.get("boundary"):
+        raise Invalid("the Content-Type names no boundary", code="bad-boundary")
+    return given.parameters["boundary"]
+
+
+async def _note(request: web.Request, kept: Sequence[Kept]) -> None:
+    """Write who handed in which studies into the audit trail."""
+    principal = request[PRINCIPAL]
+    for study in sorted({each.study_instance_uid for each in kept}):
+        await request.app[ACCESS_LOG].saw(
+            Access(
+                principal,
+                f"study:{study}",
+                "",
+                Reason.OWN_INSTITUTION,
+                request.get(ADDRESS, ""),
+                request.get(SIGN_IN_ID, ""),
+                AuditEvent.STORED,
+            )
+        )

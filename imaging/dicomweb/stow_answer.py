@@ -1,0 +1,156 @@
+"""What STOW-RS answers: which objects are kept, which are not and why (PS3.18 10.5.3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from imaging.dicomweb.resources import address
+from kernel.errors import Category, PlatformError
+
+
+class FailureReason(IntEnum):
+    """Failure Reason (0008,1197); PS3.18 Table I.2-2."""
+
+    PROCESSING_FAILURE = 0x0110
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
+    OUT_OF_RESOURCES = 0xA700
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+    CANNOT_UNDERSTAND = 0xC000
+
+
+class WarningReason(IntEnum):
+    """Warning Reason (0008,1196); PS3.18 Table I.2-1."""
+
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xB007
+    """Kept, but not what answers for its UID; a person must look."""
+
+
+OF_CATEGORY: Final[Mapping[Category, FailureReason]] = MappingProxyType(
+    {
+        Category.INVALID: FailureReason.CANNOT_UNDERSTAND,
+        Category.UNAUTHENTICATED: FailureReason.PROCESSING_FAILURE,
+        Category.FORBIDDEN: FailureReason.PROCESSING_FAILURE,
+        Category.MISSING: FailureReason.PROCESSING_FAILURE,
+        Category.CONFLICT: FailureReason.PROCESSING_FAILURE,
+        Category.TOO_LARGE: FailureReason.OUT_OF_RESOURCES,
+        Category.UNSUPPORTED: FailureReason.CANNOT_UNDERSTAND,
+        Category.BUSY: FailureReason.OUT_OF_RESOURCES,
+        Category.FULL: FailureReason.OUT_OF_RESOURCES,
+        Category.UNAVAILABLE: FailureReason.PROCESSING_FAILURE,
+        Category.BROKEN: FailureReason.PROCESSING_FAILURE,
+    }
+)
+OF_CODE: Final[Mapping[str, FailureReason]] = MappingProxyType(
+    {
+        "deflate-bomb": FailureReason.OUT_OF_RESOURCES,
+        "too-large-header": FailureReason.OUT_OF_RESOURCES,
+        "too-many-elements": FailureReason.OUT_OF_RESOURCES,
+        "not-an-instance": FailureReason.SOP_CLASS_NOT_SUPPORTED,
+        "no-study": FailureReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+        "other-study": FailureReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+    }
+)
+"""Codes whose reason is more exact than that of their category."""
+
+_PASSING: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
+
+
+def failure_reason(error: PlatformError) -> FailureReason:
+    """Return the Failure Reason for *error*."""
+    return OF_CODE.get(error.code, OF_CATEGORY[error.category])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An object that is durable here."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    warning: WarningReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A part that is not kept."""
+
+    reason: FailureReason
+    passing: bool = False
+    """Whether the same object may be kept later."""
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+
+
+def refused(
+    error: PlatformError, *, sop_class_uid: str = "", sop_instance_uid: str = ""
+) -> Refused:
+    """Return *error* as what became of a part."""
+    return Refused(
+        reason=failure_reason(error),
+        passing=error.category in _PASSING,
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=sop_instance_uid,
+    )
+
+
+def status(kept: Sequence[Kept], failed: Sequence[Refused]) -> int:
+    """Return the HTTP status (PS3.18 Table 10.5.3-1).
+
+    200 all kept, warnings or not; 202 some; 409 none; 503 none, but the same may be kept later,
+    which clients try by themselves.
+    """
+    if kept:
+        return 202 if failed else 200
+    return 503 if failed and all(each.passing for each in failed) else 409
+
+
+def answer(kept: Sequence[Kept], failed: Sequence[Refused]) -> dict[str, Any]:
+    """Return the Store Instances Response as DICOM JSON (PS3.18 Table 10.5.3-2).
+
+    Parts of which no SOP Instance UID is known are Other Failures; every part is in one of the
+    sequences.
+    """
+    named = [each for each in failed if each.sop_instance_uid]
+    nameless = [each for each in failed if not each.sop_instance_uid]
+    made: dict[str, Any] = {}
+    studies = {each.study_instance_uid for each in kept}
+    if len(studies) == 1:
+        made["00081190"] = _value("UR", address(studies.pop()))
+    if named:
+        made["00081198"] = _sequence([_failed(each) for each in named])
+    if kept:
+        made["00081199"] = _sequence([_kept(each) for each in kept])
+    if nameless:
+        made["0008119A"] = _sequence([{"00081197": _value("US", each.reason)} for each in nameless])
+    return made
+
+
+def _kept(each: Kept) -> dict[str, Any]:
+    where = address(each.study_instance_uid, each.series_instance_uid, each.sop_instance_uid)
+    item = {
+        "00081150": _value("UI", each.sop_class_uid),
+        "00081155": _value("UI", each.sop_instance_uid),
+        "00081190": _value("UR", where),
+    }
+    if each.warning is not None:
+        item["00081196"] = _value("US", each.warning)
+    return item
+
+
+def _failed(each: Refused) -> dict[str, Any]:
+    item = {"00081150": _value("UI", each.sop_class_uid)} if each.sop_class_uid else {}
+    return item | {
+        "00081155": _value("UI", each.sop_instance_uid),
+        "00081197": _value("US", each.reason),
+    }
+
+
+def _value(vr: str, value: str | int) -> dict[str, Any]:
+    return {"vr": vr, "Value": [int(value) if isinstance(value, int) else value]}
+
+
+def _sequence(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"vr": "SQ", "Value": items}

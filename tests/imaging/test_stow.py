@@ -1,0 +1,260 @@
+"""STOW-RS over real HTTP: what is kept, what is refused and how that is said."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+
+from imaging.archive.tables import instance, instance_conflict
+from kernel.db import Database, metadata
+from tests.imaging.desk import Desk, open_desk
+from tests.imaging.sample import ROOT, ct
+from tests.imaging.web_door import WebDoor, open_door
+
+MULTIPART = 'multipart/related; type="application/dicom"; boundary=b1'
+
+
+@pytest_asyncio.fixture
+async def desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    database = await Database.open(sqlite_url)
+    await database.write(metadata.create_all)
+    async with open_desk(database, tmp_path) as opened:
+        yield opened
+    await database.close()
+
+
+@pytest_asyncio.fixture
+async def door(desk: Desk) -> AsyncIterator[WebDoor]:
+    async with open_door(desk) as opened:
+        yield opened
+
+
+def body(
+    *parts: bytes, boundary: str = "b1", head: str = "Content-Type: application/dicom"
+) -> bytes:
+    framed = b"".join(f"\r\n--b1\r\n{head}\r\n\r\n".encode() + part for part in parts)
+    return framed + b"\r\n--b1--\r\n"
+
+
+async def store(
+    door: WebDoor, *parts: bytes, path: str = "/studies", **more: Any
+) -> tuple[int, dict[str, Any]]:
+    status, headers, answer = await door.post(path, body(*parts), MULTIPART, **more)
+    if headers["Content-Type"] != "application/dicom+json":
+        return status, json.loads(answer)
+    return status, json.loads(answer)
+
+
+def items(answer: dict[str, Any], tag: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = answer.get(tag, {}).get("Value", [])
+    return found
+
+
+def value(item: dict[str, Any], tag: str) -> Any:
+    return item.get(tag, {}).get("Value", [None])[0]
+
+
+async def stored(desk: Desk) -> list[str]:
+    rows = await desk.rows(sa.select(instance.c.sop_instance_uid).order_by(instance.c.id))
+    return [row["sop_instance_uid"] for row in rows]
+
+
+async def test_keeps_two_objects_and_says_where_they_can_be_had(door: WebDoor, desk: Desk) -> None:
+    status, answer = await store(door, ct(1), ct(2))
+    assert status == 200
+    assert value(answer, "00081190") == f"/dicom-web/studies/{ROOT}.1"
+    assert [value(item, "00081155") for item in items(answer, "00081199")] == [
+        f"{ROOT}.1.1.1",
+        f"{ROOT}.1.1.2",
+    ]
+    assert not items(answer, "00081198")
+    assert await stored(desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"]
+    rows = await desk.rows(sa.select(instance.c.institution, instance.c.door).limit(1))
+    assert rows == [{"institution": "qingshan", "door": "stow"}]
+    where = value(items(answer, "00081199")[0], "00081190").removeprefix("/dicom-web")
+    status, _, _ = await door.get(where)
+    assert status == 200
+
+
+async def test_names_no_parameters_in_its_content_type(door: WebDoor) -> None:
+    _, headers, _ = await door.post("/studies", body(ct()), MULTIPART)
+    assert headers["Content-Type"] == "application/dicom+json"
+
+
+async def test_keeps_the_good_parts_beside_a_bad_one(door: WebDoor, desk: Desk) -> None:
+    status, answer = await store(door, ct(1), b"this is a text file", ct(2)[:-100], ct(3))
+    assert status == 202
+    assert len(items(answer, "00081199")) == 2
+    assert [value(item, "00081197") for item in items(answer, "0008119A")] == [0xC000, 0xC000]
+    assert await stored(desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.3"]
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        pytest.param(b"", 0xC000, id="empty"),
+        pytest.param(b"hello, this is text", 0xC000, id="text"),
+        pytest.param(ct()[:600], 0xC000, id="truncated"),
+        pytest.param(ct(StudyInstanceUID=None), 0xA900, id="no-study"),
+    ],
+)
+async def test_refuses_what_is_broken_with_its_reason(
+    door: WebDoor, desk: Desk, part: bytes, reason: int
+) -> None:
+    status, answer = await store(door, part)
+    assert status == 409
+    failed = items(answer, "00081198") + items(answer, "0008119A")
+    assert [value(item, "00081197") for item in failed] == [reason]
+    assert await stored(desk) == []
+
+
+async def test_refuses_an_object_of_another_study_than_the_address(
+    door: WebDoor, desk: Desk
+) -> None:
+    status, answer = await store(door, ct(1, study=1), ct(1, study=2), path=f"/studies/{ROOT}.1")
+    assert status == 202
+    (failed,) = items(answer, "00081198")
+    assert value(failed, "00081155") == f"{ROOT}.2.1.1"
+    assert value(failed, "00081197") == 0xA900
+    assert await stored(desk) == [f"{ROOT}.1.1.1"]
+
+
+async def test_same_content_again_is_kept_once_without_a_word(door: WebDoor, desk: Desk) -> None:
+    await store(door, ct(1))
+    status, answer = await store(door, ct(1))
+    assert status == 200
+    assert value(items(answer, "00081199")[0], "00081196") is None
+    assert await stored(desk) == [f"{ROOT}.1.1.1"]
+
+
+async def test_warns_of_other_content_under_a_uid_each_time_it_comes(
+    door: WebDoor, desk: Desk
+) -> None:
+    await store(door, ct(1))
+    for _ in range(2):
+        status, answer = await store(door, ct(1, pixels=7), ct(2))
+        assert status == 200
+        warnings = [value(item, "00081196") for item in items(answer, "00081199")]
+        assert warnings == [0xB007, None]
+    rows = await desk.rows(sa.select(instance_conflict.c.seen_count))
+    assert rows == [{"seen_count": 2}]
+
+
+async def test_takes_one_object_by_itself(door: WebDoor, desk: Desk) -> None:
+    status, _, _ = await door.post("/studies", ct(1), "application/dicom")
+    assert status == 200
+    assert await stored(desk) == [f"{ROOT}.1.1.1"]
+
+
+async def test_takes_a_chunked_body_cut_at_any_place(door: WebDoor, desk: Desk) -> None:
+    whole = body(ct(1), ct(2), ct(3))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(whole), 97):
+            yield whole[at : at + 97]
+
+    status, _, _ = await door.post("/studies", pieces(), MULTIPART)
+    assert status == 200
+    assert len(await stored(desk)) == 3
+
+
+async def test_commits_a_long_request_in_several_batches(door: WebDoor, desk: Desk) -> None:
+    status, answer = await store(door, *(ct(number) for number in range(1, 151)))
+    assert status == 200
+    assert len(items(answer, "00081199")) == 150
+    assert len(await stored(desk)) == 150
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type", "status", "code"),
+    [
+        pytest.param(b"no boundary", MULTIPART, 400, "truncated-multipart", id="no-parts"),
+        pytest.param(body(ct())[:-8], MULTIPART, 400, "truncated-multipart", id="cut"),
+        pytest.param(b"", "multipart/related", 400, "bad-boundary", id="bare"),
+        pytest.param(
+            b"", 'multipart/related; type="application/dicom"', 400, "bad-boundary", id="unnamed"
+        ),
+        pytest.param(
+            b"",
+            f'multipart/related; type="application/dicom"; boundary={"b" * 71}',
+            400,
+            "bad-boundary",
+            id="long-boundary",
+        ),
+        pytest.param(b"{}", "application/dicom+json", 415, "unsupported", id="json"),
+        pytest.param(b"x", "text/plain", 415, "unsupported", id="text"),
+        pytest.param(
+            b"\r\n--b1\r\nContent-Type: application/dicom\r\nX: " + b"x" * 9000,
+            MULTIPART,
+            400,
+            "part-header-too-long",
+            id="long-header",
+        ),
+    ],
+)
+async def test_says_what_is_wrong_with_a_body_it_cannot_read(
+    door: WebDoor, desk: Desk, raw: bytes, content_type: str, status: int, code: str
+) -> None:
+    got, _, answer = await door.post("/studies", raw, content_type)
+    assert (got, json.loads(answer)["code"]) == (status, code)
+    assert await stored(desk) == []
+
+
+async def test_keeps_what_was_whole_before_the_body_went_wrong(door: WebDoor, desk: Desk) -> None:
+    raw = body(ct(1), ct(2))
+    status, _, answer = await door.post("/studies", raw[: raw.rfind(b"\r\n--b1--")], MULTIPART)
+    told = json.loads(answer)
+    assert status == 202
+    assert len(items(told, "00081199")) == 1
+    assert [value(item, "00081197") for item in items(told, "0008119A")] == [0xC000]
+    assert await stored(desk) == [f"{ROOT}.1.1.1"]
+
+
+async def test_refuses_a_compressed_body_and_compressed_parts(door: WebDoor, desk: Desk) -> None:
+    squeezed = gzip.compress(body(ct()))
+    status, _, _ = await door.post("/studies", squeezed, MULTIPART, Content_Encoding="gzip")
+    assert status == 415
+    raw = body(ct(), head="Content-Type: application/dicom\r\nContent-Transfer-Encoding: base64")
+    status, _, answer = await door.post("/studies", raw, MULTIPART)
+    assert status == 409
+    assert len(items(json.loads(answer), "0008119A")) == 1
+    assert await stored(desk) == []
+
+
+async def test_refuses_more_parts_than_anybody_sends(door: WebDoor, desk: Desk) -> None:
+    raw = b"\r\n--b1\r\nContent-Type: application/dicom\r\n\r\n" * 20_000
+    status, _, answer = await door.post("/studies", raw, MULTIPART)
+    assert (status, json.loads(answer)["code"]) == (400, "too-many-parts")
+    assert await stored(desk) == []
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        "../../../../tmp/x",
+        "1.2\\0.3",
+        "1.2.\uff13",
+        "/etc/cron.d/x",
+        "..\\..\\x",
+        "1..2",
+        ".",
+        "1.2.a",
+    ],
+)
+async def test_refuses_uids_that_are_none(door: WebDoor, desk: Desk, uid: str) -> None:
+    good = f"{ROOT}.1.1.1".encode()
+    status, answer = await store(door, ct(1).replace(good, uid.encode().ljust(len(good))))
+    assert status == 409
+    failed = items(answer, "00081198") + items(answer, "0008119A")
+    assert [value(item, "00081197") for item in failed] == [0xC000]
+    assert await stored(desk) == []
+
+
+async def test_is_not_for_those_who_store_no_images(door: WebDoor) -> None:
+    status, _, _ = await door.post("/studies", body(ct()), MULTIPART, who="manager")
+    assert status == 403
