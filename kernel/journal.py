@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Self, assert_never
 
 from kernel.errors import TooLarge
+from kernel.journal_disk import Disk
 from kernel.journal_draft import Chunk, Draft
 from kernel.journal_frames import (
     CommitEntry,
@@ -29,7 +30,7 @@ from kernel.journal_frames import (
 )
 from kernel.journal_reader import Committed, Damage, JournalReader, Stored
 from kernel.journal_segment import Extent
-from kernel.journal_tail import Disk, Tail
+from kernel.journal_tail import Tail
 from kernel.wake import Wake
 
 __all__ = [
@@ -51,6 +52,7 @@ _LOG: Final = logging.getLogger(__name__)
 _CHUNK_BYTES: Final = 256 << 10
 _HELD_BYTES: Final = 64 << 20
 _UNFLUSHED_BYTES: Final = 8 << 20
+_IDLE_S: Final = 0.5
 _SPACE_LOOKED_AT_S: Final = 0.1
 
 
@@ -221,15 +223,21 @@ class JournalWriter:
     # Everything below runs in the writer's thread.
 
     def _run(self) -> None:
+        idle_s: float | None = _IDLE_S
         while True:
             with self._ordered:
-                while not self._orders and not self._closed:
-                    self._ordered.wait()
-                orders = list(self._orders)
+                if not self._orders and not self._closed:
+                    self._ordered.wait(idle_s)
+                orders, closed = list(self._orders), self._closed
                 self._orders.clear()
-            if not orders:
+            if orders:
+                _settle(self._carry_out(orders))
+                idle_s = _IDLE_S
+            elif closed:
                 break
-            _settle(self._carry_out(orders))
+            else:
+                more = self._failure is None and self._tail.prepare()
+                idle_s = 0.0 if more else None
         self._end()
 
     def _end(self) -> None:

@@ -17,16 +17,15 @@ from kernel.journal_frames import (
     decode_commit,
 )
 from kernel.journal_segment import (
-    SPARE_PREFIX,
     Extent,
     SegmentFile,
     read_chunk,
     segment_numbers,
     segment_path,
 )
+from kernel.journal_spares import keep_or_delete
 
 _LOG: Final = logging.getLogger(__name__)
-_SPARES: Final = 2
 
 # Small reads of a header go to one chunk many times; its CRC needs no second look.
 _chunk = functools.lru_cache(maxsize=8)(read_chunk)
@@ -260,15 +259,7 @@ class JournalReader:
             if number in open_drafts or self._needed.get(number, upto) > upto:
                 continue
             self._needed.pop(number, None)
-            released += self._dispose(number)
+            path = segment_path(self._directory, number)
+            released += path.stat().st_size
+            keep_or_delete(path)
         return released
-
-    def _dispose(self, number: int) -> int:
-        path = segment_path(self._directory, number)
-        size = path.stat().st_size
-        spares = list(self._directory.glob(f"{SPARE_PREFIX}*"))
-        if len(spares) < _SPARES:
-            path.rename(self._directory / f"{SPARE_PREFIX}{number}")
-        else:
-            path.unlink()
-        return size

@@ -24,8 +24,6 @@ from kernel.journal_frames import (
 )
 
 SUFFIX: Final = ".journal"
-SPARE_PREFIX: Final = "spare-"
-"""A released segment kept to be written over: its blocks need no allocation again."""
 
 _NAME: Final = re.compile(r"[0-9]{16}\.journal", re.ASCII)
 _WINDOW: Final = 1 << 20

@@ -5,7 +5,6 @@ only when ``flush`` has returned.
 """
 
 import contextlib
-import errno
 import fcntl
 import os
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kernel.errors import TooLarge, Unavailable
+from kernel.journal_disk import NO_ROOM, Disk
 from kernel.journal_frames import (
     HEADER_BYTES,
     SEGMENT_FRAME_BYTES,
@@ -31,44 +31,18 @@ from kernel.journal_frames import (
     encode_segment_header,
 )
 from kernel.journal_segment import (
-    SPARE_PREFIX,
     Extent,
     SegmentFile,
     segment_numbers,
     segment_path,
 )
+from kernel.journal_spares import Spares
 
-NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NEW: Final = "next.new"
 _LOCK: Final = "writer.lock"
 _PUSH_BYTES: Final = 8 << 20
 _PUSH_BUFFERS: Final = 1000
 _SMALLEST_SEGMENT: Final = 4 * 4096
-
-
-class Disk:
-    """What the journal asks of the operating system; tests put a faulty one in its place."""
-
-    def pwritev(self, fd: int, buffers: Sequence[bytes | bytearray], offset: int) -> int:
-        """Write *buffers* at *offset*; returns how many bytes went in."""
-        return os.pwritev(fd, buffers, offset)
-
-    def fdatasync(self, fd: int) -> None:
-        """Return when all data of *fd* is on the disk."""
-        os.fdatasync(fd)
-
-    def fsync(self, fd: int) -> None:
-        """Return when *fd*, a new file or a directory, is on the disk."""
-        os.fsync(fd)
-
-    def allocate(self, fd: int, size: int) -> None:
-        """Reserve *size* bytes for *fd*; raises OSError ENOSPC where there is no room."""
-        os.posix_fallocate(fd, 0, size)
-
-    def free_bytes(self, directory: Path) -> int:
-        """Return how many bytes may still be written in *directory*."""
-        room = os.statvfs(directory)
-        return room.f_bavail * room.f_frsize
 
 
 class Tail:
@@ -99,6 +73,7 @@ class Tail:
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._previous = self._settle_last_run()
+            self._spares = Spares(directory, segment_bytes=segment_bytes, disk=disk)
         except BlockingIOError as exc:
             os.close(self._lock_fd)
             raise Unavailable("another writer holds this journal", code="journal-in-use") from exc
@@ -136,6 +111,14 @@ class Tail:
     def has_reserve(self, *, beyond: int = 0) -> bool:
         """Return whether the reserve and *beyond* bytes are free; may be asked from any thread."""
         return self._disk.free_bytes(self._directory) >= self._reserve_bytes + beyond
+
+    def prepare(self) -> bool:
+        """Use idle time for the segments to come; returns whether there is more to do."""
+        with contextlib.suppress(OSError):
+            if self.has_reserve(beyond=self._segment_bytes):
+                return self._spares.prepare()
+        self._spares.close()
+        return False
 
     def chunk(self, draft: int, index: int, data: bytes | bytearray, crc: int) -> Extent:
         """Lay one chunk of *draft*; *data* may not change until the next ``push``.
@@ -191,7 +174,7 @@ class Tail:
             return
         self._dirty = True
         try:
-            self._write(self._fd, buffers, self._write_offset)
+            self._disk.write(self._fd, buffers, self._write_offset)
         except OSError as exc:
             if exc.errno not in NO_ROOM:
                 raise
@@ -202,10 +185,6 @@ class Tail:
             self._seal()
             raise JournalFull("no room to write into the segment") from exc
         self._pushed_end = self._end
-
-    def _write(self, fd: int, buffers: Sequence[bytes | bytearray], offset: int) -> None:
-        if self._disk.pwritev(fd, buffers, offset) != sum(map(len, buffers)):
-            raise OSError(errno.EIO, "short write to the journal")
 
     def flush(self) -> None:
         """Return when everything laid is on the disk; raises as ``push``."""
@@ -244,7 +223,7 @@ class Tail:
         self._durable = Position(number, 0)
 
     def _new_segment(self, header: SegmentHeader) -> int:
-        path = self._take_spare()
+        path = self._spares.take()
         fresh = path is None
         if path is None:
             if not self.has_reserve(beyond=self._segment_bytes):
@@ -254,7 +233,7 @@ class Tail:
         try:
             if fresh:
                 self._disk.allocate(fd, self._segment_bytes)
-            self._write(fd, [encode_segment_header(header)], 0)
+            self._disk.write(fd, [encode_segment_header(header)], 0)
             self._disk.fsync(fd)
             path.rename(segment_path(self._directory, header.number))
             self._sync_directory()
@@ -263,13 +242,6 @@ class Tail:
             path.unlink(missing_ok=True)
             raise
         return fd
-
-    def _take_spare(self) -> Path | None:
-        for spare in self._directory.glob(f"{SPARE_PREFIX}*"):
-            if spare.stat().st_size == self._segment_bytes:
-                return spare
-            spare.unlink(missing_ok=True)
-        return None
 
     def _sync_directory(self) -> None:
         fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -285,4 +257,5 @@ class Tail:
                 os.ftruncate(self._fd, self._end)
             os.close(self._fd)
             self._fd = -1
+        self._spares.close()
         os.close(self._lock_fd)

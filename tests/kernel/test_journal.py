@@ -186,6 +186,27 @@ async def test_release_deletes_only_what_is_filed_and_what_no_draft_needs(tmp_pa
     await writer.close()
 
 
+async def test_idle_time_makes_segments_to_write_over_and_keeps_two_at_most(tmp_path: Path) -> None:
+    def spares() -> list[str]:
+        return [name for name in os.listdir(tmp_path) if name.startswith("spare-")]
+
+    writer = small(tmp_path)
+    async with asyncio.timeout(20):
+        while len(spares()) < 2:  # noqa: ASYNC110  # made by the writer's thread
+            await asyncio.sleep(0.01)
+    positions = [await put(writer, os.urandom(30 * KIB)) for _ in range(20)]
+    assert spares() == []
+    reader = JournalReader.open(tmp_path, after=START)
+    assert len(reader.poll()) == 20
+    reader.release(positions[-1])
+    assert len(spares()) == 2
+    assert len(segments(tmp_path)) == 1
+    again = [await put(writer, os.urandom(30 * KIB)) for _ in range(20)]
+    assert [one.position for one in reader.poll()] == again
+    reader.close()
+    await writer.close()
+
+
 async def test_numbers_go_on_after_the_folder_was_emptied(tmp_path: Path) -> None:
     writer = small(tmp_path)
     first = await put(writer, b"x")
