@@ -50,6 +50,7 @@ async def run_gateway(context: Context) -> None:
                 database=context.database,
                 objects=await asyncio.to_thread(FileObjectStore, home.objects),
                 pool=pool,
+                clock=context.clock,
             )
             routes: list[web.RouteDef] = [
                 *dicomweb_routes(dicomweb),

@@ -1,0 +1,176 @@
+"""Start ``yilian demo`` as a process of its own, wait for its doors, end it as one should."""
+
+import json
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+_PORTS: Final = (8080, 8081, 8090, 8091, 11112, 11113, 11114, 2575)
+_STARTING_S: Final = 90.0
+_ENDING_S: Final = 20.0
+
+
+def free_offset() -> int:
+    """Return an offset under which every port of the demo is free now."""
+    chance = random.SystemRandom()
+    for _ in range(200):
+        offset = chance.randrange(2_000, 45_000, 10)
+        if all(_is_free(port + offset) for port in _PORTS if port + offset < 65_536):
+            return offset
+    msg = "no free ports"
+    raise RuntimeError(msg)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass
+class RunningDemo:
+    """A demo county in a folder; ``ready`` is its ready file."""
+
+    home: Path
+    offset: int
+    samples: bool = False
+    preload: str = ""
+    ready: dict[str, Any] = field(default_factory=dict)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start it and return once all doors answer."""
+        ready_file = self.home.with_suffix(".ready.json")
+        ready_file.unlink(missing_ok=True)
+        argv = [sys.executable, "-m", "yilian", "demo", "--home", str(self.home)]
+        argv += ["--port-offset", str(self.offset), "--ready-file", str(ready_file)]
+        if not self.samples:
+            argv.append("--no-samples")
+        environment = {**os.environ}
+        if self.preload:
+            environment["LD_PRELOAD"] = self.preload
+        with self.home.with_suffix(".log").open("ab") as log:
+            self.process = subprocess.Popen(
+                argv, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+            )
+        until(ready_file.exists, _STARTING_S, "the demo to be ready", alive=self.process)
+        self.ready = json.loads(ready_file.read_text("utf-8"))
+
+    def kill(self) -> None:
+        """End it as a power cut of the machine would: every process at once, no goodbye."""
+        assert self.process is not None
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(_ENDING_S)
+        until(lambda: not self.pids(), _ENDING_S, "the killed demo to be gone")
+
+    def stop(self) -> int:
+        """End it with SIGTERM and return its exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        code = self.process.wait(_ENDING_S)
+        until(lambda: not self.pids(), _ENDING_S, "the stopped demo to be gone")
+        return code
+
+    def pids(self, *words: str) -> list[int]:
+        """Return the living processes of this home whose command line holds all of *words*."""
+        mark = str(self.home)
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except (OSError, UnicodeDecodeError):
+                continue
+            if mark in line and state != "Z" and all(word in line for word in words):
+                found.append(int(entry.name))
+        return found
+
+    def door(self, institution: str) -> dict[str, Any]:
+        """Return the DICOM door of a township, or of the county."""
+        doors = {t["institution"]: t["dicom"] for t in self.ready["townships"]}
+        found: dict[str, Any] = doors.get(institution, self.ready["county"]["dicom"])
+        return found
+
+    def account(self, role: str) -> dict[str, str]:
+        """Return the first account of *role*."""
+        found: dict[str, str] = next(a for a in self.ready["accounts"] if a["role"] == role)
+        return found
+
+    def get(self, path: str, *, role: str = "radiologist", accept: str = "*/*") -> Any:
+        """Return the JSON the county answers to GET *path*."""
+        request = urllib.request.Request(
+            self.ready["county"]["http"] + path,
+            headers={"Authorization": f"Bearer {self.account(role)['token']}", "Accept": accept},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            body = answer.read()
+        return json.loads(body) if body else []
+
+    def instances(self) -> list[str]:
+        """Return the SOP Instance UID of every instance the county lists, with repetitions."""
+        found: list[str] = []
+        while True:
+            page = self.get(f"/dicom-web/instances?limit=500&offset={len(found)}")
+            if not page:
+                return found
+            found += [row["00080018"]["Value"][0] for row in page]
+
+
+@contextmanager
+def running_demo(
+    home: Path, *, samples: bool = False, offset: int | None = None
+) -> Iterator[RunningDemo]:
+    """Give a started demo; whatever happens, nothing of it is left behind."""
+    demo = RunningDemo(home, free_offset() if offset is None else offset, samples)
+    try:
+        demo.start()
+        yield demo
+    finally:
+        if demo.process is not None:
+            demo.kill()
+
+
+def until(
+    holds: Callable[[], bool],
+    within_s: float,
+    what: str,
+    *,
+    alive: "subprocess.Popen[bytes] | None" = None,
+) -> None:
+    """Return once *holds* does; raise ``AssertionError`` naming *what* after *within_s*."""
+    end = time.monotonic() + within_s
+    while not holds():
+        if alive is not None and alive.poll() is not None:
+            msg = f"ended with {alive.returncode} while waiting for {what}"
+            raise AssertionError(msg)
+        if time.monotonic() > end:
+            msg = f"waited {within_s:.0f} s for {what}"
+            raise AssertionError(msg)
+        select_nothing()
+
+
+def select_nothing() -> None:
+    """Let 20 ms go by without the sleep that tests do without."""
+
+    select.select([], [], [], 0.02)

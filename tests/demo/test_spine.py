@@ -1,0 +1,91 @@
+"""A study's way: a foreign modality sends to a township, the county lists it and gives it back."""
+
+import io
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from tests.demo.running import RunningDemo, running_demo, until
+from yilian.samples.studies import STUDIES, files_of
+
+STORESCU = shutil.which("storescu")
+EXPLICIT_LE = "1.2.840.10008.1.2.1"
+pytestmark = [
+    pytest.mark.skipif(STORESCU is None, reason="needs DCMTK (storescu)"),
+    pytest.mark.timeout(240),
+]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    with running_demo(tmp_path_factory.mktemp("spine") / "home") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    import datetime as dt  # noqa: PLC0415
+
+    place = tmp_path_factory.mktemp("files")
+    made = []
+    for study in STUDIES:
+        if study.key in ("chen-head", "long-us", "zhao-chest"):
+            for number, file in enumerate(files_of(study, today=dt.date(2026, 11, 22))):
+                path = place / f"{study.key}-{number}.dcm"
+                path.write_bytes(file)
+                made.append(path)
+    return made
+
+
+def test_what_a_modality_sends_to_a_township_is_at_the_county_with_equal_pixels(
+    demo: RunningDemo, files: list[Path]
+) -> None:
+    door = demo.door("qingshan")
+    subprocess.run(
+        [STORESCU or "", "-aec", door["ae_title"], door["host"], str(door["port"])]
+        + [str(path) for path in files],
+        check=True,
+        timeout=120,
+    )
+    originals = {ds.SOPInstanceUID: ds for ds in map(pydicom.dcmread, files)}
+    until(lambda: set(originals) <= set(demo.instances()), 60, "the studies at the county")
+    assert len(demo.instances()) == len(originals)
+    for uid, original in list(originals.items())[::7]:
+        given = _retrieve(demo, original)
+        assert given.PixelData == original.PixelData, uid
+        assert all(given.get(element.tag) == element for element in original), uid
+
+
+def _retrieve(demo: RunningDemo, original: pydicom.Dataset) -> pydicom.Dataset:
+    path = (
+        f"/dicom-web/studies/{original.StudyInstanceUID}/series/{original.SeriesInstanceUID}"
+        f"/instances/{original.SOPInstanceUID}"
+    )
+    request = urllib.request.Request(
+        demo.ready["county"]["http"] + path,
+        headers={
+            "Authorization": f"Bearer {demo.account('radiologist')['token']}",
+            "Accept": f"application/dicom; transfer-syntax={EXPLICIT_LE}",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return pydicom.dcmread(io.BytesIO(answer.read()))
+
+
+def test_another_townships_technician_finds_nothing(demo: RunningDemo, files: list[Path]) -> None:
+    other = next(
+        a
+        for a in demo.ready["accounts"]
+        if a["role"] == "technician" and a["institution"] == "dahe"
+    )
+    request = urllib.request.Request(
+        demo.ready["county"]["http"] + "/dicom-web/studies",
+        headers={"Authorization": f"Bearer {other['token']}"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.read() in (b"", b"[]")
