@@ -19,7 +19,8 @@ from kernel.sqlite import QueryTooSlow
 
 T = TypeVar("T")
 
-_TRIES: Final = 10
+_TRIES: Final = 20
+_STAND_BACK_S: Final = 0.02
 _UNIQUE_TRIES: Final = 2
 _WRITE_S: Final = 30.0
 _POOL: Final = 10
@@ -76,6 +77,7 @@ class PostgresEngine:
             pool_timeout=10.0,
             connect_args={"server_settings": _SETTINGS, "timeout": 10.0, "command_timeout": 60.0},
         )
+        self._crowd = asyncio.Lock()
         self._reader = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -103,19 +105,29 @@ class PostgresEngine:
 
     async def write(self, fn: Callable[[sa.Connection], T]) -> T:
         """Run *fn* in one serializable transaction, again where the server asks for that."""
+        try:
+            return await self._write_once(fn)
+        except _RunAgain as again:
+            # Those that lost once queue up, so that a crowd at one row thins out instead of losing
+            # to itself again and again.
+            async with self._crowd:
+                return await self._write_again(fn, again.cause)
+
+    async def _write_again(self, fn: Callable[[sa.Connection], T], cause: BaseException) -> T:
         violations = 0
-        for attempt in range(1, _TRIES + 1):
+        for _ in range(_TRIES):
+            violations += _sqlstate(cause) == _UNIQUE
+            if violations > _UNIQUE_TRIES:
+                break
             try:
                 return await self._write_once(fn)
             except _RunAgain as again:
                 cause = again.cause
-                violations += _sqlstate(cause) == _UNIQUE
-                if attempt == _TRIES or violations > _UNIQUE_TRIES:
-                    if (known := translate(cause)) is not None:
-                        raise known from cause
-                    raise cause from None
-            await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311
-        raise AssertionError  # pragma: no cover  # the loop returns or raises
+            await asyncio.sleep(random.uniform(0, _STAND_BACK_S))  # noqa: S311  # spreads the tries
+        known = translate(cause)
+        if known is None:
+            raise cause from None
+        raise known from cause
 
     async def _write_once(self, fn: Callable[[sa.Connection], T]) -> T:
         committing = False

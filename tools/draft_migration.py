@@ -62,6 +62,8 @@ def main() -> None:
         made = next(into.glob(f"{number:04}_*.py"))
         # Alembic writes a bare column as a string, which no compiler takes.
         text = re.sub(r"(_where=)('\w+')", r"\1sa.text(\2)", made.read_text())
+        if asked.first:
+            text = text.replace(", then read.", "; do not edit.")
         (scripts / "versions" / made.name).write_text(text)
 
 

@@ -1,6 +1,6 @@
 """The first tables.
 
-Made by tools/draft_migration.py, then read.
+Made by tools/draft_migration.py; do not edit.
 """
 
 import sqlalchemy as sa
