@@ -368,8 +368,12 @@ def _proven(
         pixel_vr=scan.pixel.vr if scan.pixel else "",
     )
     before = dataset_digest(scan)
-    if dataset_digest(found) == before and _hash(native_header(found, native)) == _hash(
-        rewrite(scan, form=own_form(scan), replace={PIXEL_DATA: None})
+    if (
+        found.pixel is not None
+        and len(found.pixel.fragments or ()) == layout.frames + 1
+        and dataset_digest(found) == before
+        and _hash(native_header(found, native))
+        == _hash(rewrite(scan, form=own_form(scan), replace={PIXEL_DATA: None}))
     ):
         digest = ContentDigest(dataset=before, pixels=pixels)
         return CompressedObject(output, native, digest, meta.dataset_offset)

@@ -97,19 +97,21 @@ def rewrite(
     Raises:
         BrokenDataset: the source ends before what the scan saw (``truncated``).
     """
-    replace = dict(replace or {})
+    replace = replace or {}
+    missing = sorted((tag for tag in replace if scan.find(tag) is None), reverse=True)
     copier = _Copier(scan, form)
     for element in scan.elements:
-        for tag in sorted(tag for tag in replace if tag < element.tag):
+        while missing and missing[-1] < element.tag:
             yield from copier.flush()
-            yield from _written(tag, replace.pop(tag), form)
+            tag = missing.pop()
+            yield from _written(tag, replace[tag], form)
         if element.tag in replace:
             yield from copier.flush()
-            yield from _written(element.tag, replace.pop(element.tag), form)
+            yield from _written(element.tag, replace[element.tag], form)
         elif element.tag & 0xFFFF and element.tag != _LENGTH_TO_END:
             yield from copier.element(element)
     yield from copier.flush()
-    for tag in sorted(replace):
+    for tag in reversed(missing):
         yield from _written(tag, replace[tag], form)
 
 

@@ -205,6 +205,16 @@ def test_what_might_not_come_back_stays_as_it_is(data: bytes) -> None:
     assert compressed(data) is None
 
 
+def test_elements_out_of_order_stay_where_they_are() -> None:
+    data = encoded(image(SMALL)) + element(0x00104000, "LT", b"late")
+    early = part10(element(0x7FE10010, "LO", b"YILIAN") + dataset_bytes(image(SMALL)))
+    for one in (data, early):
+        assert assert_round_trip(one)
+        found = compressed(one)
+        assert found is not None
+        assert restored(found)[-1000:] == one[-1000:]
+
+
 def test_an_executable_preamble_is_not_carried_on() -> None:
     data = b"MZ" + encoded(image(SMALL))[2:]
     found = compressed(data)
