@@ -3,7 +3,6 @@ import enUS from 'antd/locale/en_US';
 import zhCN from 'antd/locale/zh_CN';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
-import { useTranslation } from 'react-i18next';
 import { BrowserRouter, Navigate, Route, Routes, useLocation, useNavigate } from 'react-router';
 
 import { queries } from './api/queries';
@@ -20,6 +19,7 @@ import { lightTheme } from './frame/theme';
 import { TopBar } from './frame/TopBar';
 import { GreyLines } from './frame/Trouble';
 import { runChannel, watchBrowserLine } from './live/channel';
+import { useText } from './i18n';
 
 const TownshipPage = lazy(() => import('./features/township/TownshipPage'));
 const StudiesPage = lazy(() => import('./features/studies/StudiesPage'));
@@ -56,7 +56,7 @@ function useJumps(): void {
 }
 
 function NoPages() {
-  const { t } = useTranslation();
+  const t = useText();
   return (
     <div className="page">
       <TopBar />
@@ -97,7 +97,7 @@ function Pages() {
 }
 
 function Unreachable() {
-  const { t } = useTranslation();
+  const t = useText();
   useEffect(() => {
     const timer = setInterval(() => void loadSession(), 5000);
     return () => clearInterval(timer);

@@ -1,9 +1,8 @@
 import { Modal } from 'antd';
 import { useEffect, useMemo } from 'react';
-import { useTranslation } from 'react-i18next';
 import { create } from 'zustand';
 
-import type { TextKey } from '../i18n';
+import { type TextKey, useText } from '../i18n';
 import { coverKeys, type Key, useKeyBook, usePageKeys } from './keys';
 
 const useHelp = create(() => ({ open: false }));
@@ -26,7 +25,7 @@ const CAPS: Record<string, string> = {
 
 /** The keys of the page that is open, from the same list the page answers. */
 export function KeysHelp() {
-  const { t } = useTranslation();
+  const t = useText();
   const open = useHelp((help) => help.open);
   const pages = useKeyBook((book) => book.pages);
   const help = useMemo<readonly Key[]>(

@@ -1,11 +1,10 @@
-import { useTranslation } from 'react-i18next';
 
-import { switchLanguage } from '../i18n';
+import { switchLanguage, useText } from '../i18n';
 import { useLanguage } from './language';
 
 /** One press to the other language; the name shown is the language it leads to. */
 export function LanguageSwitch() {
-  const { t } = useTranslation();
+  const t = useText();
   const other = useLanguage() === 'en' ? 'zh-CN' : 'en';
   return (
     <button

@@ -1,18 +1,18 @@
 import { Button, Input, type InputRef } from 'antd';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { type LockReason, signIn, signOut, useSession } from '../api/session';
 import { queries } from '../api/queries';
 import { CapsLockHint, SignInTrouble, useLockedOut } from '../features/signin/parts';
 import { coverKeys } from './keys';
 import { LanguageSwitch } from './LanguageSwitch';
+import { useText } from '../i18n';
 
 const REASON = { idle: 'lock.idle', expired: 'lock.expired', asked: 'lock.asked' } as const;
 
 /** Covers the page, keeps all of it, and lets the same person go on in place. */
 export function LockSheet({ reason }: { reason: LockReason }) {
-  const { t } = useTranslation();
+  const t = useText();
   const session = useSession((store) => store.session);
   const [password, setPassword] = useState('');
   const [busy, setBusy] = useState(false);

@@ -1,14 +1,14 @@
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import type { Patient } from '../api/types';
 import { Chip } from './Chip';
 import { useLanguage } from './language';
 import { ageText, sexText, shownIdentifier } from './patient';
+import { useText } from '../i18n';
 
 /** The first facts about a patient, in the one order every page keeps: name, sex, age. */
 export function PatientLine({ patient, unidentified = false }: { patient: Patient; unidentified?: boolean }) {
-  const { t } = useTranslation();
+  const t = useText();
   const language = useLanguage();
   return (
     <span className="patient-inline">
@@ -32,7 +32,7 @@ interface Props {
 
 /** The patient's own bar: never truncates the name, never scrolls away. */
 export function PatientHeader({ patient, number, unidentified, emergency, lead, children }: Props) {
-  const { t } = useTranslation();
+  const t = useText();
   const language = useLanguage();
   const identifier = shownIdentifier(patient);
   return (

@@ -1,10 +1,10 @@
 import { Button } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useText } from '../i18n';
 
 /** Numbers for the help desk, folded away, with one button that copies them all. */
 export function Technical({ facts }: { facts: Readonly<Record<string, string>> }) {
-  const { t } = useTranslation();
+  const t = useText();
   const [copied, setCopied] = useState(false);
   const text = Object.entries(facts)
     .map(([name, value]) => `${name}: ${value}`)

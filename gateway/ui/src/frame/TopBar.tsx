@@ -1,6 +1,5 @@
 import { Dropdown } from 'antd';
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 import { NavLink } from 'react-router';
 
 import { lockPage, signOut, useSession } from '../api/session';
@@ -9,10 +8,11 @@ import { clockTime } from './clock';
 import { LanguageSwitch } from './LanguageSwitch';
 import { openKeysHelp } from './KeysHelp';
 import { tabsOf } from './tabs';
+import { useText } from '../i18n';
 
 /** Whether this page still hears from its server, and since when not. */
 export function LivePill() {
-  const { t } = useTranslation();
+  const t = useText();
   const { state, heardAt, downSince } = useChannel();
   if (state === 'live' || state === 'connecting') {
     return (
@@ -34,7 +34,7 @@ export function LivePill() {
 }
 
 export function PersonMenu() {
-  const { t } = useTranslation();
+  const t = useText();
   const user = useSession((store) => store.session?.user);
   if (!user) return null;
   const items = [
@@ -53,7 +53,7 @@ export function PersonMenu() {
 
 /** The one 40 px bar. *pill* stands for the line; the person and the language end it. */
 export function TopBar({ pill }: { pill?: ReactNode }) {
-  const { t } = useTranslation();
+  const t = useText();
   const session = useSession((store) => store.session);
   return (
     <header className="topbar">

@@ -1,12 +1,11 @@
 import { Button } from 'antd';
-import { useTranslation } from 'react-i18next';
 
 import { Problem } from '../api/client';
-import { hasText } from '../i18n';
+import { hasText, useText } from '../i18n';
 
 /** What happened, what is safe and what to do, in the user's words; the code stands small at the end. */
 export function useTroubleText(): (error: unknown) => { text: string; code: string } {
-  const { t } = useTranslation();
+  const t = useText();
   return (error) => {
     if (!(error instanceof Problem)) return { text: t('trouble.page'), code: '' };
     if (error.unreachable) return { text: t('trouble.unreachable'), code: '' };
@@ -19,7 +18,7 @@ export function useTroubleText(): (error: unknown) => { text: string; code: stri
 
 /** An error in the place it concerns, with the next step. */
 export function Trouble({ error, again }: { error: unknown; again?: () => void }) {
-  const { t } = useTranslation();
+  const t = useText();
   const { text, code } = useTroubleText()(error);
   return (
     <div className="trouble" role="alert">
@@ -32,7 +31,7 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
 
 /** At most eight grey lines while the first rows come; shown only after 300 ms by the caller's own delay. */
 export function GreyLines({ count = 8 }: { count?: number }) {
-  const { t } = useTranslation();
+  const t = useText();
   return (
     <div className="grey-lines" role="status" aria-label={t('app.loading')}>
       {Array.from({ length: count }, (_, line) => (

@@ -52,7 +52,7 @@ export function keyName(event: KeyboardEvent): string {
   if (/^Key[A-Z]$/.test(code)) name = code.slice(3);
   else if (/^(Digit|Numpad)\d$/.test(code)) name = code.slice(-1);
   else name = CODES[code] ?? code;
-  if (name === '/' && event.shiftKey) return event.ctrlKey ? '' : '?';
+  if (name === '/' && (event.shiftKey || event.key === '?' || event.key === '？')) return event.ctrlKey ? '' : '?';
   if (event.ctrlKey) return 'ZY'.includes(name) && !event.shiftKey ? `Ctrl+${name}` : '';
   if (name === 'Space' && event.shiftKey) return '';
   return event.shiftKey && /^[A-Z]$/.test(name) ? `Shift+${name}` : name;

@@ -1,6 +1,7 @@
 import i18next from 'i18next';
 import ICU from 'i18next-icu';
-import { initReactI18next } from 'react-i18next';
+import { useCallback } from 'react';
+import { initReactI18next, useTranslation } from 'react-i18next';
 
 import type { Language } from '../frame/clock';
 import en from './en.json';
@@ -8,15 +9,6 @@ import zh from './zh-CN.json';
 
 /** Every sentence the page can say; a key that is missing from a catalogue does not compile. */
 export type TextKey = keyof typeof zh & keyof typeof en;
-
-declare module 'i18next' {
-  interface CustomTypeOptions {
-    defaultNS: 'text';
-    keySeparator: false;
-    nsSeparator: false;
-    resources: { text: typeof zh & typeof en };
-  }
-}
 
 const KEPT = 'yilian.language';
 
@@ -61,4 +53,15 @@ export async function switchLanguage(language: Language): Promise<void> {
 /** True when the catalogue holds *key*: for codes that come from the server. */
 export function hasText(key: string): key is TextKey {
   return key in zh;
+}
+
+export type Say = (key: TextKey, values?: Readonly<Record<string, string | number>>) => string;
+
+/** A sentence outside React, in the language of now. */
+export const say: Say = (key, values) => i18next.t(key, values);
+
+/** The sentences of a component; it is drawn again when the language changes. */
+export function useText(): Say {
+  const { t } = useTranslation();
+  return useCallback<Say>((key, values) => t(key, values), [t]);
 }

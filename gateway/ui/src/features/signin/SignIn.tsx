@@ -1,13 +1,13 @@
 import { Button, Input, type InputRef } from 'antd';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { signIn, useSession } from '../../api/session';
 import { LanguageSwitch } from '../../frame/LanguageSwitch';
 import { CapsLockHint, SignInTrouble, useLockedOut } from './parts';
+import { useText } from '../../i18n';
 
 export function SignIn() {
-  const { t } = useTranslation();
+  const t = useText();
   const node = useSession((store) => store.session?.node_name ?? '');
   const [username, setUsername] = useState('');
   const [password, setPassword] = useState('');

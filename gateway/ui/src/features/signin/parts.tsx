@@ -1,12 +1,12 @@
 import { useEffect, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { Problem } from '../../api/client';
 import { useTroubleText } from '../../frame/Trouble';
+import { useText } from '../../i18n';
 
 /** Says that Caps Lock is on, while a key tells so. */
 export function CapsLockHint() {
-  const { t } = useTranslation();
+  const t = useText();
   const [on, setOn] = useState(false);
   useEffect(() => {
     const look = (event: KeyboardEvent | MouseEvent) => {
@@ -42,7 +42,7 @@ export function useLockedOut(error: unknown): number {
 
 /** Why signing in did not work, in the form itself. */
 export function SignInTrouble({ error, lockedOut }: { error: unknown; lockedOut: number }) {
-  const { t } = useTranslation();
+  const t = useText();
   const troubleText = useTroubleText();
   if (!error) return null;
   if (error instanceof Problem && error.code === 'sign-in-locked') {

@@ -1,1 +1,158 @@
-export default function P(){return null}
+import '../../styles/studies.css';
+
+import { Button, type InputRef } from 'antd';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { useLocation, useNavigate, useSearchParams } from 'react-router';
+
+import { ask } from '../../api/client';
+import type { Institution, StudyPage, StudyRow } from '../../api/types';
+import { type Key, usePageKeys } from '../../frame/keys';
+import { useLate } from '../../frame/late';
+import { useRowFocus } from '../../frame/moving';
+import { TopBar } from '../../frame/TopBar';
+import { GreyLines, Trouble } from '../../frame/Trouble';
+import { useChannel } from '../../live/channel';
+import { useLiveRows } from '../../live/rows';
+import { FilterBar } from './FilterBar';
+import { belongsTo, type Filters, fromAddress, isFiltered, NO_FILTERS, toAddress, toQuery } from './filters';
+import { Preview } from './Preview';
+import { StudyLine } from './StudyLine';
+import { useText } from '../../i18n';
+
+const keyOf = (row: StudyRow) => row.study_instance_uid;
+const rowId = (key: string) => `study-${key}`;
+const TYPING_MS = 300;
+
+/** What is typed lives in the history entry: back from a study it is there again, and the address never holds it. */
+function useTyped(): [string, string, (typed: string) => void] {
+  const location = useLocation();
+  const navigate = useNavigate();
+  const kept = (location.state as { typed?: string } | null)?.typed ?? '';
+  const [typed, setTyped] = useState(kept);
+  useEffect(() => {
+    if (typed === kept) return undefined;
+    const timer = setTimeout(() => void navigate({ search: location.search }, { replace: true, state: { typed } }), TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [typed, kept, navigate, location.search]);
+  return [typed, kept, setTyped];
+}
+
+/** Institutions met so far: the list itself tells which there are. */
+function useInstitutions(rows: readonly StudyRow[]): Institution[] {
+  const [met, setMet] = useState<ReadonlyMap<string, Institution>>(new Map());
+  useEffect(() => {
+    setMet((was) => {
+      const fresh = rows.filter(({ institution }) => institution.code && !was.has(institution.code));
+      return fresh.length ? new Map([...was, ...fresh.map(({ institution }) => [institution.code, institution] as const)]) : was;
+    });
+  }, [rows]);
+  return useMemo(() => [...met.values()].sort((a, b) => a.name.localeCompare(b.name, 'zh-CN')), [met]);
+}
+
+export default function StudiesPage() {
+  const t = useText();
+  const navigate = useNavigate();
+  const channel = useChannel();
+  const [address, setAddress] = useSearchParams();
+  const [typed, asked, setTyped] = useTyped();
+  const filters = useMemo(() => fromAddress(address), [address]);
+  const find = useRef<InputRef>(null);
+  const [previewing, setPreviewing] = useState(true);
+  const belongs = useCallback((row: StudyRow) => belongsTo(row, filters, asked), [filters, asked]);
+  const { query, rows, first, freshCount, showFresh } = useLiveRows<StudyRow, StudyPage>({
+    queryKey: ['studies', toAddress(filters).toString(), asked],
+    fetchPage: (cursor, signal) => ask<StudyPage>(`/api/v1/studies?${toQuery(filters, asked, cursor).toString()}`, { signal }),
+    topic: 'study.updated',
+    keyOf,
+    belongs,
+  });
+  const institutions = useInstitutions(rows);
+  const keys = useMemo(() => rows.map(keyOf), [rows]);
+  const { active, setActive, move } = useRowFocus(keys, rowId);
+  const late = useLate(query.isPending);
+  const stale = channel.state === 'stale' || channel.state === 'offline';
+  const filtered = isFiltered(filters, asked);
+
+  useEffect(() => {
+    document.title = t('tab.studies');
+  }, [t]);
+
+  const change = useCallback(
+    (next: Filters) => setAddress(toAddress(next), { replace: true, state: { typed } }),
+    [setAddress, typed],
+  );
+  const clear = useCallback(() => {
+    setTyped('');
+    setAddress(toAddress(NO_FILTERS), { replace: true });
+  }, [setAddress, setTyped]);
+  const open = useCallback((uid: string) => void navigate(`/studies/${uid}`), [navigate]);
+
+  const pageKeys = useMemo<readonly Key[]>(
+    () => [
+      { keys: ['J', 'ArrowDown'], label: 'keys.next', run: () => move(1) },
+      { keys: ['K', 'ArrowUp'], label: 'keys.previous', run: () => move(-1) },
+      { keys: ['Enter'], label: 'keys.openStudy', run: () => active && open(active) },
+      { keys: ['P'], label: 'keys.preview', run: () => setPreviewing((was) => !was) },
+      { keys: ['/'], label: 'keys.find', run: () => find.current?.focus({ cursor: 'all' }) },
+    ],
+    [active, move, open],
+  );
+  usePageKeys(pageKeys);
+
+  const chosen = rows.find((row) => keyOf(row) === active);
+  return (
+    <div className="page">
+      <TopBar />
+      <main className="studies" data-state={query.isPending ? 'loading' : stale ? 'stale' : 'ready'}>
+        <div className="studies-answer">
+          <h1 className="answer" data-testid="total">
+            {first ? t(filtered ? 'studies.found' : 'studies.all', { count: first.total }) : t('tab.studies')}
+          </h1>
+          {freshCount > 0 && (
+            <Button onClick={showFresh} data-testid="fresh">
+              {t('studies.fresh', { count: freshCount })}
+            </Button>
+          )}
+          {query.isFetching && !query.isPending && <span className="second">{t('list.asking')}</span>}
+        </div>
+        <FilterBar filters={filters} change={change} typed={typed} type={setTyped} institutions={institutions} find={find} filtered={filtered} clear={clear} />
+        {query.isError && <Trouble error={query.error} again={() => void query.refetch()} />}
+        {query.isPending && late && <GreyLines />}
+        {first && rows.length === 0 && (
+          <div className="trouble" data-testid="empty">
+            <h2 className="answer">{t(filtered ? 'studies.nothingFits' : 'studies.empty')}</h2>
+            <p>{t(filtered ? 'studies.nothingFitsNext' : 'studies.emptyNext')}</p>
+            {filtered && <Button onClick={clear}>{t('studies.clear')}</Button>}
+          </div>
+        )}
+        {rows.length > 0 && (
+          <div className="studies-body">
+            <div className={`study-list${stale ? ' is-stale' : ''}`} role="table" aria-label={t('tab.studies')} aria-rowcount={first?.total}>
+              <div role="rowgroup">
+                <div role="row" className="study-row study-head">
+                  {(['Who', 'Exam', 'Number', 'Institution', 'When', 'Received', 'Images'] as const).map((name) => (
+                    <div role="columnheader" key={name}>
+                      {t(`studies.col${name}`)}
+                    </div>
+                  ))}
+                </div>
+              </div>
+              <div role="rowgroup">
+                {rows.map((row) => {
+                  const key = keyOf(row);
+                  return <StudyLine key={key} id={rowId(key)} row={row} active={active === key} choose={setActive} open={open} />;
+                })}
+              </div>
+              {query.hasNextPage && (
+                <Button className="more" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
+                  {t('list.more')}
+                </Button>
+              )}
+            </div>
+            {previewing && chosen && <Preview row={chosen} open={open} />}
+          </div>
+        )}
+      </main>
+    </div>
+  );
+}

@@ -1,6 +1,5 @@
 import { Button, Progress } from 'antd';
 import { type ChangeEvent, type Ref, useCallback, useEffect, useImperativeHandle, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { useUser } from '../../api/session';
 import { CheckPanel } from './CheckPanel';
@@ -9,6 +8,7 @@ import { forgetBatch, type KeptBatch } from './kept-batch';
 import { folderName, fromDrop, fromInput, type Picked } from './pick';
 import { SendingPanel } from './SendingPanel';
 import { beginSending, endSending, useSending } from './sending-store';
+import { useText } from '../../i18n';
 
 export interface AddHandle {
   choose: () => void;
@@ -23,7 +23,7 @@ interface Looking {
 
 /** Choosing, dropping, checking and sending: everything between "add images" and the node having them. */
 export function AddImages({ ref, kept, took }: { ref: Ref<AddHandle>; kept: KeptBatch | null; took: () => void }) {
-  const { t } = useTranslation();
+  const t = useText();
   const user = useUser();
   const { sender, view } = useSending();
   const [choosing, setChoosing] = useState(false);
@@ -39,6 +39,11 @@ export function AddImages({ ref, kept, took }: { ref: Ref<AddHandle>; kept: Kept
     if (choosing) folderButton.current?.focus();
   }, [choosing]);
   useEffect(() => () => stop.current?.abort(), []);
+  const checking = Boolean(looking?.found?.send.length);
+  useEffect(() => {
+    useSending.setState({ checking });
+    return () => useSending.setState({ checking: false });
+  }, [checking]);
 
   const look = useCallback(async (files: Picked[]) => {
     setChoosing(false);

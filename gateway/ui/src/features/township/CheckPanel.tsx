@@ -1,11 +1,11 @@
 import { Button, Checkbox } from 'antd';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { fileSize } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { ageAt, ageText, maskIdentifier, sexText } from '../../frame/patient';
 import { doubts, type Found, type FoundPatient, type ToSend } from './inspect';
+import { useText } from '../../i18n';
 
 const SHOWN_SKIPPED = 5;
 
@@ -32,7 +32,7 @@ interface Props {
 
 /** What was found, before a byte is sent: everybody in doubt is ticked by a person or stays behind. */
 export function CheckPanel({ folder, found, send, cancel }: Props) {
-  const { t } = useTranslation();
+  const t = useText();
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set());
   const doubtful = useMemo(() => doubts(found.patients), [found]);
   const asked = new Set(doubtful.map(({ patient }) => patient));
@@ -102,7 +102,7 @@ function PatientFound({ patient, why, ticked, tick }: {
   ticked: boolean | null;
   tick: (on: boolean) => void;
 }) {
-  const { t } = useTranslation();
+  const t = useText();
   const language = useLanguage();
   const age = patient.age ? ageText(patient.age, language) : ageAt(patient.birthDate, patient.studies[0]?.date ?? '', language);
   const facts = (

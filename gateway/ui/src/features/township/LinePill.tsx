@@ -1,11 +1,11 @@
-import { useTranslation } from 'react-i18next';
 
 import type { Line } from '../../api/types';
 import { clockTime, rate } from '../../frame/clock';
+import { useText } from '../../i18n';
 
 /** The line from this node to the county. */
 export function LinePill({ line }: { line: Line | undefined }) {
-  const { t } = useTranslation();
+  const t = useText();
   if (!line || line.state === 'unknown') return null;
   if (line.state === 'down') {
     return (

@@ -1,9 +1,9 @@
 import { Button } from 'antd';
-import { useTranslation } from 'react-i18next';
 
 import type { QueueSummary, TownshipNode } from '../../api/types';
 import { clockTime } from '../../frame/clock';
 import type { KeptBatch } from './kept-batch';
+import { useText } from '../../i18n';
 
 /** At this share of the disk the page says how many patients still fit. */
 const DISK_NEARLY_FULL = 85;
@@ -15,7 +15,7 @@ export function Notices({ summary, kept, chooseAgain, forget }: {
   chooseAgain: () => void;
   forget: () => void;
 }) {
-  const { t } = useTranslation();
+  const t = useText();
   const { line, disk } = summary;
   return (
     <>
@@ -50,7 +50,7 @@ export function Notices({ summary, kept, chooseAgain, forget }: {
 
 /** The node itself cannot be reached from this PC. */
 export function NodeAway({ node }: { node: TownshipNode | undefined }) {
-  const { t } = useTranslation();
+  const t = useText();
   return (
     <div className="note note-bad township-note" role="alert" data-testid="node-away">
       <p>{t('node.away')}</p>
@@ -66,7 +66,7 @@ export function NodeAway({ node }: { node: TownshipNode | undefined }) {
 
 /** Nothing has been sent today: how images get here. */
 export function HowToSend({ node }: { node: TownshipNode | undefined }) {
-  const { t } = useTranslation();
+  const t = useText();
   return (
     <div className="trouble" data-testid="empty">
       <h2 className="answer">{t('queue.empty')}</h2>

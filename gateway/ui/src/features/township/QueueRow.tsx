@@ -1,5 +1,4 @@
 import { Button, Progress } from 'antd';
-import { useTranslation } from 'react-i18next';
 
 import type { QueueItem } from '../../api/types';
 import { Chip } from '../../frame/Chip';
@@ -9,6 +8,7 @@ import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { isEmergency, lineWord, progress } from './queue-words';
 import { reason } from './SendingPanel';
+import { useText } from '../../i18n';
 
 export interface RowActs {
   priority: (item: QueueItem) => void;
@@ -29,7 +29,7 @@ interface Props {
 
 /** One study: who and what, and the three facts side by side. */
 export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyPhone }: Props) {
-  const { t } = useTranslation();
+  const t = useText();
   const { of } = progress(item);
   return (
     <div className={`queue-item${isEmergency(item) ? ' is-emergency' : ''}${item.state === 'set_aside' ? ' needs-act' : ''}`} role="rowgroup">
@@ -70,7 +70,7 @@ export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyP
 }
 
 function LineCell({ item, lineUp }: { item: QueueItem; lineUp: boolean }) {
-  const { t } = useTranslation();
+  const t = useText();
   const word = lineWord(item, lineUp);
   const { of, sent, share } = progress(item);
   const at = item.eta ? clockTime(item.eta) : '';
@@ -101,7 +101,7 @@ function LineCell({ item, lineUp }: { item: QueueItem; lineUp: boolean }) {
 }
 
 function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; countyPhone: string }) {
-  const { t } = useTranslation();
+  const t = useText();
   const language = useLanguage();
   const open = item.state !== 'at_county';
   return (

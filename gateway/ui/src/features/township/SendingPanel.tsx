@@ -1,7 +1,6 @@
 import { Button, Progress } from 'antd';
-import { useTranslation } from 'react-i18next';
 
-import { hasText } from '../../i18n';
+import { hasText, type Say, useText } from '../../i18n';
 import type { BatchView } from './sender';
 
 const SHOWN_REFUSED = 20;
@@ -13,7 +12,7 @@ export function SendingPanel({ view, pause, again, close }: {
   again: (id: string) => void;
   close: () => void;
 }) {
-  const { t } = useTranslation();
+  const t = useText();
   const { tally } = view;
   const state = view.done ? 'done' : view.paused ? 'paused' : view.online ? 'sending' : 'offline';
   // Never full before every file has its answer.
@@ -59,10 +58,8 @@ export function SendingPanel({ view, pause, again, close }: {
   );
 }
 
-type Words = ReturnType<typeof useTranslation>['t'];
-
 /** What a refusal means and what to do, by the server's reason code. */
-export function reason(code: string, t: Words): string {
+export function reason(code: string, t: Say): string {
   const key = `reason.${code}`;
   return hasText(key) ? t(key) : t('reason.other', { code });
 }

@@ -1,12 +1,14 @@
 import { Button } from 'antd';
-import { useTranslation } from 'react-i18next';
 
 import type { QueueSummary } from '../../api/types';
+import { useSending } from './sending-store';
 import { clockTime } from '../../frame/clock';
+import { useText } from '../../i18n';
 
 /** The page's answer, readable at arm's length: is every image safe, has the county got it? */
 export function Summary({ summary, stale, add }: { summary: QueueSummary; stale: boolean; add: () => void }) {
-  const { t } = useTranslation();
+  const t = useText();
+  const checking = useSending((store) => store.checking);
   const lineDown = summary.line.state === 'down';
   return (
     <section className={`township-answer${stale ? ' is-stale' : ''}`} aria-label={t('queue.answer')} data-testid="summary">
@@ -30,7 +32,7 @@ export function Summary({ summary, stale, add }: { summary: QueueSummary; stale:
         </p>
       )}
       <span className="stretch" />
-      <Button type="primary" onClick={add} data-testid="add">
+      <Button type={checking ? 'default' : 'primary'} onClick={add} data-testid="add">
         {t('queue.add')}
         <span className="button-key">A</span>
       </Button>

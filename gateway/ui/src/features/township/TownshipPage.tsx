@@ -3,7 +3,6 @@ import '../../styles/township.css';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button, Input, type InputRef } from 'antd';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { ask } from '../../api/client';
 import { useUser } from '../../api/session';
@@ -24,6 +23,7 @@ import { isEmergency, matches, pinned } from './queue-words';
 import { useSending } from './sending-store';
 import { Summary } from './Summary';
 import { useLiveSummary } from './summary-live';
+import { useText } from '../../i18n';
 
 const QUEUE = ['queue'] as const;
 const keyOf = (item: QueueItem) => item.study_instance_uid;
@@ -62,7 +62,7 @@ function useRowActs(): { acts: RowActs; error: unknown } {
 }
 
 export default function TownshipPage() {
-  const { t } = useTranslation();
+  const t = useText();
   const user = useUser();
   const channel = useChannel();
   const add = useRef<AddHandle>(null);

@@ -57,10 +57,30 @@ export function decodeText(bytes: Uint8Array, charset: string): string {
   const trimmed = trimPadding(bytes);
   if (!trimmed.some((byte) => byte >= 0x80 || byte === 0x1b)) return new TextDecoder('latin1').decode(trimmed);
   if (encoding === 'ascii' || encoding === 'latin1') {
-    return strict(trimmed, 'utf-8') ?? strict(withoutEscapes(trimmed), 'gb18030') ?? new TextDecoder('latin1').decode(trimmed);
+    const plain = withoutEscapes(trimmed);
+    const chinese = looksChinese(plain) ? strict(plain, 'gb18030') : null;
+    return strict(trimmed, 'utf-8') ?? chinese ?? new TextDecoder('latin1').decode(trimmed);
   }
   const plain = encoding === 'iso-2022-jp' ? trimmed : withoutEscapes(trimmed);
   return strict(plain, encoding) ?? strict(plain, 'gb18030') ?? new TextDecoder(encoding).decode(plain);
+}
+
+const isLetter = (byte: number) => (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a);
+
+/**
+ * Whether high bytes come as GBK pairs. A pair whose second byte is ASCII, as in `J\u00e9r\u00f4me`, counts only where
+ * no Latin letter touches it; pairs of the common Chinese range always count.
+ */
+function looksChinese(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += 1) {
+    const lead = bytes[at] ?? 0;
+    if (lead < 0x80) continue;
+    const trail = bytes[at + 1] ?? 0;
+    const common = lead >= 0xb0 && lead <= 0xf7 && trail >= 0xa1;
+    if (!common && (isLetter(bytes[at - 1] ?? 0) || isLetter(bytes[at + 2] ?? 0))) return false;
+    at += 1;
+  }
+  return true;
 }
 
 function trimPadding(bytes: Uint8Array): Uint8Array {

@@ -9,9 +9,11 @@ import { type BatchView, Sender } from './sender';
 interface Store {
   sender: Sender | null;
   view: BatchView | null;
+  /** Something was found and waits to be checked: its button is then the page's main one. */
+  checking: boolean;
 }
 
-export const useSending = create<Store>(() => ({ sender: null, view: null }));
+export const useSending = create<Store>(() => ({ sender: null, view: null, checking: false }));
 
 /** Begins to send; *kept* is the batch a closed page left behind, when its folder was chosen again. */
 export function beginSending(folder: string, files: readonly ToSend[], username: string, kept: KeptBatch | null): void {

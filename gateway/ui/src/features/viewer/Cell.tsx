@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { type DragEvent, useEffect, useRef } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import type { SeriesRow, StudyRow } from '../../api/types';
 import { useTroubleText } from '../../frame/Trouble';
@@ -13,6 +12,7 @@ import { Overlay } from './Overlay';
 import { EMPTY, Pane } from './pane';
 import type { Prefetch } from './prefetch';
 import { panes, setCell, setPaneState, useViewer } from './state';
+import { useText } from '../../i18n';
 
 /** Type of what a dragged thumbnail carries. */
 export const SERIES_DRAG = 'application/x-yilian-series';
@@ -38,7 +38,7 @@ interface Props {
 
 /** One place of the layout: a viewport, or what stands where images cannot be shown. */
 export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props) {
-  const { t } = useTranslation();
+  const t = useText();
   const troubleText = useTroubleText();
   const active = useViewer((viewer) => viewer.active === cell);
   const uid = useViewer((viewer) => viewer.cells[cell] ?? '');

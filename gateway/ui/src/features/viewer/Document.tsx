@@ -1,9 +1,8 @@
 import { Button } from 'antd';
 import { useEffect, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import { Problem } from '../../api/client';
-import type { TextKey } from '../../i18n';
+import { type TextKey, useText } from '../../i18n';
 import { saveInstance } from './download';
 import { text } from './dicom-json';
 import type { LoadedSeries } from './library';
@@ -12,7 +11,7 @@ import { ReportTree } from './ReportTree';
 
 /** A series that is no stack of images: shown as what it is, or said plainly with a way to take it along. */
 export function Document({ study, series, name }: { study: string; series: LoadedSeries; name: string }) {
-  const { t } = useTranslation();
+  const t = useText();
   const [failed, setFailed] = useState(false);
   const instance = series.instances[0];
   const path = instance ? instancePath(study, series.uid, instance) : '';
@@ -47,7 +46,7 @@ export function Document({ study, series, name }: { study: string; series: Loade
 }
 
 function Pdf({ path, title }: { path: string; title: string }) {
-  const { t } = useTranslation();
+  const t = useText();
   const [state, setState] = useState<'asking' | 'there' | 'away'>('asking');
   const address = `${path}/rendered?accept=application/pdf`;
   useEffect(() => {

@@ -1,4 +1,3 @@
-import { useTranslation } from 'react-i18next';
 
 import type { StudyRow } from '../../api/types';
 import { dicomDate, dicomTime } from '../../frame/clock';
@@ -10,10 +9,11 @@ import { frameOf } from './library';
 import type { PaneState } from './pane';
 import { isLossy } from './kinds';
 import { windowText } from './windows';
+import { useText } from '../../i18n';
 
 /** The text over an image: whose it is, what it is, how it is shown. */
 export function Overlay({ study, state, missing }: { study: StudyRow; state: PaneState; missing: readonly number[] }) {
-  const { t } = useTranslation();
+  const t = useText();
   const language = useLanguage();
   const frame = frameOf(state.imageId);
   if (!frame) return null;

@@ -1,7 +1,7 @@
-import { useTranslation } from 'react-i18next';
 
 import { personName } from '../../frame/patient';
 import { type Instance, items, text } from './dicom-json';
+import { useText } from '../../i18n';
 
 /** Deeper than any report a person wrote: a hostile one ends here. */
 const DEEPEST = 12;
@@ -57,7 +57,7 @@ function Item({ item, depth }: { item: Instance; depth: number }) {
 
 /** A structured report as its own headings and values, in its own language. */
 export function ReportTree({ instance }: { instance: Instance }) {
-  const { t } = useTranslation();
+  const t = useText();
   const content = items(instance, '0040A730');
   if (content.length === 0) return <p>{t('viewer.reportEmpty')}</p>;
   return (

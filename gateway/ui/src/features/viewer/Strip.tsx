@@ -1,10 +1,10 @@
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 
 import type { SeriesRow } from '../../api/types';
 import { SERIES_DRAG, useSeries } from './Cell';
 import type { Prefetch } from './prefetch';
 import { setCell, useViewer } from './state';
+import { useText } from '../../i18n';
 
 interface Props {
   study: string;
@@ -14,7 +14,7 @@ interface Props {
 
 /** The series of the study, each with its picture and how many images it has. */
 export function Strip({ study, series, prefetch }: Props) {
-  const { t } = useTranslation();
+  const t = useText();
   return (
     <nav className="strip" aria-label={t('viewer.seriesList')} data-testid="strip">
       {series.map((row) => (
@@ -25,7 +25,7 @@ export function Strip({ study, series, prefetch }: Props) {
 }
 
 function Thumbnail({ study, row, prefetch }: { study: string; row: SeriesRow; prefetch: Prefetch | null }) {
-  const { t } = useTranslation();
+  const t = useText();
   const [noPicture, setNoPicture] = useState(false);
   const uid = row.series_instance_uid;
   const shown = useViewer((viewer) => viewer.cells.includes(uid));

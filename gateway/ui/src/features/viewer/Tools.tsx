@@ -1,6 +1,5 @@
-import { useTranslation } from 'react-i18next';
 
-import type { TextKey } from '../../i18n';
+import { type TextKey, useText } from '../../i18n';
 import { applyPreset, presetsOf, takeTool } from './acts';
 import type { Hand, ToolName } from './engine';
 import { activePane, chooseLayout, LAYOUTS, useViewer } from './state';
@@ -17,7 +16,7 @@ const TOOLS: readonly [name: ToolName, key: string][] = [
 
 /** The bar of tools: a word and its key each, and the window presets of what is shown. */
 export function Tools({ hand, series, back }: { hand: Hand | null; series: readonly string[]; back: () => void }) {
-  const { t } = useTranslation();
+  const t = useText();
   const tool = useViewer((viewer) => viewer.tool);
   const layout = useViewer((viewer) => viewer.layout);
   const linked = useViewer((viewer) => viewer.linked);

@@ -4,7 +4,6 @@ import { RenderingEngine } from '@cornerstonejs/core';
 import { useQuery } from '@tanstack/react-query';
 import { Button, ConfigProvider } from 'antd';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 
 import { ask } from '../../api/client';
@@ -26,6 +25,7 @@ import { Prefetch } from './prefetch';
 import { CELLS, FRESH, setCell, useViewer } from './state';
 import { Strip } from './Strip';
 import { Tools } from './Tools';
+import { useText } from '../../i18n';
 
 interface Room {
   engine: Engine;
@@ -85,7 +85,7 @@ function useGrowth(uid: string, known: number | undefined): { grew: number } {
 }
 
 function Viewer({ uid }: { uid: string }) {
-  const { t } = useTranslation();
+  const t = useText();
   const room = useRoom();
   const study = useQuery({
     queryKey: ['study', uid],

@@ -46,6 +46,13 @@ async function metadataOf(study: string, series: string, signal: AbortSignal): P
   return (await answer.json()) as Instance[];
 }
 
+/** *instance* without its empty elements: the renderer would take an empty spacing for a number. */
+function filled(instance: Instance): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(instance).filter(([, element]) => element.Value?.length || element.BulkDataURI || element.InlineBinary),
+  );
+}
+
 /** Reads one series and makes its frames known to the renderer. */
 export async function loadSeries(study: string, series: string, signal: AbortSignal): Promise<LoadedSeries> {
   const instances = await metadataOf(study, series, signal);
@@ -56,7 +63,7 @@ export async function loadSeries(study: string, series: string, signal: AbortSig
   const imageIds = frames.map((frame) => {
     const id = `wadors:${location.origin}${base(study, series)}/instances/${frame.sopInstance}/frames/${frame.frame}`;
     // The instance is told once, through its first frame; the provider derives the others from it.
-    if (!FRAMES.has(id) && frame.frame === 1) metadata.addDicomWebInstance(id, frame.instance as Record<string, unknown>);
+    if (!FRAMES.has(id) && frame.frame === 1) metadata.addDicomWebInstance(id, filled(frame.instance));
     FRAMES.set(id, frame);
     return id;
   });

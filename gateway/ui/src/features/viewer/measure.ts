@@ -1,10 +1,10 @@
 /** What stands beside a measurement: our own words and our own arithmetic, from index coordinates. */
 
 import { cache, metaData, utilities } from '@cornerstonejs/core';
-import i18next from 'i18next';
 
 import { angleOf, areaOf, type Calibration, calibrationOf, lengthOf, type Point } from './calibration';
 import type { ToolName } from './engine';
+import { say } from '../../i18n';
 import { frameOf } from './library';
 
 interface Stats {
@@ -45,12 +45,12 @@ const NBSP = ' ';
 
 export function lengthText(a: Point, b: Point, calibration: Calibration): string {
   const { value, calibrated } = lengthOf(a, b, calibration);
-  return calibrated ? `${value.toFixed(1)}${NBSP}mm` : `${Math.round(value)}${NBSP}px ${i18next.t('measure.uncalibrated')}`;
+  return calibrated ? `${value.toFixed(1)}${NBSP}mm` : `${Math.round(value)}${NBSP}px ${say('measure.uncalibrated')}`;
 }
 
 export function areaText(shape: 'box' | 'ellipse', a: Point, b: Point, calibration: Calibration): string {
   const { value, calibrated } = areaOf(shape, a, b, calibration);
-  return calibrated ? `${value.toFixed(1)}${NBSP}mm²` : `${Math.round(value)}${NBSP}px² ${i18next.t('measure.uncalibrated')}`;
+  return calibrated ? `${value.toFixed(1)}${NBSP}mm²` : `${Math.round(value)}${NBSP}px² ${say('measure.uncalibrated')}`;
 }
 
 function statsLines(stats: Stats | undefined): string[] {
@@ -59,8 +59,8 @@ function statsLines(stats: Stats | undefined): string[] {
   const digits = Math.abs(stats.mean) < 10 ? 2 : 0;
   const word = (value: number | undefined) => (value === undefined ? '-' : value.toFixed(digits));
   return [
-    i18next.t('measure.mean', { value: `${word(stats.mean)}${unit}`, spread: word(stats.stdDev) }),
-    i18next.t('measure.range', { low: word(stats.min), high: `${word(stats.max)}${unit}` }),
+    say('measure.mean', { value: `${word(stats.mean)}${unit}`, spread: word(stats.stdDev) }),
+    say('measure.range', { low: word(stats.min), high: `${word(stats.max)}${unit}` }),
   ];
 }
 

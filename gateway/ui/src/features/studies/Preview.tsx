@@ -1,0 +1,74 @@
+import { useQuery } from '@tanstack/react-query';
+import { Button } from 'antd';
+import { useEffect, useState } from 'react';
+
+import { ask } from '../../api/client';
+import type { StudyDetail, StudyRow } from '../../api/types';
+import { absolute } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
+import { PatientHeader } from '../../frame/PatientHeader';
+import { Technical } from '../../frame/Technical';
+import { Trouble } from '../../frame/Trouble';
+import { useText } from '../../i18n';
+
+/** Moving through the list must not ask for every study passed on the way. */
+const SETTLE_MS = 250;
+
+function useSettled<Value>(value: Value): Value {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
+}
+
+/** What the chosen study holds, before it is opened. */
+export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => void }) {
+  const t = useText();
+  const language = useLanguage();
+  const uid = useSettled(row.study_instance_uid);
+  const detail = useQuery({
+    queryKey: ['study', uid],
+    queryFn: ({ signal }) => ask<StudyDetail>(`/api/v1/studies/${uid}`, { signal }),
+  });
+  const series = uid === row.study_instance_uid ? (detail.data?.series ?? []) : [];
+  return (
+    <aside className="preview" aria-label={t('studies.preview')} data-testid="preview" data-study={row.study_instance_uid}>
+      <PatientHeader patient={row.patient} number={row.accession_number} unidentified={row.unidentified} emergency={row.priority === 'emergency'} />
+      <div className="preview-body">
+        <p>
+          {row.modalities.join(' ')} {row.description || row.body_part || t('study.noDescription')}
+        </p>
+        <p className="second">
+          {row.institution.name} · {row.study_date_time ? absolute(row.study_date_time, language) : t('study.noDate')}
+        </p>
+        {row.conflicts > 0 && <p className="note note-soon">{t('studies.conflictText', { count: row.conflicts })}</p>}
+        {row.unidentified && <p className="note note-soon">{t('studies.unidentifiedText')}</p>}
+        <Button type="primary" block onClick={() => open(row.study_instance_uid)} data-testid="open">
+          {t('studies.open')}
+          <span className="button-key">Enter</span>
+        </Button>
+        {detail.isError && <Trouble error={detail.error} again={() => void detail.refetch()} />}
+        <ul className="preview-series">
+          {series.map((one) => (
+            <li key={one.series_instance_uid}>
+              <Picture address={one.thumbnail} word={one.modality} />
+              <span>
+                {one.modality} {one.description || one.body_part}
+                <br />
+                <span className="second">{t('study.images', { count: one.instance_count })}</span>
+              </span>
+            </li>
+          ))}
+        </ul>
+        <Technical facts={{ 'Study Instance UID': row.study_instance_uid, ...(row.route ? { [t('studies.route')]: `${row.route.rule} > ${row.route.destination}` } : {}) }} />
+      </div>
+    </aside>
+  );
+}
+
+function Picture({ address, word }: { address: string; word: string }) {
+  const [away, setAway] = useState(false);
+  return away || !address ? <span className="no-picture">{word}</span> : <img src={address} alt="" loading="lazy" onError={() => setAway(true)} />;
+}

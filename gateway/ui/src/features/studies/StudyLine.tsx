@@ -1,0 +1,59 @@
+import { memo } from 'react';
+
+import type { StudyRow } from '../../api/types';
+import { Chip } from '../../frame/Chip';
+import { absolute, dayAndTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
+import { PatientLine } from '../../frame/PatientHeader';
+import { shownIdentifier } from '../../frame/patient';
+import { useText } from '../../i18n';
+
+interface Props {
+  row: StudyRow;
+  id: string;
+  active: boolean;
+  choose: (uid: string) => void;
+  open: (uid: string) => void;
+}
+
+/** One study in 32 px. */
+export const StudyLine = memo(function StudyLine({ row, id, active, choose, open }: Props) {
+  const t = useText();
+  const language = useLanguage();
+  const uid = row.study_instance_uid;
+  const time = (iso: string | null) => (iso ? <span title={absolute(iso, language)}>{dayAndTime(iso, language)}</span> : t('study.noDate'));
+  return (
+    <div
+      id={id}
+      role="row"
+      className={`study-row${active ? ' is-active' : ''}${row.priority === 'emergency' ? ' is-emergency' : ''}`}
+      tabIndex={active ? 0 : -1}
+      aria-selected={active}
+      data-testid="study-row"
+      data-study={uid}
+      onClick={() => choose(uid)}
+      onDoubleClick={() => open(uid)}
+    >
+      <div role="cell" className="who">
+        {row.priority === 'emergency' && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
+        <PatientLine patient={row.patient} unidentified={row.unidentified} />
+        <span className="second">{shownIdentifier(row.patient)}</span>
+      </div>
+      <div role="cell">
+        {row.modalities.join(' ')} {row.description || row.body_part}
+        {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
+      </div>
+      <div role="cell" className="second">
+        {row.accession_number}
+      </div>
+      <div role="cell">{row.institution.name}</div>
+      <div role="cell">{time(row.study_date_time)}</div>
+      <div role="cell" className="second">
+        {time(row.received_at)}
+      </div>
+      <div role="cell" className="count" data-testid="images">
+        {t('study.images', { count: row.instance_count })}
+      </div>
+    </div>
+  );
+});
