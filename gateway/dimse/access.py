@@ -1,6 +1,7 @@
 """Who may open an association (PS3.8 9.3.4), by an allow-list of calling AE titles."""
 
 import ipaddress
+import logging
 from collections.abc import Iterable
 from typing import Final
 
@@ -17,6 +18,7 @@ from gateway.dimse.ports import Admission, Peer, PeerBook
 from kernel.identifiers import AETitle, InstitutionCode, InvalidIdentifier
 from kernel.identity import ApplicationEntity
 
+_LOG: Final = logging.getLogger(__name__)
 _VERSION_1: Final = 1
 _DEMO_ASSOCIATIONS: Final = 64
 
@@ -45,12 +47,28 @@ class PeerTable:
         """
         self._called = called
         self._loopback = loopback
-        self._known: dict[AETitle, ApplicationEntity] = {}
+        self._known: dict[AETitle, tuple[ApplicationEntity, Admission]] = {}
         self.replace(entities)
 
     def replace(self, entities: Iterable[ApplicationEntity]) -> None:
-        """Admit *entities* from now on; associations that are open stay open."""
-        self._known = {AETitle.parse(entity.ae_title): entity for entity in entities}
+        """Admit *entities* from now on; associations that are open stay open.
+
+        An entity whose title or institution is none is left out and logged: one bad row does not
+        close the door to the others.
+        """
+        known = {}
+        for entity in entities:
+            try:
+                admission = Admission(
+                    institution=InstitutionCode.parse(entity.institution),
+                    max_associations=entity.max_associations,
+                    charset_hint=entity.charset_hint,
+                    may_store=entity.may_store,
+                )
+                known[AETitle.parse(entity.ae_title)] = entity, admission
+            except InvalidIdentifier as error:
+                _LOG.warning("dimse.bad-entity", extra={"reason": error.detail})
+        self._known = known
 
     def admit(
         self, calling: AETitle, called: AETitle, address: str, *, secure: bool
@@ -58,14 +76,9 @@ class PeerTable:
         """Return the admission of *calling*, or why it is rejected (see ``PeerBook``)."""
         if called != self._called:
             return CALLED_AE_NOT_RECOGNIZED
-        entity = self._known.get(calling)
-        if entity is not None and _may_come(entity, address, secure=secure):
-            return Admission(
-                institution=InstitutionCode.parse(entity.institution),
-                max_associations=entity.max_associations,
-                charset_hint=entity.charset_hint,
-                may_store=entity.may_store,
-            )
+        found = self._known.get(calling)
+        if found is not None and _may_come(found[0], address, secure=secure):
+            return found[1]
         if self._loopback is not None and _is_loopback(address):
             return Admission(institution=self._loopback, max_associations=_DEMO_ASSOCIATIONS)
         return CALLING_AE_NOT_RECOGNIZED

@@ -1,5 +1,7 @@
 """The life of one connection: from the accepted socket over association and messages to its end."""
 
+import asyncio
+import dataclasses
 import logging
 from typing import Final, Protocol
 
@@ -9,16 +11,17 @@ from gateway.dimse.association import State
 from gateway.dimse.command_set import Command
 from gateway.dimse.exchange import Exchange
 from gateway.dimse.messages import CommandReceived, DataReceived
-from gateway.dimse.negotiate import NegotiationPolicy, negotiate
+from gateway.dimse.negotiate import negotiate
 from gateway.dimse.pdu_stream import ProtocolFault
 from gateway.dimse.ports import ObjectSink, Peer, PeerBook
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.upper_layer import AssociationRequested, Ended, Indication, UpperLayer
 from gateway.dimse.wire import Wire
 from kernel.clock import Clock
-from kernel.part10 import IMPLEMENTATION_CLASS_UID
 
 _LOG: Final = logging.getLogger(__name__)
+_TURN: Final = 64
+"""Indications after which others have their turn; a buffer may hold thousands of tiny messages."""
 _CAN_SEND: Final = frozenset({State.ESTABLISHED, State.RELEASE_ASKED})
 
 
@@ -64,8 +67,10 @@ class Connection:
         """Serve the peer until the association or the connection is over; discards what is open."""
         try:
             while (data := await self.wire.receive()) is not None:
-                for indication in self._layer.receive(data):
+                for count, indication in enumerate(self._layer.receive(data), 1):
                     await self._act(indication)
+                    if not count % _TURN:
+                        await asyncio.sleep(0)
                 if self._layer.state is State.IDLE:
                     break
         finally:
@@ -173,15 +178,13 @@ class Connection:
             return
         policy = house.settings.policy
         if not admission.may_store:
-            policy = NegotiationPolicy(services=policy.services, store=False)
+            policy = dataclasses.replace(policy, store=False)
         agreement = negotiate(request, policy)
         self._exchange = Exchange(peer, agreement.contexts, house.sink, house.settings)
         self.wire.grow()
         self._progress()
         _LOG.info("dimse.associated", extra=self._who)
-        await self.wire.send(
-            self._layer.accept(request, agreement, class_uid=IMPLEMENTATION_CLASS_UID)
-        )
+        await self.wire.send(self._layer.accept(request, agreement))
 
     def _reject(self, reason: RejectReason) -> None:
         _LOG.warning("dimse.rejected", extra={**self._who, "reason": reason.meaning})

@@ -33,8 +33,8 @@ from gateway.dimse.pdu_stream import (
     abort_pdu,
     data_pdus,
 )
+from kernel.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
-IMPLEMENTATION_VERSION: Final = "YILIAN_1"
 _SHORT_PDU_BYTES: Final = 4
 _EVENTS: Final[Mapping[PduType, Event]] = MappingProxyType(
     {
@@ -146,13 +146,12 @@ class UpperLayer:
         source = AbortSource.SERVICE_USER if action is Action.AA_1 else AbortSource.SERVICE_PROVIDER
         return Ended(abort_pdu(source, fault.reason), fault.detail, fault=True)
 
-    def accept(self, request: AssociateRequest, agreement: Agreement, *, class_uid: str) -> bytes:
+    def accept(self, request: AssociateRequest, agreement: Agreement) -> bytes:
         """Return the A-ASSOCIATE-AC for *agreement*; data may come afterwards.
 
         Args:
             request: what is answered.
             agreement: what of it is accepted.
-            class_uid: our Implementation Class UID.
         """
         self._step(Event.ACCEPT)
         self._peer_max = request.user.max_pdu_bytes
@@ -162,8 +161,8 @@ class UpperLayer:
             answers=agreement.answers,
             roles=agreement.roles,
             max_pdu_bytes=self._max_pdu_bytes,
-            implementation_class_uid=class_uid,
-            implementation_version=IMPLEMENTATION_VERSION,
+            implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+            implementation_version=IMPLEMENTATION_VERSION_NAME,
         )
 
     def reject(self, reason: RejectReason) -> bytes:

@@ -6,6 +6,7 @@ transport is told to read no more: the peer feels it, memory does not.
 """
 
 import asyncio
+import contextlib
 from typing import Final, cast
 
 _FIRST_BUFFER_BYTES: Final = 4 * 1024
@@ -117,7 +118,9 @@ class Wire(asyncio.BufferedProtocol):
             return
         self._finished = True
         if transport.can_write_eof():
-            transport.write_eof()
+            # The peer may have gone without our having been told yet.
+            with contextlib.suppress(OSError):
+                transport.write_eof()
 
     async def close(self, *, within_s: float) -> None:
         """Close once all is sent, but after *within_s* whatever is not sent."""

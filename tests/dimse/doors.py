@@ -96,10 +96,13 @@ async def open_door(
     peers: PeerBook | None = None,
     clock: Clock | None = None,
     tls: bool = False,
+    send_buffer_bytes: int = 0,
 ) -> AsyncIterator[Door]:
     """Open the acceptor on one ephemeral port (and a TLS one) of 127.0.0.1."""
     with contextlib.ExitStack() as sockets:
         plain = sockets.enter_context(contextlib.closing(listening()))
+        if send_buffer_bytes:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
         secure = [sockets.enter_context(contextlib.closing(listening()))] if tls else []
         async with serve(
             [plain],

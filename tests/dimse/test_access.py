@@ -112,6 +112,20 @@ def test_a_replaced_table_counts_from_then_on() -> None:
     assert found == CALLING_AE_NOT_RECOGNIZED
 
 
+def test_a_bad_row_does_not_close_the_door_to_others() -> None:
+    peers = table()
+    peers.replace(
+        [
+            ApplicationEntity(ae_title="A\\B", institution="city"),
+            ApplicationEntity(ae_title="LOST", institution="No Such Institution"),
+            CT_ROOM,
+        ]
+    )
+    assert isinstance(peers.admit(AETitle("CT_ROOM"), OURS, CT_ROOM.host, secure=False), Admission)
+    found = peers.admit(AETitle("LOST"), OURS, CT_ROOM.host, secure=False)
+    assert found == CALLING_AE_NOT_RECOGNIZED
+
+
 def request(**changes: object) -> AssociateRequest:
     asked = parse_request(associate_rq(called="YILIAN", calling="CT_ROOM")[6:])
     return dataclasses.replace(asked, **changes)  # type: ignore[arg-type]

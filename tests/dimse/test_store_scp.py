@@ -219,7 +219,7 @@ async def test_broken_is_refused_with_a_reason_and_nothing_is_kept(
 
 
 async def test_a_deflate_bomb_is_refused(tmp_path: Path) -> None:
-    bomb = deflated(dataset(element(0x7FE00010, "OB", bytes(256 << 20))))
+    bomb = deflated(dataset(element(0x7FE00010, "OB", bytes(80 << 20))))
     async with house(tmp_path) as at:
         answer = await store(at, bomb, syntax=DEFLATED)
         assert at.kept() == []

@@ -45,7 +45,7 @@ def receive(layer: UpperLayer, data: bytes) -> list[Indication]:
         got.append(indication)
         if isinstance(indication, AssociationRequested):
             agreement = negotiate(indication.request, NegotiationPolicy())
-            layer.accept(indication.request, agreement, class_uid="2.25.990003")
+            layer.accept(indication.request, agreement)
     return got
 
 
@@ -73,7 +73,7 @@ def test_a_request_is_indicated_and_its_acceptance_is_an_ac() -> None:
     assert isinstance(requested, AssociationRequested)
     assert state_of(layer) is State.AWAITING_ANSWER
     agreement = negotiate(requested.request, NegotiationPolicy())
-    raw = layer.accept(requested.request, agreement, class_uid="2.25.990003")
+    raw = layer.accept(requested.request, agreement)
     assert raw[0] == PduType.ASSOCIATE_AC
     assert state_of(layer) is State.ESTABLISHED
 
