@@ -1,7 +1,7 @@
 """Which form of an object or a frame a client gets, from what it accepts and what is stored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from imaging.dicomweb.negotiate import DICOM, OCTETS, MediaRange, NotAcceptable
@@ -32,6 +32,8 @@ class Form:
     stored: bool
     """Whether it leaves as it lies."""
     multipart: bool
+    named: bool = True
+    """Whether the client named this transfer syntax; else it takes the stored one as well."""
 
 
 def object_form(
@@ -63,7 +65,7 @@ def object_form(
             return _object(stored, wanted, stored=True)
         if not syntax:
             made = EXPLICIT_LE if decodable(stored) else stored
-            return _object(made, wanted, stored=made == stored)
+            return replace(_object(made, wanted, stored=made == stored), named=False)
         if can_make(stored, native, syntax):
             return _object(syntax, wanted, stored=satisfies(stored, syntax))
     if wants_dicom is None:

@@ -131,7 +131,8 @@ class WadoDoor:
             body = self._file(part.location)
         else:
             # Begun before anything leaves, so that what cannot be made is answered as that.
-            body = await self._pool.work(partial(self._begun, part))
+            begin = self._begun if part.form.named else self._made_or_stored
+            part, body = await self._pool.work(partial(begin, part))
         take = self._pool.read_pieces if part.form.stored else self._pool.worked_pieces
         if not part.form.multipart:
             named = {**headers, "Content-Disposition": _file_name(part.location)}
@@ -148,12 +149,12 @@ class WadoDoor:
         with self._objects.open(location.object_key) as source:
             yield from pieces(source)
 
-    def _begun(self, part: _Part) -> Pieces:
+    def _begun(self, part: _Part) -> tuple[_Part, Pieces]:
         """Return the pieces of a transcoded object, its first frame already made."""
         made = self._made(part)
         # The generator stands at its first yield, which gives nothing.
         next(made)
-        return made
+        return part, made
 
     def _made(self, part: _Part) -> Pieces:
         """Yield nothing once the first frame is made, then the object in its new encoding."""
@@ -180,7 +181,7 @@ class WadoDoor:
         if part.form.stored:
             return part, self._file(part.location)
         try:
-            return part, self._begun(part)
+            return self._begun(part)
         except (CannotMake, DecodeFailed, NoFrames):
             return part.as_stored, self._file(part.location)
 

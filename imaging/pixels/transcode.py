@@ -4,12 +4,14 @@ What was compressed here is given back as it came (``kernel.restore``). Everythi
 elements; only those bound to the encoding of pixels change.
 """
 
+import dataclasses
 import struct
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
 import imagecodecs
+import msgspec
 import numpy as np
 
 from imaging.pixels.frames import FramePlan, plan_of, stored_frame
@@ -269,31 +271,37 @@ def _decoded(  # one object and what to make of it
 ) -> Pieces:
     plan = plan_of(walked)
     layout = plan.layout
-    if (
-        layout is None
-        or walked.transfer_syntax_uid not in DECODABLE
-        or layout.bits_allocated == 1
-        or layout.native_bytes > _LENGTH_MAX
-    ):
+    if layout is None or walked.transfer_syntax_uid not in DECODABLE:
         raise CannotMake("the object has no native form that can be made here")
-    ahead = _OneAhead(decoder)
-    ahead.decode_ahead(stored_frame(walked.source, plan, 0), plan.transfer_syntax_uid, layout)
-    if native is None:
-        form = NativeForm(
-            transfer_syntax_uid=wanted,
-            photometric_interpretation=decoded_photometric(
-                walked.transfer_syntax_uid, layout.photometric
-            ),
-            planar_configuration=0 if layout.samples > 1 else None,
-        )
-    else:
-        form = NativeForm(
-            transfer_syntax_uid=wanted,
-            photometric_interpretation=native.photometric_interpretation,
-            planar_configuration=native.planar_configuration,
-            pixel_vr=native.pixel_vr,
-        )
-    return _closing(restore_native(source, meta, walked, form, decoder=ahead))
+    if native is not None:
+        ahead = _OneAhead(decoder)
+        ahead.decode_ahead(stored_frame(walked.source, plan, 0), plan.transfer_syntax_uid, layout)
+        form = msgspec.structs.replace(native, transfer_syntax_uid=wanted)
+        return _closing(restore_native(source, meta, walked, form, decoder=ahead))
+    photometric = decoded_photometric(walked.transfer_syntax_uid, layout.photometric)
+    layout = dataclasses.replace(layout, photometric=photometric)
+    size = layout.native_bytes
+    if size > _LENGTH_MAX or layout.native_bits % 8 or layout.subsampled:
+        raise CannotMake("the object has no native form that can be made here")
+    frames = (native_bytes(walked.source, plan, index, decoder) for index in range(plan.count))
+    first = next(frames)
+    replace = _of_encoding(layout, photometric)
+    vr = "OW" if layout.bits_allocated > 8 else "OB"  # noqa: PLR2004
+    pad = b"\0" * (size & 1)
+    replace[PIXEL_DATA] = Value(vr, size + len(pad), chain((first,), frames, (pad,)))
+    head = file_meta_with(source, meta, transfer_syntax_uid=wanted)
+    return _closing(chain((head,), rewrite(walked, form=FORMS[wanted], replace=replace)))
+
+
+def _of_encoding(layout: FrameLayout, photometric: str) -> dict[int, Value | None]:
+    """Return what replaces the elements bound to the encoding of pixels, in little endian."""
+    replace: dict[int, Value | None] = dict.fromkeys(_OFFSET_TABLES)
+    raw = photometric.encode("latin-1")
+    raw += b" " * (len(raw) & 1)
+    replace[_PHOTOMETRIC] = Value("CS", len(raw), [raw])
+    if layout.samples > 1:
+        replace[_PLANAR] = Value("US", 2, [b"\0\0"])
+    return replace
 
 
 def _rewritten(source: Source, meta: FileMeta, walked: Scan, wanted: str) -> Pieces:
@@ -327,17 +335,12 @@ def _encoded(
 
     made = streams()
     first = next(made)
-    replace: dict[int, Value | None] = dict.fromkeys(_OFFSET_TABLES)
     photometric = decoded_photometric(walked.transfer_syntax_uid, layout.photometric)
-    if layout.samples > 1:
-        if photometric == "RGB" and wanted in _COLOUR_TRANSFORMED:
-            photometric = "YBR_RCT"
-        elif photometric != "RGB" and wanted in _COLOUR_TRANSFORMED:
+    if layout.samples > 1 and wanted in _COLOUR_TRANSFORMED:
+        if photometric != "RGB":
             raise CannotMake("only RGB is encoded that way")
-        replace[_PLANAR] = Value("US", 2, [b"\0\0"])
-    raw = photometric.encode("latin-1")
-    raw += b" " * (len(raw) & 1)
-    replace[_PHOTOMETRIC] = Value("CS", len(raw), [raw])
+        photometric = "YBR_RCT"
+    replace = _of_encoding(layout, photometric)
     replace[PIXEL_DATA] = Value("OB", UNDEFINED, _encapsulated(chain((first,), made)))
     head = file_meta_with(source, meta, transfer_syntax_uid=wanted)
     form = FORMS[EXPLICIT_LE]
