@@ -35,12 +35,16 @@ from gateway.uploads.tus_headers import (
 )
 from gateway.uploads.upload_files import Owner, Upload, UploadFiles, UploadInfo
 from kernel.clock import Clock
-from kernel.errors import PlatformError
+from kernel.errors import Forbidden, PlatformError
 from kernel.identifiers import new_id
+from kernel.identity import PrincipalKind
+from kernel.owner import Owner as TaskOwner
+from kernel.policy import Act, roles_for
 from kernel.web import PRINCIPAL, STATUS, permit
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OwnerOf = Callable[[web.Request], Owner]
+MACHINE_KINDS: Final = frozenset({"parcel"})
 _BODY_MAX_BYTES: Final = 1 << 50
 """What the shell lets through; the upload's own length and its kind's limit decide."""
 
@@ -48,7 +52,17 @@ _BODY_MAX_BYTES: Final = 1 << 50
 def owner_by_sign_in(request: web.Request) -> Owner:
     """Return whoever is signed in as the owner of what they upload."""
     principal = request[PRINCIPAL]
-    return Owner(user_id=principal.user_id, institution=principal.institution)
+    return Owner(
+        user_id=principal.user_id,
+        institution=principal.institution,
+        username=principal.username,
+    )
+
+
+def allow_by_sign_in(request: web.Request, kind: str) -> None:
+    """Let only nodes hand in parcels; raises ``Forbidden``."""
+    if kind in MACHINE_KINDS and request[PRINCIPAL].kind is not PrincipalKind.MACHINE:
+        raise Forbidden("parcels come from nodes", code="upload-kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +94,13 @@ class TusServer:
         *,
         clock: Clock,
         owner_of: OwnerOf = owner_by_sign_in,
+        allow: Callable[[web.Request, str], None] = allow_by_sign_in,
         settings: TusSettings | None = None,
     ) -> None:
         self._settings = settings or TusSettings()
         self._sinks = dict(sinks)
         self._owner_of = owner_of
+        self._allow = allow
         self._clock = clock
         self._files = UploadFiles.open(directory, reserve_bytes=self._settings.reserve_bytes)
         self._receiver = Receiver(self._files, clock, self._settings.idle_s)
@@ -100,16 +116,10 @@ class TusServer:
         for upload in loaded:
             if upload.complete and upload.result is None and upload.info.kind in self._sinks:
                 self._completion.add(upload)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._completion.run()),
-                group.create_task(self._sweep_for_ever()),
-            ]
-            try:
-                yield
-            finally:
-                for task in tasks:
-                    task.cancel()
+        async with TaskOwner() as owner:
+            owner.keep("uploads.completion", self._completion.run)
+            owner.keep("uploads.sweep", self._sweep_for_ever)
+            yield
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes below ``/uploads/``."""
@@ -159,7 +169,7 @@ class TusServer:
     # -- the door ------------------------------------------------------------------------------
 
     def _answering(self, handler: _Handler) -> _Handler:
-        @permit(body_bytes=_BODY_MAX_BYTES)
+        @permit(roles=roles_for(Act.STORE_STUDY), body_bytes=_BODY_MAX_BYTES)
         async def answer(request: web.Request) -> web.StreamResponse:
             try:
                 _check_version(request)
@@ -271,6 +281,7 @@ class TusServer:
         sink = self._sinks.get(kind)
         if sink is None:
             raise TusFault(400, "kind-unknown", "Upload-Metadata names no kind taken here")
+        self._allow(request, kind)
         if length > sink.max_bytes:
             longest = {"Tus-Max-Size": str(sink.max_bytes)}
             raise TusFault(413, "too-large", "longer than this door takes", longest)
@@ -291,7 +302,7 @@ class TusServer:
 
     def _find(self, request: web.Request) -> Upload:
         upload = self._uploads.get(request.match_info["upload_id"])
-        if upload is None or upload.info.owner != self._owner_of(request):
+        if upload is None or not upload.info.owner.same_as(self._owner_of(request)):
             raise TusFault(404, "upload-unknown", "no such upload")
         return upload
 

@@ -33,6 +33,12 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
     user_id: str
     institution: str
+    username: str = ""
+    """For people to read; two owners are the same without it."""
+
+    def same_as(self, other: "Owner") -> bool:
+        """Return whether both are the same account of the same institution."""
+        return (self.user_id, self.institution) == (other.user_id, other.institution)
 
 
 class UploadInfo(msgspec.Struct, frozen=True, kw_only=True):

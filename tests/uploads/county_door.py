@@ -104,6 +104,7 @@ async def county_door(home: Path, journal: JournalWriter | None = None) -> Async
         home / "uploads",
         {"parcel": sink},
         owner_of=owner_by_header,
+        allow=lambda _request, _kind: None,
         clock=SystemClock(),
         settings=TusSettings(reserve_bytes=0),
     )

@@ -89,6 +89,7 @@ async def tus_door(
         directory,
         sinks,
         owner_of=owner_by_header,
+        allow=lambda _request, _kind: None,
         clock=clock or SystemClock(),
         settings=settings or TusSettings(reserve_bytes=0),
     )

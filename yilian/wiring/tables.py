@@ -11,6 +11,7 @@ _ROOMS: Final = (
     "gateway.accounts.tables",
     "gateway.routing.store",
     "gateway.township.tables",
+    "gateway.uploads.batches",
     "imaging.archive.tables",
 )
 
