@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -108,7 +109,11 @@ class Door:
     async def visitor(self, **headers: str) -> aiohttp.ClientSession:
         """A browser or program that has not signed in."""
         session = aiohttp.ClientSession(
-            self.url, headers=headers, cookie_jar=aiohttp.CookieJar(unsafe=True)
+            self.url,
+            headers=headers,
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            # The test's own certificate; who is behind it is not the question here.
+            connector=aiohttp.TCPConnector(ssl=False),
         )
         return await self._stack.enter_async_context(session)
 
@@ -148,6 +153,7 @@ async def _open(
     auth: AuthSettings | None = None,
     routes: Sequence[web.RouteDef] = ROUTES,
     websocket_url: str | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Door]:
     clock = FrozenClock(AT)
     sign_ins = SignIns(database, hasher, clock, chain="gateway")
@@ -179,8 +185,8 @@ async def _open(
     )
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    async with AsyncExitStack() as stack, serve(app, [listening], limits=limits) as book:
-        url = f"http://127.0.0.1:{port}"
+    async with AsyncExitStack() as stack, serve(app, [listening], tls=tls, limits=limits) as book:
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         yield Door(url, port, database, clock, sign_ins, admin, access_log, bus, book, app, stack)
         await stack.aclose()
 
