@@ -56,6 +56,22 @@ def content_digest(scan: Scan, *, decoder: FrameDecoder) -> ContentDigest:
     return ContentDigest(dataset=dataset_digest(scan), pixels=pixel_digest(scan, decoder=decoder))
 
 
+def has_content(scan: Scan, told: ContentDigest, *, decoder: FrameDecoder) -> bool:
+    """Return whether the object in *scan* has the content *told*.
+
+    Frames may equal by their cells or by their code streams: whether a stream decodes can depend
+    on the machine (memory, time), and what one node could not decode another must still be able
+    to receive.
+    """
+    if dataset_digest(scan) != told.dataset:
+        return False
+    if scan.pixel is None:
+        return not told.pixels
+    if scan.encapsulated and told.pixels == undecoded_digest(scan, scan.pixel):
+        return True
+    return told.pixels == pixel_digest(scan, decoder=decoder)
+
+
 def dataset_digest(scan: Scan) -> str:
     """Return the digest of the data set without what belongs to the encoding of its pixels."""
     return _Canonical(scan).digest()
@@ -145,10 +161,10 @@ def pixel_digest(scan: Scan, *, decoder: FrameDecoder) -> str:
         return ""
     layout = layout_of(scan)
     if layout is None or layout.decoded_bytes > FRAME_MAX_BYTES:
-        return _undecoded_digest(scan, scan.pixel)
+        return undecoded_digest(scan, scan.pixel)
     if scan.pixel.fragments is None:
         return _native_digest(scan, scan.pixel, layout)
-    return _decoded_digest(scan, layout, decoder) or _undecoded_digest(scan, scan.pixel)
+    return _decoded_digest(scan, layout, decoder) or undecoded_digest(scan, scan.pixel)
 
 
 def _decoded_digest(scan: Scan, layout: FrameLayout, decoder: FrameDecoder) -> str:
@@ -219,7 +235,7 @@ def _native_digest(scan: Scan, pixel: Element, layout: FrameLayout) -> str:
     return digest.hex()
 
 
-def _undecoded_digest(scan: Scan, pixel: Element) -> str:
+def undecoded_digest(scan: Scan, pixel: Element) -> str:
     """Return the digest of the pixel data as it stands, the offset table aside."""
     found = hashlib.sha256(_VERSION)
     if pixel.fragments is None:

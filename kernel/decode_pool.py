@@ -7,6 +7,7 @@ worker that dies costs the frame it was given and nothing else. Workers end with
 import fcntl
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -88,9 +89,16 @@ class DecodePool(AbstractContextManager["DecodePool"]):
         try:
             if self._closed:
                 raise Unavailable("the decoders are stopped", code="decoder-stopped")
+            question = Question(transfer_syntax_uid, layout)
             if worker is None or not worker.alive:
                 worker = self._replaced(worker)
-            return worker.ask(Question(transfer_syntax_uid, layout), stream)
+            try:
+                return worker.ask(question, stream)
+            except _Killed:
+                # Somebody else ended it (memory ran short on the machine): not this frame's fault
+                # until it happens again.
+                worker = self._replaced(worker)
+                return worker.ask(question, stream)
         finally:
             self._slots.put(worker)
 
@@ -118,6 +126,12 @@ class DecodePool(AbstractContextManager["DecodePool"]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _Killed(DecodeFailed):
+    """The worker was killed, and not by its own deadline or limits."""
+
+    code = "decoder-ended"
 
 
 class _Worker:
@@ -150,16 +164,24 @@ class _Worker:
 
     def ask(self, question: Question, stream: bytes) -> Frame:
         """Return the answer; whatever goes wrong, the process is then gone or ready again."""
-        timer = threading.Timer(self._deadline_s, self._process.kill)
+        overdue = threading.Event()
+        timer = threading.Timer(self._deadline_s, self._overdue, (overdue,))
         timer.start()
         try:
             return self._ask(question, stream)
         except (EOFError, OSError) as exc:
             self.end()
-            detail = f"the decoder ended ({self._process.returncode}) over {len(stream)} bytes"
+            ended = self._process.returncode
+            detail = f"the decoder ended ({ended}) over {len(stream)} bytes"
+            if ended == -signal.SIGKILL and not overdue.is_set():
+                raise _Killed(detail) from exc
             raise DecodeFailed(detail, code="decoder-ended") from exc
         finally:
             timer.cancel()
+
+    def _overdue(self, overdue: threading.Event) -> None:
+        overdue.set()
+        self._process.kill()
 
     def _ask(self, question: Question, stream: bytes) -> Frame:
         sink = cast("IO[bytes]", self._process.stdin)

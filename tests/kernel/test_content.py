@@ -18,7 +18,7 @@ from pydicom.pixels.encoders.base import get_encoder
 
 from kernel.arrival import ContentDigest
 from kernel.codecs import DecodeFailed, InThread, encode_htj2k
-from kernel.content import content_digest, dataset_digest
+from kernel.content import content_digest, dataset_digest, has_content
 from kernel.dataset import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, BrokenDataset
 from kernel.frames import Frame, FrameLayout
 from tests.kernel.objects import (
@@ -348,6 +348,24 @@ def test_undecodable_and_lossy_frames_count_by_their_code_stream() -> None:
     assert digest_of(encapsulated(ds, [exact], JPEG + "81")) == digest_of(encoded(ds))
     reversible = ENCODERS[JPEG + "90"](cells)
     assert digest_of(encapsulated(ds, [reversible], JPEG + "91")) == digest_of(encoded(ds))
+
+
+def test_content_is_recognised_by_cells_or_by_code_streams() -> None:
+    cells = gradient((16, 16), "<u1", 255)
+    ds = image(cells)
+    native = walked(encoded(ds))[2]
+    packed = walked(encapsulated(ds, [ENCODERS[JPEG + "80"](cells)], JPEG + "80"))[2]
+    decoded = content_digest(native, decoder=InThread())
+    by_stream = content_digest(packed, decoder=Refusing())
+    assert decoded != by_stream
+    assert has_content(packed, decoded, decoder=InThread())
+    assert has_content(packed, by_stream, decoder=InThread())
+    assert not has_content(packed, decoded, decoder=Refusing())
+    assert not has_content(native, by_stream, decoder=InThread())
+    other = walked(encoded(image(cells, PatientID="990000-2")))[2]
+    assert not has_content(other, decoded, decoder=InThread())
+    bare = walked(part10(SOP))[2]
+    assert has_content(bare, content_digest(bare, decoder=Refusing()), decoder=Refusing())
 
 
 def test_an_object_without_pixels_has_no_pixel_digest() -> None:
