@@ -111,7 +111,7 @@ async def test_a_new_writer_goes_on_behind_a_torn_tail(tmp_path: Path) -> None:
     written = await small_journal(directory)
     (number,) = segment_numbers(directory)
     raw = segment_path(directory, number).read_bytes()
-    for at in random.Random(1).sample(list(tail_offsets(written)), 25):  # noqa: S311
+    for at in random.Random(1).sample(list(tail_offsets(written)), 25):
         for name in os.listdir(directory):
             (directory / name).unlink()
         torn = bytearray(raw)
@@ -180,7 +180,7 @@ async def acked_by_child(directory: Path, kill_after: int) -> dict[str, str]:
 async def test_what_a_killed_writer_acknowledged_is_found_exactly_once(
     tmp_path: Path, seed: int
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     acked: dict[str, str] = {}
     for _ in range(3):
         acked |= await acked_by_child(tmp_path, chance.randint(1, 120))

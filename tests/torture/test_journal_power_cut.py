@@ -51,7 +51,7 @@ async def acked_until_the_cut(image: Ext4Image, cut_after: int, *extra: str) -> 
     ],
 )
 async def test_nothing_acknowledged_is_lost_in_a_power_cut(tmp_path: Path, cycles: int) -> None:
-    chance = random.Random(cycles)  # noqa: S311
+    chance = random.Random(cycles)
     for _ in range(cycles):
         image = Ext4Image(tmp_path / f"{chance.random()}")
         acked: dict[str, str] = {}

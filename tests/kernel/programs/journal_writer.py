@@ -67,7 +67,7 @@ async def _call(writer: JournalWriter, chance: random.Random, batches: int) -> N
 
 async def _write(directory: Path, batches: int, disk: Disk) -> int:
     writer = JournalWriter.open(directory, segment_bytes=1 << 20, reserve_bytes=0, disk=disk)
-    calls = (_call(writer, random.Random(n), batches) for n in range(_CALLERS))  # noqa: S311
+    calls = (_call(writer, random.Random(n), batches) for n in range(_CALLERS))
     results = await asyncio.gather(*calls, return_exceptions=True)
     await writer.close()
     for result in results:

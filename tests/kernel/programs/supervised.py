@@ -10,6 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
+import uvloop
+
 from kernel.child import EX_CONFIG, HomeLock, Inherited, bind_door, write_ready_file
 from kernel.supervise import ChildSpec, RestartPolicy, Stage, Supervisor, stop_on_signals
 
@@ -78,8 +80,8 @@ async def _parent(home: Path) -> int:
 def main() -> int:
     home = Path(sys.argv[1])
     if "--role" in sys.argv:
-        return asyncio.run(_serve(home, sys.argv[-1]))
-    return asyncio.run(_parent(home))
+        return uvloop.run(_serve(home, sys.argv[-1]))
+    return uvloop.run(_parent(home))
 
 
 if __name__ == "__main__":
