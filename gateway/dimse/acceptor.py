@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.dimse.associate import RejectReason
 from gateway.dimse.connection import Connection
 from gateway.dimse.occupancy import Occupancy
 from gateway.dimse.ports import ObjectSink, Peer, PeerBook
+from gateway.dimse.reject import RejectReason
 from gateway.dimse.settings import AcceptorSettings
 from kernel.clock import Clock
 

@@ -5,16 +5,15 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from gateway.dimse.associate import (
-    APPLICATION_CONTEXT,
+from gateway.dimse.associate import APPLICATION_CONTEXT, AssociateRequest
+from gateway.dimse.ports import Admission, Peer, PeerBook
+from gateway.dimse.reject import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AE_NOT_RECOGNIZED,
     CALLING_AE_NOT_RECOGNIZED,
     PROTOCOL_VERSION_NOT_SUPPORTED,
-    AssociateRequest,
     RejectReason,
 )
-from gateway.dimse.ports import Admission, Peer, PeerBook
 from kernel.identifiers import AETitle, InstitutionCode, InvalidIdentifier
 from kernel.identity import ApplicationEntity
 

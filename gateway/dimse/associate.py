@@ -1,4 +1,4 @@
-"""A-ASSOCIATE PDUs: the request as a value, the answers as bytes (PS3.8 9.3.2-9.3.4, PS3.7 D.3.3).
+"""A-ASSOCIATE-RQ as a value, A-ASSOCIATE-AC as bytes (PS3.8 9.3.2 and 9.3.3, PS3.7 D.3.3).
 
 Unknown items and sub-items are skipped, as PS3.8 9.3.1 asks. What identifies something is kept
 as text here and judged in ``negotiate``; only structure is judged here.
@@ -51,40 +51,6 @@ class ContextResult(IntEnum):
     NO_REASON = 2
     ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
     TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
-
-
-class RejectResult(IntEnum):
-    """Whether asking again may help (PS3.8 Table 9-21)."""
-
-    PERMANENT = 1
-    TRANSIENT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class RejectReason:
-    """One row of PS3.8 Table 9-21: result, source and reason of an A-ASSOCIATE-RJ."""
-
-    result: RejectResult
-    source: int
-    reason: int
-    meaning: str = field(compare=False)
-
-
-NO_REASON_GIVEN: Final = RejectReason(RejectResult.PERMANENT, 1, 1, "no reason given")
-APPLICATION_CONTEXT_NOT_SUPPORTED: Final = RejectReason(
-    RejectResult.PERMANENT, 1, 2, "application context name not supported"
-)
-CALLING_AE_NOT_RECOGNIZED: Final = RejectReason(
-    RejectResult.PERMANENT, 1, 3, "calling AE title not recognized"
-)
-CALLED_AE_NOT_RECOGNIZED: Final = RejectReason(
-    RejectResult.PERMANENT, 1, 7, "called AE title not recognized"
-)
-PROTOCOL_VERSION_NOT_SUPPORTED: Final = RejectReason(
-    RejectResult.PERMANENT, 2, 2, "protocol version not supported"
-)
-TEMPORARY_CONGESTION: Final = RejectReason(RejectResult.TRANSIENT, 3, 1, "temporary congestion")
-LOCAL_LIMIT_EXCEEDED: Final = RejectReason(RejectResult.TRANSIENT, 3, 2, "local limit exceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +199,6 @@ def accept_pdu(
     items.append(_item(Item.USER_INFORMATION, b"".join(information)))
     fixed = _FIXED.pack(1, request.called_ae, request.calling_ae, request.reserved)
     return pdu(PduType.ASSOCIATE_AC, fixed + b"".join(items))
-
-
-def reject_pdu(reason: RejectReason) -> bytes:
-    """Return the A-ASSOCIATE-RJ PDU for *reason*."""
-    return pdu(PduType.ASSOCIATE_RJ, bytes((0, reason.result, reason.source, reason.reason)))
 
 
 def _items(body: bytes, position: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -6,7 +6,7 @@ import logging
 from typing import Final, Protocol
 
 from gateway.dimse.access import admit
-from gateway.dimse.associate import AssociateRequest, RejectReason
+from gateway.dimse.associate import AssociateRequest
 from gateway.dimse.association import State
 from gateway.dimse.command_set import Command
 from gateway.dimse.exchange import Exchange
@@ -14,6 +14,7 @@ from gateway.dimse.messages import CommandReceived, DataReceived
 from gateway.dimse.negotiate import negotiate
 from gateway.dimse.pdu_stream import ProtocolFault
 from gateway.dimse.ports import ObjectSink, Peer, PeerBook
+from gateway.dimse.reject import RejectReason
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.upper_layer import AssociationRequested, Ended, Indication, UpperLayer
 from gateway.dimse.wire import Wire

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from gateway.dimse.associate import LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION, RejectReason
+from gateway.dimse.reject import LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION, RejectReason
 from gateway.dimse.settings import AcceptorSettings
 from kernel.identifiers import AETitle
 

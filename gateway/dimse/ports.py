@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.dimse.associate import RejectReason
+from gateway.dimse.reject import RejectReason
 from kernel.identifiers import AETitle, InstitutionCode, Uid
 
 

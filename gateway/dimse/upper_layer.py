@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from gateway.dimse.associate import (
-    AssociateRequest,
-    RejectReason,
-    accept_pdu,
-    parse_request,
-    reject_pdu,
-)
+from gateway.dimse.associate import AssociateRequest, accept_pdu, parse_request
 from gateway.dimse.association import Action, Event, State, Transition, decide
 from gateway.dimse.command_set import Command
 from gateway.dimse.messages import CommandReceived, DataReceived, MessageReader
@@ -33,6 +27,7 @@ from gateway.dimse.pdu_stream import (
     abort_pdu,
     data_pdus,
 )
+from gateway.dimse.reject import RejectReason, reject_pdu
 from kernel.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _SHORT_PDU_BYTES: Final = 4

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable
+
+import psutil
 
 from gateway.dimse.acceptor import Door, serve
 from gateway.dimse.access import PeerTable
@@ -142,3 +145,12 @@ async def until(true: Callable[[], bool], *, within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
         while not true():  # noqa: ASYNC110  # what is waited for is looked at from outside
             await asyncio.sleep(0.01)
+
+
+def rss_bytes() -> int:
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)
+
+
+def pass_time(clock: FrozenClock, seconds: float) -> None:
+    clock.advance(dt.timedelta(seconds=seconds))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pynetdicom.presentation import PresentationContext
 
+from gateway.dimse.acceptor import Door
 from gateway.dimse.command_set import Command, CommandField, Element
 from tests.dimse.wire_bytes import (
     EXPLICIT_LE,
@@ -30,6 +31,9 @@ class Answer:
 
     status: int
     comment: str
+
+
+SUCCESS = Answer(0, "")
 
 
 class Scu:
@@ -135,3 +139,9 @@ async def associated(
         kind, body = await scu.associate(contexts, calling=calling)
         assert kind == 2, (kind, body)
         yield scu
+
+
+async def echo_once(door: Door) -> None:
+    async with associated(door.addresses[0]) as scu:
+        assert await scu.echo() == SUCCESS
+        await scu.release()

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime as dt
-import gc
 from pathlib import Path
 
 import psutil
@@ -11,13 +10,22 @@ import pytest
 
 from gateway.dimse.acceptor import serve
 from gateway.dimse.access import PeerTable
-from gateway.dimse.associate import CALLING_AE_NOT_RECOGNIZED
+from gateway.dimse.reject import CALLING_AE_NOT_RECOGNIZED
 from gateway.dimse.settings import AcceptorSettings
 from kernel.clock import SystemClock
 from kernel.identity import ApplicationEntity
-from tests.dimse.doors import OUR_TITLE, MemorySink, everybody, frozen, listening, open_door, until
+from tests.dimse.doors import (
+    OUR_TITLE,
+    MemorySink,
+    everybody,
+    frozen,
+    listening,
+    open_door,
+    rss_bytes,
+    until,
+)
 from tests.dimse.houses import house
-from tests.dimse.peers import Answer, Scu, associated, connected
+from tests.dimse.peers import SUCCESS, Answer, Scu, associated, connected, echo_once
 from tests.dimse.samples import dataset, element
 from tests.dimse.wire_bytes import (
     ABORT,
@@ -33,7 +41,6 @@ from tests.dimse.wire_bytes import (
 )
 
 MIB = 1 << 20
-SUCCESS = Answer(0, "")
 
 
 async def rejected(scu: Scu, *, calling: str = "MODALITY") -> tuple[int, ...]:
@@ -151,15 +158,9 @@ async def test_a_store_under_way_is_not_idle() -> None:
         storing = asyncio.ensure_future(scu.store(b"data", sop_class=CT, instance="2.25.1"))
         await until(lambda: sink.committing == 1)
         clock.advance(dt.timedelta(seconds=100))
-        await echo_elsewhere(door.addresses[0])
+        await echo_once(door)
         sink.hold_commit.set()
         assert await storing == SUCCESS
-
-
-async def echo_elsewhere(address: tuple[str, int]) -> None:
-    async with associated(address) as scu:
-        assert await scu.echo() == SUCCESS
-        await scu.release()
 
 
 async def test_at_the_end_an_idle_association_is_released() -> None:
@@ -253,11 +254,6 @@ async def test_a_cancelled_owner_still_drains() -> None:
         with pytest.raises(asyncio.CancelledError):
             await owner
         assert await scu.closed() == ABORT
-
-
-def rss_bytes() -> int:
-    gc.collect()
-    return int(psutil.Process().memory_info().rss)
 
 
 @pytest.mark.parametrize(

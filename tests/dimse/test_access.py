@@ -5,16 +5,15 @@ import dataclasses
 import pytest
 
 from gateway.dimse.access import PeerTable, admit
-from gateway.dimse.associate import (
+from gateway.dimse.associate import AssociateRequest, parse_request
+from gateway.dimse.ports import Admission, Peer
+from gateway.dimse.reject import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AE_NOT_RECOGNIZED,
     CALLING_AE_NOT_RECOGNIZED,
     PROTOCOL_VERSION_NOT_SUPPORTED,
-    AssociateRequest,
     RejectReason,
-    parse_request,
 )
-from gateway.dimse.ports import Admission, Peer
 from kernel.identifiers import AETitle, InstitutionCode
 from kernel.identity import ApplicationEntity
 from tests.dimse.wire_bytes import associate_rq

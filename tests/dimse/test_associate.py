@@ -18,7 +18,7 @@ from pynetdicom.pdu_primitives import (
     UserIdentityNegotiation,
 )
 
-from gateway.dimse import associate
+from gateway.dimse import reject
 from gateway.dimse.associate import (
     CONTEXTS_MAX,
     TRANSFER_SYNTAXES_MAX,
@@ -28,13 +28,12 @@ from gateway.dimse.associate import (
     ContextResult,
     ExtendedNegotiation,
     ProposedContext,
-    RejectReason,
     RoleSelection,
     accept_pdu,
     parse_request,
-    reject_pdu,
 )
 from gateway.dimse.pdu_stream import ProtocolFault
+from gateway.dimse.reject import RejectReason, reject_pdu
 from tests.dimse.wire_bytes import CT, EXPLICIT_LE, IMPLICIT_LE, VERIFICATION, associate_rq, context
 
 
@@ -141,7 +140,7 @@ def test_another_implementation_reads_the_acceptance() -> None:
     assert theirs.encode() == raw
 
 
-REASONS = [value for value in vars(associate).values() if isinstance(value, RejectReason)]
+REASONS = [value for value in vars(reject).values() if isinstance(value, RejectReason)]
 
 
 @pytest.mark.parametrize("reason", REASONS, ids=lambda reason: reason.meaning)

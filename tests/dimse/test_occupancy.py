@@ -2,8 +2,8 @@
 
 from hypothesis import given, strategies as st
 
-from gateway.dimse.associate import LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION
 from gateway.dimse.occupancy import Occupancy
+from gateway.dimse.reject import LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION
 from gateway.dimse.settings import AcceptorSettings
 from kernel.identifiers import AETitle
 

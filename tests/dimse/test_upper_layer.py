@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from gateway.dimse.associate import CALLED_AE_NOT_RECOGNIZED
 from gateway.dimse.association import EventNotAllowed, State
 from gateway.dimse.command_set import Command, response
 from gateway.dimse.messages import CommandReceived, DataReceived
 from gateway.dimse.negotiate import NegotiationPolicy, negotiate
 from gateway.dimse.pdu_stream import AbortReason, PduType, ProtocolFault
+from gateway.dimse.reject import CALLED_AE_NOT_RECOGNIZED
 from gateway.dimse.upper_layer import (
     AssociationRequested,
     Ended,

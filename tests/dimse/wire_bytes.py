@@ -129,3 +129,7 @@ def encoded_command(message: DIMSEMessage) -> bytes:
     raw = encode(message.command_set, is_implicit_vr=True, is_little_endian=True)
     assert raw is not None
     return bytes(raw)
+
+
+def abort_of_provider(reason: int) -> bytes:
+    return bytes((7, 0, 0, 0, 0, 4, 0, 0, 2, reason))
