@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from imaging.archive.objects import ObjectStore
+from imaging.dicomweb.bulkdata import BulkdataDoor
 from imaging.dicomweb.frames import FramesDoor
 from imaging.dicomweb.metadata import MetadataDoor
 from imaging.dicomweb.stow import StowDoor, StowJournal
@@ -38,6 +39,7 @@ def routes(parts: DicomWebParts) -> list[web.RouteDef]:
         *MetadataDoor(parts.database, parts.pool).routes(),
         *FramesDoor(parts.database, parts.objects, parts.pool, parts.plans).routes(),
         *WadoDoor(parts.database, parts.objects, parts.pool).routes(),
+        *BulkdataDoor(parts.database, parts.objects, parts.pool).routes(),
     ]
     if parts.journal is not None:
         found += StowDoor(parts.database, parts.journal, parts.clock).routes()
