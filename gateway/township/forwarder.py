@@ -212,7 +212,7 @@ class Forwarder:
                 stop.set()
 
     async def _note_upload(self, parcel: ParcelRow, url: str | None) -> None:
-        await self._news.write(
-            lambda conn: parcel_index.note_upload(conn, parcel.parcel_id, url),
-            lambda _: [parcel.study_key],
+        # Not news to anybody who watches the queue.
+        await self._database.write(
+            lambda conn: parcel_index.note_upload(conn, parcel.parcel_id, url)
         )

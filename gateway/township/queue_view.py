@@ -25,7 +25,8 @@ from gateway.township.tables import instances, studies
 from kernel.events import EventDraft
 
 SET_ASIDE_SHOWN: Final = 50
-_DELIVERED: Final = (InstanceState.AT_COUNTY, InstanceState.SET_ASIDE)
+_LATELY: Final = 20_000
+_LEFT: Final = (InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
             studies.c.study_instance_uid,
             studies.c.county_received_at,
             sa.func.count().filter(columns.state == InstanceState.SET_ASIDE).label("aside"),
-            sa.func.count().filter(columns.state.not_in(_DELIVERED)).label("left"),
+            sa.func.count().filter(columns.state.in_(_LEFT)).label("left"),
         )
         .join(instances, columns.study_instance_uid == studies.c.study_instance_uid)
         .where(_shown(since))
@@ -121,7 +122,7 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
         )
     ).one()
     left_bytes = conn.scalar(
-        sa.select(sa.func.sum(columns.size_bytes)).where(columns.state.not_in(_DELIVERED))
+        sa.select(sa.func.sum(columns.size_bytes)).where(columns.state.in_(_LEFT))
     )
     return Totals(
         safe_here=row[0],
@@ -150,7 +151,7 @@ def item_events(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[Even
 
 def _shown(since: dt.datetime) -> sa.ColumnElement[bool]:
     done = studies.c.county_received_at
-    return sa.or_(done.is_(None), done >= since, studies.c.last_received_at >= since)
+    return sa.or_(done.is_(None), done >= since)
 
 
 def _tallies(conn: sa.Connection, keys: Sequence[str]) -> dict[str, _Tally]:
@@ -175,7 +176,6 @@ def _tally(by_state: dict[str, tuple[int, int]]) -> _Tally:
     def count(state: InstanceState) -> int:
         return by_state.get(state, (0, 0))[0]
 
-    left = (InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT)
     return _Tally(
         Counts(
             here=sum(number for number, _ in by_state.values()),
@@ -184,7 +184,7 @@ def _tally(by_state: dict[str, tuple[int, int]]) -> _Tally:
             set_aside=count(InstanceState.SET_ASIDE),
         ),
         packed=count(InstanceState.PACKED),
-        left_bytes=sum(by_state.get(state, (0, 0))[1] for state in left),
+        left_bytes=sum(by_state.get(state, (0, 0))[1] for state in _LEFT),
     )
 
 
@@ -224,7 +224,7 @@ def _ahead(conn: sa.Connection) -> dict[str, tuple[int, int]]:
         .where(
             studies.c.county_received_at.is_(None),
             studies.c.paused.is_(sa.false()),
-            columns.state.not_in(_DELIVERED),
+            columns.state.in_(_LEFT),
         )
         .group_by(studies.c.study_instance_uid, studies.c.rank, studies.c.first_received_at)
         .order_by(studies.c.rank, studies.c.first_received_at, studies.c.study_instance_uid)
@@ -271,3 +271,15 @@ def _item(
         conflicts=row.conflicts,
         set_aside=aside,
     )
+
+
+def average_study_bytes(conn: sa.Connection) -> int | None:
+    """Return how much room a study takes here lately, None before there was any."""
+    newest = conn.scalar(sa.select(sa.func.max(instances.c.id))) or 0
+    size, count = conn.execute(
+        sa.select(
+            sa.func.sum(instances.c.size_bytes),
+            sa.func.count(sa.distinct(instances.c.study_instance_uid)),
+        ).where(instances.c.id > newest - _LATELY)
+    ).one()
+    return int(size) // int(count) if count else None

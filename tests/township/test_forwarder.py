@@ -57,7 +57,7 @@ def noisy(number: int, *, study: int = 1, side: int = 512) -> bytes:
 
 
 async def test_a_line_cut_at_any_byte_costs_at_most_what_was_on_it(tmp_path: Path) -> None:
-    draw = random.Random(7)  # noqa: S311  # where to cut
+    draw = random.Random(7)  # where to cut
     images = [noisy(number) for number in range(1, 9)]
     async with (
         county_on_a_wire(tmp_path) as (county, wire, door),
