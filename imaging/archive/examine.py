@@ -7,7 +7,7 @@ that cannot be read) come out as errors.
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
@@ -16,6 +16,7 @@ import msgspec
 import zstandard
 
 from imaging.dicomweb.dicom_json import DatasetEncoder
+from imaging.query.attributes import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from kernel.arrival import Arrival, ContentDigest, decode_arrival
 from kernel.charset import decode_as_declared
 from kernel.codecs import FrameDecoder
@@ -109,6 +110,25 @@ class Opaque:
     size_bytes: int
 
 
+class _Layout(NamedTuple):
+    """How the bytes of an object lie."""
+
+    transfer_syntax_uid: str
+    size_bytes: int
+    dataset_offset: int
+    pixel_offset: int
+    pixel_length: int
+
+    def key(self, sop_instance_uid: str, digest: ContentDigest) -> str:
+        """Return the object's key.
+
+        The layout is part of it: of two encodings of one content that come at once, or around a
+        crash, the row must never describe the one and name the file of the other.
+        """
+        told = " ".join((digest.whole, *map(str, self)))
+        return object_key(Uid.parse(sop_instance_uid), told)
+
+
 class Read(NamedTuple):
     """An object that was read, and its bytes as they are to be kept, once."""
 
@@ -158,30 +178,38 @@ class Examiner:
         )
         hint = self._charset_hint(arrival)
         header = read_header(source, walked, charset_hint=hint)
-        if not header.study_instance_uid or not header.series_instance_uid:
-            return opaque(stored, arrival, reason="no-study", detail="no study or series UID")
+        header, supplied = _with_study(header)
         digest = arrival.digest or content_digest(walked, decoder=self._decoder)
         head = _head(source, meta, header)
         moved = len(head) - meta.dataset_offset if head is not None else 0
         pixel = walked.pixel if walked.source is source else None
+        layout = _Layout(
+            transfer_syntax_uid=meta.transfer_syntax_uid,
+            size_bytes=source.size + moved,
+            dataset_offset=meta.dataset_offset + moved,
+            pixel_offset=pixel.value_offset + moved if pixel is not None else 0,
+            pixel_length=_pixel_length(walked) if pixel is not None else 0,
+        )
         examined = Examined(
             arrival=arrival,
             header=header,
             extras=_extras(walked),
             declared_name=_declared_name(walked, header),
             digest=digest,
-            key=object_key(Uid.parse(header.sop_instance_uid), digest.whole),
-            metadata_json=self._metadata(walked, header, hint),
-            transfer_syntax_uid=meta.transfer_syntax_uid,
-            size_bytes=source.size + moved,
-            dataset_offset=meta.dataset_offset + moved,
-            pixel_offset=pixel.value_offset + moved if pixel is not None else 0,
-            pixel_length=_pixel_length(walked) if pixel is not None else 0,
+            key=layout.key(header.sop_instance_uid, digest),
+            metadata_json=self._metadata(walked, header, hint, supplied),
+            transfer_syntax_uid=layout.transfer_syntax_uid,
+            size_bytes=layout.size_bytes,
+            dataset_offset=layout.dataset_offset,
+            pixel_offset=layout.pixel_offset,
+            pixel_length=layout.pixel_length,
             oddities=_oddities(arrival, meta, header),
         )
         return Read(examined, _bytes_to_keep(stored, source, meta, head))
 
-    def _metadata(self, walked: Scan, header: Header, hint: str) -> bytes:
+    def _metadata(
+        self, walked: Scan, header: Header, hint: str, supplied: Mapping[int, str]
+    ) -> bytes:
         own = self._own
         if not hasattr(own, "encoder"):
             own.encoder = DatasetEncoder()
@@ -192,9 +220,37 @@ class Examiner:
             charsets=tuple(header.text_character_set.split("\\")),
             charset_hint=hint,
             bulk_address=lambda path: f"{root}/bulkdata/{path}",
+            supplied_uids=supplied,
         )
         compressed: bytes = own.compressor.compress(made)
         return compressed
+
+
+def _with_study(header: Header) -> tuple[Header, Mapping[int, str]]:
+    """Return *header* in a study and a series, and the UIDs the object itself does not have.
+
+    An object without them is kept in a study of its own, so that it can be seen and mended; the
+    UIDs are derived from its own (PS3.5 B.2) and the object's bytes stay as they are.
+    """
+    supplied: dict[int, str] = {}
+    if not header.study_instance_uid:
+        supplied[STUDY_INSTANCE_UID] = _derived_uid("study", header)
+    if not header.series_instance_uid:
+        supplied[SERIES_INSTANCE_UID] = _derived_uid("series", header)
+    if not supplied:
+        return header, supplied
+    completed = msgspec.structs.replace(
+        header,
+        study_instance_uid=supplied.get(STUDY_INSTANCE_UID, header.study_instance_uid),
+        series_instance_uid=supplied.get(SERIES_INSTANCE_UID, header.series_instance_uid),
+        oddities=(*header.oddities, "no-study-uid"),
+    )
+    return completed, supplied
+
+
+def _derived_uid(kind: str, header: Header) -> str:
+    told = f"{kind}\0{header.study_instance_uid}\0{header.sop_instance_uid}".encode()
+    return f"2.25.{int.from_bytes(hashlib.sha256(told).digest()[:16])}"
 
 
 def instance_path(header: Header) -> str:

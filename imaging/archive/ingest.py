@@ -47,6 +47,7 @@ _THREADS: Final = 2
 
 _Entry = tuple[Position, int, Examined | Opaque]
 _Numbered = tuple[Position, int, StoredObject]
+_Staged = dict[tuple[Position, int], Staged]
 
 
 @dataclass(slots=True)
@@ -156,11 +157,11 @@ class Filer:
             return 0
         taken = _take(desk.waiting)
         one_by_one = desk.attempts.begin(taken[0].position)
-        staged: list[Staged] = []
+        staged: _Staged = {}
         try:
             entries = await self._read(desk, _numbered(taken), staged, one_by_one=one_by_one)
-            if staged:
-                await self._in_thread(partial(self._objects.publish, staged))
+            if wanted := _first_of_each(entries, staged):
+                await self._in_thread(partial(self._objects.publish, wanted))
         finally:
             await self._in_thread(partial(_discard, staged))
         batch = FilingBatch(desk.name, taken[-1].position, entries)
@@ -178,7 +179,7 @@ class Filer:
         self,
         desk: _Desk,
         numbered: Sequence[_Numbered],
-        staged: list[Staged],
+        staged: _Staged,
         *,
         one_by_one: bool,
     ) -> list[_Entry]:
@@ -206,7 +207,7 @@ class Filer:
         return sorted(itertools.chain.from_iterable(found), key=lambda entry: entry[:2])
 
     def _read_share(
-        self, share: Sequence[_Numbered], known: Set[tuple[str, str]], staged: list[Staged]
+        self, share: Sequence[_Numbered], known: Set[tuple[str, str]], staged: _Staged
     ) -> list[_Entry]:
         entries: list[_Entry] = []
         for position, number, stored in share:
@@ -214,18 +215,18 @@ class Filer:
             content = each.content if isinstance(each, Examined) else None
             if each.key and content not in known:
                 # At once, while the bytes are in the processor's cache and not yet let go.
-                staged.append(self._objects.stage(NewObject(each.key, chunks)))
+                staged[(position, number)] = self._objects.stage(NewObject(each.key, chunks))
             entries.append((position, number, each))
         return entries
 
-    def _keep_share(self, share: Sequence[_Numbered], staged: list[Staged]) -> list[_Entry]:
+    def _keep_share(self, share: Sequence[_Numbered], staged: _Staged) -> list[_Entry]:
         entries: list[_Entry] = []
         for position, number, stored in share:
             each, chunks = opaque(
                 stored, None, reason="crashed", detail="the process died with it, twice"
             )
             if each.key:
-                staged.append(self._objects.stage(NewObject(each.key, chunks)))
+                staged[(position, number)] = self._objects.stage(NewObject(each.key, chunks))
             entries.append((position, number, each))
         return entries
 
@@ -262,9 +263,23 @@ def _named(stored: StoredObject) -> str:
         return ""
 
 
-def _discard(staged: Sequence[Staged]) -> None:
-    for each in staged:
+def _discard(staged: _Staged) -> None:
+    for each in staged.values():
         each.discard()
+
+
+def _first_of_each(entries: Sequence[_Entry], staged: _Staged) -> list[Staged]:
+    """Return what to publish: of one content in several encodings the one that gets the row."""
+    seen: set[tuple[str, str]] = set()
+    wanted: list[Staged] = []
+    for position, number, each in entries:
+        if isinstance(each, Examined):
+            if each.content in seen:
+                continue
+            seen.add(each.content)
+        if (position, number) in staged:
+            wanted.append(staged[(position, number)])
+    return wanted
 
 
 def _take(waiting: Sequence[Committed]) -> list[Committed]:

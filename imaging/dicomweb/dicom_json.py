@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from kernel.dataset import sequence_in
+from kernel.dictionary import implied_vr
 from kernel.elements import PIXEL_TAGS, Element, Item, Scan
 from kernel.header import decode_text
 from kernel.part10 import Source
@@ -110,7 +112,21 @@ def _uid_member(tag: int, uid: str) -> bytes:
 
 def _varies(element: Element) -> bool:
     """Return whether the JSON of *element* depends on more than its bytes."""
-    return element.items is not None or element.fragments is not None or element.tag in PIXEL_TAGS
+    return (
+        element.items is not None
+        or element.fragments is not None
+        or element.tag in PIXEL_TAGS
+        or (element.vr == "UN" and implied_vr(element.tag) == "SQ")
+    )
+
+
+def _by_address(element: Element, vr: str) -> bool:
+    """Return whether the value is too long, or not of the kind, to stand in JSON."""
+    if vr in _BINARY:
+        most = INLINE_MAX_BYTES
+    else:
+        most = NUMBERS_MAX_BYTES if vr in _NUMBERS else TEXT_MAX_BYTES
+    return element.length > most or element.tag in PIXEL_TAGS or element.fragments is not None
 
 
 class _Walk:
@@ -168,28 +184,31 @@ class _Walk:
         name = f"{tag:08X}"
         if tag == _SPECIFIC_CHARACTER_SET:
             return _CHARSET_MEMBER if element.length else b'"00080005":{"vr":"CS"}'
-        if element.items is not None:
-            body = self._sequence(element, big_endian=big_endian, path=f"{path}{name}")
+        # What is or hides in UN is in implicit VR little endian, whatever encloses it (PS3.5
+        # 6.2.2); many archives write public elements so.
+        big_endian = big_endian and element.vr != "UN"
+        vr = implied_vr(tag) if element.vr == "UN" else element.vr
+        items = element.items
+        if items is None and vr == "SQ":
+            items = sequence_in(self._source, element)
+            vr = "UN"
+        if items is not None:
+            vr = "SQ"
+            body = self._sequence(items, big_endian=big_endian, path=f"{path}{name}")
         else:
-            body = self._value(element, big_endian=big_endian, path=f"{path}{name}")
+            body = self._value(element, vr, big_endian=big_endian, path=f"{path}{name}")
         if not body.isascii():
             self.beyond_ascii = True
-        return b'"%s":{"vr":"%s"%s}' % (name.encode(), self._vr(element).encode(), body)
+        return b'"%s":{"vr":"%s"%s}' % (name.encode(), vr.encode(), body)
 
-    @staticmethod
-    def _vr(element: Element) -> str:
-        return "SQ" if element.items is not None else element.vr
-
-    def _sequence(self, element: Element, *, big_endian: bool, path: str) -> bytes:
-        # What hides in UN is in implicit VR little endian, whatever encloses it (PS3.5 6.2.2).
-        big_endian = big_endian and element.vr != "UN"
-        items = []
-        for index, item in enumerate(element.items or ()):
+    def _sequence(self, items: Sequence[Item], *, big_endian: bool, path: str) -> bytes:
+        made = []
+        for index, item in enumerate(items):
             inner = self._of_item(item)
             parts = inner.members(item.elements, big_endian=big_endian, path=f"{path}/{index}/")
             self.beyond_ascii = self.beyond_ascii or inner.beyond_ascii
-            items.append(b"{" + b",".join(parts) + b"}")
-        return b',"Value":[' + b",".join(items) + b"]" if items else b""
+            made.append(b"{" + b",".join(parts) + b"}")
+        return b',"Value":[' + b",".join(made) + b"]" if made else b""
 
     def _of_item(self, item: Item) -> "_Walk":
         declared = item.find(_SPECIFIC_CHARACTER_SET)
@@ -199,29 +218,20 @@ class _Walk:
         charsets = tuple(part.strip(" \0") for part in raw.decode("latin-1").split("\\"))
         return _Walk(self._encoder, self._source, charsets, self._hint, self._bulk_address)
 
-    def _value(self, element: Element, *, big_endian: bool, path: str) -> bytes:
-        vr, length = element.vr, element.length
-        if element.tag in PIXEL_TAGS or element.fragments is not None:
-            return self._bulk(path)
+    def _value(self, element: Element, vr: str, *, big_endian: bool, path: str) -> bytes:
+        length = element.length
+        if _by_address(element, vr):
+            return b',"BulkDataURI":' + _encode(self._bulk_address(path))
         if length == 0:
             return b""
-        if vr in _BINARY:
-            if length > INLINE_MAX_BYTES:
-                return self._bulk(path)
-            raw = self._source.read(element.value_offset, length)
-            return b',"InlineBinary":"%s"' % base64.b64encode(
-                _little(raw, vr) if big_endian else raw
-            )
-        if length > (NUMBERS_MAX_BYTES if vr in _NUMBERS else TEXT_MAX_BYTES):
-            return self._bulk(path)
         raw = self._source.read(element.value_offset, length)
+        if vr in _BINARY:
+            told = _little(raw, vr) if big_endian else raw
+            return b',"InlineBinary":"%s"' % base64.b64encode(told)
         values = self._values(vr, raw, ">" if big_endian else "<")
-        while values and values[-1] is None:
-            values.pop()
-        return b',"Value":' + _encode(values) if values else b""
-
-    def _bulk(self, path: str) -> bytes:
-        return b',"BulkDataURI":' + _encode(self._bulk_address(path))
+        if all(value is None for value in values):
+            return b""
+        return b',"Value":' + _encode(values)
 
     def _values(self, vr: str, raw: bytes, order: str) -> list[Any]:
         if vr in _NUMBERS:

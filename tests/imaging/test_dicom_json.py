@@ -54,7 +54,10 @@ def small(**elements: Any) -> Dataset:
         pytest.param(
             "ImageType", ["A", "", "B"], {"vr": "CS", "Value": ["A", None, "B"]}, id="empty-between"
         ),
-        pytest.param("ImageType", ["A", ""], {"vr": "CS", "Value": ["A"]}, id="empty-at-the-end"),
+        pytest.param(
+            "ImageType", ["A", ""], {"vr": "CS", "Value": ["A", None]}, id="empty-at-the-end"
+        ),
+        pytest.param("ImageType", ["", ""], {"vr": "CS"}, id="several-empty"),
         pytest.param("InstanceNumber", "7", {"vr": "IS", "Value": [7]}, id="is"),
         pytest.param("SliceThickness", "0.50", {"vr": "DS", "Value": [0.5]}, id="ds"),
         pytest.param(
@@ -186,3 +189,21 @@ def test_person_names() -> None:
     assert person_name("") is None
     assert person_name("==") is None
     assert person_name("=张^三 ") == {"Ideographic": "张^三"}
+
+
+def test_public_elements_written_as_un_have_their_own_vr() -> None:
+    inner = small(Rows=515)
+    ds = small(PixelSpacing=["0.5", "0.5"], ReferencedImageSequence=[inner])
+    implicit = part10(ds, syntax=ImplicitVRLittleEndian)
+    told_of = told(implicit)
+    body = implicit[implicit.index(b"\x08\x00\x16\x00") :]
+    source = BytesSource(body)
+    unknown = b"".join(
+        body[e.offset : e.offset + 4] + b"UN\0\0" + body[e.offset + 4 : e.end]
+        for e in scan(source, offset=0, transfer_syntax_uid=ImplicitVRLittleEndian).elements
+    )
+    head = part10(ds)
+    explicit = head[: head.index(b"\x08\x00\x16\x00UI")] + unknown
+    assert told(explicit) == told_of
+    assert told_of["00280030"] == {"vr": "DS", "Value": [0.5, 0.5]}
+    assert told_of["00081140"]["Value"][0]["00280010"] == {"vr": "US", "Value": [515]}

@@ -1,10 +1,14 @@
 """Filing: exactly once, whatever comes twice, in another form, or broken."""
 
+from io import BytesIO
+
 import msgspec
 import pytest
 import sqlalchemy as sa
-import zstandard
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from imaging.archive.series_metadata import instance_json
 from imaging.archive.tables import (
     instance,
     instance_conflict,
@@ -16,7 +20,7 @@ from imaging.archive.tables import (
 )
 from kernel.events import events_after
 from tests.imaging.desk import Desk
-from tests.imaging.sample import ROOT, arrival, ct
+from tests.imaging.sample import ROOT, arrival, ct, part10
 
 
 async def test_files_a_study_with_its_counts(desk: Desk) -> None:
@@ -161,7 +165,7 @@ async def test_gbk_under_a_latin_label_is_read_and_both_readings_find_it(desk: D
     assert row["patient_name_declared"] == "ÕÅÈý"
     assert row["charset_repaired"]
     (kept,) = await desk.rows(sa.select(instance.c.metadata_json))
-    told = msgspec.json.decode(zstandard.ZstdDecompressor().decompress(kept["metadata_json"]))
+    told = msgspec.json.decode(instance_json(kept["metadata_json"]))
     assert told["00100010"]["Value"] == [{"Alphabetic": "张三"}]
     assert told["00080005"]["Value"] == ["ISO_IR 192"]
 
@@ -200,3 +204,35 @@ async def test_tells_when_a_position_is_filed(desk: Desk) -> None:
     assert not await desk.filer.progress.filed("dicom", position, 0.02)
     await desk.file_all()
     assert await desk.filer.progress.filed("dicom", position, 5)
+
+
+async def test_an_object_without_study_and_series_gets_a_study_of_its_own(desk: Desk) -> None:
+    sent = ct(1, StudyInstanceUID="", SeriesInstanceUID=None)
+    await desk.file(sent, ct(2), sent)
+    (odd, _) = await desk.rows(
+        sa.select(instance.c.object_key, instance.c.oddities, instance.c.metadata_json).order_by(
+            instance.c.id
+        )
+    )
+    assert "no-study-uid" in odd["oddities"]
+    uids = await desk.rows(sa.select(study.c.study_instance_uid).order_by(study.c.id))
+    assert uids[0]["study_instance_uid"].startswith("2.25.")
+    told = msgspec.json.decode(instance_json(odd["metadata_json"]))
+    assert told["0020000D"] == {"vr": "UI", "Value": [uids[0]["study_instance_uid"]]}
+    assert told["0020000E"]["Value"][0].startswith("2.25.")
+    with desk.objects.open(odd["object_key"]) as reader:
+        assert reader.read(0, reader.size) == sent
+
+
+async def test_of_two_encodings_at_once_the_row_describes_the_one_that_is_kept(desk: Desk) -> None:
+    ds = dcmread(BytesIO(ct(1)))
+    other = part10(ds, syntax=ImplicitVRLittleEndian)
+    for first, second in ((ct(1), other), (other, ct(1))):
+        await desk.receive_together([first, second])
+    await desk.file_all()
+    (row,) = await desk.rows(sa.select(instance))
+    assert row["transfer_syntax_uid"] == ExplicitVRLittleEndian
+    assert row["duplicate_count"] == 3
+    assert len(desk.object_files()) == 1
+    with desk.objects.open(row["object_key"]) as reader:
+        assert reader.read(0, reader.size) == ct(1)
