@@ -45,7 +45,10 @@ class Preparer:
     charset_hint: Callable[[Sender], str]
     """The character set a sender is known to mean, empty where nothing is known."""
     directory: Path
-    """For temporary files of large objects."""
+    """For temporary files of large objects; made where absent."""
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, stored: Stored, held: ExitStack) -> Prepared:
         """Return *stored* ready for filing.

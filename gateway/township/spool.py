@@ -118,8 +118,10 @@ class Spool:
         while True:
             try:
                 await self._file(journal, batches, pool)
-            except PlatformError as exc:  # a full disk, a decoder that is down: nobody's object
-                _LOG.warning("spool.later", extra={"journal": journal, "code": exc.code})
+            except (PlatformError, OSError) as exc:
+                # A full disk, a decoder that is down: no object is to blame.
+                code = exc.code if isinstance(exc, PlatformError) else "disk"
+                _LOG.warning("spool.later", extra={"journal": journal, "code": code})
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, _TROUBLE_MAX_S)
             else:

@@ -207,7 +207,7 @@ async def test_a_cut_chunk_under_a_checksum_is_dropped_whole(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_cuts_at_any_byte_end_in_the_same_bytes(tmp_path: Path, seed: int) -> None:
-    draw = random.Random(seed)  # noqa: S311  # where to cut
+    draw = random.Random(seed)  # where to cut
     cuts = [draw.randrange(len(CONTENT)) for _ in range(5)]
     async with served(tmp_path) as client:
         url = await client.create(len(CONTENT))

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import ssl
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,19 +16,34 @@ from gateway.township.collector import ForwarderSettings
 from gateway.township.compress import Preparer
 from gateway.township.county_client import CountyClient, CountyDoor
 from gateway.township.forwarder import Forwarder
+from gateway.township.http import (
+    CountyFacts,
+    DicomDoor,
+    NamedInstitution,
+    QueueDoor,
+    TownshipFacts,
+)
 from gateway.township.keeping import Keeper, KeepSettings
 from gateway.township.line import LineMeter
 from gateway.township.parcel_maker import ParcelMaker
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool import DoorJournal, Spool
+from gateway.uploads.batches_http import BatchDoor
+from gateway.uploads.browser_upload import DicomFileSink, ZipSink
+from gateway.uploads.intake import Intake
+from gateway.uploads.tus import TusServer
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.decode_pool import DecodePool
 from kernel.errors import Invalid
+from kernel.identity import find_institution
+from kernel.journal import JournalWriter
 from kernel.wake import Wake
 from yilian.wiring.context import AeCharsets, Context, relay_events
 from yilian.wiring.shell import serve_shell
 from yilian.wiring.township_objects import TownshipObjects
 
+JOURNAL: Final = "gateway"
+"""What people drop onto the page; the name never changes."""
 _BURST_BYTES: Final = 64 << 10
 _BITS: Final = 8
 _ZONE: Final = ZoneInfo("Asia/Shanghai")
@@ -44,8 +59,12 @@ async def run_gateway(context: Context) -> None:
     news = QueueNews(
         context.database, meter, context.clock, institution=context.institution, zone=_ZONE
     )
-    filed = Wake.local()
-    with ExitStack() as held:
+    filed, chosen = Wake.local(), Wake.local()
+    journal = JournalWriter.open(
+        home.journal(JOURNAL), reserve_bytes=context.settings.journal.reserve_bytes, wake=chosen
+    )
+    async with AsyncExitStack() as held:
+        held.push_async_callback(journal.close)
         decoder = held.enter_context(DecodePool())
         wake = Wake.receiver(context.filer_socket)
         held.callback(wake.close)
@@ -56,7 +75,10 @@ async def run_gateway(context: Context) -> None:
             news,
             on_filed=filed.notify,
         )
-        doors = [DoorJournal("dicom", home.journal("dicom"), wake)]
+        doors = [
+            DoorJournal("dicom", home.journal("dicom"), wake),
+            DoorJournal(JOURNAL, home.journal(JOURNAL), chosen),
+        ]
         context.owner.keep("charsets", charsets.run)
         context.owner.keep("spool", lambda: spool.run(doors))
         context.owner.keep("events", lambda: relay_events(context))
@@ -66,8 +88,38 @@ async def run_gateway(context: Context) -> None:
         if township.county_url:
             forwarder = await _forwarder(context, objects, news)
             context.owner.keep("forwarder", lambda: forwarder.run(filed))
-        routes: list[web.RouteDef] = []
-        await serve_shell(context, routes)
+        intake = Intake(journal, context.clock)
+        longest = context.settings.limits.upload_bytes
+        uploads = TusServer(
+            home.uploads,
+            {
+                "dicom": DicomFileSink(intake, context.database, max_bytes=longest),
+                "zip": ZipSink(intake, context.database, max_bytes=longest),
+            },
+            clock=context.clock,
+        )
+        queue = QueueDoor(context.database, news, await _facts(context), home.objects, filed.notify)
+        routes: list[web.RouteDef] = [
+            *queue.routes(),
+            *BatchDoor(context.database, uploads).routes(),
+            *uploads.routes(),
+        ]
+        await serve_shell(context, routes, lifespans=[uploads.running])
+
+
+async def _facts(context: Context) -> TownshipFacts:
+    settings, code = context.settings, context.institution
+    known = await context.database.read(lambda conn: find_institution(conn, code))
+    named = NamedInstitution(code=code, name=known.name if known else code)
+    dicom = settings.dicom
+    return TownshipFacts(
+        name=settings.node.name or named.name,
+        institution=named,
+        dicom=DicomDoor(ae_title=dicom.ae_title, host=dicom.host, port=dicom.port),
+        county=CountyFacts(
+            name=settings.township.county_name, phone=settings.township.county_phone
+        ),
+    )
 
 
 async def _forwarder(context: Context, objects: TownshipObjects, news: QueueNews) -> Forwarder:
