@@ -126,7 +126,9 @@ async def test_without_the_lock_postgresql_would_skip(postgres_url: str) -> None
     first, second = await Database.open(postgres_url), await Database.open(postgres_url)
     try:
         await first.write(outbox.create)
-        insert = sa.insert(outbox).values(topic="a", institution="x", routed_to=[], payload={}, at=AT)
+        insert = sa.insert(outbox).values(
+            topic="a", institution="x", routed_to=[], payload={}, at=AT
+        )
         engine = first._engine._engine  # type: ignore[attr-defined]  # a bare connection
         async with engine.connect() as slow:
             await slow.execute(insert)
