@@ -15,7 +15,7 @@ import numpy as np
 from kernel.arrival import ContentDigest
 from kernel.codecs import DecodeFailed, FrameDecoder, is_lossless
 from kernel.dataset import sequence_in
-from kernel.dictionary import is_private, public_vr
+from kernel.dictionary import public_vr
 from kernel.elements import DEFAULT, PIXEL_TAGS, VALUE_MAX_BYTES, Element, Item, Scan
 from kernel.errors import TooLarge, Unsupported
 from kernel.frames import (
@@ -120,19 +120,27 @@ class _Canonical:
             self._waiting += struct.pack("<Lc", tag, b"V")
             width = swap_width(vr) if big else 1
             if element.length > VALUE_MAX_BYTES:
-                self._bulk(element.value_offset, element.length, width)
+                length = element.length - self._padding(element)
+                self._bulk(element.value_offset, length, width)
             else:
                 self._value(element, width, top=depth == 0)
 
     def _value(self, element: Element, width: int, *, top: bool) -> None:
         tag = element.tag
         value = swapped(self._scan.raw(element), width)
-        if not is_private(tag) and (public_vr(tag) or element.vr) in _PADDED_VRS:
+        if public_vr(tag) in _PADDED_VRS:
             value = value.rstrip(b" \0")
         if top and tag == _PHOTOMETRIC:
             value = _AS_DECODED.get(value, value)
         self._waiting += struct.pack("<Q", len(value))
         self._waiting += value
+
+    def _padding(self, element: Element) -> int:
+        """Return how many bytes of padding end a string that is too long to be held."""
+        if public_vr(element.tag) not in _PADDED_VRS:
+            return 0
+        tail = self._scan.source.read(element.end - VALUE_MAX_BYTES, VALUE_MAX_BYTES)
+        return len(tail) - len(tail.rstrip(b" \0"))
 
     def _hidden_items(self, element: Element) -> tuple[Item, ...] | None:
         """Return the items of a sequence that a change of VR form has left as UN, else None."""

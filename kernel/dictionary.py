@@ -35,11 +35,6 @@ US_OR_SS: Final = frozenset(tag for tag, vr in _VRS.items() if vr == "xs")
 """Elements that are SS where Pixel Representation is 1, else US (PS3.5 A.1)."""
 
 
-def is_private(tag: int) -> bool:
-    """Return whether *tag* lies in a private (odd) group."""
-    return bool(tag & 0x0001_0000)
-
-
 def _repeating(tag: int) -> tuple[str, str] | None:
     for mask, value, vr, keyword in _REPEATING:
         # Groups 50xx, 60xx and 7Fxx repeat in even numbers only; the odd ones are private.
@@ -49,7 +44,10 @@ def _repeating(tag: int) -> tuple[str, str] | None:
 
 
 def public_vr(tag: int) -> str | None:
-    """Return the dictionary's letters for *tag* (see ``AMBIGUOUS``), None where it has no entry."""
+    """Return the dictionary's letters for *tag* (see ``AMBIGUOUS``), None where it has no entry.
+
+    No private element has one.
+    """
     vr = _VRS.get(tag)
     if vr is not None:
         return vr

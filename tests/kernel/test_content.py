@@ -188,6 +188,16 @@ def test_what_belongs_to_the_encoding_does_not_count(other: bytes) -> None:
     assert digest_of(part10(other)) == digest_of(part10(BODY))
 
 
+def test_the_padding_of_a_long_text_does_not_count() -> None:
+    text = b"finding " * 20_000
+    plain, *others = (
+        digest_of(part10(SOP + element(0x0040A160, "UT", text + pad)))
+        for pad in (b"", b"  ", b"\0\0", b".\0")
+    )
+    assert others[:2] == [plain, plain]
+    assert others[2] != plain
+
+
 INNER = element(0x00081155, "UI", b"1.2.3\0") + element(0x00081160, "IS", b"1 ")
 INNER_IMPLICIT = implicit(0x00081155, b"1.2.3\0") + implicit(0x00081160, b"1 ")
 
