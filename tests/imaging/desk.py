@@ -35,6 +35,7 @@ class Desk:
     filer: Filer
     objects: FileObjectStore
     clock: FrozenClock
+    journal: str = "dicom"
 
     async def receive(self, *files: bytes, told: Arrival | None = None) -> Position:
         """Make *files* durable in the journal, as one batch each."""
@@ -89,18 +90,20 @@ def make_filer(desk: Desk, *, decoder: FrameDecoder | None = None, hint: str = "
         desk.database,
         desk.objects,
         Examiner(decoder=decoder or HereDecoder(), charset_hint=lambda _: hint),
-        journals={"dicom": desk.folder / "journal"},
+        journals={desk.journal: desk.folder / "journal"},
         clock=desk.clock,
     )
 
 
 @asynccontextmanager
-async def open_desk(database: Database, folder: Path, *, hint: str = "") -> AsyncIterator[Desk]:
+async def open_desk(
+    database: Database, folder: Path, *, hint: str = "", journal: str = "dicom"
+) -> AsyncIterator[Desk]:
     """Open an archive in *folder*."""
     writer = JournalWriter.open(folder / "journal", segment_bytes=1 << 20, reserve_bytes=0)
     objects = FileObjectStore(folder / "objects")
     clock = FrozenClock(AT)
-    desk = Desk(database, folder, writer, None, objects, clock)  # type: ignore[arg-type]
+    desk = Desk(database, folder, writer, None, objects, clock, journal)  # type: ignore[arg-type]
     desk.filer = make_filer(desk, hint=hint)
     try:
         yield desk
