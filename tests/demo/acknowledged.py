@@ -1,7 +1,9 @@
 """A modality that keeps a list of what was acknowledged, to hold against what is there later."""
 
+import gc
 import io
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,6 +78,10 @@ class Modality:
         self._stop.set()
         self._thread.join(timeout_s)
         assert not self._thread.is_alive()
+        with warnings.catch_warnings():
+            # pynetdicom leaves its socket to the collector when the peer dies in mid-message.
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
         return self.acknowledged
 
     def wait_for(self, count: int, timeout_s: float = 60) -> None:
