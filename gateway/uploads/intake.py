@@ -9,7 +9,14 @@ from gateway.uploads.threads import finish_in_thread
 from gateway.uploads.upload_files import UploadInfo
 from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import Clock
-from kernel.dataset import FileMeta, Source, chunks, file_meta_with, read_file_meta, scan
+from kernel.dataset import (
+    FileMeta,
+    Source,
+    chunks,
+    file_meta_with,
+    read_file_meta,
+    scan,
+)
 from kernel.errors import Invalid
 from kernel.header import Header, read_header
 from kernel.journal import Draft, JournalWriter
@@ -58,8 +65,16 @@ def look(source: Source) -> Looked:
         raise
     if meta.media_storage_sop_class_uid == _DICOMDIR:
         raise NotAnImage("the table of contents of a disc", code="dicomdir")
-    walked = scan(source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid)
-    header = read_header(source, walked)
+    try:
+        walked = scan(
+            source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
+        )
+        header = read_header(source, walked)
+    except BrokenDataset as exc:
+        if not meta.has_preamble and meta.group_start < 0:
+            # Nothing ever said it was DICOM; its first bytes only happened to look like it.
+            raise NotAnImage(exc.detail) from exc
+        raise
     return Looked(meta, header, _head(source, meta, header))
 
 

@@ -152,6 +152,8 @@ async def test_a_good_file_is_safe_and_in_the_journal_as_it_was(tmp_path: Path) 
     [
         pytest.param(b"", "refused", "empty-file", id="empty"),
         pytest.param(b"Guten Tag\n" * 30, "skipped", "not-dicom", id="text"),
+        pytest.param(b"MSH|^~\\&|HIS|A|B|C|\r" * 20, "skipped", "not-dicom", id="hl7"),
+        pytest.param(b"\x08\0\x05\0UI\xff\x00text", "skipped", "not-dicom", id="near-dicom"),
         pytest.param(b"\xff\xd8\xff\xe0" + b"\0" * 300, "skipped", "not-dicom", id="jpeg"),
         pytest.param(ct_slice()[:-100], "refused", "truncated", id="truncated"),
         pytest.param(
