@@ -77,12 +77,18 @@ _in_study: Final = _list.where(instance.c.study == sa.bindparam("study_row")).or
 _in_series: Final = _list.where(instance.c.series == sa.bindparam("series_row")).order_by(
     instance.c.instance_number, instance.c.id
 )
-_middle: Final = (
+_largest: Final = (
     sa.select(series.c.id)
     .where(series.c.study == sa.bindparam("study_row"))
-    .order_by(series.c.instance_count.desc(), series.c.id)
+    # Reports, keys and presentation states stand for a study only where there is nothing else.
+    .order_by(
+        sa.case((series.c.modality.in_(("SR", "KO", "PR", "DOC", "SEG", "REG")), 1), else_=0),
+        series.c.instance_count.desc(),
+        series.c.id,
+    )
     .limit(1)
 )
+_nth: Final = _in_series.limit(1).offset(sa.bindparam("number"))
 
 
 def find(conn: sa.Connection, resource: Resource, *, asker: str) -> Shelf | None:
@@ -139,10 +145,15 @@ def series_rows(conn: sa.Connection, shelf: Shelf) -> Sequence[int]:
     return conn.scalars(query).all()
 
 
-def largest_series(conn: sa.Connection, shelf: Shelf) -> Shelf | None:
-    """Return the series of the study that has most instances; None of an empty study."""
-    row = conn.scalar(_middle, {"study_row": shelf.study_row})
-    return None if row is None else Shelf(shelf.study_row, row, shelf.subject, shelf.patient_id)
+def representative(conn: sa.Connection, shelf: Shelf) -> InstanceLocation | None:
+    """Return the middle instance of the series, or of the study's largest series of images."""
+    series_row = shelf.series_row
+    if series_row is None:
+        series_row = conn.scalar(_largest, {"study_row": shelf.study_row})
+    count = sa.select(series.c.instance_count).where(series.c.id == series_row)
+    number = (conn.scalar(count) or 0) // 2
+    row = conn.execute(_nth, {"series_row": series_row, "number": number}).one_or_none()
+    return None if row is None else _location(row)
 
 
 def instance_metadata(conn: sa.Connection, resource: Resource) -> bytes | None:

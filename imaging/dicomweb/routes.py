@@ -8,7 +8,9 @@ from imaging.archive.objects import ObjectStore
 from imaging.dicomweb.bulkdata import BulkdataDoor
 from imaging.dicomweb.frames import FramesDoor
 from imaging.dicomweb.metadata import MetadataDoor
+from imaging.dicomweb.rendered import RenderedDoor
 from imaging.dicomweb.stow import StowDoor, StowJournal
+from imaging.dicomweb.thumbnail import ThumbnailDoor
 from imaging.dicomweb.wado import WadoDoor
 from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
@@ -40,6 +42,8 @@ def routes(parts: DicomWebParts) -> list[web.RouteDef]:
         *FramesDoor(parts.database, parts.objects, parts.pool, parts.plans).routes(),
         *WadoDoor(parts.database, parts.objects, parts.pool).routes(),
         *BulkdataDoor(parts.database, parts.objects, parts.pool).routes(),
+        *RenderedDoor(parts.database, parts.objects, parts.pool, parts.plans).routes(),
+        *ThumbnailDoor(parts.database, parts.objects, parts.pool, parts.plans).routes(),
     ]
     if parts.journal is not None:
         found += StowDoor(parts.database, parts.journal, parts.clock).routes()

@@ -158,10 +158,18 @@ def check_frames(plan: FramePlan, numbers: Sequence[int]) -> None:
         raise FrameMissing(f"frames are numbered 1 to {plan.count}")
 
 
-def stored_frame(source: Source, plan: FramePlan, index: int) -> bytes:
+def stored_frame(
+    source: Source, plan: FramePlan, index: int, *, walked: Scan | None = None
+) -> bytes:
     """Return frame *index* (from 0) as it is stored; native cells in little endian.
 
     Frames of single bits begin with a whole byte, wherever they lie.
+
+    Args:
+        source: the object's file.
+        plan: where its frames lie.
+        index: which of them.
+        walked: its walk, where there is one; frames that cannot be read by position need it.
 
     Raises:
         TooLarge: the frame is over ``FRAME_MAX_BYTES``.
@@ -175,7 +183,7 @@ def stored_frame(source: Source, plan: FramePlan, index: int) -> bytes:
     layout = plan.layout
     if layout is None:
         raise NoFrames("the numbers that describe the pixels do not hold together")
-    raw = native_frame(walk(source), layout, index)
+    raw = native_frame(walked or walk(source), layout, index)
     skip = layout.native_bits * index % 8
     if layout.native_bits % 8 == 0:
         return raw

@@ -92,7 +92,14 @@ def decoded_photometric(transfer_syntax_uid: str, photometric: str) -> str:
     return photometric
 
 
-def frame_cells(source: Source, plan: FramePlan, index: int, decoder: FrameDecoder) -> Frame:
+def frame_cells(
+    source: Source,
+    plan: FramePlan,
+    index: int,
+    decoder: FrameDecoder,
+    *,
+    walked: Scan | None = None,
+) -> Frame:
     """Return the cells of frame *index* (from 0), colour by pixel.
 
     Raises:
@@ -100,12 +107,13 @@ def frame_cells(source: Source, plan: FramePlan, index: int, decoder: FrameDecod
         NoFrames: the numbers that describe the pixels do not hold together.
         Unsupported: native subsampled colour (``subsampled-native``).
     """
-    raw = stored_frame(source, plan, index)
+    raw = stored_frame(source, plan, index, walked=walked)
     layout = plan.layout
     if layout is None:
         raise DecodeFailed("the numbers that describe the pixels do not hold together")
     if plan.encapsulated:
         return decoder.decode(raw, plan.transfer_syntax_uid, layout)
+    # A frame of single bits begins with a whole byte here, whichever it is.
     return frame_array(raw, layout)
 
 
@@ -275,7 +283,7 @@ def _decoded(  # one object and what to make of it
         raise CannotMake("the object has no native form that can be made here")
     if native is not None:
         ahead = _OneAhead(decoder)
-        ahead.decode_ahead(stored_frame(walked.source, plan, 0), plan.transfer_syntax_uid, layout)
+        ahead.decode_ahead(stored_frame(source, plan, 0), plan.transfer_syntax_uid, layout)
         form = msgspec.structs.replace(native, transfer_syntax_uid=wanted)
         return _closing(restore_native(source, meta, walked, form, decoder=ahead))
     photometric = decoded_photometric(walked.transfer_syntax_uid, layout.photometric)
@@ -283,7 +291,7 @@ def _decoded(  # one object and what to make of it
     size = layout.native_bytes
     if size > _LENGTH_MAX or layout.native_bits % 8 or layout.subsampled:
         raise CannotMake("the object has no native form that can be made here")
-    frames = (native_bytes(walked.source, plan, index, decoder) for index in range(plan.count))
+    frames = (native_bytes(source, plan, index, decoder) for index in range(plan.count))
     first = next(frames)
     replace = _of_encoding(layout, photometric)
     vr = "OW" if layout.bits_allocated > 8 else "OB"  # noqa: PLR2004
@@ -311,7 +319,7 @@ def _rewritten(source: Source, meta: FileMeta, walked: Scan, wanted: str) -> Pie
     if walked.big_endian and pixel is not None:
         # Cells, not words, change their order; they may be wider or narrower than their VR.
         plan = plan_of(walked)
-        frames = (stored_frame(source, plan, index) for index in range(plan.count))
+        frames = (stored_frame(source, plan, index, walked=walked) for index in range(plan.count))
         layout = plan.layout
         if layout is not None and layout.native_bits % 8 == 0:
             size = layout.native_bytes
@@ -331,7 +339,8 @@ def _encoded(
 
     def streams() -> Iterator[bytes]:
         for index in range(plan.count):
-            yield encode_frame(frame_cells(walked.source, plan, index, decoder), wanted, layout)
+            cells = frame_cells(source, plan, index, decoder, walked=walked)
+            yield encode_frame(cells, wanted, layout)
 
     made = streams()
     first = next(made)
