@@ -10,6 +10,7 @@ from gateway.uploads.upload_files import UploadInfo
 from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import Clock
 from kernel.dataset import (
+    BrokenDataset,
     FileMeta,
     Source,
     chunks,
