@@ -12,8 +12,10 @@ from gateway.uploads.receipts import ReceiptBook
 from gateway.uploads.tus import TusServer
 from imaging.archive import http as studies
 from imaging.archive.objects_fs import FileObjectStore
+from imaging.archive.progress import FilingProgress
 from imaging.dicomweb import qido
 from imaging.dicomweb.routes import DicomWebParts, routes as dicomweb_routes
+from imaging.dicomweb.stow import StowJournal
 from imaging.pixels.pool import PixelPool
 from imaging.query.paging import PagingMemory
 from imaging.query.service import Search
@@ -51,6 +53,7 @@ async def run_gateway(context: Context) -> None:
                 objects=await asyncio.to_thread(FileObjectStore, home.objects),
                 pool=pool,
                 clock=context.clock,
+                journal=StowJournal(journal, JOURNAL, FilingProgress(context.database)),
             )
             routes: list[web.RouteDef] = [
                 *dicomweb_routes(dicomweb),

@@ -12,6 +12,7 @@ _ROOMS: Final = (
     "gateway.routing.store",
     "gateway.township.tables",
     "gateway.uploads.batches",
+    "gateway.uploads.batches",
     "imaging.archive.tables",
 )
 
