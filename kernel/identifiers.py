@@ -17,13 +17,15 @@ UID_MAX: Final = 64
 
 
 class InvalidIdentifier(PlatformError):
-    """The text is not an identifier of that kind; the detail gives its length, never its content."""
+    """Not an identifier of that kind; the detail gives its length, never its content."""
 
     code = "invalid-identifier"
     category = Category.INVALID
 
     def __init__(self, kind: str, raw: str) -> None:
-        super().__init__(f"{kind}: not a valid value of {len(raw)} characters", code=f"invalid-{kind}")
+        super().__init__(
+            f"{kind}: not a valid value of {len(raw)} characters", code=f"invalid-{kind}"
+        )
         self.kind = kind
 
 
