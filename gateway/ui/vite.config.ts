@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
-import { precompress } from './build/precompress';
+import { precompress } from './build/precompress.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** Where `yilian demo` answers while the page is developed with `npm run dev`. */

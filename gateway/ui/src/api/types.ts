@@ -34,6 +34,8 @@ export interface Session {
 
 export interface Patient {
   name: string;
+  /** The name in Latin letters, when the record has it. */
+  alphabetic_name?: string;
   sex: Sex;
   age: Age | null;
   patient_id?: string;

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import type { Patient } from '../api/types';
 import { Chip } from './Chip';
 import { useLanguage } from './language';
-import { ageText, sexText, shownIdentifier } from './patient';
+import { ageText, sexText, shownIdentifier, shownName } from './patient';
 import { useText } from '../i18n';
 
 /** The first facts about a patient, in the one order every page keeps: name, sex, age. */
@@ -12,7 +12,7 @@ export function PatientLine({ patient, unidentified = false }: { patient: Patien
   const language = useLanguage();
   return (
     <span className="patient-inline">
-      <span className="name">{patient.name || t('patient.noName')}</span>
+      <span className="name">{shownName(patient, language) || t('patient.noName')}</span>
       <span>{sexText(patient.sex, language)}</span>
       <span>{ageText(patient.age, language)}</span>
       {unidentified && <Chip kind="question">{t('patient.unidentified')}</Chip>}
@@ -38,7 +38,7 @@ export function PatientHeader({ patient, number, unidentified, emergency, lead, 
   return (
     <header className="patient" data-testid="patient-header">
       {lead}
-      <span className="name">{patient.name || t('patient.noName')}</span>
+      <span className="name">{shownName(patient, language) || t('patient.noName')}</span>
       <span className="fact">{sexText(patient.sex, language)}</span>
       <span className="fact">{ageText(patient.age, language)}</span>
       <span className="fact">{identifier || t('patient.noId')}</span>

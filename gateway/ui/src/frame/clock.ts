@@ -16,6 +16,11 @@ export function now(): Date {
   return new Date(Date.now() + aheadMs);
 }
 
+/** The moment *iso* names; one without a zone is the county's wall clock, as modalities write it. */
+export function moment(iso: string): Date {
+  return new Date(/(?:Z|[+-]\d{2}:?\d{2})$/i.test(iso) ? iso : `${iso}+08:00`);
+}
+
 interface Wall {
   year: number;
   month: number;
@@ -55,13 +60,13 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 
 /** `10:42`, with seconds when asked. */
 export function clockTime(iso: string | Date, { seconds = false } = {}): string {
-  const at = wall(typeof iso === 'string' ? new Date(iso) : iso);
+  const at = wall(typeof iso === 'string' ? moment(iso) : iso);
   return seconds ? `${at.hour}:${at.minute}:${at.second}` : `${at.hour}:${at.minute}`;
 }
 
 /** `今天10:42`, `昨天16:05`, `05-12 16:05`, `2025-05-12 16:05`; English `12 May 2026, 16:05`. */
 export function dayAndTime(iso: string, language: Language, at: Date = now()): string {
-  const then = wall(new Date(iso));
+  const then = wall(moment(iso));
   const today = wall(at);
   const time = `${then.hour}:${then.minute}`;
   const days = dayNumber(today) - dayNumber(then);
@@ -78,7 +83,7 @@ export function dayAndTime(iso: string, language: Language, at: Date = now()): s
 
 /** The full date and minute, for hover and print. */
 export function absolute(iso: string, language: Language): string {
-  const at = wall(new Date(iso));
+  const at = wall(moment(iso));
   const time = `${at.hour}:${at.minute}`;
   return language === 'en'
     ? `${at.day} ${MONTHS[at.month - 1]} ${at.year}, ${time}`
@@ -106,7 +111,7 @@ export function dicomTime(value: string): string {
   return found ? `${found[1]}:${found[2]}` : '';
 }
 
-const NBSP = ' ';
+const NBSP = '\u00A0';
 
 /** `1.8 Mbit/s`, value and unit held together. */
 export function rate(bitsPerSecond: number): string {

@@ -1,7 +1,7 @@
 /** What a patient is called on screen: sex, age by the wards' rule, identifiers masked. Pure. */
 
 import type { Age, Patient, Sex } from '../api/types';
-import { type Language, now } from './clock';
+import type { Language } from './clock';
 
 const MAINLAND_ID = /^\d{17}[\dXx]$/;
 const OLD_ID = /^\d{15}$/;
@@ -95,7 +95,8 @@ export function personName(value: string): string {
     .join(family ? '' : ' ');
 }
 
-/** The year of birth a check panel may show instead of a full date. */
-export function ageFromBirth(born: string, language: Language, at: Date = now()): string {
-  return ageAt(born, at.toISOString().slice(0, 10), language);
+/** The name as shown: the characters always, in English the record's own Latin letters beside them. */
+export function shownName(patient: Patient, language: Language): string {
+  const { name, alphabetic_name: latin = '' } = patient;
+  return language === 'en' && latin && latin !== name ? `${name} ${latin}` : name;
 }

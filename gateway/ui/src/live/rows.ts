@@ -1,7 +1,7 @@
 /** A list that stays live without moving under the hand: cells change in place, new rows wait until asked for. */
 
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
 import { listReadAt, onLive, useChannel } from './channel';
 
@@ -88,13 +88,14 @@ export function useLiveRows<Row, P extends Page<Row>>(options: Options<Row, P>) 
     setFresh(new Map());
   }, [client, fresh, key]);
 
-  // Back after a break longer than the outbox remembers, the rows themselves are asked for again, in place.
-  const state = useChannel((channel) => channel.state);
-  const failed = query.isError;
+  // A list that could not be read is asked for again once the server is back: once, not for as long as it fails.
+  const live = useChannel((channel) => channel.state === 'live');
+  const failed = useRef(false);
+  failed.current = query.isError;
   const { refetch } = query;
   useEffect(() => {
-    if (state === 'live' && failed) void refetch();
-  }, [state, failed, refetch]);
+    if (live && failed.current) void refetch();
+  }, [live, refetch]);
 
   const rows = useMemo(() => query.data?.pages.flatMap(({ items }) => items) ?? [], [query.data]);
   return { query, rows, first: query.data?.pages[0], freshCount: fresh.size, showFresh };

@@ -144,7 +144,7 @@ export default function TownshipPage() {
 
   return (
     <div className="page">
-      <TopBar pill={<LinePill line={summary?.line} />} />
+      <TopBar pill={<LinePill line={channel.state === 'offline' ? undefined : summary?.line} />} />
       <main className="township" data-state={query.isPending ? 'loading' : stale ? 'stale' : 'ready'}>
         {summary && <Summary summary={summary} stale={stale} add={() => add.current?.choose()} />}
         {channel.state === 'offline' && <NodeAway node={node.data} />}

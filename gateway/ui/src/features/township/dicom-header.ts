@@ -46,7 +46,7 @@ function u16(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
 }
 
-/** What a file is, by its first bytes; *complete* says whether they are the whole file. */
+/** What a file is, by its first bytes. */
 export function readHeader(head: Uint8Array): Read {
   if (head.length === 0) return { kind: 'other', why: 'empty' };
   const preamble = head.length >= 132 && ascii(head, 128, 4) === 'DICM';
@@ -73,8 +73,16 @@ function parsePart10(head: Uint8Array): dicomParser.DataSet | null {
   try {
     return dicomParser.parseDicom(head, UP_TO);
   } catch (error) {
-    // Cut inside an element: what came before it is as good as ever.
-    return (error as { dataSet?: dicomParser.DataSet })?.dataSet ?? null;
+    // Cut inside an element, or deflated: what came before is as good as ever.
+    return (error as { dataSet?: dicomParser.DataSet })?.dataSet ?? metaOnly(head);
+  }
+}
+
+function metaOnly(head: Uint8Array): dicomParser.DataSet | null {
+  try {
+    return dicomParser.readPart10Header(head as Parameters<typeof dicomParser.readPart10Header>[0]);
+  } catch {
+    return null;
   }
 }
 
@@ -104,7 +112,8 @@ function text(data: dicomParser.DataSet, tag: string, charset = ''): string {
 }
 
 function headerOf(data: dicomParser.DataSet): Header | null {
-  if (DEFLATED.has(text(data, 'x00020010'))) return null;
+  // Nothing of the patient in reach: behind the compression, or behind the cut.
+  if (DEFLATED.has(text(data, 'x00020010')) || !data.elements.x00080018) return null;
   const charset = text(data, 'x00080005');
   const read = (tag: string) => text(data, tag, charset);
   const sex = read('x00100040').toUpperCase();

@@ -2,7 +2,7 @@
 import type { StudyRow } from '../../api/types';
 import { dicomDate, dicomTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { ageText, sexText, shownIdentifier } from '../../frame/patient';
+import { ageText, sexText, shownIdentifier, shownName } from '../../frame/patient';
 import { number, text } from './dicom-json';
 import { drawsOnCpu } from './engine';
 import { frameOf } from './library';
@@ -28,7 +28,7 @@ export function Overlay({ study, state, missing }: { study: StudyRow; state: Pan
     <div className="overlay">
       <div className="at-top-left">
         <p>
-          {patient.name || t('patient.noName')} {sexText(patient.sex, language)} {ageText(patient.age, language)}
+          {shownName(patient, language) || t('patient.noName')} {sexText(patient.sex, language)} {ageText(patient.age, language)}
         </p>
         {tail && <p>{t('overlay.tail', { tail })}</p>}
         <p>{text(instance, '00080080') || study.institution.name}</p>

@@ -41,7 +41,7 @@ function calibrationFor(imageId: string): Calibration {
   return frame ? calibrationOf(frame.instance, frame.frame - 1) : { kind: 'none' };
 }
 
-const NBSP = ' ';
+const NBSP = '\u00A0';
 
 export function lengthText(a: Point, b: Point, calibration: Calibration): string {
   const { value, calibrated } = lengthOf(a, b, calibration);
