@@ -12,6 +12,12 @@ from imaging.pixels.voi import Palette, Rescale, Shading, Table, VoiFunction, Wi
 from kernel.elements import Element, Item, Scan, find_in
 from kernel.frames import FrameLayout
 
+_SOP_CLASS: Final = 0x00080016
+_XA: Final = "1.2.840.10008.5.1.4.1.1.12.1"
+_XRF: Final = "1.2.840.10008.5.1.4.1.1.12.2"
+_NOT_FOR_DISPLAY: Final = frozenset({_XA, _XRF})
+"""Their Modality LUT gives values linear to X-ray intensity, which windows are not for
+(PS3.3 C.8.7.1.1.2)."""
 _SHARED: Final = 0x52009229
 _PER_FRAME: Final = 0x52009230
 _PIXEL_VALUE_TRANSFORMATION: Final = 0x00289145
@@ -86,6 +92,8 @@ class _Reader:
     def modality(self) -> Rescale | Table | None:
         """Return the modality transformation, None for none."""
         lut = self._item(_MODALITY_LUT, 0)
+        if self._walked.text(_SOP_CLASS) in _NOT_FOR_DISPLAY:
+            lut = None
         if lut is not None and (table := self._table(lut.elements)) is not None:
             return table
         for elements in self._places(_PIXEL_VALUE_TRANSFORMATION):
@@ -101,7 +109,11 @@ class _Reader:
             centre = self._number(elements, _CENTRE)
             width = self._number(elements, _WIDTH)
             if centre is not None and width is not None and width > 0:
-                return Window(centre, width, _function(self._text(elements, _FUNCTION)))
+                function = _function(self._text(elements, _FUNCTION))
+                if self._layout.real and function is VoiFunction.LINEAR:
+                    # Its half steps are those of whole numbers.
+                    function = VoiFunction.LINEAR_EXACT
+                return Window(centre, width, function)
         lut = self._item(_VOI_LUT, 0)
         return None if lut is None else self._table(lut.elements)
 
