@@ -13,6 +13,8 @@ describe('times on screen', () => {
     ['2026-05-11T15:59:59Z', '昨天23:59', 'Yesterday 23:59'],
     ['2026-02-01T08:05:00Z', '02-01 16:05', '1 Feb 2026, 16:05'],
     ['2025-05-12T08:05:00Z', '2025-05-12 16:05', '12 May 2025, 16:05'],
+    ['2025-05-12', '2025-05-12', '12 May 2025'],
+    ['2026-05-12', '今天', 'Today'],
   ])('reads %s as %s and %s', (iso, zh, en) => {
     expect(dayAndTime(iso, 'zh-CN', AT)).toBe(zh);
     expect(dayAndTime(iso, 'en', AT)).toBe(en);

@@ -16,9 +16,14 @@ export function now(): Date {
   return new Date(Date.now() + aheadMs);
 }
 
+const DAY_ONLY = /^\d{4}-\d{2}-\d{2}$/;
+
 /** The moment *iso* names; one without a zone is the county's wall clock, as modalities write it. */
 export function moment(iso: string): Date {
-  return new Date(/(?:Z|[+-]\d{2}:?\d{2})$/i.test(iso) ? iso : `${iso}+08:00`);
+  if (DAY_ONLY.test(iso)) return new Date(`${iso}T00:00:00+08:00`);
+  const at = new Date(/(?:Z|[+-]\d{2}:?\d{2})$/i.test(iso) ? iso : `${iso}+08:00`);
+  // A page that shows one wrong time is better than one that shows nothing.
+  return Number.isNaN(at.getTime()) ? new Date(0) : at;
 }
 
 interface Wall {
@@ -68,26 +73,26 @@ export function clockTime(iso: string | Date, { seconds = false } = {}): string 
 export function dayAndTime(iso: string, language: Language, at: Date = now()): string {
   const then = wall(moment(iso));
   const today = wall(at);
-  const time = `${then.hour}:${then.minute}`;
+  const time = DAY_ONLY.test(iso) ? '' : `${then.hour}:${then.minute}`;
   const days = dayNumber(today) - dayNumber(then);
   if (language === 'en') {
-    if (days === 0) return `Today ${time}`;
-    if (days === 1) return `Yesterday ${time}`;
-    return `${then.day} ${MONTHS[then.month - 1]} ${then.year}, ${time}`;
+    if (days === 0) return `Today ${time}`.trim();
+    if (days === 1) return `Yesterday ${time}`.trim();
+    return [`${then.day} ${MONTHS[then.month - 1]} ${then.year}`, time].filter(Boolean).join(', ');
   }
   if (days === 0) return `今天${time}`;
   if (days === 1) return `昨天${time}`;
-  const date = `${two(then.month)}-${two(then.day)} ${time}`;
+  const date = `${two(then.month)}-${two(then.day)} ${time}`.trim();
   return then.year === today.year ? date : `${then.year}-${date}`;
 }
 
 /** The full date and minute, for hover and print. */
 export function absolute(iso: string, language: Language): string {
   const at = wall(moment(iso));
-  const time = `${at.hour}:${at.minute}`;
+  const time = DAY_ONLY.test(iso) ? '' : `${at.hour}:${at.minute}`;
   return language === 'en'
-    ? `${at.day} ${MONTHS[at.month - 1]} ${at.year}, ${time}`
-    : `${at.year}-${two(at.month)}-${two(at.day)} ${time}`;
+    ? [`${at.day} ${MONTHS[at.month - 1]} ${at.year}`, time].filter(Boolean).join(', ')
+    : `${at.year}-${two(at.month)}-${two(at.day)} ${time}`.trim();
 }
 
 /** `2026-05-12` of today at the county. */

@@ -52,7 +52,7 @@ function useRowActs(): { acts: RowActs; error: unknown } {
   );
   const acts = useMemo<RowActs>(
     () => ({
-      priority: (item) => void post(item, 'priority', { priority: isEmergency(item) ? 'normal' : 'emergency' }),
+      priority: (item) => void post(item, 'priority', { priority: isEmergency(item) ? 'routine' : 'emergency' }),
       retry: (item) => void post(item, 'retry', {}),
       pause: (item) => void post(item, 'pause', { paused: !item.paused }),
     }),

@@ -121,11 +121,11 @@ export class Sender {
       ...(file.sopInstance ? { sop_instance_uid: file.sopInstance } : {}),
     }));
     try {
-      const answer = await ask<{ files?: HaveAnswer[]; safe?: HaveAnswer[] } | HaveAnswer[]>(
-        `/api/v1/uploads/${this.batch}/have`,
-        { method: 'POST', body: { files } },
-      );
-      for (const name of safeNames(answer)) {
+      const answer = await ask<{ files: { name: string; state: string }[] }>(`/api/v1/uploads/${this.batch}/have`, {
+        method: 'POST',
+        body: { files },
+      });
+      for (const { name } of answer.files) {
         this.sending.act({ act: 'heard', id: name, state: 'safe', reasonCode: '' });
         this.already += 1;
       }
@@ -256,17 +256,6 @@ export class Sender {
       .concat([...this.inZip.values()]);
     this.heard({ batch: this.batch, folder: this.folder, tally, paused, online, refused, already: this.already, done });
   }
-}
-
-interface HaveAnswer {
-  name: string;
-  state?: string;
-  safe?: boolean;
-}
-
-function safeNames(answer: { files?: HaveAnswer[]; safe?: HaveAnswer[] } | HaveAnswer[]): string[] {
-  const list = Array.isArray(answer) ? answer : (answer.files ?? answer.safe ?? []);
-  return list.filter(({ state, safe }) => safe === true || state === 'safe').map(({ name }) => name);
 }
 
 /** Answers that asking again would not change: not those of a busy, full, restarting or signed-out server. */
