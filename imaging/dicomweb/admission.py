@@ -11,7 +11,8 @@ from imaging.dicomweb.locate import Shelf
 from imaging.dicomweb.resources import Resource
 from kernel.access_log import Access
 from kernel.db import Database
-from kernel.policy import Act, require
+from kernel.errors import Missing
+from kernel.policy import Act, decide
 from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID
 
 
@@ -52,7 +53,11 @@ class Admission:
 
     async def _saw(self, request: web.Request, resource: Resource, shelf: Shelf) -> None:
         principal = request[PRINCIPAL]
-        decision = require(principal, Act.READ_STUDY, shelf.subject)
+        decision = decide(principal, Act.READ_STUDY, shelf.subject)
+        if not decision.allowed:
+            error = decision.error()
+            # The very words for a study that is not there.
+            raise StudyMissing if isinstance(error, Missing) else error
         await request.app[ACCESS_LOG].saw(
             Access(
                 principal,

@@ -82,8 +82,11 @@ def _range(text: str) -> MediaRange | None:
     except ValueError:
         quality = 1.0
     if essence in ("multipart/related", "multipart/*"):
-        inner = parameters.pop("type", "*/*").strip().lower() or "*/*"
-        return MediaRange(inner, parameters, quality, multipart=True)
+        inner, _, rest = parameters.pop("type", "*/*").partition(";")
+        # Some clients put the transfer syntax inside the quotes of the type.
+        inside = {name.lower(): _unquoted(value) for name, value in _PARAMETER.findall(";" + rest)}
+        essence = inner.strip().lower() or "*/*"
+        return MediaRange(essence, inside | parameters, quality, multipart=True)
     return MediaRange(essence, parameters, quality)
 
 

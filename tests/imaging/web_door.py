@@ -122,3 +122,22 @@ async def _file(desk: Desk) -> None:
     while True:
         if not await desk.filer.file_waiting():
             await asyncio.sleep(0.01)
+
+
+def parts_of(headers: CIMultiDictProxy[str], body: bytes) -> list[tuple[str, bytes]]:
+    """Return content type and body of each part, by the rules of RFC 2046 and nobody's parser."""
+    _, _, boundary = headers["Content-Type"].partition("boundary=")
+    delimiter = b"--" + boundary.encode()
+    assert body.startswith(delimiter + b"\r\n")
+    assert body.endswith(b"\r\n" + delimiter + b"--\r\n")
+    found = []
+    for part in body[len(delimiter) : -len(delimiter) - 6].split(b"\r\n" + delimiter):
+        head, blank, content = part.partition(b"\r\n\r\n")
+        assert blank
+        (kind,) = (
+            line.removeprefix(b"Content-Type: ").decode()
+            for line in head.split(b"\r\n")
+            if line.startswith(b"Content-Type: ")
+        )
+        found.append((kind, content))
+    return found
