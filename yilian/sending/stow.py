@@ -22,6 +22,7 @@ _PAGE: Final = 1000
 _RETRY_S: Final = (1.0, 5.0, 15.0)
 _FAILED: Final = "00081198"
 _REFERENCED: Final = "00081199"
+_OTHER_FAILURES: Final = "0008119A"
 _SOP_INSTANCE: Final = "00081155"
 _FAILURE_REASON: Final = "00081197"
 _SOP_INSTANCE_UID: Final = "00080018"
@@ -135,11 +136,11 @@ class StowRun:
             row[_SOP_INSTANCE]["Value"][0] for row in answer.get(_REFERENCED, {}).get("Value", [])
         }
         failed = {
-            row.get(_SOP_INSTANCE, {}).get("Value", [""])[0]: row.get(_FAILURE_REASON, {}).get(
-                "Value", [0]
-            )[0]
+            row.get(_SOP_INSTANCE, {}).get("Value", [""])[0]: _reason(row)
             for row in answer.get(_FAILED, {}).get("Value", [])
         }
+        # Parts without a SOP instance cannot be told apart in the answer (PS3.18 I.2.2).
+        unnamed = {_reason(row) for row in answer.get(_OTHER_FAILURES, {}).get("Value", [])}
         for found in batch:
             uid = found.sop_instance_uid
             if uid in taken and uid not in failed:
@@ -148,7 +149,8 @@ class StowRun:
                 self.summary.sent_bytes += found.size_bytes
                 self._progress(found, "sent")
             else:
-                reason = f"0x{int(failed.get(uid, 0)):04X} refused"
+                code = failed.get(uid, next(iter(unnamed), 0))
+                reason = f"0x{code:04X} refused" if code else "not answered"
                 self.summary.refused.append((found.path, reason))
                 self._progress(found, "refused")
 
@@ -156,6 +158,10 @@ class StowRun:
         for found in batch:
             self.summary.not_sent.append((found.path, reason))
             self._progress(found, "not-sent")
+
+
+def _reason(row: dict[str, Any]) -> int:
+    return int(row.get(_FAILURE_REASON, {}).get("Value", [0])[0])
 
 
 def _batches(files: Sequence[Found]) -> Iterator[list[Found]]:
