@@ -12,8 +12,7 @@ from kernel.errors import Conflict, Unsupported
 from kernel.migrate import migrate
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring import tables
-from yilian.wiring.homes import Home
-from yilian.wiring.offline import database_url
+from yilian.wiring.homes import Home, database_url
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -2,9 +2,12 @@
 
 import argparse
 import asyncio
+import logging
+import os
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from kernel.child import Inherited
 from kernel.errors import Invalid
@@ -76,7 +79,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     return Settings.load(kind, file=home.settings_file)
 
 
-def _run_node(arguments: argparse.Namespace) -> int:
+def _run_node(arguments: argparse.Namespace) -> NoReturn:
     inherited = Inherited.enter()
     # Imported here, after the child has bound itself to its supervisor.
     from yilian.wiring import nodes, roles  # noqa: PLC0415
@@ -86,8 +89,8 @@ def _run_node(arguments: argparse.Namespace) -> int:
         NodeKind(arguments.kind), file=home.settings_file, port_offset=arguments.port_offset
     )
     if inherited is not None and arguments.role:
-        return _in_loop(roles.run(arguments.kind, arguments.role, home, settings, inherited))
-    return _in_loop(
+        _in_loop(roles.run(arguments.kind, arguments.role, home, settings, inherited))
+    _in_loop(
         nodes.supervise(
             NodeKind(arguments.kind),
             home,
@@ -100,10 +103,10 @@ def _run_node(arguments: argparse.Namespace) -> int:
     )
 
 
-def _run_demo(arguments: argparse.Namespace) -> int:
+def _run_demo(arguments: argparse.Namespace) -> NoReturn:
     from yilian.wiring import demo  # noqa: PLC0415
 
-    return _in_loop(
+    _in_loop(
         demo.run(
             arguments.home,
             port_offset=arguments.port_offset,
@@ -113,8 +116,13 @@ def _run_demo(arguments: argparse.Namespace) -> int:
     )
 
 
-def _in_loop(work: Coroutine[Any, Any, int]) -> int:
+def _in_loop(work: Coroutine[Any, Any, int]) -> NoReturn:
     import uvloop  # noqa: PLC0415
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        code = runner.run(work)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All that matters is on disk; taking the interpreter apart costs seconds on a busy machine.
+    os._exit(code)

@@ -20,9 +20,7 @@ from kernel.owner import Owner
 from kernel.run_directory import run_directory
 from kernel.settings import NodeKind, Settings
 from kernel.supervise import stop_on_signals
-from yilian.wiring import tables
-from yilian.wiring.homes import Home
-from yilian.wiring.offline import database_url
+from yilian.wiring.homes import Home, database_url
 
 EVENTS: Final = "events"
 """Topic of the hint that the outbox has grown."""
@@ -67,7 +65,6 @@ async def entered(
 ) -> AsyncIterator[Context]:
     """Open what every role needs, and close it in reverse."""
     configure_logs(f"{kind}-{role}", home, settings)
-    tables.load()
     stop = asyncio.Event()
     stop_on_signals(stop)
     database = await Database.open(database_url(home, settings))

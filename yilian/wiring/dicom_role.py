@@ -1,47 +1,42 @@
 """The DICOM door in a process of its own, at the township and at the county."""
 
 import asyncio
-from pathlib import Path
 from typing import Final
 
 from gateway.dimse.acceptor import serve
 from gateway.dimse.access import PeerTable
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.store_scp import JournalSink
-from kernel.child import Inherited
-from kernel.clock import Clock
-from kernel.db import Database
 from kernel.identifiers import AETitle, InstitutionCode
 from kernel.identity import ae_table
 from kernel.journal import JournalWriter
 from kernel.owner import Owner
+from kernel.settings import Settings
 from kernel.wake import Wake
+from yilian.wiring.context import Context, tls_context
 
 _PEERS_EVERY_S: Final = 2.0
 
 
-async def run_dicom(  # noqa: PLR0913  # everything this role is made of
-    inherited: Inherited,
-    stop: asyncio.Event,
-    *,
-    database: Database,
-    journal_folder: Path,
-    reserve_bytes: int,
-    filer_socket: Path,
-    ae_title: AETitle,
-    settings: AcceptorSettings,
-    loopback: InstitutionCode | None,
-    clock: Clock,
-) -> None:
-    """Serve the inherited doors ``dicom`` and ``dicom-tls`` until *stop* is set.
+async def run_dicom(context: Context) -> None:
+    """Serve the inherited doors ``dicom`` and ``dicom-tls`` until the role is told to stop.
 
     The table of peers is read again every two seconds, so that a new AE is admitted without a
     restart.
     """
+    settings, database = context.settings, context.database
+    inherited = context.inherited
     plain, secure = inherited.door("dicom"), inherited.door("dicom-tls")
-    peers = PeerTable(ae_title, await database.read(ae_table), loopback=loopback)
-    wake = Wake.sender(filer_socket)
-    journal = JournalWriter.open(journal_folder, reserve_bytes=reserve_bytes, wake=wake)
+    loopback = InstitutionCode.parse(context.institution)
+    peers = PeerTable(
+        AETitle.parse(settings.dicom.ae_title),
+        await database.read(ae_table),
+        loopback=loopback if settings.dicom.admit_loopback else None,
+    )
+    wake = Wake.sender(context.filer_socket)
+    journal = JournalWriter.open(
+        context.home.journal("dicom"), reserve_bytes=settings.journal.reserve_bytes, wake=wake
+    )
 
     async def refresh() -> None:
         while True:
@@ -52,17 +47,26 @@ async def run_dicom(  # noqa: PLR0913  # everything this role is made of
         async with (
             serve(
                 [plain] if plain else [],
-                settings=settings,
+                settings=_acceptor(settings),
                 peers=peers,
-                sink=JournalSink(journal, clock=clock),
-                clock=clock,
+                sink=JournalSink(journal, clock=context.clock),
+                clock=context.clock,
                 tls_sockets=[secure] if secure else [],
             ),
-            Owner(clock=clock) as owner,
+            Owner(clock=context.clock) as owner,
         ):
             owner.keep("peers", refresh)
             inherited.ready()
-            await stop.wait()
+            await context.stop.wait()
     finally:
         await journal.close()
         wake.close()
+
+
+def _acceptor(settings: Settings) -> AcceptorSettings:
+    return AcceptorSettings(
+        max_object_bytes=settings.dicom.max_object_bytes,
+        max_associations=settings.dicom.max_associations,
+        associations_per_address=settings.dicom.associations_per_address,
+        tls=tls_context(settings),
+    )

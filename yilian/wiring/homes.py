@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kernel.errors import Category, Conflict, PlatformError
-from kernel.settings import NodeKind
+from kernel.settings import NodeKind, Settings
 
 _FOLDERS: Final = ("db", "journal", "objects", "uploads", "receipts", "logs", "secrets")
 _KIND: Final = "node.kind"
@@ -113,6 +113,11 @@ class Home:
         """Return the public half of ``signing_key`` as hex."""
         public = self.signing_key().public_key()
         return public.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def database_url(home: Home, settings: Settings) -> str:
+    """Return where the node keeps its rows."""
+    return settings.database.url or home.database_url
 
 
 def write_secret(path: Path, raw: bytes) -> None:

@@ -13,14 +13,9 @@ from kernel.db import Database
 from kernel.migrate import migrate
 from kernel.settings import Settings
 from yilian.wiring import tables
-from yilian.wiring.homes import Home
+from yilian.wiring.homes import Home, database_url
 
 _CHAIN: Final = "command-line"
-
-
-def database_url(home: Home, settings: Settings) -> str:
-    """Return where the node keeps its rows."""
-    return settings.database.url or home.database_url
 
 
 @asynccontextmanager
