@@ -6,6 +6,7 @@ first connection that reaches it; later connections pass unharmed unless more fa
 
 import asyncio
 import contextlib
+import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 _CHUNK = 16 * 1024
+_WINDOW = 64 * 1024
 
 
 class Fault(StrEnum):
@@ -66,6 +68,7 @@ class _Connection:
         self._sides = (client, server)
         self._hole = asyncio.Event()
         self._up = 0
+        self._free_at = 0.0
 
     async def up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(_CHUNK):
@@ -122,8 +125,13 @@ class _Connection:
             side.transport.abort()
 
     async def _pace(self, count: int) -> None:
+        """Hold back until the line has had the time for *count* bytes."""
+        loop = asyncio.get_running_loop()
         if self._wire.rate_bytes_per_s:
-            await asyncio.sleep(count / self._wire.rate_bytes_per_s)
+            began = max(self._free_at, loop.time())
+            self._free_at = began + count / self._wire.rate_bytes_per_s
+        while self._wire.rate_bytes_per_s and loop.time() < self._free_at:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -143,7 +151,11 @@ async def lossy_wire(server_port: int) -> AsyncIterator[Wire]:
         finally:
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    # A small window, or loopback would take megabytes that are said to be on a slow line.
+    door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW)
+    door.bind(("127.0.0.1", 0))
+    server = await asyncio.start_server(serve, sock=door, limit=_WINDOW)
     wire.port = server.sockets[0].getsockname()[1]
     try:
         yield wire

@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.township import spool_index
 from gateway.township.ports import ObjectFiles
+from gateway.uploads import batches
 from gateway.uploads.threads import finish_in_thread
 from kernel.clock import Clock
 from kernel.db import Database
@@ -28,6 +29,8 @@ class KeepSettings:
     free_target_bytes: int = 2 * 1024 * 1024 * 1024
     """Below this much free space, what the county has goes before its time, oldest first."""
     every_s: float = 60.0
+    remember_files: dt.timedelta = dt.timedelta(days=30)
+    """How long it is remembered what became of files chosen in a browser."""
 
 
 class Keeper:
@@ -60,6 +63,8 @@ class Keeper:
     async def sweep(self) -> int:
         """Delete what is due now; returns how many object files."""
         deleted = 0
+        forgotten = self._clock.now() - self._settings.remember_files
+        await self._database.write(partial(batches.forget_before, before=forgotten))
         while True:
             now = self._clock.now()
             short = await finish_in_thread(self._is_short)

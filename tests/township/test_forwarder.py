@@ -46,7 +46,7 @@ async def test_everything_arrives_once_and_is_at_the_county_by_receipt(tmp_path:
         await node.until(at_county=11)
         assert len(set(uids(county))) == len(uids(county)) == 11
         assert await node.parcel_count() == 0
-        assert list((tmp_path / "node" / "outbox").iterdir()) == []
+        await until(lambda: not any((tmp_path / "node" / "outbox").iterdir()))
         sent = {arrival.digest.whole for arrival, _ in county.committed() if arrival.digest}
         assert sent == {content for (content,) in await node.rows("content")}
 
@@ -154,6 +154,8 @@ async def test_an_emergency_overtakes_in_the_middle_of_a_large_upload(tmp_path: 
         await node.store([ct_slice(1, study=2)], priority=Priority.EMERGENCY)
         await until(lambda: len(uids(county)) == 1)
         assert county.committed()[0][0].priority is Priority.EMERGENCY
+        # Not even the first of the three large ones was over by then.
+        assert wire.up_bytes < 2 * MIB
         wire.rate_bytes_per_s = None
         await node.until(at_county=4)
         needed = sum(arrival.size_bytes for arrival, _ in county.committed())

@@ -1,0 +1,195 @@
+"""The spool's and the parcels' rows, on both databases."""
+
+import datetime as dt
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.township import parcel_index, spool_index
+from gateway.township.model import Filed, InstanceState
+from gateway.township.parcel_index import NoLongerWaiting, ParcelRow
+from gateway.township.queue_view import Now, average_study_bytes, item_events, queue_items, totals
+from gateway.township.spool_index import Outcome as FilingOutcome
+from gateway.township.tables import instances
+from gateway.uploads import batches
+from gateway.uploads.batches import ChosenFile, EndedFile, FileState, RefusedMember, SoughtFile
+from gateway.uploads.receipts import InstanceOutcome, Outcome
+from kernel.arrival import Arrival, ContentDigest, Door, Priority, Sender
+from kernel.db import Database
+from kernel.header import Header
+from kernel.journal import Position
+
+AT = dt.datetime(2026, 3, 1, 8, tzinfo=dt.UTC)
+NOW = Now(AT + dt.timedelta(minutes=1), 1000.0, dt.UTC)
+
+
+def filed(
+    number: int, *, study: str = "1.2", content: str = "c", priority: Priority = Priority.ROUTINE
+) -> Filed:
+    header = Header(
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+        sop_instance_uid=f"1.2.3.{number}",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        study_instance_uid=study,
+        patient_name="Chen=陈",
+        modality="CT",
+    )
+    arrival = Arrival(
+        door=Door.C_STORE,
+        received_at=AT + dt.timedelta(seconds=number),
+        sender=Sender(institution="qingshan"),
+        transfer_syntax_uid=header.transfer_syntax_uid,
+        sop_class_uid=header.sop_class_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        study_instance_uid=study,
+        series_instance_uid=f"{study}.1",
+        dataset_offset=0,
+        size_bytes=100,
+        priority=priority,
+        digest=ContentDigest(dataset=content),
+    )
+    return Filed(arrival=arrival, header=header, object_key=f"aa/bb/{number}-{content}")
+
+
+async def file(database: Database, *batch: Filed) -> list[FilingOutcome]:
+    told = await database.write(
+        lambda conn: spool_index.file_batch(conn, "dicom", Position(1, 5), batch)
+    )
+    return [one.outcome for one in told]
+
+
+async def pack(database: Database, parcel_id: str) -> list[int]:
+    waiting = await database.read(partial(parcel_index.next_waiting, limit=10))
+    ids = [one.id for one in waiting]
+    row = ParcelRow(parcel_id, waiting[0].study_key, 100, None, 0, waiting[0].rank)
+    await database.write(partial(parcel_index.add_parcel, parcel=row, ids=ids, at=AT))
+    return ids
+
+
+async def states(database: Database) -> list[str]:
+    query = sa.select(instances.c.state).order_by(instances.c.id)
+    return await database.read(lambda conn: list(conn.scalars(query)))
+
+
+async def test_filing_again_changes_nothing_but_the_cursor(database: Database) -> None:
+    first, second = filed(1), filed(1, content="other")
+    assert await file(database, first, first) == [FilingOutcome.STORED, FilingOutcome.DUPLICATE]
+    assert await file(database, first) == [FilingOutcome.DUPLICATE]
+    assert await file(database, second) == [FilingOutcome.CONFLICT]
+    at = await database.read(lambda conn: spool_index.position_of(conn, "dicom"))
+    assert at == Position(1, 5)
+    assert await database.read(lambda conn: spool_index.position_of(conn, "other")) == Position(
+        0, 0
+    )
+
+
+async def test_the_most_urgent_study_goes_first_then_the_oldest(database: Database) -> None:
+    await file(database, filed(1, study="1.1"), filed(2, study="1.2"))
+    await file(database, filed(3, study="1.3", priority=Priority.URGENT))
+    order = []
+    while waiting := await database.read(partial(parcel_index.next_waiting, limit=10)):
+        order.append(waiting[0].study_key)
+        await pack(database, f"p{len(order)}")
+    assert order == ["1.3", "1.1", "1.2"]
+    assert await database.read(parcel_index.best_rank) == 1
+    parcel = await database.read(parcel_index.next_parcel)
+    assert parcel is not None
+    assert parcel.parcel_id == "p1"
+    await database.write(partial(parcel_index.set_paused, study_key="1.3", paused=True))
+    parcel = await database.read(parcel_index.next_parcel)
+    assert parcel is not None
+    assert parcel.study_key == "1.1"
+
+
+async def test_an_instance_is_in_one_parcel_only(database: Database) -> None:
+    await file(database, filed(1))
+    [only] = await pack(database, "p1")
+    row = ParcelRow("p2", "1.2", 100, None, 0, 2)
+    with pytest.raises(NoLongerWaiting):
+        await database.write(partial(parcel_index.add_parcel, parcel=row, ids=[only], at=AT))
+    assert await database.read(parcel_index.all_parcel_ids) == {"p1"}
+
+
+async def test_only_a_receipt_brings_an_instance_to_the_county(database: Database) -> None:
+    await file(database, filed(1), filed(2), filed(3))
+    await pack(database, "p1")
+    await database.write(partial(parcel_index.note_upload, parcel_id="p1", upload_url="/u"))
+    await database.write(partial(parcel_index.note_sent, parcel_id="p1", at=AT))
+    assert await states(database) == ["sent"] * 3
+    outcomes = [
+        InstanceOutcome(sop_instance_uid="1.2.3.1", content="c-", outcome=Outcome.ACCEPTED),
+        InstanceOutcome(
+            sop_instance_uid="1.2.3.2", content="c-", outcome=Outcome.REFUSED, code="truncated"
+        ),
+        InstanceOutcome(sop_instance_uid="1.2.3.3", content="other-", outcome=Outcome.ACCEPTED),
+    ]
+    await database.write(
+        partial(parcel_index.apply_outcomes, parcel_id="p1", outcomes=outcomes, at=AT)
+    )
+    # The third was not named with its content, so it waits again.
+    assert await states(database) == ["at-county", "set-aside", "waiting"]
+    due = await database.read(
+        partial(spool_index.deletable, before=AT + dt.timedelta(days=1), limit=10)
+    )
+    assert len(due) == 1
+    await database.write(partial(spool_index.mark_deleted, ids=[due[0][0]], at=AT))
+    assert await file(database, filed(1)) == [FilingOutcome.GONE_BEFORE]
+    assert await database.write(partial(parcel_index.retry, study_key="1.2")) == 1
+    assert await states(database) == ["at-county", "waiting", "waiting"]
+
+
+async def test_a_parcel_taken_apart_frees_what_it_held(database: Database) -> None:
+    await file(database, filed(1), filed(2))
+    await pack(database, "p1")
+    await database.write(partial(parcel_index.dissolve, parcel_id="p1", at=AT, alone=True))
+    waiting = await database.read(partial(parcel_index.next_waiting, limit=10))
+    assert [one.alone for one in waiting] == [True, True]
+    await pack(database, "p2")
+    await database.write(
+        partial(parcel_index.refuse_parcel, parcel_id="p2", code="too-large", detail="", at=AT)
+    )
+    assert await states(database) == [InstanceState.SET_ASIDE] * 2
+    assert await database.read(parcel_index.all_parcel_ids) == set()
+
+
+async def test_the_queue_says_the_same_on_both_databases(database: Database) -> None:
+    await file(database, filed(1, study="1.1"), filed(2, study="1.1"), filed(3, study="1.2"))
+    view = await database.read(partial(queue_items, now=NOW, since=AT, limit=10))
+    assert [(item.study_instance_uid, item.position) for item in view] == [("1.1", 1), ("1.2", 2)]
+    assert view[0].eta == NOW.at
+    assert view[0].patient.name == "陈"
+    counted = await database.read(partial(totals, now=NOW, since=AT))
+    assert (counted.safe_here, counted.on_the_line, counted.at_county) == (2, 2, 0)
+    drafts = await database.read(partial(item_events, keys=["1.2", "none"], now=NOW))
+    assert [draft.payload["study_instance_uid"] for draft in drafts] == ["1.2"]
+    assert await database.read(average_study_bytes) == 150
+
+
+async def test_chosen_files_are_found_again(database: Database) -> None:
+    ended = EndedFile(
+        file=ChosenFile(
+            upload_id="u1",
+            filename="a.zip",
+            state=FileState.SAFE,
+            accepted=2,
+            refused=(RefusedMember(name="b", reason_code="not-dicom"),),
+        ),
+        institution="qingshan",
+        user_id="anna",
+        batch="b1",
+        size_bytes=10,
+        ended_at=AT,
+    )
+    await database.write(partial(batches.note_ended, ended=ended))
+    await database.write(partial(batches.note_ended, ended=ended))
+    assert await database.read(partial(batches.files_of, institution="qingshan", batch="b1")) == [
+        ended.file
+    ]
+    sought = [SoughtFile(name="a.zip", size=10), SoughtFile(name="a.zip", size=11)]
+    found = partial(batches.safe_already, institution="qingshan", batch="b1", sought=sought)
+    assert await database.read(found) == {"a.zip"}
+    assert await database.write(partial(batches.forget_before, before=AT)) == 0
+    assert (
+        await database.write(partial(batches.forget_before, before=AT + dt.timedelta(days=1))) == 1
+    )
