@@ -78,8 +78,11 @@ async def has_arrived(door: Door, url: str, size: int) -> None:
     await until(lambda: door.server.received(upload_id) >= size)
 
 
-async def test_an_upload_is_taken_over_from_a_silent_peer(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+@pytest.mark.parametrize("handler_cancellation", [True, False])
+async def test_an_upload_is_taken_over_from_a_silent_peer(
+    tmp_path: Path, *, handler_cancellation: bool
+) -> None:
+    async with served(tmp_path, handler_cancellation=handler_cancellation) as client:
         url = await client.create(len(CONTENT))
         silent = await RawPatch.begin(client.door, url, 0, len(CONTENT))
         await silent.send(CONTENT[:300_001])
