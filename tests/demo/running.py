@@ -11,12 +11,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+EXPLICIT_LE: Final = "1.2.840.10008.1.2.1"
 _PORTS: Final = (8080, 8081, 8090, 8091, 11112, 11113, 11114, 2575)
 _STARTING_S: Final = 90.0
 _ENDING_S: Final = 20.0
@@ -49,7 +50,7 @@ class RunningDemo:
     home: Path
     offset: int
     samples: bool = False
-    preload: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
     ready: dict[str, Any] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -61,9 +62,7 @@ class RunningDemo:
         argv += ["--port-offset", str(self.offset), "--ready-file", str(ready_file)]
         if not self.samples:
             argv.append("--no-samples")
-        environment = {**os.environ}
-        if self.preload:
-            environment["LD_PRELOAD"] = self.preload
+        environment = {**os.environ, **self.environment}
         with self.home.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(
                 argv, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
@@ -71,16 +70,26 @@ class RunningDemo:
         until(ready_file.exists, _STARTING_S, "the demo to be ready", alive=self.process)
         self.ready = json.loads(ready_file.read_text("utf-8"))
 
+    def freeze(self) -> None:
+        """Let no process of it run on, as none does once the current is gone; ``kill`` follows.
+
+        A process inside a system call stays there: what it is flushing may or may not arrive.
+        """
+        pids = self._everything()
+        _signal(pids, signal.SIGSTOP)
+        until(lambda: not any(map(_may_run, pids)), _ENDING_S, "the frozen demo to stand still")
+
     def kill(self) -> None:
-        """End it as a power cut of the machine would: every process at once, no goodbye."""
+        """End every process at once, no goodbye."""
         assert self.process is not None
-        for pid in self.pids():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        pids = self._everything()
+        _signal(pids, signal.SIGKILL)
         self.process.wait(_ENDING_S)
-        until(lambda: not self.pids(), _ENDING_S, "the killed demo to be gone")
+        until(
+            lambda: not (self.pids() or any(map(_state, pids))),
+            _ENDING_S,
+            "the killed demo to be gone",
+        )
 
     def stop(self) -> int:
         """End it with SIGTERM and return its exit code."""
@@ -94,17 +103,22 @@ class RunningDemo:
         """Return the living processes of this home whose command line holds all of *words*."""
         mark = str(self.home)
         found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
+        for pid in _all_pids():
             try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             except (OSError, UnicodeDecodeError):
                 continue
-            if mark in line and state != "Z" and all(word in line for word in words):
-                found.append(int(entry.name))
+            if mark in line and _state(pid) and all(word in line for word in words):
+                found.append(pid)
         return found
+
+    def _everything(self) -> list[int]:
+        """Return also those that do not name the home, such as the bundled Redis."""
+        parents = {pid: _stat(pid)[1] for pid in _all_pids()}
+        found = set(self.pids())
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(found)
 
     def door(self, institution: str) -> dict[str, Any]:
         """Return the DICOM door of a township, or of the county."""
@@ -117,15 +131,31 @@ class RunningDemo:
         found: dict[str, str] = next(a for a in self.ready["accounts"] if a["role"] == role)
         return found
 
-    def get(self, path: str, *, role: str = "radiologist", accept: str = "*/*") -> Any:
+    def get(self, path: str) -> Any:
         """Return the JSON the county answers to GET *path*."""
+        body = self.fetch(path)
+        return json.loads(body) if body else []
+
+    def fetch(self, path: str, *, accept: str = "*/*") -> bytes:
+        """Return what the county answers a radiologist to GET *path*."""
+        token = self.account("radiologist")["token"]
         request = urllib.request.Request(
             self.ready["county"]["http"] + path,
-            headers={"Authorization": f"Bearer {self.account(role)['token']}", "Accept": accept},
+            headers={"Authorization": f"Bearer {token}", "Accept": accept},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            body = answer.read()
-        return json.loads(body) if body else []
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            body: bytes = answer.read()
+        return body
+
+    def objects(self, study_instance_uid: str) -> list[bytes]:
+        """Return the Part 10 file of every instance of a study, in explicit VR little endian."""
+        body = self.fetch(
+            f"/dicom-web/studies/{study_instance_uid}",
+            accept=f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT_LE}',
+        )
+        boundary = body.partition(b"\r\n")[0] or body.split(b"\r\n", 2)[1]
+        parts = (b"\r\n" + body).split(b"\r\n" + boundary)[1:-1]
+        return [part.partition(b"\r\n\r\n")[2] for part in parts]
 
     def instances(self) -> list[str]:
         """Return the SOP Instance UID of every instance the county lists, with repetitions."""
@@ -135,6 +165,39 @@ class RunningDemo:
             if not page:
                 return found
             found += [row["00080018"]["Value"][0] for row in page]
+
+
+def _all_pids() -> list[int]:
+    entries = (entry.name for entry in Path("/proc").iterdir())
+    return [int(name) for name in entries if name.isdigit() and int(name) != os.getpid()]
+
+
+def _stat(pid: int | str) -> tuple[str, int]:
+    """Return state and parent of a process or ``pid/task/tid``; ("", 0) where it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "", 0
+    return ("" if fields[0] in "ZX" else fields[0]), int(fields[1])
+
+
+def _state(pid: int) -> str:
+    return _stat(pid)[0]
+
+
+def _may_run(pid: int) -> bool:
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return False
+    # T is stopped; D is inside the kernel, and stops before it comes back.
+    return any(_stat(f"{pid}/task/{thread.name}")[0] in ("R", "S") for thread in threads)
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @contextmanager
