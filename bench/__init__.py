@@ -1,0 +1,1 @@
+"""Speed comparisons with DCMTK, Orthanc and pynetdicom, in one run on one machine."""

@@ -1,0 +1,1 @@
+"""The servers that are compared, each started on a fresh home and set up fairly."""

@@ -1,0 +1,71 @@
+"""A picture of each comparison: one panel for each figure, bars with the spread of the rounds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes  # after its back end is chosen
+
+from bench.report import Report, Row
+
+_COLOURS: Final = {
+    "yilian": "#0f766e",
+    "orthanc": "#b45309",
+    "storescp": "#6b7280",
+    "pynetdicom": "#4f46e5",
+}
+_WIDTH: Final = 0.8
+
+
+def draw(report: Report, folder: Path) -> Path:
+    """Draw *report* as PNG into *folder*; returns the file."""
+    names = list(dict.fromkeys(name for row in report.rows for name in row.figures))
+    figure, panels = plt.subplots(
+        len(names), 1, figsize=(11, 3.4 * len(names)), squeeze=False, layout="constrained"
+    )
+    for name, panel in zip(names, panels[:, 0], strict=True):
+        rows = [row for row in report.rows if name in row.figures]
+        cases = list(dict.fromkeys(row.case for row in rows))
+        servers = list(dict.fromkeys(row.server for row in rows))
+        for number, server in enumerate(servers):
+            _bars(
+                panel, [r for r in rows if r.server == server], name, cases, (number, len(servers))
+            )
+        panel.set_xticks(range(len(cases)), cases, fontsize=8)
+        panel.set_ylabel(name)
+        panel.grid(axis="y", alpha=0.3)
+        panel.legend(fontsize=8)
+    loads = f"load {min(report.loads):.1f}-{max(report.loads):.1f}" if report.loads else ""
+    processor = report.machine["processor"]
+    figure.suptitle(f"{report.title}\n{processor}, {report.machine['cores']} cores, {loads}")
+    path = folder / f"{report.name}.png"
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+    return path
+
+
+def _bars(
+    panel: Axes, rows: Sequence[Row], name: str, cases: Sequence[str], turn: tuple[int, int]
+) -> None:
+    number, servers = turn
+    width = _WIDTH / servers
+    places = [cases.index(row.case) + (number - (servers - 1) / 2) * width for row in rows]
+    spreads = [row.figures[name] for row in rows]
+    errors = [
+        [each.median - each.low for each in spreads],
+        [each.high - each.median for each in spreads],
+    ]
+    panel.bar(
+        places,
+        [each.median for each in spreads],
+        width,
+        yerr=errors,
+        capsize=2,
+        label=rows[0].server,
+        color=_COLOURS.get(rows[0].server),
+    )
