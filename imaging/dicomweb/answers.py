@@ -12,8 +12,8 @@ from aiohttp import web
 
 from imaging.dicomweb.multipart import closing, part_head
 from imaging.dicomweb.negotiate import MediaRange, NotAcceptable, accepted
+from imaging.pixels.encode import CannotMake
 from imaging.pixels.frames import NoFrames
-from imaging.pixels.transcode import CannotMake
 from kernel.codecs import DecodeFailed
 from kernel.errors import PlatformError
 from kernel.web import json_response

@@ -26,8 +26,9 @@ from imaging.dicomweb.answers import (
     stream,
     unchanged,
 )
+from imaging.dicomweb.documents import DOCUMENT, PDF, document_of
 from imaging.dicomweb.multipart import closing, part_head
-from imaging.dicomweb.negotiate import OCTETS, MediaRange, choose
+from imaging.dicomweb.negotiate import OCTETS, MediaRange, NotAcceptable, choose
 from imaging.dicomweb.resources import INSTANCE
 from imaging.pixels.frames import FramePlan, NoFrames, plan_of, stored_frame, walk
 from imaging.pixels.pool import Pieces, PixelPool
@@ -42,9 +43,6 @@ from kernel.web import describe, permit
 _PATH: Final = re.compile(r"[0-9A-Fa-f]{8}(?:/[0-9]{1,9}/[0-9A-Fa-f]{8}){0,31}", re.ASCII)
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 _PIECE_BYTES: Final = 1 << 20
-_MIME_TYPE: Final = 0x00420012
-_DOCUMENT: Final = 0x00420011
-PDF: Final = "application/pdf"
 
 
 class BulkdataMissing(Missing):
@@ -106,7 +104,8 @@ class BulkdataDoor:
         headers: dict[str, str],
     ) -> web.StreamResponse:
         start, stop, status = 0, found.length, 200
-        asked = None if wanted.multipart else parse_range(request.headers.get("Range", ""), stop)
+        # Of the value, also where it leaves as a part: clients mean the value.
+        asked = parse_range(request.headers.get("Range", ""), stop)
         headers["Accept-Ranges"] = "bytes"
         if asked is not None:
             start, stop = asked
@@ -128,7 +127,8 @@ class BulkdataDoor:
             )
         boundary = new_boundary()
         framed = self._pool.read_pieces(_framed(boundary, content_type, body))
-        return await stream(request, framed, multipart_type(content_type, boundary), headers)
+        content_type = multipart_type(content_type, boundary)
+        return await stream(request, framed, content_type, headers, status=status)
 
     async def _frames(
         self,
@@ -240,8 +240,18 @@ def _value(walked: Scan, path: Sequence[int]) -> _Value:
     width = 1
     if walked.big_endian:
         width = _pixel_width(walked) if element.tag in PIXEL_TAGS else swap_width(element.vr)
-    pdf = element.tag == _DOCUMENT and walked.text(_MIME_TYPE).lower() == PDF
-    return _Value(element.value_offset, element.length, width, None, PDF if pdf else OCTETS)
+    return _Value(element.value_offset, element.length, width, None, _media(walked, path))
+
+
+def _media(walked: Scan, path: Sequence[int]) -> str:
+    """Return the media type of a value besides octets, octets where it has none."""
+    if tuple(path) != (DOCUMENT,):
+        return OCTETS
+    try:
+        document_of(walked)
+    except NotAcceptable:
+        return OCTETS
+    return PDF
 
 
 def _pixel_width(walked: Scan) -> int:

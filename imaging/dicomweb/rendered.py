@@ -24,6 +24,7 @@ from imaging.dicomweb.answers import (
     unchanged,
     whole,
 )
+from imaging.dicomweb.documents import PDF, document_of
 from imaging.dicomweb.multipart import closing, part_head
 from imaging.dicomweb.negotiate import MediaRange, NotAcceptable, choose
 from imaging.dicomweb.rendering import parse_wish
@@ -33,15 +34,10 @@ from imaging.pixels.frames import FramePlans, check_frames, plan_of, walk
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.render import JPEG, PNG, Wish, draw
 from kernel.db import Database
-from kernel.elements import Scan
 from kernel.errors import PlatformError
 from kernel.web import describe, permit
 
-PDF: Final = "application/pdf"
 _IMAGES: Final = (JPEG, PNG)
-_MIME_TYPE: Final = 0x00420012
-_DOCUMENT: Final = 0x00420011
-_MAGIC_WITHIN: Final = 1024
 _SEVERAL_MAX: Final = 500
 _PIECE_BYTES: Final = 1 << 20
 _PDF_HEADERS: Final = {
@@ -197,8 +193,7 @@ class RenderedDoor:
 
     def _find_document(self, location: InstanceLocation) -> tuple[int, int]:
         with self._objects.open(location.object_key) as source:
-            walked = walk(source)
-            return document_of(walked)
+            return document_of(walk(source))
 
     def _bytes(self, location: InstanceLocation, start: int, length: int) -> Pieces:
         with self._objects.open(location.object_key) as opened:
@@ -206,24 +201,3 @@ class RenderedDoor:
             source = walk(opened).source
             for at in range(start, start + length, _PIECE_BYTES):
                 yield source.read(at, min(_PIECE_BYTES, start + length - at))
-
-
-def document_of(walked: Scan) -> tuple[int, int]:
-    """Return where in ``walked.source`` the encapsulated PDF begins, and its length.
-
-    Only what says it is a PDF and begins like one: nothing else is ever shown by a browser.
-
-    Raises:
-        NotAcceptable: the object encapsulates no PDF.
-    """
-    element = walked.find(_DOCUMENT)
-    declared = walked.text(_MIME_TYPE).lower()
-    if element is None or element.fragments is not None or declared != PDF:
-        raise NotAcceptable("there is no picture of this object")
-    head = walked.source.read(element.value_offset, min(_MAGIC_WITHIN, element.length))
-    if b"%PDF-" not in head:
-        raise NotAcceptable("the document is not the PDF it says it is")
-    length = element.length
-    if length and walked.source.read(element.value_offset + length - 1, 1) == b"\0":
-        length -= 1
-    return element.value_offset, length

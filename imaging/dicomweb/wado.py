@@ -26,9 +26,10 @@ from imaging.dicomweb.choice import Form, object_form
 from imaging.dicomweb.multipart import closing, part_head
 from imaging.dicomweb.negotiate import DICOM, NotAcceptable
 from imaging.dicomweb.resources import INSTANCE, SERIES, STUDY, address
+from imaging.pixels.encode import CannotMake
 from imaging.pixels.frames import NoFrames
 from imaging.pixels.pool import Pieces, PixelPool
-from imaging.pixels.transcode import CannotMake, remake
+from imaging.pixels.transcode import remake
 from kernel.codecs import DecodeFailed
 from kernel.db import Database
 from kernel.web import describe, permit

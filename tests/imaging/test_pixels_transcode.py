@@ -17,12 +17,11 @@ from hypothesis.extra.numpy import arrays
 from pydicom.encaps import generate_frames
 from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from imaging.pixels.encode import CannotMake, encode_frame
 from imaging.pixels.frames import FramePlans, NoFrames, plan_of, stored_frame, walk
 from imaging.pixels.syntaxes import ENCODABLE, JPEG_LOSSLESS_SV1, satisfies
 from imaging.pixels.transcode import (
-    CannotMake,
     can_make,
-    encode_frame,
     frame_cells,
     frame_in,
     remake,

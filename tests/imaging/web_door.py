@@ -1,6 +1,7 @@
 """The DICOMweb door over real HTTP on loopback, before an archive with real parts."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ class WebDoor:
         """Return status, headers and body of the answer to one POST."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         sent |= {"Authorization": f"Bearer {who}", "Content-Type": content_type}
-        async with self.client.post(self.url + path, data=body, headers=sent) as answer:
+        data = io.BytesIO(body) if isinstance(body, bytes) else body
+        async with self.client.post(self.url + path, data=data, headers=sent) as answer:
             return answer.status, answer.headers, await answer.read()
 
 
