@@ -13,15 +13,22 @@ import sqlalchemy as sa
 
 from imaging.archive.examine import Examined
 from imaging.archive.model import OTHER_PATIENT, PRIORITY_ORDER
-from imaging.archive.tables import series, study, study_gram, study_name, study_reach
+from imaging.archive.tables import (
+    series,
+    study,
+    study_description,
+    study_name,
+    study_reach,
+    study_suffix,
+)
 from imaging.patients.model import Demographics, PatientIdentity
-from imaging.patients.names import TermKind, fold, grams, name_terms
+from imaging.patients.names import TermKind, fold, name_terms, suffixes
 from imaging.patients.store import ensure_patient
-from imaging.query.attributes import ATTRIBUTES
+from imaging.query.attributes import ATTRIBUTES, SHORTEST_SUFFIX
 from imaging.query.matching import normal_date, normal_time
 
 _IN_MAX: Final = 500
-_GRAM_OF: Final = {each.column: each.gram for each in ATTRIBUTES.values() if each.gram}
+_SUFFIX_OF: Final = {each.column: each.suffix for each in ATTRIBUTES.values() if each.suffix}
 _MORE_URGENT: Final = {priority: number for number, priority in enumerate(PRIORITY_ORDER)}
 _STUDY_NUMBERS: Final = (
     "series_count",
@@ -223,6 +230,7 @@ class Shelves:
         self._index_name(row, values)
         self._index_text(row, "patient_id", header.patient_id)
         self._index_text(row, "accession_number", values["accession_number"])
+        self._know_description(values["study_description"])
         self._studies[header.study_instance_uid] = self._by_id[row] = values
         return values
 
@@ -254,6 +262,8 @@ class Shelves:
             self._index_name(held["id"], held)
         if "accession_number" in gaps:
             self._index_text(held["id"], "accession_number", held["accession_number"])
+        if "study_description" in gaps:
+            self._know_description(held["study_description"])
         held["charset_repaired"] = held["charset_repaired"] or header.charset_repaired
         if header.patient_id in {"", held["patient_id"]}:
             return
@@ -271,19 +281,23 @@ class Shelves:
             sa.insert(study_name),
             [{"kind": term.kind.value, "text": term.text, "study": row} for term in sorted(terms)],
         )
-        written = [term.text for term in terms if term.kind is TermKind.WRITTEN]
-        self._index_grams(row, "patient_name", frozenset().union(*map(grams, written)))
+        self._index_text(
+            row, "patient_name", *(term.text for term in terms if term.kind is TermKind.WRITTEN)
+        )
 
-    def _index_text(self, row: int, column: str, text: str) -> None:
-        self._index_grams(row, column, grams(text))
-
-    def _index_grams(self, row: int, column: str, found: frozenset[str]) -> None:
-        if found:
-            letter = _GRAM_OF[column]
+    def _index_text(self, row: int, column: str, *texts: str) -> None:
+        field = _SUFFIX_OF[column]
+        ends = {end for text in texts for end in suffixes(text, shortest=SHORTEST_SUFFIX[field])}
+        if ends:
             self._conn.execute(
-                sa.insert(study_gram),
-                [{"gram": letter + gram, "study": row} for gram in sorted(found)],
+                sa.insert(study_suffix),
+                [{"field": field, "text": end, "study": row} for end in sorted(ends)],
             )
+
+    def _know_description(self, text: str) -> None:
+        known = sa.select(study_description.c.text).where(study_description.c.text == text)
+        if text and self._conn.scalar(known) is None:
+            self._conn.execute(sa.insert(study_description).values(text=text))
 
     def _new_series(self, held: dict[str, Any], each: Examined) -> _Series:
         header, extras = each.header, each.extras

@@ -14,12 +14,11 @@ from imaging.archive.tables import (
     instance_conflict,
     series,
     study,
-    study_gram,
     study_name,
 )
-from imaging.patients.names import TermKind, fold, grams
+from imaging.patients.names import SUFFIX_MAX, TermKind, fold
 from imaging.query.attributes import ATTRIBUTES, MODALITIES_IN_STUDY, STUDY_DATE, Level
-from imaging.query.conditions import Compiled, compile_key
+from imaging.query.conditions import Compiled, begins_with, compile_key, find_inside
 from imaging.query.matching import Between, OneOf
 from imaging.query.model import Key
 from imaging.query.ways import shortest_way, within_reach
@@ -29,10 +28,7 @@ from kernel.policy import Reach
 TOTAL_MAX: Final = 10_000
 """Matching studies are counted up to here; a list says "10000 or more" beyond."""
 PAGE_MAX: Final = 200
-TYPED_MAX: Final = 64
 _OTHER_PATIENTS_SHOWN: Final = 20
-_LAST: Final = "\U0010ffff"
-_GRAMS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +36,8 @@ class Narrow:
     """What the list is narrowed by; empty fields narrow nothing."""
 
     typed: str = ""
-    """Part of a name, pinyin or initials; beginning of a patient ID or accession number, or any
-    three and more characters of one."""
+    """Part of a name, or the beginning of its pinyin or initials; beginning of a patient ID or
+    accession number, or three and more characters from inside one. Cut to ``SUFFIX_MAX``."""
     modality: str = ""
     institution: str = ""
     date_from: str = ""
@@ -89,7 +85,7 @@ def _narrowed(conn: sa.Connection, narrow: Narrow, reach: Reach) -> sa.Select[in
 def _compiled(conn: sa.Connection, narrow: Narrow) -> Iterator[Compiled]:
     columns, dialect = study.c, conn.dialect.name
     if narrow.typed:
-        found = _typed(conn, narrow.typed)
+        found = _typed(narrow.typed)
         yield Compiled(columns.id.in_(found), (found,))
     if narrow.modality:
         modality = Key(ATTRIBUTES[MODALITIES_IN_STUDY], OneOf((narrow.modality,)))
@@ -111,65 +107,26 @@ def _compiled(conn: sa.Connection, narrow: Narrow) -> Iterator[Compiled]:
         yield Compiled(either, (sa.select(parts.c.id),))
 
 
-def _typed(conn: sa.Connection, typed: str) -> sa.Select[int]:
+def _typed(typed: str) -> sa.Select[int]:
     """Return the search for studies with something like *typed* in what people search by."""
-    plain = typed.strip()[:TYPED_MAX]
+    plain = typed.strip()[:SUFFIX_MAX]
     folded = fold(plain)
     terms = study_name.c
     finds: list[sa.Select[int]] = [
-        sa.select(study.c.id).where(_begins(study.c.patient_id, plain)),
-        sa.select(study.c.id).where(_begins(study.c.accession_number, plain)),
+        sa.select(study.c.id).where(begins_with(study.c.patient_id, plain)),
+        sa.select(study.c.id).where(begins_with(study.c.accession_number, plain)),
+        find_inside(["i", "a"], plain),
     ]
     if folded:
         # Pinyin is kept without spaces; the kinds are named for the index's sake.
         kinds = terms.kind.in_([kind.value for kind in TermKind])
         finds += [
-            sa.select(terms.study).where(kinds, _begins(terms.text, text))
+            sa.select(terms.study).where(kinds, begins_with(terms.text, text))
             for text in dict.fromkeys((folded, folded.replace(" ", "")))
         ]
-    finds += _inside(conn, "n", folded) + _inside(conn, "i", plain) + _inside(conn, "a", plain)
+        finds.append(find_inside(["n"], folded))
     found = sa.union(*finds).subquery()
     return sa.select(found.c[0])
-
-
-def _begins(column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
-    return sa.and_(column >= text, column < text + _LAST)
-
-
-def _inside(conn: sa.Connection, letter: str, text: str) -> list[sa.Select[int]]:
-    """Return the search for *text* anywhere, where its grams tell enough."""
-    wanted = sorted(grams(text), key=len, reverse=True)[:_GRAMS]
-    if not wanted:
-        return []
-    found = sa.select(study_gram.c.study).where(study_gram.c.gram == letter + wanted[0])
-    for gram in wanted[1:]:
-        other = study_gram.alias()
-        found = found.where(
-            sa.exists()
-            .where(other.c.gram == letter + gram, other.c.study == study_gram.c.study)
-            .correlate(study_gram)
-        )
-    column = {
-        "n": study_name.c.text,
-        "i": study.c.patient_id,
-        "a": study.c.accession_number,
-    }[letter]
-    holds = _contains(conn, column, text)
-    if letter == "n":
-        proof = sa.exists().where(study_name.c.study == study_gram.c.study, holds)
-    else:
-        proof = sa.exists().where(study.c.id == study_gram.c.study, holds)
-    return [found.where(proof.correlate(study_gram))]
-
-
-def _contains(
-    conn: sa.Connection, column: sa.ColumnElement[str], text: str
-) -> sa.ColumnElement[bool]:
-    # What was typed is no pattern: its own wildcards stand for themselves.
-    if conn.dialect.name == "sqlite":
-        literal = "".join(f"[{c}]" if c in "*?[" else c for c in text)
-        return column.op("GLOB", is_comparison=True)(f"*{literal}*")
-    return column.contains(text, autoescape=True)
 
 
 def read_detail(conn: sa.Connection, ref: StudyRef) -> StudyDetail:

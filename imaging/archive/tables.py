@@ -66,7 +66,7 @@ study: Final = sa.Table(
     _code("study_time"),
     _code("accession_number"),
     _code("study_id"),
-    _text("study_description"),
+    _code("study_description"),
     _text("referring_physician_name"),
     # Folded, for matching.
     _code("referring_physician_folded"),
@@ -132,13 +132,23 @@ study_reach: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 
-study_gram: Final = sa.Table(
-    "study_gram",
+study_suffix: Final = sa.Table(
+    "study_suffix",
     metadata,
-    # One letter of field (``imaging.query.attributes``), then the gram.
-    sa.Column("gram", Code, primary_key=True),
+    # Letter of the field (``imaging.query.attributes``).
+    sa.Column("field", Code, primary_key=True),
+    # An end of the field's text (``imaging.patients.names.suffixes``).
+    sa.Column("text", Code, primary_key=True),
     sa.Column("study", RowId, sa.ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
-    sa.Index("ix_study_gram_study", "study"),
+    sa.Index("ix_study_suffix_study", "study"),
+    sqlite_with_rowid=False,
+)
+
+study_description: Final = sa.Table(
+    "study_description",
+    metadata,
+    # Each description once: there are few, and a wildcard is tried on them, not on the studies.
+    sa.Column("text", Code, primary_key=True),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,4 @@
-"""Forms of a person's name by which it is found: folded text, pinyin, and grams.
+"""Forms of a person's name by which it is found: folded text, pinyin, and suffixes.
 
 Matching a name ignores case, accents, width and the difference between ``^`` and a space
 (PS3.4 C.2.2.2.1 permits it for PN), and a Chinese name is found by its characters, its pinyin or
@@ -22,10 +22,11 @@ _SPACE_AT_WILDCARD: Final = re.compile(
     rf" +(?=\*)|(?<=\*) +|(?<=[{_HAN}]) (?=\?)|(?<=\?) (?=[{_HAN}])"
 )
 _HAN_RUN: Final = re.compile(rf"[{_HAN}]+")
-_OTHER_RUN: Final = re.compile(rf"[^{_HAN} ]+")
 
 FORM_MAX: Final = 256
 """A PN component group has at most 64 characters; devices send more, attackers much more."""
+SUFFIX_MAX: Final = 24
+"""So much of a suffix tells it from the others well enough."""
 
 # How these characters are read when they are surnames, where that is not the usual reading.
 _SURNAMES: Final = dict(
@@ -160,22 +161,12 @@ def _syllables() -> Callable[[str], list[str]]:
     return syllables
 
 
-def grams(text: str) -> frozenset[str]:
-    """Return the grams of folded *text*: each Chinese character and pair, other runs by threes.
+def suffixes(text: str, *, shortest: int = 1) -> frozenset[str]:
+    """Return the ends of *text*, from each character on, cut to ``SUFFIX_MAX``.
 
-    A text that contains a pattern's literal run has every gram of ``run_grams`` of that run.
+    Whatever stands inside the text begins one of them, so that an index that finds beginnings
+    finds insides: those of at least *shortest* and at most ``SUFFIX_MAX`` characters.
     """
-    return frozenset(_grams(text[:FORM_MAX]))
-
-
-def _grams(text: str) -> Iterator[str]:
-    for run in _HAN_RUN.findall(text):
-        yield from run
-        yield from (run[at : at + 2] for at in range(len(run) - 1))
-    for run in _OTHER_RUN.findall(text):
-        yield from (run[at : at + 3] for at in range(len(run) - 2))
-
-
-def run_grams(run: str) -> frozenset[str]:
-    """Return the grams every text with *run* inside must have; empty where it has too few."""
-    return grams(run)
+    return frozenset(
+        text[at : at + SUFFIX_MAX] for at in range(max(0, min(len(text), FORM_MAX) - shortest + 1))
+    )

@@ -46,9 +46,8 @@ class Attribute:
     kind: Kind = Kind.TEXT
     always: bool = False
     """Returned without being asked for (PS3.18 Tables 10.6.3-3 to 10.6.3-5)."""
-    gram: str = ""
-    """Letter of the field in ``study_gram``, empty where it has no grams."""
-    prefix_only: bool = False
+    suffix: str = ""
+    """Letter of the field in ``study_suffix``, empty where it is not there."""
 
     @property
     def keyword(self) -> str:
@@ -76,13 +75,13 @@ REQUEST_ATTRIBUTES_SEQUENCE: Final = 0x00400275
 _STUDY: Final = (
     Attribute(0x00080020, Level.STUDY, "study_date", Kind.DATE, always=True),
     Attribute(0x00080030, Level.STUDY, "study_time", Kind.TIME, always=True),
-    Attribute(0x00080050, Level.STUDY, "accession_number", always=True, gram="a"),
+    Attribute(0x00080050, Level.STUDY, "accession_number", always=True, suffix="a"),
     Attribute(0x00080061, Level.STUDY, "modalities", Kind.CODES, always=True),
     Attribute(0x00080090, Level.STUDY, "referring_physician_name", Kind.FOLDED_NAME, always=True),
     Attribute(0x00080201, Level.STUDY, "timezone_offset_from_utc"),
     Attribute(0x00081030, Level.STUDY, "study_description"),
-    Attribute(0x00100010, Level.STUDY, "patient_name", Kind.NAME, always=True, gram="n"),
-    Attribute(0x00100020, Level.STUDY, "patient_id", always=True, gram="i"),
+    Attribute(0x00100010, Level.STUDY, "patient_name", Kind.NAME, always=True, suffix="n"),
+    Attribute(0x00100020, Level.STUDY, "patient_id", always=True, suffix="i"),
     Attribute(0x00100021, Level.STUDY, "issuer_of_patient_id"),
     Attribute(0x00100030, Level.STUDY, "patient_birth_date", Kind.DATE, always=True),
     Attribute(0x00100040, Level.STUDY, "patient_sex", always=True),
@@ -125,6 +124,9 @@ _INSTANCE: Final = (
     Attribute(0x00280011, Level.INSTANCE, "columns", Kind.NUMBER, always=True),
     Attribute(0x00280100, Level.INSTANCE, "bits_allocated", Kind.NUMBER, always=True),
 )
+
+SHORTEST_SUFFIX: Final = {"n": 1, "i": 3, "a": 3}
+"""By letter of the field; shorter ends of numbers are in too many to be worth their room."""
 
 ATTRIBUTES: Final = {each.tag: each for each in (*_STUDY, *_SERIES, *_INSTANCE)}
 

@@ -4,14 +4,22 @@ Everything a client sent is a bound parameter; tables and columns come from the 
 attributes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 import sqlalchemy as sa
 
-from imaging.archive.tables import instance, series, study, study_gram, study_name
-from imaging.patients.names import TermKind, grams
-from imaging.query.attributes import Attribute, Kind, Level
+from imaging.archive.tables import (
+    instance,
+    series,
+    study,
+    study_description,
+    study_name,
+    study_suffix,
+)
+from imaging.patients.names import SUFFIX_MAX, TermKind
+from imaging.query.attributes import SHORTEST_SUFFIX, Attribute, Kind, Level
 from imaging.query.matching import (
     Between,
     Equals,
@@ -42,7 +50,6 @@ _INDEXED: Final = frozenset(
         "referring_physician_name",
     }
 )
-_GRAMS_TRIED: Final = 6
 
 Condition = sa.ColumnElement[bool]
 Studies = sa.Select[int]
@@ -111,7 +118,7 @@ def _wildcard(column: sa.ColumnElement[Any], pattern: str, dialect: str) -> Cond
     prefix = literal_prefix(pattern)
     if not prefix:
         return fits
-    return sa.and_(column >= prefix, column < prefix + _LAST, fits)
+    return sa.and_(begins_with(column, prefix), fits)
 
 
 def _unindexed(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
@@ -128,10 +135,14 @@ def _study(attribute: Attribute, match: Match, dialect: str) -> Compiled:
         return Compiled(compare(column, match, dialect))
     condition = compare(_unindexed(column, dialect), match, dialect)
     found: list[Studies] = []
-    if attribute.column in _INDEXED and not _starts_open(match):
+    if name == "study_description" and isinstance(match, Wildcard):
+        texts = study_description.c.text
+        fitting = sa.select(texts).where(compare(texts, match, dialect))
+        found.append(sa.select(study.c.id).where(column.in_(fitting)))
+    elif attribute.column in _INDEXED and not _starts_open(match):
         found.append(sa.select(study.c.id).where(compare(column, match, dialect)))
-    elif isinstance(match, Wildcard) and attribute.gram:
-        found.extend(_by_grams(attribute.gram, match.pattern))
+    elif isinstance(match, Wildcard) and attribute.suffix:
+        found.extend(_inside(attribute.suffix, match.pattern))
     return Compiled(condition, tuple(found))
 
 
@@ -139,13 +150,21 @@ def _starts_open(match: Match) -> bool:
     return isinstance(match, Wildcard) and not literal_prefix(match.pattern)
 
 
-def _by_grams(letter: str, pattern: str) -> list[Studies]:
-    longest = sorted(literal_runs(pattern), key=len, reverse=True)
-    wanted = [gram for run in longest for gram in sorted(grams(run), key=len, reverse=True)]
-    return [
-        sa.select(study_gram.c.study).where(study_gram.c.gram == letter + gram)
-        for gram in wanted[:_GRAMS_TRIED]
-    ]
+def _inside(field: str, pattern: str) -> list[Studies]:
+    """Return the search for the longest run of *pattern* anywhere in the field."""
+    run = max(literal_runs(pattern), key=len, default="")[:SUFFIX_MAX]
+    return [find_inside([field], run)] if len(run) >= SHORTEST_SUFFIX[field] else []
+
+
+def find_inside(fields: Sequence[str], text: str) -> Studies:
+    """Return the search for studies with *text*, at most ``SUFFIX_MAX`` long, inside a field."""
+    ends = study_suffix.c
+    return sa.select(ends.study).where(ends.field.in_(fields), begins_with(ends.text, text))
+
+
+def begins_with(column: sa.ColumnElement[str], text: str) -> Condition:
+    """Return the condition that *column* begins with *text*, as a range an index can use."""
+    return sa.and_(column >= text, column < text + _LAST)
 
 
 def _name(key: Key, match: Match, dialect: str) -> Compiled:
@@ -163,7 +182,7 @@ def _name(key: Key, match: Match, dialect: str) -> Compiled:
     if not _starts_open(match):
         found.append(sa.select(terms.study).where(fits))
     elif isinstance(match, Wildcard):
-        found.extend(_by_grams("n", match.pattern))
+        found.extend(_inside(key.attribute.suffix, match.pattern))
     return Compiled(condition, tuple(found))
 
 

@@ -56,14 +56,16 @@ def run_query(conn: sa.Connection, query: Query, reach: Reach, *, bound: int | N
         return Page([], more=False, bound=bound)
     dialect = conn.dialect.name
     compiled = [compile_key(key, query.level, dialect) for key in query.keys]
-    statement = _rows(query, table, bound).where(
-        within_reach(reach), *(each.condition for each in compiled)
-    )
+    conditions = [within_reach(reach), *(each.condition for each in compiled)]
+    statement = _rows(query, table, bound).where(*conditions)
     few = shortest_way(conn, compiled, reach)
     if few is not None:
         statement = statement.where(study.c.id.in_(few))
-    elif query.level is Level.STUDY:
-        statement = statement.where(*_span(conn, query))
+    elif query.level is Level.STUDY and (span := _span(conn, query)) is not None:
+        # SQLite goes by one bound at each end only.
+        statement = _rows(query, table, min(bound, span[1])).where(
+            study.c.id >= span[0], *conditions
+        )
     statement = statement.order_by(*_order(query)).limit(query.limit + 1).offset(query.offset)
     found = [dict(row) for row in conn.execute(statement).mappings()]
     return Page(found[: query.limit], more=len(found) > query.limit, bound=bound)
@@ -97,7 +99,7 @@ def _order(query: Query) -> Sequence[sa.ColumnElement[Any]]:
     return (instance.c.id.desc(),)
 
 
-def _span(conn: sa.Connection, query: Query) -> list[sa.ColumnElement[bool]]:
+def _span(conn: sa.Connection, query: Query) -> tuple[int, int] | None:
     """Return between which numbers the studies of the asked dates lie.
 
     A year's studies lie together; without this, all newer ones would be walked before them.
@@ -117,5 +119,5 @@ def _span(conn: sa.Connection, query: Query) -> list[sa.ColumnElement[bool]]:
         lowest, highest = conn.execute(
             sa.select(sa.func.min(study.c.id), sa.func.max(study.c.id)).where(*dates)
         ).one()
-        return [study.c.id >= (lowest or 0), study.c.id <= (highest or 0)]
-    return []
+        return lowest or 0, highest or 0
+    return None

@@ -13,8 +13,10 @@ from imaging.archive.tables import study, study_reach
 from imaging.query.conditions import Compiled, Studies
 from kernel.policy import Reach
 
-FEW: Final = 4000
+FEW: Final = 20_000
 """So many studies from one index are few enough to look at each."""
+OWN_FEW: Final = 60_000
+"""So many studies in the asker's reach are few enough, where no key's index finds few."""
 _COUNTED_AT_MOST: Final = 8
 
 
@@ -32,17 +34,21 @@ def shortest_way(conn: sa.Connection, compiled: Sequence[Compiled], reach: Reach
 
     Whatever it finds must still meet every condition.
     """
-    may = study_reach.c
-    own = sa.select(may.study).where(may.institution == reach.institution)
     searches = [search for each in compiled for search in each.studies][:_COUNTED_AT_MOST]
     best: Studies | None = None
     least = FEW + 1
-    for search in (*searches, own):
-        count = conn.scalar(_count(search)) or 0
+    for search in searches:
+        count = _count(conn, search, least)
         if count < least:
             best, least = search, count
+    if best is None:
+        may = study_reach.c
+        own = sa.select(may.study).where(may.institution == reach.institution)
+        if _count(conn, own, OWN_FEW + 1) <= OWN_FEW:
+            best = own
     return best
 
 
-def _count(search: Studies) -> sa.Select[int]:
-    return sa.select(sa.func.count()).select_from(search.limit(FEW + 1).subquery())
+def _count(conn: sa.Connection, search: Studies, most: int) -> int:
+    counted = sa.select(sa.func.count()).select_from(search.limit(most).subquery())
+    return conn.scalar(counted) or 0

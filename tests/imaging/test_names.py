@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from imaging.patients.names import (
+    SUFFIX_MAX,
     NameTerm,
     TermKind,
     fold,
     fold_pattern,
-    grams,
     groups,
     name_terms,
-    run_grams,
+    suffixes,
 )
 from imaging.query.matching import literal_runs, matches_wildcard
 
@@ -58,12 +58,22 @@ def test_a_part_of_a_name_matches_between_stars(before: str, part: str, after: s
         assert matches_wildcard(fold_pattern(f"*{inner}*"), fold(name))
 
 
-@given(CHARACTERS, CHARACTERS)
-def test_what_matches_has_the_grams_of_every_run(pattern: str, name: str) -> None:
+@given(CHARACTERS, CHARACTERS, st.integers(1, 3))
+def test_whatever_matches_begins_a_suffix(pattern: str, name: str, shortest: int) -> None:
     folded = fold_pattern(pattern)
     if matches_wildcard(folded, fold(name)):
         for run in literal_runs(folded):
-            assert run_grams(run) <= grams(fold(name))
+            if len(run) >= shortest:
+                ends = suffixes(fold(name), shortest=shortest)
+                assert any(end.startswith(run[:SUFFIX_MAX]) for end in ends)
+
+
+def test_suffixes() -> None:
+    assert suffixes("abc") == {"abc", "bc", "c"}
+    assert suffixes("abc", shortest=3) == {"abc"}
+    assert suffixes("ab", shortest=3) == frozenset()
+    assert suffixes("") == frozenset()
+    assert max(map(len, suffixes("x" * 100_000))) == SUFFIX_MAX
 
 
 def test_groups_of_a_person_name() -> None:
