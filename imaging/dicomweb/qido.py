@@ -7,6 +7,7 @@ from aiohttp import web
 
 from imaging.archive.looks import look_at_list, look_at_study
 from imaging.query.attributes import Level
+from imaging.query.model import Query
 from imaging.query.parse_qido import parse_qido
 from imaging.query.service import Search
 from kernel.policy import Act, roles_for
@@ -15,6 +16,7 @@ from kernel.web import PRINCIPAL, Handler, describe, permit
 ROOT: Final = "/dicom-web"
 _ENCODE: Final = msgspec.json.Encoder().encode
 _AGENT: Final = "299 yilian"
+_NAMED_MAX: Final = 8
 _TOO_MANY: Final = (
     "The number of results exceeded the maximum supported by the server. "
     "Additional results can be requested."
@@ -55,18 +57,20 @@ def _handler(search: Search, level: Level) -> Handler:
             body=_ENCODE(found.objects),
             headers={"Content-Type": "application/dicom+json", "Cache-Control": "no-store"},
         )
-        for warning in _warnings(query.ignored, cut=found.more and query.limited_by_us):
+        for warning in _warnings(query, cut=found.more and query.limited_by_us):
             answer.headers.add("Warning", f'{_AGENT} "{warning}"')
         return answer
 
     return find
 
 
-def _warnings(ignored: tuple[str, ...], *, cut: bool) -> list[str]:
+def _warnings(query: Query, *, cut: bool) -> list[str]:
     warnings = [_TOO_MANY] if cut else []
-    if ignored:
-        named = ", ".join(_printable(name) for name in ignored[:8])
+    if query.ignored:
+        named = ", ".join(_printable(name) for name in query.ignored[:_NAMED_MAX])
         warnings.append(f"These parameters are not supported and were ignored: {named}")
+    if hopeless := query.hopeless():
+        warnings.append(f"Nothing can match: {'; '.join(hopeless[:_NAMED_MAX])}")
     return warnings
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from imaging.query.attributes import Attribute, Level
-from imaging.query.matching import Match
+from imaging.query.matching import Match, NothingMatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Query:
     ignored: tuple[str, ...] = field(default=())
     """Keys that are no attributes, or cannot be matched here; as they were asked, shortened."""
 
-    def within(self) -> Level:
-        """Return the lowest level above the asked one that a key names one entity of."""
-        found = Level.STUDY
-        for key in self.keys:
-            if key.attribute.column == "series_instance_uid":
-                found = Level.SERIES
-        return found
+    def hopeless(self) -> tuple[str, ...]:
+        """Return why keys that are no value of their kind match nothing, each with its keyword."""
+        return tuple(
+            f"{key.attribute.keyword}: {key.match.why}"
+            for key in self.keys
+            if isinstance(key.match, NothingMatches)
+        )
