@@ -9,6 +9,7 @@ from imaging.archive.model import InstanceLocation, StudyMissing
 from imaging.dicomweb import locate
 from imaging.dicomweb.locate import Shelf
 from imaging.dicomweb.resources import Resource
+from imaging.dicomweb.unfiled import UnfiledStores
 from kernel.access_log import Access
 from kernel.db import Database
 from kernel.errors import Missing
@@ -21,6 +22,8 @@ class Admission:
     """Finds what a request names, for those who may see it."""
 
     database: Database
+    unfiled: UnfiledStores | None = None
+    """What the asker may have stored a moment ago; None where nothing is stored."""
 
     async def shelf(self, request: web.Request) -> tuple[Resource, Shelf]:
         """Return the study or series *request* names, once its look is in the audit trail.
@@ -31,6 +34,8 @@ class Admission:
             Forbidden: the asker's roles read no studies.
         """
         resource = Resource.parse(request.match_info)
+        if self.unfiled is not None:
+            await self.unfiled.settle(request)
         asker = request[PRINCIPAL].institution
         found = await self.database.read(partial(locate.find, resource=resource, asker=asker))
         if found is None:
@@ -41,6 +46,8 @@ class Admission:
     async def instance(self, request: web.Request) -> tuple[Resource, InstanceLocation]:
         """Return the instance *request* names, as above."""
         resource = Resource.parse(request.match_info)
+        if self.unfiled is not None:
+            await self.unfiled.settle(request)
         asker = request[PRINCIPAL].institution
         found = await self.database.read(
             partial(locate.find_instance, resource=resource, asker=asker)

@@ -33,7 +33,6 @@ from imaging.dicomweb.resources import INSTANCE
 from imaging.pixels.frames import FramePlan, NoFrames, plan_of, stored_frame, walk
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.syntaxes import media_type
-from kernel.db import Database
 from kernel.elements import PIXEL_TAGS, Element, Scan, find_in
 from kernel.errors import Invalid, Missing
 from kernel.part10 import Source
@@ -66,11 +65,11 @@ class _Value:
 class BulkdataDoor:
     """Values too large for metadata."""
 
-    def __init__(self, database: Database, objects: ObjectStore, pool: PixelPool) -> None:
-        """Answer from *database* and *objects*, reading in *pool*."""
+    def __init__(self, admission: Admission, objects: ObjectStore, pool: PixelPool) -> None:
+        """Answer what *admission* lets out of *objects*, reading in *pool*."""
         self._objects = objects
         self._pool = pool
-        self._admission = Admission(database)
+        self._admission = admission
 
     def routes(self) -> list[web.RouteDef]:
         """Return the one route."""

@@ -28,7 +28,6 @@ from imaging.pixels.frames import FramePlan, FramePlans, check_frames, stored_fr
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.syntaxes import NATIVE
 from imaging.pixels.transcode import frame_in
-from kernel.db import Database
 from kernel.part10 import EXPLICIT_LE
 from kernel.web import describe, permit
 
@@ -37,13 +36,13 @@ class FramesDoor:
     """Frames of instances."""
 
     def __init__(
-        self, database: Database, objects: ObjectStore, pool: PixelPool, plans: FramePlans
+        self, admission: Admission, objects: ObjectStore, pool: PixelPool, plans: FramePlans
     ) -> None:
-        """Answer from *database* and *objects*; *plans* remembers where frames lie."""
+        """Answer what *admission* lets out of *objects*; *plans* remembers where frames lie."""
         self._objects = objects
         self._pool = pool
         self._plans = plans
-        self._admission = Admission(database)
+        self._admission = admission
 
     def routes(self) -> list[web.RouteDef]:
         """Return the one route."""

@@ -31,7 +31,6 @@ from imaging.dicomweb.locate import Shelf
 from imaging.dicomweb.negotiate import JSON, choose
 from imaging.dicomweb.resources import INSTANCE, SERIES, STUDY
 from imaging.pixels.pool import Pieces, PixelPool
-from kernel.db import Database
 from kernel.web import describe, permit
 
 _OFFERS: Final = (JSON, "application/json")
@@ -41,11 +40,11 @@ _LEVEL: Final = 4
 class MetadataDoor:
     """Metadata of studies, series and instances."""
 
-    def __init__(self, database: Database, pool: PixelPool) -> None:
-        """Answer from *database*; what must be put together is so in *pool*."""
-        self._database = database
+    def __init__(self, admission: Admission, pool: PixelPool) -> None:
+        """Answer what *admission* lets out; what must be put together is so in *pool*."""
+        self._database = admission.database
         self._pool = pool
-        self._admission = Admission(database)
+        self._admission = admission
 
     def routes(self) -> list[web.RouteDef]:
         """Return the three routes."""

@@ -33,7 +33,6 @@ from imaging.pixels.display import representative_frame
 from imaging.pixels.frames import FramePlans, check_frames, plan_of, walk
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.render import JPEG, PNG, Wish, draw
-from kernel.db import Database
 from kernel.errors import PlatformError
 from kernel.web import describe, permit
 
@@ -53,14 +52,14 @@ class RenderedDoor:
     """Pictures and documents."""
 
     def __init__(
-        self, database: Database, objects: ObjectStore, pool: PixelPool, plans: FramePlans
+        self, admission: Admission, objects: ObjectStore, pool: PixelPool, plans: FramePlans
     ) -> None:
-        """Draw what *database* and *objects* hold in *pool*."""
-        self._database = database
+        """Draw what *admission* lets out of *objects* in *pool*."""
+        self._database = admission.database
         self._objects = objects
         self._pool = pool
         self._plans = plans
-        self._admission = Admission(database)
+        self._admission = admission
 
     def routes(self) -> list[web.RouteDef]:
         """Return the four routes."""

@@ -1,21 +1,26 @@
-"""The DICOMweb door of the county put together (PS3.18), all but queries (``qido``)."""
+"""The DICOMweb door of the county put together (PS3.18), with the queries of ``qido``."""
 
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from imaging.archive.objects import ObjectStore
+from imaging.dicomweb.admission import Admission
 from imaging.dicomweb.bulkdata import BulkdataDoor
 from imaging.dicomweb.frames import FramesDoor
 from imaging.dicomweb.metadata import MetadataDoor
 from imaging.dicomweb.rendered import RenderedDoor
-from imaging.dicomweb.stow import StowDoor, StowJournal
+from imaging.dicomweb.stow import IDLE_S, StowDoor, StowJournal
 from imaging.dicomweb.thumbnail import ThumbnailDoor
+from imaging.dicomweb.unfiled import UnfiledStores
 from imaging.dicomweb.wado import WadoDoor
 from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
 from kernel.clock import Clock
 from kernel.db import Database
+from kernel.web import Handler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +34,45 @@ class DicomWebParts:
     journal: StowJournal | None = None
     """None where nothing is stored through this process."""
     plans: FramePlans = field(default_factory=FramePlans)
+    stow_idle_s: float = IDLE_S
+    """Seconds after which a body that does not go on is given up."""
 
 
-def routes(parts: DicomWebParts) -> list[web.RouteDef]:
+def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[web.RouteDef]:
     """Return the routes under /dicom-web.
 
     Handlers ask ``kernel.web`` for PRINCIPAL, ADDRESS and SIGN_IN_ID of the request, and for
     ACCESS_LOG of the application.
+
+    Args:
+        parts: what they stand on.
+        searches: the routes of ``qido``; who has just stored something finds it through them.
     """
+    journal = parts.journal
+    unfiled = None if journal is None else UnfiledStores(journal.name, journal.progress)
+    admission = Admission(parts.database, unfiled)
+    objects, pool, plans = parts.objects, parts.pool, parts.plans
     found = [
-        *MetadataDoor(parts.database, parts.pool).routes(),
-        *FramesDoor(parts.database, parts.objects, parts.pool, parts.plans).routes(),
-        *WadoDoor(parts.database, parts.objects, parts.pool).routes(),
-        *BulkdataDoor(parts.database, parts.objects, parts.pool).routes(),
-        *RenderedDoor(parts.database, parts.objects, parts.pool, parts.plans).routes(),
-        *ThumbnailDoor(parts.database, parts.objects, parts.pool, parts.plans).routes(),
+        *MetadataDoor(admission, pool).routes(),
+        *FramesDoor(admission, objects, pool, plans).routes(),
+        *WadoDoor(admission, objects, pool).routes(),
+        *BulkdataDoor(admission, objects, pool).routes(),
+        *RenderedDoor(admission, objects, pool, plans).routes(),
+        *ThumbnailDoor(admission, objects, pool, plans).routes(),
     ]
-    if parts.journal is not None:
-        found += StowDoor(parts.database, parts.journal, parts.clock).routes()
-    return found
+    if journal is None or unfiled is None:
+        return [*found, *searches]
+    store = StowDoor(parts.database, journal, parts.clock, unfiled, idle_s=parts.stow_idle_s)
+    return [*found, *store.routes(), *(_settled(each, unfiled) for each in searches)]
+
+
+def _settled(route: web.RouteDef, unfiled: UnfiledStores) -> web.RouteDef:
+    """Return *route* waiting for what its asker stored a moment ago."""
+    inner: Handler = route.handler
+
+    @functools.wraps(inner)
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await unfiled.settle(request)
+        return await inner(request)
+
+    return web.RouteDef(route.method, route.path, handler, route.kwargs)

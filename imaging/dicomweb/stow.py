@@ -1,14 +1,15 @@
 """STOW-RS: objects over HTTP into the ingest journal, durable before they are answered for.
 
-The body is never held: each part streams into the journal's draft as it comes. An answer waits a
-moment for the objects to be filed, so that who stores and then looks finds them, and so that a
-content kept beside another one is said.
+The body is never held: each part streams into the journal's draft as it comes. Where a UID was
+there before, the answer waits a moment for the objects to be filed, so that a content kept beside
+another one is said.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -27,6 +28,7 @@ from imaging.dicomweb.resources import ROOT, STUDY
 from imaging.dicomweb.stow_answer import Kept, answer, refused, status
 from imaging.dicomweb.stow_batch import StowBatch
 from imaging.dicomweb.stow_filed import StowFiled
+from imaging.dicomweb.unfiled import WITHIN_S, UnfiledStores
 from kernel.access_log import Access
 from kernel.arrival import Sender
 from kernel.audit import AuditEvent
@@ -40,7 +42,7 @@ from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID, describe, per
 
 REQUEST_BYTES: Final = 64 << 30
 OBJECT_BYTES: Final = 4 << 30
-FILED_WITHIN_S: Final = 2.0
+RETRY_AFTER_S: Final = 5
 IDLE_S: Final = 30.0
 _REQUESTS_AT_ONCE: Final = 16
 _WALKS_AT_ONCE: Final = 2
@@ -70,6 +72,7 @@ class StowDoor:
         database: Database,
         journal: StowJournal,
         clock: Clock,
+        unfiled: UnfiledStores,
         *,
         object_bytes: int = OBJECT_BYTES,
         idle_s: float = IDLE_S,
@@ -80,10 +83,12 @@ class StowDoor:
             database: tells what became of the objects.
             journal: of this process.
             clock: for the time of receipt.
+            unfiled: takes down what is stored.
             object_bytes: largest object.
             idle_s: seconds after which a body that does not go on is given up.
         """
-        self._filed = StowFiled(database, journal.progress, journal.name)
+        self._unfiled = unfiled
+        self._filed = StowFiled(database, journal.progress, journal.name, unfiled)
         self._journal = journal
         self._clock = clock
         self._object_bytes = object_bytes
@@ -118,7 +123,7 @@ class StowDoor:
             study=study,
             object_bytes=self._object_bytes,
             walks=self._walks,
-            count_conflicts=self._filed.count_conflicts,
+            known=self._filed.known,
         )
         try:
             return await self._store(request, batch, boundary)
@@ -140,14 +145,18 @@ class StowDoor:
             if not batch.committed:
                 raise trouble
             batch.failed.append(refused(trouble))
-        kept = await self._filed.with_warnings(batch.committed, within_s=FILED_WITHIN_S)
+        kept = await self._filed.with_warnings(batch.committed, within_s=WITHIN_S)
+        for each in batch.committed:
+            uids = [kept.sop_instance_uid for kept in each.kept]
+            self._unfiled.note(request[PRINCIPAL].user_id, each.position, uids)
         await _note(request, kept)
-        return web.Response(
-            body=msgspec.json.encode(answer(kept, batch.failed)),
-            status=status(kept, batch.failed),
-            # Without parameters: a client that compares the text finds an empty answer otherwise.
-            headers={"Content-Type": JSON, "Cache-Control": "no-store"},
-        )
+        # Without parameters: a client that compares the text finds an empty answer otherwise.
+        headers = {"Content-Type": JSON, "Cache-Control": "no-store"}
+        code = status(kept, batch.failed)
+        if code == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers["Retry-After"] = str(RETRY_AFTER_S)
+        body = msgspec.json.encode(answer(kept, batch.failed))
+        return web.Response(body=body, status=code, headers=headers)
 
     async def _take(self, request: web.Request, batch: StowBatch, boundary: str) -> None:
         async with aclosing(self._body(request)) as body:

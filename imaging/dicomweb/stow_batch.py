@@ -36,8 +36,8 @@ class Committed:
 
     position: Position
     kept: tuple[Kept, ...]
-    conflicts_before: Mapping[str, int]
-    """How often another content had come under each UID before this commit."""
+    known_before: Mapping[str, int]
+    """Which UIDs were there before, and how often another content had come under each."""
 
 
 @dataclass(slots=True)
@@ -46,8 +46,8 @@ class _Part:
     trouble: PlatformError | None = None
 
 
-CountConflicts = Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
-"""Gives how often another content has come under each of some SOP Instance UIDs."""
+Known = Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
+"""Gives which SOP Instance UIDs are there, and how often another content came under each."""
 
 
 class StowBatch:
@@ -62,7 +62,7 @@ class StowBatch:
         study: Uid | None,
         object_bytes: int,
         walks: asyncio.Semaphore,
-        count_conflicts: CountConflicts,
+        known: Known,
     ) -> None:
         """Put parts into *journal*.
 
@@ -73,7 +73,7 @@ class StowBatch:
             study: the study all must belong to, None for any.
             object_bytes: largest part.
             walks: how many large headers this process walks at once.
-            count_conflicts: asked before each commit.
+            known: asked before each commit.
         """
         self._journal = journal
         self._sender = sender
@@ -81,7 +81,7 @@ class StowBatch:
         self._study = study
         self._object_bytes = object_bytes
         self._walks = walks
-        self._count_conflicts = count_conflicts
+        self._known = known
         self._part: _Part | None = None
         self._waiting: list[tuple[Draft, Named]] = []
         self._waiting_bytes = 0
@@ -155,7 +155,7 @@ class StowBatch:
             return await asyncio.to_thread(partial(check, draft, study=self._study))
 
     async def _commit(self) -> None:
-        before = await self._count_conflicts([named.sop_instance_uid for _, named in self._waiting])
+        before = await self._known([named.sop_instance_uid for _, named in self._waiting])
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         entries = [(draft, encode_arrival(self._arrival(draft, named))) for draft, named in waiting]
         try:

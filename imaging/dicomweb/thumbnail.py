@@ -31,7 +31,6 @@ from imaging.pixels.frames import FramePlans, NoFrames, check_frames, plan_of, w
 from imaging.pixels.pool import PixelPool
 from imaging.pixels.render import JPEG, PNG, Viewport, Wish, draw, encoded_within
 from kernel.codecs import DecodeFailed
-from kernel.db import Database
 from kernel.errors import TooLarge, Unsupported
 from kernel.part10 import BrokenDataset
 from kernel.web import describe, permit
@@ -45,14 +44,14 @@ class ThumbnailDoor:
     """Small JPEGs, the latest of them kept in memory."""
 
     def __init__(
-        self, database: Database, objects: ObjectStore, pool: PixelPool, plans: FramePlans
+        self, admission: Admission, objects: ObjectStore, pool: PixelPool, plans: FramePlans
     ) -> None:
-        """Draw what *database* and *objects* hold in *pool*."""
-        self._database = database
+        """Draw what *admission* lets out of *objects* in *pool*."""
+        self._database = admission.database
         self._objects = objects
         self._pool = pool
         self._plans = plans
-        self._admission = Admission(database)
+        self._admission = admission
         self._kept = _Kept(KEPT_BYTES)
 
     def routes(self) -> list[web.RouteDef]:

@@ -31,7 +31,6 @@ from imaging.pixels.frames import NoFrames
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.transcode import remake
 from kernel.codecs import DecodeFailed
-from kernel.db import Database
 from kernel.web import describe, permit
 
 # Nothing that comes from outside is ever shown as a page of ours.
@@ -60,12 +59,12 @@ class _Part:
 class WadoDoor:
     """Whole objects."""
 
-    def __init__(self, database: Database, objects: ObjectStore, pool: PixelPool) -> None:
-        """Answer from *database* and *objects*, transcoding in *pool*."""
-        self._database = database
+    def __init__(self, admission: Admission, objects: ObjectStore, pool: PixelPool) -> None:
+        """Answer what *admission* lets out of *objects*, transcoding in *pool*."""
+        self._database = admission.database
         self._objects = objects
         self._pool = pool
-        self._admission = Admission(database)
+        self._admission = admission
 
     def routes(self) -> list[web.RouteDef]:
         """Return the three routes."""

@@ -1,17 +1,21 @@
 """STOW-RS over real HTTP: what is kept, what is refused and how that is said."""
 
+import asyncio
 import gzip
 import json
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
 from imaging.archive.tables import instance, instance_conflict
 from kernel.db import Database, metadata
+from kernel.journal import JournalWriter
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor, open_door
@@ -59,7 +63,9 @@ def value(item: dict[str, Any], tag: str) -> Any:
     return item.get(tag, {}).get("Value", [None])[0]
 
 
-async def stored(desk: Desk) -> list[str]:
+async def stored(door: WebDoor, desk: Desk) -> list[str]:
+    # Who has stored finds it: this look waits until all is filed.
+    await door.get("/studies/9.9/metadata")
     rows = await desk.rows(sa.select(instance.c.sop_instance_uid).order_by(instance.c.id))
     return [row["sop_instance_uid"] for row in rows]
 
@@ -73,12 +79,103 @@ async def test_keeps_two_objects_and_says_where_they_can_be_had(door: WebDoor, d
         f"{ROOT}.1.1.2",
     ]
     assert not items(answer, "00081198")
-    assert await stored(desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"]
+    assert await stored(door, desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"]
     rows = await desk.rows(sa.select(instance.c.institution, instance.c.door).limit(1))
     assert rows == [{"institution": "qingshan", "door": "stow"}]
     where = value(items(answer, "00081199")[0], "00081190").removeprefix("/dicom-web")
     status, _, _ = await door.get(where)
     assert status == 200
+
+
+async def test_who_stores_and_looks_finds_it_at_once(door: WebDoor) -> None:
+    for number in range(1, 6):
+        await store(door, ct(number))
+        path = f"/studies/{ROOT}.1/series/{ROOT}.1.1"
+        assert (await door.get(f"{path}/instances/{ROOT}.1.1.{number}/frames/1"))[0] == 200
+        _, _, told = await door.get(f"{path}/metadata", Accept_Encoding="identity")
+        assert len(json.loads(told)) == number
+        _, _, found = await door.get(f"/studies/{ROOT}.1/instances")
+        assert len(json.loads(found)) == number
+
+
+async def test_an_answer_does_not_wait_for_the_filing_of_what_is_new(desk: Desk) -> None:
+    async with open_door(desk, filing=False) as door:
+        async with asyncio.timeout(1.5):
+            status, _ = await store(door, ct(1), ct(2))
+        assert status == 200
+
+
+async def test_same_uid_twice_in_one_request_is_told(door: WebDoor) -> None:
+    status, answer = await store(door, ct(1), ct(1, pixels=3), ct(2))
+    assert status == 200
+    warned = [value(item, "00081155") for item in items(answer, "00081199") if "00081196" in item]
+    assert set(warned) == {f"{ROOT}.1.1.1"}
+
+
+async def test_a_full_disk_is_said_and_goes_away_by_itself(desk: Desk, tmp_path: Path) -> None:
+    whole = desk.writer
+    desk.writer = JournalWriter.open(tmp_path / "full", reserve_bytes=1 << 60)
+    try:
+        async with open_door(desk) as door:
+            status, headers, body_ = await door.post("/studies", body(ct(1), ct(2)), MULTIPART)
+            failed = items(json.loads(body_), "0008119A") + items(json.loads(body_), "00081198")
+            assert status == 503
+            assert int(headers["Retry-After"]) > 0
+            assert [value(item, "00081197") for item in failed] == [0xA700, 0xA700]
+    finally:
+        await desk.writer.close()
+        desk.writer = whole
+    async with open_door(desk) as door:
+        status, _ = await store(door, ct(1), ct(2))
+        assert status == 200
+        assert len(await stored(door, desk)) == 2
+
+
+async def test_a_body_that_does_not_go_on_is_given_up(desk: Desk) -> None:
+    async with open_door(desk, stow_idle_s=0.05) as door:
+        reader, writer = await asyncio.open_connection(door.host, door.port)
+        head = (
+            "POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: "
+            f"{MULTIPART}\r\nContent-Length: 4294967296\r\n\r\n"
+        )
+        writer.write(head.encode() + body(ct(1))[:400])
+        async with asyncio.timeout(5):
+            answer = await reader.readuntil(b"\r\n")
+        writer.close()
+        assert b" 503 " in answer
+        assert await stored(door, desk) == []
+
+
+async def test_a_client_that_goes_away_leaves_nothing_behind(desk: Desk) -> None:
+    async with open_door(desk) as door:
+        for cut in (200, 900, 1500):
+            _, writer = await asyncio.open_connection(door.host, door.port)
+            head = (
+                "POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                f"{MULTIPART}\r\nContent-Length: 9999999\r\n\r\n"
+            )
+            writer.write(head.encode() + body(ct(1), ct(2))[:cut])
+            await writer.drain()
+            writer.transport.abort()
+        status, _ = await store(door, ct(3))
+        assert status == 200
+        assert await stored(door, desk) == [f"{ROOT}.1.1.3"]
+
+
+async def test_a_large_object_is_never_held_in_memory(door: WebDoor, desk: Desk) -> None:
+    side = 4096
+    cells = np.zeros((side, side), "<u2").tobytes()
+    whole = body(ct(Rows=side, Columns=side, NumberOfFrames=3, PixelData=cells * 3))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(whole), 1 << 18):
+            yield whole[at : at + (1 << 18)]
+
+    status, _, _ = await door.post("/studies", pieces(), MULTIPART)
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert status == 200
+    assert grown_kib < 80 << 10
 
 
 async def test_names_no_parameters_in_its_content_type(door: WebDoor) -> None:
@@ -91,7 +188,7 @@ async def test_keeps_the_good_parts_beside_a_bad_one(door: WebDoor, desk: Desk) 
     assert status == 202
     assert len(items(answer, "00081199")) == 2
     assert [value(item, "00081197") for item in items(answer, "0008119A")] == [0xC000, 0xC000]
-    assert await stored(desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.3"]
+    assert await stored(door, desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.3"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +207,7 @@ async def test_refuses_what_is_broken_with_its_reason(
     assert status == 409
     failed = items(answer, "00081198") + items(answer, "0008119A")
     assert [value(item, "00081197") for item in failed] == [reason]
-    assert await stored(desk) == []
+    assert await stored(door, desk) == []
 
 
 async def test_refuses_an_object_of_another_study_than_the_address(
@@ -121,7 +218,7 @@ async def test_refuses_an_object_of_another_study_than_the_address(
     (failed,) = items(answer, "00081198")
     assert value(failed, "00081155") == f"{ROOT}.2.1.1"
     assert value(failed, "00081197") == 0xA900
-    assert await stored(desk) == [f"{ROOT}.1.1.1"]
+    assert await stored(door, desk) == [f"{ROOT}.1.1.1"]
 
 
 async def test_same_content_again_is_kept_once_without_a_word(door: WebDoor, desk: Desk) -> None:
@@ -129,7 +226,7 @@ async def test_same_content_again_is_kept_once_without_a_word(door: WebDoor, des
     status, answer = await store(door, ct(1))
     assert status == 200
     assert value(items(answer, "00081199")[0], "00081196") is None
-    assert await stored(desk) == [f"{ROOT}.1.1.1"]
+    assert await stored(door, desk) == [f"{ROOT}.1.1.1"]
 
 
 async def test_warns_of_other_content_under_a_uid_each_time_it_comes(
@@ -148,7 +245,7 @@ async def test_warns_of_other_content_under_a_uid_each_time_it_comes(
 async def test_takes_one_object_by_itself(door: WebDoor, desk: Desk) -> None:
     status, _, _ = await door.post("/studies", ct(1), "application/dicom")
     assert status == 200
-    assert await stored(desk) == [f"{ROOT}.1.1.1"]
+    assert await stored(door, desk) == [f"{ROOT}.1.1.1"]
 
 
 async def test_takes_a_chunked_body_cut_at_any_place(door: WebDoor, desk: Desk) -> None:
@@ -160,14 +257,14 @@ async def test_takes_a_chunked_body_cut_at_any_place(door: WebDoor, desk: Desk) 
 
     status, _, _ = await door.post("/studies", pieces(), MULTIPART)
     assert status == 200
-    assert len(await stored(desk)) == 3
+    assert len(await stored(door, desk)) == 3
 
 
 async def test_commits_a_long_request_in_several_batches(door: WebDoor, desk: Desk) -> None:
     status, answer = await store(door, *(ct(number) for number in range(1, 151)))
     assert status == 200
     assert len(items(answer, "00081199")) == 150
-    assert len(await stored(desk)) == 150
+    assert len(await stored(door, desk)) == 150
 
 
 @pytest.mark.parametrize(
@@ -202,7 +299,7 @@ async def test_says_what_is_wrong_with_a_body_it_cannot_read(
 ) -> None:
     got, _, answer = await door.post("/studies", raw, content_type)
     assert (got, json.loads(answer)["code"]) == (status, code)
-    assert await stored(desk) == []
+    assert await stored(door, desk) == []
 
 
 async def test_keeps_what_was_whole_before_the_body_went_wrong(door: WebDoor, desk: Desk) -> None:
@@ -212,7 +309,7 @@ async def test_keeps_what_was_whole_before_the_body_went_wrong(door: WebDoor, de
     assert status == 202
     assert len(items(told, "00081199")) == 1
     assert [value(item, "00081197") for item in items(told, "0008119A")] == [0xC000]
-    assert await stored(desk) == [f"{ROOT}.1.1.1"]
+    assert await stored(door, desk) == [f"{ROOT}.1.1.1"]
 
 
 async def test_refuses_a_compressed_body_and_compressed_parts(door: WebDoor, desk: Desk) -> None:
@@ -223,14 +320,14 @@ async def test_refuses_a_compressed_body_and_compressed_parts(door: WebDoor, des
     status, _, answer = await door.post("/studies", raw, MULTIPART)
     assert status == 409
     assert len(items(json.loads(answer), "0008119A")) == 1
-    assert await stored(desk) == []
+    assert await stored(door, desk) == []
 
 
 async def test_refuses_more_parts_than_anybody_sends(door: WebDoor, desk: Desk) -> None:
     raw = b"\r\n--b1\r\nContent-Type: application/dicom\r\n\r\n" * 20_000
     status, _, answer = await door.post("/studies", raw, MULTIPART)
     assert (status, json.loads(answer)["code"]) == (400, "too-many-parts")
-    assert await stored(desk) == []
+    assert await stored(door, desk) == []
 
 
 @pytest.mark.parametrize(
@@ -252,7 +349,7 @@ async def test_refuses_uids_that_are_none(door: WebDoor, desk: Desk, uid: str) -
     assert status == 409
     failed = items(answer, "00081198") + items(answer, "0008119A")
     assert [value(item, "00081197") for item in failed] == [0xC000]
-    assert await stored(desk) == []
+    assert await stored(door, desk) == []
 
 
 async def test_is_not_for_those_who_store_no_images(door: WebDoor) -> None:

@@ -14,10 +14,13 @@ from multidict import CIMultiDictProxy
 
 from gateway.http.errors import errors
 from gateway.http.limits import add_headers, limits
+from imaging.dicomweb import qido
 from imaging.dicomweb.routes import DicomWebParts, routes
 from imaging.dicomweb.stow import StowJournal
 from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
+from imaging.query.paging import PagingMemory
+from imaging.query.service import Search
 from kernel.access_log import AccessLog
 from kernel.decode_pool import DecodePool
 from kernel.errors import Unauthenticated
@@ -56,6 +59,8 @@ class WebDoor:
 
     url: str
     """Of the service: ``http://host:port/dicom-web``."""
+    host: str
+    port: int
     client: aiohttp.ClientSession
     plans: FramePlans
 
@@ -82,10 +87,15 @@ class WebDoor:
 
 
 @asynccontextmanager
-async def open_door(desk: Desk, *, filing: bool = True) -> AsyncIterator[WebDoor]:
+async def open_door(
+    desk: Desk, *, filing: bool = True, stow_idle_s: float = 30.0
+) -> AsyncIterator[WebDoor]:
     """Serve the archive of *desk* on an ephemeral port of 127.0.0.1.
 
-    What comes by STOW is filed at once, unless *filing* is off.
+    Args:
+        desk: the archive.
+        filing: file what comes by STOW at once.
+        stow_idle_s: how long a body may stand still.
     """
     app = web.Application(middlewares=[errors, limits, sign_in])
     plans = FramePlans()
@@ -99,8 +109,10 @@ async def open_door(desk: Desk, *, filing: bool = True) -> AsyncIterator[WebDoor
             clock=desk.clock,
             journal=journal,
             plans=plans,
+            stow_idle_s=stow_idle_s,
         )
-        app.add_routes(routes(parts))
+        searches = qido.routes(Search(desk.database, PagingMemory(desk.clock)))
+        app.add_routes(routes(parts, searches))
         app[DATABASE], app[CLOCK] = desk.database, desk.clock
         app[ACCESS_LOG] = AccessLog(desk.database, desk.clock, chain="web-test")
         app.on_response_prepare.append(add_headers)
@@ -114,7 +126,8 @@ async def open_door(desk: Desk, *, filing: bool = True) -> AsyncIterator[WebDoor
             ):
                 if filing:
                     owner.keep("filer", partial(_file, desk))
-                yield WebDoor(str(server.make_url("/dicom-web")), client, plans)
+                url = server.make_url("/dicom-web")
+                yield WebDoor(str(url), str(url.host), url.port or 0, client, plans)
         finally:
             await server.close()
             pool.close()

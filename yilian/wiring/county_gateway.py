@@ -55,10 +55,10 @@ async def run_gateway(context: Context) -> None:
                 clock=context.clock,
                 journal=StowJournal(journal, JOURNAL, FilingProgress(context.database)),
             )
+            searches = qido.routes(Search(context.database, PagingMemory(context.clock)))
             routes: list[web.RouteDef] = [
-                *dicomweb_routes(dicomweb),
+                *dicomweb_routes(dicomweb, searches),
                 *studies.routes(),
-                *qido.routes(Search(context.database, PagingMemory(context.clock))),
                 *ReceiptDoor(receipts, uploads).routes(),
                 *uploads.routes(),
             ]
