@@ -20,7 +20,14 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from gateway.dimse.command_set import Command, Element
-from tests.dimse.wire_bytes import any_store_command, associate_rq, context, p_data, pdv
+from tests.dimse.wire_bytes import (
+    RELEASE_RQ,
+    any_store_command,
+    associate_rq,
+    context,
+    p_data,
+    pdv,
+)
 
 _FRAGMENT_BYTES: Final = 16_000
 _ASSOCIATE_AC: Final = 2
@@ -85,6 +92,7 @@ class Modality:
         self._images = to_send
         self._timeout_s = timeout_s
         self._acknowledged: set[str] = set()
+        self._refused: dict[str, int] = {}
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -103,6 +111,18 @@ class Modality:
         """SOP Instance UIDs the door has answered 0x0000 to, as of now."""
         with self._changed:
             return frozenset(self._acknowledged)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Status by SOP Instance UID of what the door would not take, as of now."""
+        with self._changed:
+            return dict(self._refused)
+
+    def send_all(self, timeout_s: float = 60) -> frozenset[str]:
+        """Send everything and return what was acknowledged."""
+        self.start()
+        self._thread.join(timeout_s)
+        return self.finish()
 
     def finish(self, timeout_s: float = 60) -> frozenset[str]:
         """Stop after the object at hand and return what was acknowledged."""
@@ -127,6 +147,8 @@ class Modality:
                     if self._stop.is_set():
                         break
                     self._send(line, image)
+                line.sendall(RELEASE_RQ)
+                _pdu(line)
         except OSError:
             pass
         finally:
@@ -147,10 +169,14 @@ class Modality:
         kind, body = _pdu(line)
         if kind != _P_DATA:
             raise ConnectionError(f"no answer: {kind}")
-        if Command.decode(body[6:]).us(Element.STATUS) == 0:
-            with self._changed:
+        status = Command.decode(body[6:]).us(Element.STATUS)
+        assert status is not None
+        with self._changed:
+            if status == 0:
                 self._acknowledged.add(image.sop_instance_uid)
-                self._changed.notify_all()
+            else:
+                self._refused[image.sop_instance_uid] = status
+            self._changed.notify_all()
 
 
 @functools.lru_cache(maxsize=256)

@@ -45,12 +45,16 @@ def _is_free(port: int) -> bool:
 
 @dataclass
 class RunningDemo:
-    """A demo county in a folder; ``ready`` is its ready file."""
+    """A demo county in a folder; ``ready`` is its ready file.
+
+    ``launcher`` is put before the command line, and must become what it starts.
+    """
 
     home: Path
     offset: int
     samples: bool = False
     environment: dict[str, str] = field(default_factory=dict)
+    launcher: tuple[str, ...] = ()
     ready: dict[str, Any] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -58,7 +62,7 @@ class RunningDemo:
         """Start it and return once all doors answer."""
         ready_file = self.home.with_suffix(".ready.json")
         ready_file.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "yilian", "demo", "--home", str(self.home)]
+        argv = [*self.launcher, sys.executable, "-m", "yilian", "demo", "--home", str(self.home)]
         argv += ["--port-offset", str(self.offset), "--ready-file", str(ready_file)]
         if not self.samples:
             argv.append("--no-samples")
@@ -131,16 +135,23 @@ class RunningDemo:
         found: dict[str, str] = next(a for a in self.ready["accounts"] if a["role"] == role)
         return found
 
-    def get(self, path: str) -> Any:
-        """Return the JSON the county answers to GET *path*."""
-        body = self.fetch(path)
+    def http(self, institution: str) -> str:
+        """Return the HTTP door of a township, or of the county."""
+        doors = {t["institution"]: t["http"] for t in self.ready["townships"]}
+        return str(doors.get(institution, self.ready["county"]["http"]))
+
+    def get(self, path: str, *, at: str = "", role: str = "radiologist") -> Any:
+        """Return the JSON the county, or the township *at*, answers to GET *path*."""
+        body = self.fetch(path, at=at, role=role)
         return json.loads(body) if body else []
 
-    def fetch(self, path: str, *, accept: str = "*/*") -> bytes:
-        """Return what the county answers a radiologist to GET *path*."""
-        token = self.account("radiologist")["token"]
+    def fetch(
+        self, path: str, *, accept: str = "*/*", at: str = "", role: str = "radiologist"
+    ) -> bytes:
+        """Return what the county, or the township *at*, answers to GET *path*."""
+        token = self.account(role)["token"]
         request = urllib.request.Request(
-            self.ready["county"]["http"] + path,
+            self.http(at) + path,
             headers={"Authorization": f"Bearer {token}", "Accept": accept},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:

@@ -140,10 +140,8 @@ def test_the_control_without_flushes_loses_what_it_acknowledged(tmp_path: Path) 
         sender = Modality(
             made.demo.door("county-hospital"), images(_IMAGES, series=1, run="control")
         )
-        sender.start()
-        sender.wait_for(_IMAGES)
+        acknowledged = sender.send_all()
         made.cut([_COUNTY, _TOWNSHIP])
-        acknowledged = sender.finish()
         del made.demo.environment["LD_PRELOAD"]
         assert len(acknowledged) == _IMAGES
         assert _lost(made, acknowledged)
@@ -156,10 +154,7 @@ def _lost(made: Town, acknowledged: frozenset[str]) -> frozenset[str]:
     except AssertionError:
         return acknowledged
     (last,) = images(1, series=2, run="control")
-    marker = Modality(made.demo.door("county-hospital"), [last])
-    marker.start()
-    marker.wait_for(1)
-    assert marker.finish()
+    assert Modality(made.demo.door("county-hospital"), [last]).send_all()
     # Filed in the order of the journal: what lies before the marker is there by now, or lost.
     until(lambda: last.sop_instance_uid in made.demo.instances(), 60, "the marker")
     return acknowledged - set(made.demo.instances())

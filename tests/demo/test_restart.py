@@ -92,8 +92,7 @@ def _address(demo: RunningDemo, node: str, door: str) -> tuple[str, int]:
 
 
 def _http(demo: RunningDemo, node: str) -> str:
-    pages = {t["institution"]: t["http"] for t in demo.ready["townships"]}
-    return str(pages.get(node, demo.ready["county"]["http"]))
+    return demo.http(node)
 
 
 def _answers(demo: RunningDemo, node: str) -> bool:
