@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from bench import store
+from bench import store, stow, wado
 from bench.plan import Plan, long, short
 from bench.plots import draw
 from bench.report import RESULTS, Report
 
 _BENCHES: Final[Mapping[str, Callable[[Plan], Report]]] = {
     "cstore": store.run,
+    "stow": stow.run,
+    "wado": wado.run,
 }
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a file system in memory, where there is one
 

@@ -4,6 +4,7 @@ One template is made by pydicom; every object is the template with its own UIDs,
 of its own pixels written over the same places, so that thousands are made in a second.
 """
 
+import datetime as dt
 import io
 import secrets
 from collections.abc import Iterator
@@ -23,18 +24,25 @@ LARGE_SIDE: Final = 512
 _STUDY, _SERIES, _INSTANCE = (f"2.25.{digit * 20}" for digit in "123")
 _NUMBER: Final = "424242"
 _PATIENT: Final = "BENCH00000000000"
+_ACCESSION: Final = "ACCESSION0000000"
+_NAME: Final = "Famil^Givenname"
+_DATE: Final = "19991231"
+_MARKS: Final = (_STUDY, _SERIES, _INSTANCE, _NUMBER, _PATIENT, _ACCESSION, _NAME, _DATE)
+_SURNAMES: Final = ("Zhang", "Huang", "Jiang", "Zheng", "Zhong", "Liang", "Xiang", "Chang")
+_FIRST_DAY: Final = dt.date(2016, 1, 1)
+_DAYS: Final = 3650
 _DESCRIBED: Final[tuple[tuple[str, Any], ...]] = (
     ("SpecificCharacterSet", "ISO_IR 192"),
     ("ImageType", ["ORIGINAL", "PRIMARY", "AXIAL", "HELIX"]),
-    ("StudyDate", "20261122"),
-    ("SeriesDate", "20261122"),
-    ("AcquisitionDate", "20261122"),
-    ("ContentDate", "20261122"),
+    ("StudyDate", _DATE),
+    ("SeriesDate", _DATE),
+    ("AcquisitionDate", _DATE),
+    ("ContentDate", _DATE),
     ("StudyTime", "101500.120000"),
     ("SeriesTime", "101512.330000"),
     ("AcquisitionTime", "101520.000000"),
     ("ContentTime", "101522.540000"),
-    ("AccessionNumber", "BENCH0001"),
+    ("AccessionNumber", _ACCESSION),
     ("Modality", "CT"),
     ("Manufacturer", "Example Imaging"),
     ("InstitutionName", "Example Township Health Centre"),
@@ -43,7 +51,7 @@ _DESCRIBED: Final[tuple[tuple[str, Any], ...]] = (
     ("StudyDescription", "Chest plain scan"),
     ("SeriesDescription", "1.0 mm lung"),
     ("ManufacturerModelName", "Scanner 64"),
-    ("PatientName", "Bench^Patient=\u6d4b\u8bd5^\u75c5\u4eba"),
+    ("PatientName", f"{_NAME}=测试^病人"),
     ("PatientBirthDate", "19700314"),
     ("PatientSex", "M"),
     ("PatientAge", "056Y"),
@@ -100,6 +108,29 @@ class Made:
     sop_instance_uid: str
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Who was examined, and when: what a study is looked for by."""
+
+    patient_id: str
+    accession_number: str
+    name: str
+    study_date: str
+
+    @classmethod
+    def of(cls, run: int, study: int) -> "Examined":
+        """Return the same for the same *run* and number of *study*; ten years of examinations."""
+        seed = (study * 2654435761 + run) % 2**32
+        given = "".join(chr(97 + seed // 26**place % 26) for place in range(9))
+        day = _FIRST_DAY + dt.timedelta(days=seed % _DAYS)
+        return cls(
+            patient_id=f"B{run % 10**8:08d}{study:07d}",
+            accession_number=f"A{run % 10**8:08d}{study:07d}",
+            name=f"{_SURNAMES[seed % len(_SURNAMES)]}^{given}",
+            study_date=f"{day:%Y%m%d}",
+        )
+
+
 class Scanner:
     """Makes objects of one size."""
 
@@ -108,10 +139,7 @@ class Scanner:
         random = np.random.default_rng(seed)
         pixels = np.clip(random.normal(900, 120, (side, side)), 0, 4095).astype("<u2")
         self._template = _template(side, pixels.tobytes())
-        self._places = {
-            mark: _places(self._template, mark)
-            for mark in (_STUDY, _SERIES, _INSTANCE, _NUMBER, _PATIENT)
-        }
+        self._places = {mark: _places(self._template, mark) for mark in _MARKS}
         self._own_pixels = len(self._template) - pixels.nbytes
         self._dataset_offset = _dataset_offset(self._template)
 
@@ -120,9 +148,12 @@ class Scanner:
         """Size of each object as a file."""
         return len(self._template)
 
-    def series(self, count: int, *, studies: int = 1) -> Iterator[Made]:
-        """Yield *count* objects of new UIDs in *studies* new studies, a series each."""
-        run = secrets.randbelow(10**11)
+    def series(self, count: int, *, studies: int = 1, run: int | None = None) -> Iterator[Made]:
+        """Yield *count* objects of new UIDs in *studies* new studies, a series each.
+
+        The same *run* gives the same objects; without it they are new.
+        """
+        run = secrets.randbelow(10**8) if run is None else run
         for number in range(count):
             study = number * studies // count
             yield self._object(run, study, number)
@@ -131,12 +162,16 @@ class Scanner:
         study_uid = f"2.25.4{run:011d}{study:08d}"
         series_uid = f"2.25.5{run:011d}{study:08d}"
         instance_uid = f"2.25.6{run:011d}{number:08d}"
+        person = Examined.of(run, study)
         told = {
             _STUDY: study_uid,
             _SERIES: series_uid,
             _INSTANCE: instance_uid,
             _NUMBER: f"{number % 10**6:<6d}",
-            _PATIENT: f"B{run % 10**8:08d}{study:07d}",
+            _PATIENT: person.patient_id,
+            _ACCESSION: person.accession_number,
+            _NAME: person.name,
+            _DATE: person.study_date,
         }
         made = bytearray(self._template)
         for mark, text in told.items():

@@ -46,7 +46,7 @@ class Report:
     def add(self, case: str, server: str, values: Mapping[str, Sequence[float]]) -> None:
         """Take a row from the *values* of all rounds."""
         figures = {name: Spread.of(each) for name, each in values.items()}
-        self.rows.append(Row(case, server, figures, values))
+        self.rows.append(Row(case, server, figures, dict(values)))
 
     def show(self) -> None:
         """Print it."""
