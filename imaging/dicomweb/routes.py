@@ -14,7 +14,7 @@ from imaging.dicomweb.metadata import MetadataDoor
 from imaging.dicomweb.rendered import RenderedDoor
 from imaging.dicomweb.stow import IDLE_S, StowDoor, StowJournal
 from imaging.dicomweb.thumbnail import ThumbnailDoor
-from imaging.dicomweb.unfiled import UnfiledStores
+from imaging.dicomweb.unfiled import WITHIN_S, UnfiledStores
 from imaging.dicomweb.wado import WadoDoor
 from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
@@ -36,6 +36,8 @@ class DicomWebParts:
     plans: FramePlans = field(default_factory=FramePlans)
     stow_idle_s: float = IDLE_S
     """Seconds after which a body that does not go on is given up."""
+    filed_within_s: float = WITHIN_S
+    """How long who has stored something waits, when he looks, until it is filed."""
 
 
 def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[web.RouteDef]:
@@ -49,7 +51,11 @@ def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[
         searches: the routes of ``qido``; who has just stored something finds it through them.
     """
     journal = parts.journal
-    unfiled = None if journal is None else UnfiledStores(journal.name, journal.progress)
+    unfiled = (
+        None
+        if journal is None
+        else UnfiledStores(journal.name, journal.progress, within_s=parts.filed_within_s)
+    )
     admission = Admission(parts.database, unfiled)
     objects, pool, plans = parts.objects, parts.pool, parts.plans
     found = [

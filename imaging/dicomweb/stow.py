@@ -28,7 +28,7 @@ from imaging.dicomweb.resources import ROOT, STUDY
 from imaging.dicomweb.stow_answer import Kept, answer, refused, status
 from imaging.dicomweb.stow_batch import StowBatch
 from imaging.dicomweb.stow_filed import StowFiled
-from imaging.dicomweb.unfiled import WITHIN_S, UnfiledStores
+from imaging.dicomweb.unfiled import UnfiledStores
 from kernel.access_log import Access
 from kernel.arrival import Sender
 from kernel.audit import AuditEvent
@@ -145,7 +145,7 @@ class StowDoor:
             if not batch.committed:
                 raise trouble
             batch.failed.append(refused(trouble))
-        kept = await self._filed.with_warnings(batch.committed, within_s=WITHIN_S)
+        kept = await self._filed.with_warnings(batch.committed, within_s=self._unfiled.within_s)
         for each in batch.committed:
             uids = [kept.sop_instance_uid for kept in each.kept]
             self._unfiled.note(request[PRINCIPAL].user_id, each.position, uids)

@@ -23,8 +23,17 @@ _UIDS: Final = 50_000
 class UnfiledStores:
     """The latest store of each user of this process, and the objects of the latest stores."""
 
-    def __init__(self, journal: str, progress: FilingProgress) -> None:
-        """Remember stores into *journal*, whose filing *progress* follows."""
+    def __init__(
+        self, journal: str, progress: FilingProgress, *, within_s: float = WITHIN_S
+    ) -> None:
+        """Remember stores into *journal*.
+
+        Args:
+            journal: its name.
+            progress: how far it is filed.
+            within_s: how long somebody waits for it at most.
+        """
+        self.within_s: Final = within_s
         self._journal = journal
         self._progress = progress
         self._of_user: OrderedDict[str, Position] = OrderedDict()
@@ -44,12 +53,12 @@ class UnfiledStores:
         """Return whether any of *uids* was stored lately, and perhaps is not filed."""
         return any(uid in self._uids for uid in uids)
 
-    async def settled(self, user_id: str, within_s: float = WITHIN_S) -> bool:
-        """Return True once all that *user_id* stored is filed; False after *within_s* seconds."""
+    async def settled(self, user_id: str) -> bool:
+        """Return True once all that *user_id* stored is filed; False after a while."""
         position = self._of_user.get(user_id)
         if position is None:
             return True
-        if not await self._progress.filed(self._journal, position, within_s):
+        if not await self._progress.filed(self._journal, position, self.within_s):
             return False
         if self._of_user.get(user_id) == position:
             del self._of_user[user_id]

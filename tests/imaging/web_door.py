@@ -110,6 +110,8 @@ async def open_door(
             journal=journal,
             plans=plans,
             stow_idle_s=stow_idle_s,
+            # So long as a machine with much else to do may need.
+            filed_within_s=20.0 if filing else 0.1,
         )
         searches = qido.routes(Search(desk.database, PagingMemory(desk.clock)))
         app.add_routes(routes(parts, searches))
