@@ -20,7 +20,7 @@ from kernel.frames import Frame, FrameLayout
 
 JPEG: Final = "image/jpeg"
 PNG: Final = "image/png"
-FRAME_BYTES_MAX: Final = 256 << 20
+FRAME_BYTES_MAX: Final = 128 << 20
 """Larger frames are not drawn."""
 SIDE_MAX: Final = 8192
 """Pictures asked for are at most so wide and high."""
@@ -160,15 +160,16 @@ def resized(picture: Bytes, rows: int, columns: int) -> Bytes:
     if shape == (rows, columns):
         return picture
     down, across = max(1, shape[0] // rows), max(1, shape[1] // columns)
-    values = picture.astype(np.float32)
     if down > 1 or across > 1:
-        values = values[: shape[0] // down * down, : shape[1] // across * across]
-        blocks = values.reshape(
+        whole = picture[: shape[0] // down * down, : shape[1] // across * across]
+        blocks = whole.reshape(
             shape[0] // down, down, shape[1] // across, across, *picture.shape[2:]
         )
         values = blocks.mean(axis=(1, 3), dtype=np.float32)
+    else:
+        values = picture.astype(np.float32)
     values = _interpolated(_interpolated(values, rows, 0), columns, 1)
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def _interpolated(values: npt.NDArray[Any], size: int, axis: int) -> npt.NDArray[Any]:

@@ -16,6 +16,7 @@ Bytes = npt.NDArray[np.uint8]
 
 _WHITE: Final = 255.0
 _TABLE_MAX: Final = 1 << 16
+_ROWS: Final = 256
 
 
 class VoiFunction(StrEnum):
@@ -141,13 +142,24 @@ def _not_padding(cells: npt.NDArray[Any], padding: tuple[int, int]) -> npt.NDArr
 
 
 def _by_table(cells: npt.NDArray[Any], shading: Shading) -> Bytes:
-    """Shade each value there may be once, where there are fewer of them than cells."""
+    """Shade each value there may be once, where there are fewer of them than cells.
+
+    Some rows at a time, for the numbers in between are wider than the cells.
+    """
+    table: Bytes | None = None
+    low = 0
     if cells.dtype.kind in "ui" and cells.size:
         low, high = int(cells.min()), int(cells.max())
         if high - low < min(_TABLE_MAX, cells.size):
             table = _shaded(np.arange(low, high + 1), shading)
-            return table[cells.astype(np.int64) - low]
-    return _shaded(cells, shading)
+    picture = np.empty(cells.shape, np.uint8)
+    for start in range(0, len(cells), _ROWS):
+        rows = cells[start : start + _ROWS]
+        if table is None:
+            picture[start : start + _ROWS] = _shaded(rows, shading)
+        else:
+            picture[start : start + _ROWS] = table[rows.astype(np.int64) - low]
+    return picture
 
 
 def _shaded(cells: npt.NDArray[Any], shading: Shading) -> Bytes:
