@@ -11,7 +11,7 @@ from imaging.archive.study_list import PAGE_MAX, Narrow, read_detail, read_page
 from imaging.query.matching import normal_date
 from kernel.errors import Invalid
 from kernel.identity import Principal
-from kernel.policy import Act, masked_name, reach, roles_for, shows_full_name
+from kernel.policy import Act, masked_id, masked_name, reach, roles_for, shows_full_name
 from kernel.web import DATABASE, PRINCIPAL, describe, json_response, permit, read_query
 
 
@@ -44,7 +44,7 @@ def routes() -> list[web.RouteDef]:
 
 
 @describe("List studies, newest first", query=ListQuery, answer=StudyPage)
-@permit(roles=roles_for(Act.READ_STUDY))
+@permit(roles=roles_for(Act.READ_LIST))
 async def list_studies(request: web.Request) -> web.Response:
     """Answer one page of the studies in the asker's reach."""
     asked = read_query(request, ListQuery)
@@ -77,7 +77,7 @@ async def list_studies(request: web.Request) -> web.Response:
 
 
 @describe("Show a study with its series and conflicts", answer=StudyDetail)
-@permit(roles=roles_for(Act.READ_STUDY))
+@permit(roles=roles_for(Act.READ_LIST))
 async def show_study(request: web.Request) -> web.Response:
     """Answer one study; the look is in the audit trail before."""
     ref = await look_at_study(request, request.match_info["study"])
@@ -87,14 +87,16 @@ async def show_study(request: web.Request) -> web.Response:
 
 
 def for_eyes_of(principal: Principal, row: StudyRow) -> StudyRow:
-    """Return *row* with the patient's name hidden from those who do not need it."""
+    """Return *row* with who the patient is hidden from those who do not need it."""
     if shows_full_name(principal):
         return row
+    number = masked_id(row.patient.patient_id)
     patient = msgspec.structs.replace(
         row.patient,
         name=masked_name(row.patient.name),
         alphabetic_name=masked_name(row.patient.alphabetic_name),
-        patient_id=row.patient.masked_id,
+        patient_id=number,
+        masked_id=number,
         birth_date=None,
     )
     return msgspec.structs.replace(row, patient=patient)

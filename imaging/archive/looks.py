@@ -13,12 +13,14 @@ from kernel.policy import Act, reach, require
 from kernel.web import ACCESS_LOG, ADDRESS, DATABASE, PRINCIPAL, SIGN_IN_ID
 
 
-async def look_at_study(request: web.Request, study_instance_uid: str) -> StudyRef:
-    """Return the study once the asker may see it and the look is written down.
+async def look_at_study(
+    request: web.Request, study_instance_uid: str, act: Act = Act.READ_LIST
+) -> StudyRef:
+    """Return the study once the asker may do *act* to it and the look is written down.
 
     Raises:
         StudyMissing: not there, not in the asker's reach, or no UID; all look alike.
-        Forbidden: seeing images is not the asker's role.
+        Forbidden: *act* is not the asker's role.
     """
     principal = request[PRINCIPAL]
     try:
@@ -30,7 +32,7 @@ async def look_at_study(request: web.Request, study_instance_uid: str) -> StudyR
     )
     if found is None:
         raise StudyMissing
-    decision = require(principal, Act.READ_STUDY, found.subject)
+    decision = require(principal, act, found.subject)
     await request.app[ACCESS_LOG].saw(
         Access(
             principal,

@@ -15,6 +15,7 @@ from imaging.archive.tables import (
     series,
     study,
     study_name,
+    study_reach,
 )
 from imaging.patients.names import SUFFIX_MAX, TermKind, fold
 from imaging.query.attributes import ATTRIBUTES, MODALITIES_IN_STUDY, STUDY_DATE, Level
@@ -64,8 +65,9 @@ def read_page(
     if reach.nothing:
         return StudyPage(items=[], next_cursor=None, total=0, last_event_id=last_event)
     found = _narrowed(conn, narrow, reach)
-    page = found if before is None else found.where(study.c.id < before)
-    ids = list(conn.scalars(page.order_by(study.c.id.desc()).limit(limit + 1)))
+    number = found.selected_columns[0]
+    page = found if before is None else found.where(number < before)
+    ids = list(conn.scalars(page.order_by(number.desc()).limit(limit + 1)))
     total = conn.scalar(sa.select(sa.func.count()).select_from(found.limit(TOTAL_MAX).subquery()))
     return StudyPage(
         items=rows_of(conn, ids[:limit]),
@@ -77,6 +79,9 @@ def read_page(
 
 def _narrowed(conn: sa.Connection, narrow: Narrow, reach: Reach) -> sa.Select[int]:
     compiled = list(_compiled(conn, narrow))
+    if not compiled and not reach.nothing:
+        may = study_reach.c
+        return sa.select(may.study.label("id")).where(may.institution == reach.institution)
     query = sa.select(study.c.id).where(within_reach(reach), *(each.condition for each in compiled))
     few = shortest_way(conn, compiled, reach)
     return query if few is None else query.where(study.c.id.in_(few))

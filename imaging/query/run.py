@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from imaging.archive.tables import instance, series, study
 from imaging.query.attributes import ATTRIBUTES, REQUEST_ATTRIBUTES, Level
-from imaging.query.conditions import compile_key
+from imaging.query.conditions import Studies, compile_key
 from imaging.query.matching import Between, OneOf
 from imaging.query.model import Query
-from imaging.query.ways import shortest_way, within_reach
+from imaging.query.ways import newest, shortest_way, within_reach
 from kernel.policy import Reach
 
 _KEY_COLUMNS: Final = {
@@ -58,7 +58,11 @@ def run_query(conn: sa.Connection, query: Query, reach: Reach, *, bound: int | N
     compiled = [compile_key(key, query.level, dialect) for key in query.keys]
     conditions = [within_reach(reach), *(each.condition for each in compiled)]
     statement = _rows(query, table, bound).where(*conditions)
-    few = shortest_way(conn, compiled, reach)
+    if query.level is Level.STUDY and not query.keys:
+        wanted = query.offset + query.limit + 1
+        few: Studies | None = newest(reach, below=bound, count=wanted)
+    else:
+        few = shortest_way(conn, compiled, reach)
     if few is not None:
         statement = statement.where(study.c.id.in_(few))
     elif query.level is Level.STUDY and (span := _span(conn, query)) is not None:

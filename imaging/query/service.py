@@ -1,6 +1,6 @@
 """A search as one read: rows, and what only the instances themselves can tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,18 +16,20 @@ from imaging.query.paging import PagingMemory
 from imaging.query.run import run_query
 from kernel.db import Database
 from kernel.identity import Principal
-from kernel.policy import masked_name, reach, shows_full_name
+from kernel.policy import masked_id, masked_name, reach, shows_full_name
 
 _IN_MAX: Final = 500
 _OWN: Final = {Level.STUDY: instance.c.study, Level.SERIES: instance.c.series}
 _NAME: Final = f"{PATIENT_NAME:08X}"
+_NUMBER: Final = "00100020"
+_BIRTH_DATE: Final = "00100030"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a search gives."""
 
-    objects: Sequence[Mapping[str, Any]]
+    objects: Sequence[dict[str, Any]]
     """DICOM JSON objects."""
     more: bool
     """There are rows after these."""
@@ -43,6 +45,8 @@ class Search:
     async def run(self, query: Query, principal: Principal, *, root: str) -> Found:
         """Return what *principal* may find of *query*.
 
+        Who may not know the patients gets them masked, and nothing but what the index keeps.
+
         Args:
             query: what is asked for.
             principal: who asks.
@@ -51,6 +55,8 @@ class Search:
         Raises:
             QueryTooSlow: over five seconds; a narrower query may work.
         """
+        # Headers name a patient in more places than can be masked.
+        shows_all = shows_full_name(principal)
         search = (principal.user_id, query.level, query.keys, query.limit)
         bound = self._paging.bound(search) if query.offset else None
 
@@ -58,13 +64,14 @@ class Search:
             page = run_query(conn, query, reach(principal), bound=bound)
             tags = returned(query)
             objects = [row_json(row, query, tags, root=root) for row in page.rows]
-            _add_from_instances(conn, query, [row["id"] for row in page.rows], objects)
+            if shows_all:
+                _add_from_instances(conn, query, [row["id"] for row in page.rows], objects)
             return Found(objects, page.more), page.bound
 
         found, seen = await self._database.read(read)
         if not query.offset:
             self._paging.begin(search, seen)
-        if not shows_full_name(principal):
+        if not shows_all:
             for each in found.objects:
                 _mask(each)
         return found
@@ -112,9 +119,14 @@ def _metadata(conn: sa.Connection, level: Level, ids: Sequence[int]) -> dict[int
     return kept
 
 
-def _mask(each: Mapping[str, Any]) -> None:
+def _mask(each: dict[str, Any]) -> None:
     name = each.get(_NAME)
     if name and name.get("Value"):
         name["Value"] = [
             {group: masked_name(text) for group, text in value.items()} for value in name["Value"]
         ]
+    number = each.get(_NUMBER)
+    if number and number.get("Value"):
+        number["Value"] = [masked_id(text) for text in number["Value"]]
+    if _BIRTH_DATE in each:
+        each[_BIRTH_DATE] = {"vr": "DA"}

@@ -49,6 +49,19 @@ def shortest_way(conn: sa.Connection, compiled: Sequence[Compiled], reach: Reach
     return best
 
 
+def newest(reach: Reach, *, below: int, count: int) -> Studies:
+    """Return the search for the *count* newest studies in *reach* numbered *below* or less."""
+    may = study_reach.c
+    found = (
+        sa.select(may.study)
+        .where(may.institution == reach.institution, may.study <= below)
+        .order_by(may.study.desc())
+        .limit(count)
+        .subquery()
+    )
+    return sa.select(found.c.study)
+
+
 def _count(conn: sa.Connection, search: Studies, most: int) -> int:
     counted = sa.select(sa.func.count()).select_from(search.limit(most).subquery())
     return conn.scalar(counted) or 0
