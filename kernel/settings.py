@@ -171,6 +171,8 @@ class Limits(Section, frozen=True, kw_only=True):
     requests_per_address: Positive = 256
     session_idle_s: Seconds = 900.0
     session_s: Seconds = 12 * 3600.0
+    events_keep_days: Positive = 30
+    """How long the outbox keeps what happened; a page away for longer loads its lists anew."""
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -179,7 +181,7 @@ class Tls(Section, frozen=True, kw_only=True):
     cert_file: str = ""
     key_file: str = ""
     client_ca_file: str = ""
-    """DICOM peers must show a certificate of this authority."""
+    """Peers of the DICOM TLS door must show a certificate of this authority."""
 
     @property
     def on(self) -> bool:

@@ -1,6 +1,8 @@
 """Looking after a node from the command line."""
 
+import fcntl
 import json
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -57,6 +59,25 @@ def test_the_doctor_names_what_to_mend(home: Home, capsys: pytest.CaptureFixture
     assert not findings["settings"]["good"]
     assert "line 2" in findings["settings"]["mend"] or "port" in findings["settings"]["mend"]
     assert findings["Python"]["good"]
+
+
+def test_the_doctor_finds_the_running_node_the_missing_token_and_the_silent_county(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Home.prepare(tmp_path / "township", NodeKind.TOWNSHIP)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    place.settings_file.write_text(
+        f'[township]\ncounty_url = "http://127.0.0.1:{port}"\ntoken_file = "secrets/none"\n',
+        "utf-8",
+    )
+    with (place.root / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["doctor", "--home", str(place.root), "--json"]) == 1
+    findings = {f["what"]: f for f in json.loads(capsys.readouterr().out)}
+    assert findings["ports"]["found"] == "the node is running"
+    assert not findings["township.token_file"]["good"]
+    assert not findings["county"]["good"]
 
 
 def test_an_empty_spool_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

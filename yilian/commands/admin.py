@@ -4,9 +4,12 @@ import argparse
 import asyncio
 import datetime as dt
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from rich.console import Console
+from rich.table import Table
 
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from kernel.identity import ApplicationEntity, Institution, InstitutionKind, PrincipalKind, Role
@@ -16,6 +19,7 @@ from yilian.wiring.homes import Home
 from yilian.wiring.offline import administration
 
 _Act: TypeAlias = Callable[[Administration, argparse.Namespace], Awaitable[object]]
+_WIDE: Final = 240
 _EXAMPLE: Final = """examples:
   yilian admin --home H institution add qingshan "青山卫生院" --kind township
   yilian admin --home H user add lijing "李静" --institution qingshan --role technician
@@ -55,7 +59,7 @@ def _institutions(verb: argparse.ArgumentParser) -> None:
     one = acts.add_parser("add", help="add one, or change the one of that code")
     one.add_argument("code")
     one.add_argument("name")
-    one.add_argument("--kind", choices=list(InstitutionKind), required=True)
+    one.add_argument("--kind", choices=[k.value for k in InstitutionKind], required=True)
     one.add_argument("--parent", help="code of the institution it belongs to")
     one.add_argument("--phone", default="")
     _does(one, _put_institution)
@@ -68,13 +72,17 @@ def _users(verb: argparse.ArgumentParser) -> None:
     one.add_argument("username")
     one.add_argument("display_name")
     one.add_argument("--institution", required=True)
-    one.add_argument("--role", choices=list(Role), action="append", default=[], dest="roles")
+    one.add_argument(
+        "--role", choices=[r.value for r in Role], action="append", default=[], dest="roles"
+    )
     one.add_argument("--machine", action="store_true", help="a machine: no password, tokens only")
     _does(one, _create_account)
     _does(acts.add_parser("list", help="list them"), lambda a, _: a.accounts())
     roles = acts.add_parser("roles", help="give an account these roles and no others")
     roles.add_argument("username")
-    roles.add_argument("--role", choices=list(Role), action="append", default=[], dest="roles")
+    roles.add_argument(
+        "--role", choices=[r.value for r in Role], action="append", default=[], dest="roles"
+    )
     _does(roles, lambda a, n: a.set_roles(OPERATOR, n.username, frozenset(map(Role, n.roles))))
     for act, text, call in (
         ("password", "a new random password, printed once", _new_password),
@@ -190,8 +198,20 @@ def _show(made: object, *, as_json: bool) -> None:
         for name, value in made.items():
             print(f"{name}: {value}")
     else:
-        for row in made if isinstance(made, list) else [made]:
-            print("  ".join(f"{k}={v}" for k, v in _plain(row).items() if v not in ("", None)))
+        _table(made if isinstance(made, list) else [made])
+
+
+def _table(rows: Sequence[object]) -> None:
+    shown = [_plain(row) for row in rows]
+    if not shown:
+        print("none")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in shown[0]:
+        table.add_column(name, no_wrap=True)
+    for row in shown:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console(width=_WIDE).print(table)
 
 
 def _plain(value: Any) -> Any:

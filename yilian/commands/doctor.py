@@ -1,6 +1,7 @@
 """``yilian doctor``: look at a machine and say what to mend."""
 
 import argparse
+import fcntl
 import json
 import os
 import platform
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
+from kernel.clock import SystemClock
 from kernel.errors import PlatformError
 from kernel.settings import NodeKind, Settings
 from kernel.valkey import bundled_server
@@ -25,6 +28,8 @@ _MIN_FREE_BYTES: Final = 5 << 30
 _SLOW_FLUSH_S: Final = 0.05
 _FLUSHES: Final = 20
 _MIN_FILES: Final = 1024
+_RELEASED: Final = 2026
+_CONNECT_S: Final = 3.0
 _MIN_MEMORY_BYTES: Final = 2 << 30
 
 
@@ -47,6 +52,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     add_home(verb)
     verb.add_argument("--kind", choices=list(NodeKind), default=NodeKind.COUNTY)
+    verb.add_argument("--port-offset", type=int, default=0, metavar="N", help="as the node's")
     verb.add_argument("--json", action="store_true")
     verb.set_defaults(run=run)
 
@@ -55,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Look and return 0 when nothing has to be mended."""
     home = Home(arguments.home.absolute())
     kind = home.kind() or NodeKind(arguments.kind)
-    findings = list(look(home, kind))
+    findings = list(look(home, kind, port_offset=arguments.port_offset))
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:
@@ -66,8 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(finding.good for finding in findings) else 1
 
 
-def look(home: Home, kind: NodeKind) -> Iterator[Finding]:
+def look(home: Home, kind: NodeKind, *, port_offset: int = 0) -> Iterator[Finding]:
     """Yield what was found, one line each; changes nothing but a scratch file in the home."""
+    yield Finding(
+        "home",
+        home.kind() is not None,
+        f"{home.kind() or 'no node'} at {home.root}",
+        f"start one: yilian {kind} --home {home.root}",
+    )
     yield Finding(
         "Python",
         sys.version_info >= (3, 11),
@@ -86,7 +98,21 @@ def look(home: Home, kind: NodeKind) -> Iterator[Finding]:
     yield _memory()
     files = os.sysconf("SC_OPEN_MAX")
     yield Finding("open files", files >= _MIN_FILES, f"{files}", "raise the limit: ulimit -n 4096")
-    yield _settings(home, kind)
+    try:
+        settings = Settings.load(kind, file=home.settings_file, port_offset=port_offset)
+    except PlatformError as exc:
+        yield Finding("settings", good=False, found="refused", mend=exc.detail)
+    else:
+        yield _ports(home, settings)
+        yield from _files_named(home, settings)
+        if kind is NodeKind.TOWNSHIP:
+            yield _county(settings)
+    yield Finding(
+        "clock",
+        SystemClock().now().year >= _RELEASED,
+        f"{SystemClock().now():%Y-%m-%d %H:%M} UTC",
+        "set the clock, best by NTP: tokens, deadlines and the trail depend on it",
+    )
     if kind is NodeKind.COUNTY:
         yield _redis()
     pages = ui_folder()
@@ -120,22 +146,76 @@ def _memory() -> Finding:
     )
 
 
-def _settings(home: Home, kind: NodeKind) -> Finding:
-    try:
-        settings = Settings.load(kind, file=home.settings_file)
-    except PlatformError as exc:
-        return Finding("settings", good=False, found="refused", mend=exc.detail)
-    taken = [
-        f"{name} {door.host}:{door.port}"
-        for name, door in (("http", settings.http), ("dicom", settings.dicom))
-        if _taken(door.host, door.port)
+def _ports(home: Home, settings: Settings) -> Finding:
+    if _runs(home):
+        return Finding("ports", good=True, found="the node is running")
+    doors = [
+        ("http", settings.http, settings.http.port),
+        ("dicom", settings.dicom, settings.dicom.port),
     ]
+    if settings.tls.on:
+        doors.append(("dicom-tls", settings.dicom, settings.dicom.tls_port))
+    taken = [f"{name} {door.host}:{port}" for name, door, port in doors if _taken(door.host, port)]
     return Finding(
         "ports",
         not taken,
         ", ".join(taken) + " in use" if taken else "free",
-        "another program (or this node, running) listens there; or use --port-offset",
+        "another program listens there: end it, or give the node another port or --port-offset",
     )
+
+
+def _runs(home: Home) -> bool:
+    """Return whether somebody holds the node's lock."""
+    try:
+        descriptor = os.open(home.root / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _files_named(home: Home, settings: Settings) -> Iterator[Finding]:
+    named = {
+        "tls.cert_file": settings.tls.cert_file,
+        "tls.key_file": settings.tls.key_file,
+        "tls.client_ca_file": settings.tls.client_ca_file,
+        "township.token_file": settings.township.token_file,
+        "township.county_ca_file": settings.township.county_ca_file,
+        "routing.rules": settings.routing.rules,
+    }
+    for key, name in named.items():
+        if name:
+            path = home.root / name
+            yield Finding(
+                key, os.access(path, os.R_OK), str(path), "the file is missing or cannot be read"
+            )
+
+
+def _county(settings: Settings) -> Finding:
+    parts = urlsplit(settings.township.county_url)
+    if not parts.hostname:
+        return Finding(
+            "county",
+            good=False,
+            found="none",
+            mend="set township.county_url to the county's address",
+        )
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname, port), timeout=_CONNECT_S).close()
+    except OSError as exc:
+        return Finding(
+            "county",
+            good=False,
+            found=f"{parts.hostname}:{port}: {exc}",
+            mend="the line is down or the address is wrong; images wait here until it is mended",
+        )
+    return Finding("county", good=True, found=f"{parts.hostname}:{port} answers")
 
 
 def _taken(host: str, port: int) -> bool:

@@ -70,7 +70,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(msgspec.to_builtins(routed), ensure_ascii=False))
         return 0
-    print(f"sender: {facts.of(Field.INSTITUTION)} {facts.of(Field.AE_TITLE)}")
+    senders = (facts.of(Field.INSTITUTION), facts.of(Field.AE_TITLE))
+    print(f"sender: {' '.join(v for found in senders for v in found or () if v) or 'not given'}")
     for trace in routed.trace:
         _print_trace(trace)
     places = ", ".join(f"{d.kind} {d.name} {d.priority or ''}".strip() for d in routed.destinations)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -27,6 +28,10 @@ _EXAMPLE = """examples:
 
 exit code: 0 all there, 1 something was refused or not sent, 2 wrong use
 """
+
+
+_NO_IMAGE: Final = frozenset({"not-dicom", "media-directory"})
+"""What is left out quietly; anything else that cannot be sent is named."""
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -72,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             ledger.close()
     done.skipped = summary.skipped
+    done.refused = [*summary.refused, *done.refused]
     _report(done, as_json=arguments.json)
     return 0 if done.complete else 1
 
@@ -86,7 +92,10 @@ def _survey_all(places: Sequence[Path], summary: Summary, bar: Progress) -> list
     for path in files:
         what = survey(path)
         if isinstance(what, Skipped):
-            summary.skipped[what.code] += 1
+            if what.code in _NO_IMAGE:
+                summary.skipped[what.code] += 1
+            else:
+                summary.refused.append((path, what.code))
         else:
             found.append(what)
         bar.advance(task)

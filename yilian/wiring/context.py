@@ -1,8 +1,8 @@
 """What every role of a node begins with."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Mapping
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from kernel.bus import Bus, NullBus, RedisBus
 from kernel.child import Inherited
 from kernel.clock import Clock, SystemClock
 from kernel.db import Database
+from kernel.errors import StorageFull, Unavailable
 from kernel.events import last_event_id
 from kernel.identity import ae_table
 from kernel.owner import Owner
@@ -24,8 +25,10 @@ from yilian.wiring.homes import Home, database_url
 
 EVENTS: Final = "events"
 """Topic of the hint that the outbox has grown."""
-_RELAY_EVERY_S: Final = 0.1
+_RELAY_EVERY_S: Final = 0.2
 _CHARSETS_EVERY_S: Final = 2.0
+_BEAT_EVERY_S: Final = 2.0
+_BEAT_OLD_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,10 @@ async def entered(
         async with Owner(clock=clock) as owner:
             if isinstance(bus, RedisBus):
                 owner.keep("bus", bus.run)
-            yield Context(kind, role, home, settings, inherited, database, bus, clock, owner, stop)
+            made = Context(kind, role, home, settings, inherited, database, bus, clock, owner, stop)
+            beat = made.run_folder / f"{role}.beat"
+            owner.keep("beat", lambda: _beat(beat))
+            yield made
     finally:
         if isinstance(bus, RedisBus):
             await bus.close()
@@ -128,13 +134,33 @@ class AeCharsets:
         return self._hints.get(sender.ae_title, "")
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return the node's TLS (BCP 195: 1.2 at least), None where it has no certificate."""
-    if not settings.tls.on:
-        return None
-    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
-    if settings.tls.client_ca_file:
-        made.load_verify_locations(settings.tls.client_ca_file)
-    return made
+async def _beat(path: Path) -> None:
+    while True:
+        await asyncio.to_thread(path.touch)
+        await asyncio.sleep(_BEAT_EVERY_S)
+
+
+def role_probe(context: Context, role: str) -> Callable[[], Awaitable[None]]:
+    """Return what raises while *role* of this node shows no sign of life."""
+    path = context.run_folder / f"{role}.beat"
+
+    async def probe() -> None:
+        try:
+            seen = await asyncio.to_thread(path.stat)
+        except FileNotFoundError as exc:
+            raise Unavailable(f"{role} has not started", code="role-down") from exc
+        if context.clock.now().timestamp() - seen.st_mtime > _BEAT_OLD_S:
+            raise Unavailable(f"{role} shows no sign of life", code="role-down")
+
+    return probe
+
+
+def room_probe(context: Context) -> Callable[[], Awaitable[None]]:
+    """Return what raises while the disk is too full to take anything."""
+
+    async def probe() -> None:
+        found = await asyncio.to_thread(shutil.disk_usage, context.home.root)
+        if found.free < context.settings.journal.reserve_bytes:
+            raise StorageFull("below the reserve")
+
+    return probe

@@ -62,7 +62,9 @@ async def run_gateway(context: Context) -> None:
                 *ReceiptDoor(receipts, uploads).routes(),
                 *uploads.routes(),
             ]
-            await serve_shell(context, routes, lifespans=[uploads.running])
+            await serve_shell(
+                context, routes, others=["dicom", "worker"], lifespans=[uploads.running]
+            )
     finally:
         await journal.close()
         wake.close()

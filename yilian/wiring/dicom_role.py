@@ -1,19 +1,22 @@
 """The DICOM door in a process of its own, at the township and at the county."""
 
 import asyncio
+import ssl
+from pathlib import Path
 from typing import Final
 
 from gateway.dimse.acceptor import serve
 from gateway.dimse.access import PeerTable
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.store_scp import JournalSink
+from gateway.dimse.tls import ClientCertificate, server_context
 from kernel.identifiers import AETitle, InstitutionCode
 from kernel.identity import ae_table
 from kernel.journal import JournalWriter
 from kernel.owner import Owner
 from kernel.settings import Settings
 from kernel.wake import Wake
-from yilian.wiring.context import Context, tls_context
+from yilian.wiring.context import Context
 
 _PEERS_EVERY_S: Final = 2.0
 
@@ -63,10 +66,26 @@ async def run_dicom(context: Context) -> None:
         wake.close()
 
 
+def dicom_tls(settings: Settings) -> ssl.SSLContext | None:
+    """Return the TLS of the DICOM door, None where the node has no certificate.
+
+    Where the settings name an authority, a peer without its certificate does not get in.
+    """
+    if not settings.tls.on:
+        return None
+    authority = settings.tls.client_ca_file
+    return server_context(
+        certificate=Path(settings.tls.cert_file),
+        key=Path(settings.tls.key_file),
+        client_authority=Path(authority) if authority else None,
+        client_certificate=ClientCertificate.REQUIRED if authority else ClientCertificate.NONE,
+    )
+
+
 def _acceptor(settings: Settings) -> AcceptorSettings:
     return AcceptorSettings(
         max_object_bytes=settings.dicom.max_object_bytes,
         max_associations=settings.dicom.max_associations,
         associations_per_address=settings.dicom.associations_per_address,
-        tls=tls_context(settings),
+        tls=dicom_tls(settings),
     )

@@ -2,7 +2,9 @@
 
 import asyncio
 import datetime as dt
+import ssl
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +22,13 @@ from gateway.http.server import serve
 from gateway.http.session import NodeFacts
 from kernel.access_log import AccessLog
 from kernel.audit_heads import keep_signed, load_or_make_key
+from kernel.events import prune
+from kernel.settings import Settings
 from yilian.cli import program_version
-from yilian.wiring.context import Context, tls_context
+from yilian.wiring.context import Context, role_probe, room_probe
 
 _CHAIN: Final = "gateway"
+_PRUNE_EVERY_S: Final = 3600.0
 
 
 def ui_folder() -> Path | None:
@@ -32,10 +37,40 @@ def ui_folder() -> Path | None:
     return built if (built / "index.html").is_file() else None
 
 
+def http_tls(settings: Settings) -> ssl.SSLContext | None:
+    """Return the TLS of the HTTP door (1.2 at least), None where the node has no certificate."""
+    if not settings.tls.on:
+        return None
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
+    return made
+
+
+async def _prune_outbox(context: Context) -> None:
+    """Drop events nobody will ask for any more, once an hour, until cancelled."""
+    keep = dt.timedelta(days=context.settings.limits.events_keep_days)
+    while True:
+        before = context.clock.now() - keep
+        await context.database.write(partial(prune, before=before))
+        await asyncio.sleep(_PRUNE_EVERY_S)
+
+
 async def serve_shell(
-    context: Context, routes: Sequence[web.RouteDef], *, lifespans: Sequence[Lifespan] = ()
+    context: Context,
+    routes: Sequence[web.RouteDef],
+    *,
+    others: Sequence[str],
+    lifespans: Sequence[Lifespan] = (),
 ) -> None:
-    """Serve the inherited door ``http`` until the role is told to stop."""
+    """Serve the inherited door ``http`` until the role is told to stop.
+
+    Args:
+        context: this role's process.
+        routes: of the rooms.
+        others: the node's other roles, which ``/health/ready`` asks for a sign of life.
+        lifespans: entered while the door is open.
+    """
     settings = context.settings
     hasher = Hasher()
     times = SessionTimes(
@@ -52,6 +87,10 @@ async def serve_shell(
         sign_ins=sign_ins,
         access_log=AccessLog(context.database, context.clock, chain=f"{_CHAIN}-access"),
         administration=Administration(context.database, sign_ins, context.clock, chain=_CHAIN),
+        probes={
+            "room": room_probe(context),
+            **{role: role_probe(context, role) for role in others},
+        },
     )
     shell = ShellSettings(
         facts=NodeFacts(
@@ -68,6 +107,7 @@ async def serve_shell(
         ui_folder=await asyncio.to_thread(ui_folder),
         version=program_version(),
     )
+    context.owner.keep("outbox", lambda: _prune_outbox(context))
     app = build_app(routes=routes, parts=parts, settings=shell, lifespans=lifespans)
     key = await asyncio.to_thread(load_or_make_key, context.home.secret("audit.pem"))
     signed = context.home.root / "audit"
@@ -76,7 +116,7 @@ async def serve_shell(
     )
     door = context.inherited.door("http")
     try:
-        async with serve(app, [door] if door else [], tls=tls_context(settings)):
+        async with serve(app, [door] if door else [], tls=http_tls(settings)):
             context.inherited.ready()
             await context.stop.wait()
     finally:

@@ -104,7 +104,7 @@ async def run_gateway(context: Context) -> None:
             *BatchDoor(context.database, uploads).routes(),
             *uploads.routes(),
         ]
-        await serve_shell(context, routes, lifespans=[uploads.running])
+        await serve_shell(context, routes, others=["dicom"], lifespans=[uploads.running])
 
 
 async def _facts(context: Context) -> TownshipFacts:
