@@ -122,7 +122,11 @@ function Door() {
   if (phase === 'loading') return null;
   if (phase === 'unreachable') return <Unreachable />;
   if (phase === 'signed-out') return <SignIn />;
-  return <Pages key={username} />;
+  return (
+    <BrowserRouter key={username}>
+      <Pages />
+    </BrowserRouter>
+  );
 }
 
 function Look({ children }: { children: ReactNode }) {
@@ -144,9 +148,7 @@ export function Workstation() {
   return (
     <Look>
       <QueryClientProvider client={queries}>
-        <BrowserRouter>
-          <Door />
-        </BrowserRouter>
+        <Door />
       </QueryClientProvider>
     </Look>
   );

@@ -81,8 +81,9 @@ export async function signOut(): Promise<void> {
     if (!(error instanceof Problem)) throw error;
   }
   keepLock(null);
-  // Whoever signs in next must not see what this person had asked for.
+  // Whoever signs in next must not see what this person had asked for: not in memory, not in the history entry.
   queries.clear();
+  history.replaceState(null, '', '/');
   useSession.setState((was) => ({ phase: 'signed-out', lock: null, session: was.session && { ...was.session, user: undefined } }));
   await loadSession();
 }

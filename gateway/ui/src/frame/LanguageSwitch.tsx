@@ -11,7 +11,7 @@ export function LanguageSwitch() {
       type="button"
       className="linkish"
       lang={other}
-      aria-label={t('app.language')}
+      title={t('app.language')}
       data-testid="language"
       onClick={() => void switchLanguage(other)}
     >

@@ -65,5 +65,7 @@ describe('names', () => {
     const patient = { name: '刘小凤', alphabetic_name: 'Liu Xiaofeng', sex: 'F', age: null } as const;
     expect(shownName(patient, 'en')).toBe('刘小凤 Liu Xiaofeng');
     expect(shownName(patient, 'zh-CN')).toBe('刘小凤');
+    expect(shownName({ ...patient, name: '刘 小凤' }, 'zh-CN')).toBe('刘小凤');
+    expect(shownName({ ...patient, name: 'Doe John', alphabetic_name: '' }, 'en')).toBe('Doe John');
   });
 });

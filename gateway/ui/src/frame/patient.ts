@@ -95,8 +95,12 @@ export function personName(value: string): string {
     .join(family ? '' : ' ');
 }
 
+/** The blank some systems put between family and given name; Chinese has none there. */
+const BETWEEN_HAN = /(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])/g;
+
 /** The name as shown: the characters always, in English the record's own Latin letters beside them. */
 export function shownName(patient: Patient, language: Language): string {
-  const { name, alphabetic_name: latin = '' } = patient;
+  const { alphabetic_name: latin = '' } = patient;
+  const name = patient.name.replace(BETWEEN_HAN, '');
   return language === 'en' && latin && latin !== name ? `${name} ${latin}` : name;
 }

@@ -23,18 +23,33 @@ const keyOf = (row: StudyRow) => row.study_instance_uid;
 const rowId = (key: string) => `study-${key}`;
 const TYPING_MS = 300;
 
+interface Typed {
+  /** What stands in the field. */
+  typed: string;
+  /** What the list was asked for: the same, a moment later. */
+  asked: string;
+  type: (typed: string) => void;
+  /** Writes it into the history entry now, before the page is left. */
+  keep: () => void;
+}
+
 /** What is typed lives in the history entry: back from a study it is there again, and the address never holds it. */
-function useTyped(): [string, string, (typed: string) => void] {
+function useTyped(): Typed {
   const location = useLocation();
   const navigate = useNavigate();
-  const kept = (location.state as { typed?: string } | null)?.typed ?? '';
-  const [typed, setTyped] = useState(kept);
+  const asked = (location.state as { typed?: string } | null)?.typed ?? '';
+  const [typed, type] = useState(asked);
+  const { search } = location;
+  const keep = useCallback(() => {
+    // The page may be on its way out already, waiting for the next one's code.
+    if (window.location.pathname !== location.pathname || typed === asked) return;
+    void navigate({ search }, { replace: true, state: { typed } });
+  }, [asked, location.pathname, navigate, search, typed]);
   useEffect(() => {
-    if (typed === kept) return undefined;
-    const timer = setTimeout(() => void navigate({ search: location.search }, { replace: true, state: { typed } }), TYPING_MS);
+    const timer = setTimeout(keep, TYPING_MS);
     return () => clearTimeout(timer);
-  }, [typed, kept, navigate, location.search]);
-  return [typed, kept, setTyped];
+  }, [keep]);
+  return { typed, asked, type, keep };
 }
 
 /** Institutions met so far: the list itself tells which there are. */
@@ -54,7 +69,7 @@ export default function StudiesPage() {
   const navigate = useNavigate();
   const channel = useChannel();
   const [address, setAddress] = useSearchParams();
-  const [typed, asked, setTyped] = useTyped();
+  const { typed, asked, type: setTyped, keep } = useTyped();
   const filters = useMemo(() => fromAddress(address), [address]);
   const find = useRef<InputRef>(null);
   const [previewing, setPreviewing] = useState(true);
@@ -85,7 +100,13 @@ export default function StudiesPage() {
     setTyped('');
     setAddress(toAddress(NO_FILTERS), { replace: true });
   }, [setAddress, setTyped]);
-  const open = useCallback((uid: string) => void navigate(`/studies/${uid}`), [navigate]);
+  const open = useCallback(
+    (uid: string) => {
+      keep();
+      void navigate(`/studies/${uid}`);
+    },
+    [keep, navigate],
+  );
 
   const pageKeys = useMemo<readonly Key[]>(
     () => [
@@ -127,7 +148,7 @@ export default function StudiesPage() {
         )}
         {rows.length > 0 && (
           <div className="studies-body">
-            <div className={`study-list${stale ? ' is-stale' : ''}`} role="table" aria-label={t('tab.studies')} aria-rowcount={first?.total}>
+            <div className={`study-list${stale ? ' is-stale' : ''}`} role="grid" aria-label={t('tab.studies')} aria-rowcount={first?.total}>
               <div role="rowgroup">
                 <div role="row" className="study-row study-head">
                   {(['Who', 'Exam', 'Number', 'Institution', 'When', 'Received', 'Images'] as const).map((name) => (
@@ -149,7 +170,13 @@ export default function StudiesPage() {
                 </Button>
               )}
             </div>
-            {previewing && chosen && <Preview row={chosen} open={open} />}
+            {previewing &&
+              (chosen ? (
+                <Preview row={chosen} open={open} />
+              ) : (
+                // Its place is kept, so that choosing a row moves none.
+                <aside className="preview trouble second">{t('studies.choose')}</aside>
+              ))}
           </div>
         )}
       </main>

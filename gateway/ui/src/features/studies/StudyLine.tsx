@@ -34,24 +34,24 @@ export const StudyLine = memo(function StudyLine({ row, id, active, choose, open
       onClick={() => choose(uid)}
       onDoubleClick={() => open(uid)}
     >
-      <div role="cell" className="who">
+      <div role="gridcell" className="who">
         {row.priority === 'emergency' && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
         <PatientLine patient={row.patient} unidentified={row.unidentified} />
         <span className="second">{shownIdentifier(row.patient)}</span>
       </div>
-      <div role="cell">
+      <div role="gridcell">
         {row.modalities.join(' ')} {row.description || row.body_part}
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
       </div>
-      <div role="cell" className="second">
+      <div role="gridcell" className="second">
         {row.accession_number}
       </div>
-      <div role="cell">{row.institution.name}</div>
-      <div role="cell">{time(row.study_date_time)}</div>
-      <div role="cell" className="second">
+      <div role="gridcell">{row.institution.name}</div>
+      <div role="gridcell">{time(row.study_date_time)}</div>
+      <div role="gridcell" className="second">
         {time(row.received_at)}
       </div>
-      <div role="cell" className="count" data-testid="images">
+      <div role="gridcell" className="count" data-testid="images">
         {t('study.images', { count: row.instance_count })}
       </div>
     </div>

@@ -44,7 +44,7 @@ export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyP
         data-study={item.study_instance_uid}
         onClick={toggle}
       >
-        <div role="cell" className="who">
+        <div role="gridcell" className="who">
           {isEmergency(item) && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
           <PatientLine patient={item.patient} unidentified={item.unidentified} />
           <span className="second">
@@ -52,11 +52,11 @@ export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyP
           </span>
           {item.conflicts > 0 && <Chip kind="conflict">{t('queue.conflict')}</Chip>}
         </div>
-        <div role="cell">{t(item.state === 'arriving' ? 'queue.arrivingHere' : 'queue.safeShort')}</div>
-        <div role="cell">
+        <div role="gridcell">{t(item.state === 'arriving' ? 'queue.arrivingHere' : 'queue.safeShort')}</div>
+        <div role="gridcell">
           <LineCell item={item} lineUp={lineUp} />
         </div>
-        <div role="cell">
+        <div role="gridcell">
           {item.state === 'at_county' && item.county_received_at
             ? t('queue.county', { at: clockTime(item.county_received_at) })
             : item.instances.at_county > 0
@@ -106,7 +106,7 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
   const open = item.state !== 'at_county';
   return (
     <div role="row" className="queue-detail" data-testid="queue-detail">
-      <div role="cell">
+      <div role="gridcell">
         <ul className="facts-line">
           <li>{t('detail.here', { count: item.instances.here })}</li>
           <li>{t('detail.sent', { count: item.instances.sent })}</li>

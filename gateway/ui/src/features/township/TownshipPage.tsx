@@ -183,7 +183,7 @@ export default function TownshipPage() {
                 </Button>
               )}
             </div>
-            <div className={`queue${stale ? ' is-stale' : ''}`} role="table" aria-label={t('tab.township')}>
+            <div className={`queue${stale ? ' is-stale' : ''}`} role="treegrid" aria-label={t('tab.township')}>
               <div role="rowgroup">
                 <div role="row" className="queue-row queue-head">
                   <div role="columnheader">{t('queue.colWho')}</div>

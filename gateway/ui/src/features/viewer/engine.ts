@@ -13,6 +13,7 @@ import {
 import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
 import * as tools from '@cornerstonejs/tools';
 
+import { tellSignedOut } from '../../api/client';
 import { textLinesOf } from './measure';
 
 export type Engine = RenderingEngine;
@@ -47,7 +48,16 @@ export function startEngine(query: URLSearchParams = new URLSearchParams(locatio
     initCore({ rendering: { useCPURendering: cpu } } as Parameters<typeof initCore>[0]);
     if (cpu) setUseCPURendering(true);
     cache.setMaxCacheSize(CACHE_BYTES);
-    initLoader({ maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency ?? 2) - 1)) });
+    initLoader({
+      maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency ?? 2) - 1)),
+      errorInterceptor: ({ status }) => {
+        if (status === 401) tellSignedOut();
+      },
+    });
+    window.addEventListener('unhandledrejection', (event) => {
+      // The image cache lets a failed request's second promise go unheard; the first one has told it already.
+      if (event.reason instanceof XMLHttpRequest) event.preventDefault();
+    });
     tools.init();
     for (const tool of ALL) tools.addTool(tool);
     paint();

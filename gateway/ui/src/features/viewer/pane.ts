@@ -47,6 +47,7 @@ export class Pane {
   private state: PaneState = EMPTY;
   private series: LoadedSeries | null = null;
   private turn = 0;
+  private wanted = 0;
   private chosen: { lower: number; upper: number } | null = null;
   /** The zoom at which the image fills the viewport. */
   private fitZoom = 1;
@@ -82,6 +83,7 @@ export class Pane {
     const index = at ?? middleOf(series.imageIds.length);
     const imageId = series.imageIds[index];
     if (!imageId) return;
+    this.wanted = index;
     this.set({ ...EMPTY, status: 'loading', series: series.uid, index, count: series.imageIds.length, imageId });
     try {
       // Loaded first by itself: an image that cannot come is told here, not found out by drawing.
@@ -138,6 +140,7 @@ export class Pane {
   async goTo(index: number): Promise<void> {
     if (!this.drawn) return;
     const to = Math.max(0, Math.min(this.state.count - 1, index));
+    this.wanted = to;
     if (to === this.viewport.getCurrentImageIdIndex() && this.state.status === 'ready') return;
     try {
       await this.viewport.setImageIdIndex(to);
@@ -148,7 +151,8 @@ export class Pane {
   }
 
   scroll(by: number): void {
-    void this.goTo(this.state.index + by);
+    // Counted from where the last press leads: quick presses must not wait for each image to come.
+    void this.goTo(this.wanted + by);
   }
 
   /** A window, or the whole range of the image for null. */
@@ -258,6 +262,7 @@ export class Pane {
   private readonly moved = (event: Event) => {
     const { imageId, imageIdIndex } = (event as CustomEvent<{ imageId: string; imageIdIndex: number }>).detail;
     this.prefetch.note(imageId);
+    this.wanted = imageIdIndex;
     this.set({ ...this.state, status: 'ready', imageId, index: imageIdIndex });
     // The CPU path sets the new image's own window right after this event, in the same turn.
     queueMicrotask(() => {

@@ -1,0 +1,103 @@
+"""Every page, as axe reads it, in both languages."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.workstation import Person, at_work, county, sign_in, township
+from tests.demo.running import ROOT, RunningDemo
+from yilian.samples.studies import uid_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+AXE = ROOT / "gateway" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+_RUN = """async () => {
+  const { violations } = await axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
+  });
+  return violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html, failureSummary }) =>
+    `${html.slice(0, 160)} ${failureSummary}`) }));
+}"""
+
+
+# A field draws the ring on its frame; a native date draws it on the part that has the focus.
+_FOCUSED = """() => {
+  const focused = document.activeElement;
+  const { outlineStyle, boxShadow } = getComputedStyle(focused);
+  const framed = '.ant-input-affix-wrapper, .ant-select, [type=date]';
+  return { name: focused.tagName, outline: outlineStyle, shadow: boxShadow,
+    framed: Boolean(focused.closest(framed)) };
+}"""
+
+
+def violations(page: Page) -> list[dict[str, Any]]:
+    """Return what axe finds wrong on the page as it is shown now."""
+    if not AXE.exists():
+        pytest.skip("needs the workstation's packages (make ui)")
+    # evaluate() passes the page's script policy, which refuses an injected script element.
+    page.evaluate(AXE.read_text("utf-8"))
+    found: list[dict[str, Any]] = page.evaluate(_RUN)
+    return found
+
+
+def signed_out(person: Person, demo: RunningDemo) -> None:
+    person.see("signin")
+
+
+def queue(person: Person, demo: RunningDemo) -> None:
+    sign_in(person, demo, "technician")
+    person.see("queue-row")
+    person.page.keyboard.press("ArrowDown")
+    person.page.keyboard.press("Enter")
+    person.page.keyboard.press("a")
+    person.see("choose")
+
+
+def studies(person: Person, demo: RunningDemo) -> None:
+    sign_in(person, demo, "radiologist")
+    person.see("study-row")
+    person.page.keyboard.press("j")
+    person.see("preview")
+    person.page.get_by_test_id("preview").locator("li").first.wait_for()
+
+
+def reading(person: Person, demo: RunningDemo) -> None:
+    sign_in(person, demo, "radiologist")
+    person.page.goto(f"{county(demo)}/studies/{uid_of('chen-head')}")
+    person.page.locator("[data-testid=cell-0][data-state=ready]").wait_for()
+
+
+def keys(person: Person, demo: RunningDemo) -> None:
+    studies(person, demo)
+    person.page.keyboard.press("Shift+Slash")
+    person.page.get_by_role("dialog").wait_for()
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("show", [signed_out, queue, studies, reading, keys])
+def test_nothing_stands_in_anybodys_way(
+    browser: Browser,
+    demo: RunningDemo,
+    show: Callable[[Person, RunningDemo], None],
+    language: str,
+) -> None:
+    address = township(demo) if show is queue else county(demo)
+    with at_work(browser, address, language=language) as person:
+        show(person, demo)
+        assert violations(person.page) == []
+
+
+def test_what_has_the_focus_is_seen(browser: Browser, demo: RunningDemo) -> None:
+    with at_work(browser, county(demo)) as person:
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        seen = set()
+        for _ in range(12):
+            person.page.keyboard.press("Tab")
+            shown = person.page.evaluate(_FOCUSED)
+            seen.add(shown["name"])
+            ring = shown["outline"] != "none" or shown["shadow"] != "none" or shown["framed"]
+            assert ring, shown
+        assert {"A", "BUTTON", "INPUT"} <= seen

@@ -1,0 +1,106 @@
+"""Every page in its states, languages and sizes, for people to look at; and the one of the README."""
+
+import os
+import shutil
+import urllib.request
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.workstation import (
+    README_PICTURES,
+    SIZES,
+    Person,
+    at_work,
+    county,
+    sign_in,
+    township,
+)
+from tests.demo.running import RunningDemo
+from yilian.samples.studies import uid_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+EACH = [
+    pytest.param(language, size, id=f"{language}-{size}")
+    for language in ("zh-CN", "en")
+    for size in SIZES
+]
+
+
+def fits(person: Person) -> None:
+    """The page itself never scrolls; its inner lists may."""
+    assert person.page.evaluate(
+        "() => document.scrollingElement.scrollHeight <= innerHeight"
+        " && document.scrollingElement.scrollWidth <= innerWidth"
+    )
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
+def test_the_township_page(browser: Browser, demo: RunningDemo, language: str, size: str) -> None:
+    with at_work(browser, township(demo), language=language, size=size) as person:
+        person.see("signin")
+        person.picture(f"signin-empty-{language}-{size}")
+        sign_in(person, demo, "technician")
+        person.see("queue-row")
+        expect(person.page.get_by_test_id("live")).to_have_attribute("data-state", "live")
+        fits(person)
+        person.picture(f"township-queue-{language}-{size}")
+        assert person.page.locator(".ant-btn-primary").count() == 1
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
+def test_the_study_list(browser: Browser, demo: RunningDemo, language: str, size: str) -> None:
+    with at_work(browser, county(demo), language=language, size=size) as person:
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        person.page.keyboard.press("j")
+        person.page.get_by_test_id("preview").locator("li").first.wait_for()
+        fits(person)
+        person.picture(f"studies-list-{language}-{size}")
+        assert person.page.locator(".ant-btn-primary").count() == 1
+        person.page.keyboard.press("Shift+Slash")
+        person.page.get_by_role("dialog").wait_for()
+        person.picture(f"studies-keys-{language}-{size}")
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
+def test_the_reading_page(browser: Browser, demo: RunningDemo, language: str, size: str) -> None:
+    with at_work(browser, county(demo), language=language, size=size) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        page.goto(f"{county(demo)}/studies/{uid_of('chen-head')}")
+        page.locator("[data-testid=cell-0][data-state=ready]").wait_for()
+        fits(person)
+        # The tools keep to their one line, so that nothing shifts the image.
+        tools = page.get_by_role("toolbar").bounding_box()
+        assert tools is not None
+        assert tools["height"] <= 40
+        person.picture(f"reading-1x1-{language}-{size}")
+        page.keyboard.press("d")
+        box = page.get_by_test_id("cell-0").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x - 90, y - 40)
+        page.mouse.down()
+        page.mouse.move(x + 60, y + 20, steps=6)
+        page.mouse.up()
+        expect(page.get_by_test_id("cell-0").locator("svg text").first).to_contain_text("mm")
+        made = person.picture(f"reading-measured-{language}-{size}")
+        if (language, size) == ("zh-CN", "1366x768") and "YILIAN_PICTURES" in os.environ:
+            README_PICTURES.mkdir(parents=True, exist_ok=True)
+            shutil.copy(made, README_PICTURES / "workstation.png")
+
+
+def test_a_thumbnail_is_small_enough_for_a_poor_line(demo: RunningDemo) -> None:
+    detail = demo.get(f"/api/v1/studies/{uid_of('chen-head')}")
+    request = urllib.request.Request(
+        county(demo) + detail["series"][0]["thumbnail"],
+        headers={
+            "Authorization": f"Bearer {demo.account('radiologist')['token']}",
+            "Accept": "image/jpeg",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.headers["Content-Type"].startswith("image/")
+        assert 0 < len(answer.read()) <= 8_000

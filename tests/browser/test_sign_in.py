@@ -1,0 +1,123 @@
+"""Signing in, out, being locked out of the page and going on in place."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.workstation import at_work, county, sign_in, township
+from tests.demo.running import RunningDemo
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+def test_a_wrong_password_is_told_in_the_form_and_the_name_stays(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        page.locator("#username").fill("nobody-of-this-name")
+        page.locator("#password").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("账号或密码不对")
+        assert page.locator("#username").input_value() == "nobody-of-this-name"
+        assert page.locator("#password").input_value() == ""
+        assert page.evaluate("() => document.activeElement.id") == "password"
+        person.picture("signin-wrong-zh-1366x625")
+
+
+def test_the_language_is_kept_over_a_reload(browser: Browser, demo: RunningDemo) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        page.get_by_test_id("language").click()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        page.reload()
+        expect(page.get_by_test_id("signin")).to_contain_text("Password")
+        person.picture("signin-empty-en-1366x625")
+
+
+def test_everybody_lands_on_their_own_page_and_sees_no_other_tab(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        sign_in(person, demo, "radiologist")
+        expect(person.page).to_have_url(re.compile(r"/studies$"))
+        assert person.page.locator("nav a").all_inner_texts() == ["检查库"]
+    with at_work(browser, township(demo)) as person:
+        sign_in(person, demo, "technician")
+        expect(person.page).to_have_url(re.compile(r"/township$"))
+        assert person.page.locator("nav a").all_inner_texts() == ["本院影像"]
+
+
+def test_somebody_without_pages_is_told_so(browser: Browser, demo: RunningDemo) -> None:
+    with at_work(browser, county(demo)) as person:
+        sign_in(person, demo, "audit-administrator")
+        expect(person.page.get_by_role("heading")).to_contain_text("您的工作页面还没有开通")
+
+
+def test_signing_out_leaves_nothing_behind(browser: Browser, demo: RunningDemo) -> None:
+    with at_work(browser, county(demo)) as person:
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        person.page.get_by_test_id("person").click()
+        person.page.get_by_role("menuitem", name="退出").click()
+        person.see("signin")
+        person.page.goto(county(demo) + "/studies")
+        person.see("signin")
+
+
+def test_a_session_that_ended_locks_the_page_and_loses_nothing(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        account = sign_in(person, demo, "radiologist")
+        page = person.page
+        page.get_by_test_id("find").fill("chen")
+        person.context.clear_cookies()
+        page.get_by_test_id("find").fill("cjg")
+        person.see("lock")
+        person.picture("lock-expired-zh-1366x625")
+        page.locator("#lock-password").fill(account["password"])
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("lock")).to_be_hidden()
+        assert page.get_by_test_id("find").input_value() == "cjg"
+        expect(page.get_by_test_id("study-row").first).to_contain_text("陈建国")
+
+
+def test_an_untouched_page_covers_itself_also_after_a_reload(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, "about:blank") as person:
+        page = person.page
+        page.clock.install()
+        page.goto(county(demo))
+        account = sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        page.clock.run_for(16 * 60 * 1000)
+        person.see("lock")
+        expect(page.get_by_test_id("lock")).to_contain_text("15分钟没有动作")
+        person.picture("lock-idle-zh-1366x625")
+        # Covered for readers of the screen and for keys as well.
+        assert page.locator(".page").first.get_attribute("inert") is not None
+        page.reload()
+        person.see("lock")
+        page.locator("#lock-password").fill(account["password"])
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("lock")).to_be_hidden()
+        person.see("study-row")
+
+
+def test_another_person_at_a_locked_page_signs_in_fresh(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        sign_in(person, demo, "radiologist")
+        person.page.get_by_test_id("find").fill("cjg")
+        person.page.get_by_test_id("person").click()
+        person.page.get_by_role("menuitem", name="锁屏").click()
+        person.see("lock")
+        person.page.get_by_role("button", name="换一个人").click()
+        person.see("signin")
+        sign_in(person, demo, "senior-radiologist")
+        person.see("study-row")
+        assert person.page.get_by_test_id("find").input_value() == ""

@@ -1,0 +1,152 @@
+"""The radiologist's study list: finding, filtering, and news that does not move the list."""
+
+import datetime as dt
+import re
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.workstation import at_work, county, folder_of, sign_in
+from tests.demo.running import RunningDemo
+from yilian.samples.studies import Person as Patient
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+def store(demo: RunningDemo, files: list[Path]) -> None:
+    """Store *files* at the county by STOW-RS, as another system would."""
+    boundary = uuid.uuid4().hex
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    body = b"".join(head + path.read_bytes() + b"\r\n" for path in files)
+    kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+    request = urllib.request.Request(
+        county(demo) + "/dicom-web/studies",
+        data=body + f"--{boundary}--\r\n".encode(),
+        headers={
+            "Content-Type": kind,
+            "Accept": "application/dicom+json",
+            "Authorization": f"Bearer {demo.account('technician')['token']}",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status in {200, 202}
+
+
+@pytest.mark.parametrize("typed", ["cjg", "陈建国", "QS0031827"])
+def test_a_patient_is_found_by_initials_name_and_number_and_the_address_tells_nobody(
+    browser: Browser, demo: RunningDemo, typed: str
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        page.keyboard.press("/")
+        page.keyboard.insert_text(typed)
+        expect(page.get_by_test_id("total")).to_contain_text("找到")
+        rows = page.get_by_test_id("study-row")
+        expect(rows.first).to_contain_text("陈建国")
+        assert all("陈建国" in row for row in rows.all_inner_texts())
+        assert page.url == county(demo) + "/studies"
+        assert "陈" not in page.title()
+
+
+def test_what_was_typed_and_chosen_is_there_again_after_a_study(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo) + "/studies?modality=CT") as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        page.get_by_test_id("find").fill("cjg")
+        expect(page.get_by_test_id("total")).to_contain_text("找到")
+        page.get_by_test_id("find").blur()
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        person.see("reading")
+        page.go_back()
+        expect(page.get_by_test_id("find")).to_have_value("cjg")
+        expect(page).to_have_url(re.compile(r"/studies\?modality=CT$"))
+
+
+def test_filters_live_in_the_address_and_can_be_cleared(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo) + "/studies?modality=US") as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        assert all("US" in row for row in page.get_by_test_id("study-row").all_inner_texts())
+        page.get_by_role("button", name="身份待核").click()
+        expect(page.get_by_test_id("empty")).to_contain_text("没有符合条件的检查")
+        expect(page).to_have_url(re.compile(r"modality=US&unidentified=1$"))
+        person.picture("studies-empty-zh-1366x625")
+        page.get_by_test_id("empty").get_by_role("button").click()
+        expect(page).to_have_url(re.compile(r"/studies$"))
+        expect(page.get_by_test_id("study-row").nth(5)).to_be_visible()
+
+
+def test_news_waits_above_and_moves_nothing_under_the_hand(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    fresh = Patient("QS0039901", "Gao^Fei=高^飞", "M", dt.date(1990, 1, 5))
+    files = sorted(folder_of(tmp_path, "browser-news", slices=6, patient=fresh).iterdir())
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        expect(page.get_by_test_id("live")).to_have_attribute("data-state", "live")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        before = page.get_by_test_id("study-row").all_inner_texts()
+        place = page.get_by_test_id("study-row").nth(1).bounding_box()
+        person.picture("studies-before-news-zh-1366x625")
+
+        store(demo, files[:2])
+        expect(page.get_by_test_id("fresh")).to_contain_text("1份新到")
+        assert page.get_by_test_id("study-row").all_inner_texts() == before
+        assert page.get_by_test_id("study-row").nth(1).bounding_box() == place
+        person.picture("studies-news-zh-1366x625")
+
+        page.get_by_test_id("fresh").click()
+        expect(page.get_by_test_id("study-row").first).to_contain_text("高飞")
+        expect(page.get_by_test_id("images").first).to_have_text("2幅")
+        # More images of a study that is shown change its cell in place.
+        store(demo, files[2:])
+        expect(page.get_by_test_id("images").first).to_have_text("6幅")
+        assert page.get_by_test_id("study-row").all_inner_texts()[1:] == before
+
+
+def test_a_lost_line_is_said_with_its_time_and_the_rows_stay(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        rows = page.get_by_test_id("study-row").count()
+        expect(page.get_by_test_id("live")).to_have_attribute("data-state", "live")
+        person.context.set_offline(True)
+        expect(page.get_by_test_id("live")).to_contain_text(re.compile(r"连接中断\d\d:\d\d起"))
+        assert page.get_by_test_id("study-row").count() == rows
+        person.picture("studies-offline-zh-1366x625")
+        person.context.set_offline(False)
+        expect(page.get_by_test_id("live")).to_have_attribute("data-state", "live")
+
+
+def test_the_preview_shows_what_the_study_holds(browser: Browser, demo: RunningDemo) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        page.get_by_test_id("study-row").filter(has_text="40幅").click()
+        expect(page.get_by_test_id("preview")).to_contain_text("陈建国")
+        expect(page.get_by_test_id("preview").locator("li")).to_contain_text("40幅")
+        expect(
+            page.get_by_test_id("preview").get_by_role("button", name="打开影像")
+        ).to_be_visible()
+        person.picture("studies-preview-zh-1366x625")
+        page.get_by_test_id("language").click()
+        expect(page.get_by_test_id("preview")).to_contain_text("陈建国 Chen Jianguo")
+        person.picture("studies-preview-en-1366x625")

@@ -1,0 +1,195 @@
+"""The technician's day: folders, discs and broken files, with and without a network."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, CDPSession, expect
+
+from tests.browser.workstation import Person, at_work, county, folder_of, sign_in, township
+from tests.demo.running import RunningDemo
+from yilian.samples.studies import LIU, MA
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+IMAGES = 64
+
+
+def choose(person: Person, path: Path, *, folder: bool = True) -> None:
+    """Choose *path* in the picker and wait for what was found in it."""
+    person.see("add")
+    person.page.get_by_test_id("folder-input" if folder else "files-input").set_input_files(path)
+    person.see("check")
+
+
+def safe_at_least(person: Person, count: int) -> None:
+    """Wait until the node has called *count* files of the batch safe."""
+    person.page.wait_for_function(
+        "(count) => Number(document.querySelector('[data-testid=sending]')?.dataset.safe) >= count",
+        arg=count,
+    )
+
+
+def slow_line(person: Person, bytes_per_s: int) -> CDPSession:
+    """Make the line from this PC slow enough to be met in the middle, until detached."""
+    network = person.context.new_cdp_session(person.page)
+    network.send("Network.enable")
+    network.send(
+        "Network.emulateNetworkConditions",
+        {
+            "offline": False,
+            "latency": 5,
+            "downloadThroughput": -1,
+            "uploadThroughput": bytes_per_s,
+        },
+    )
+    return network
+
+
+def test_a_folder_goes_on_by_itself_after_the_network_was_away_and_arrives(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, "browser-offline", slices=IMAGES, patient=MA)
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        before = person.number("at-county")
+        slow = slow_line(person, 2_000_000)
+        choose(person, folder)
+        assert f"1位患者，共{IMAGES}幅" in person.text("check")
+        person.picture("township-check-zh-1366x625")
+        page.get_by_test_id("send").click()
+        safe_at_least(person, 5)
+
+        slow.detach()
+        person.context.set_offline(True)
+        expect(page.get_by_test_id("sending")).to_have_attribute("data-state", "offline")
+        expect(page.get_by_test_id("node-away")).to_be_visible()
+        here = person.number("sending")
+        assert "都在" in person.text("sending")
+        assert 5 <= here < IMAGES
+        person.picture("township-offline-zh-1366x625")
+
+        person.context.set_offline(False)
+        expect(page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
+        assert f"{IMAGES}个文件本机已保存" in person.text("sending")
+        # "The county has it" only once its receipt is here.
+        row = (
+            page.get_by_test_id("queue-row")
+            .filter(has_text="马成功")
+            .filter(has_text=f"{IMAGES}幅")
+        )
+        if page.get_by_test_id("fresh").is_visible():
+            page.get_by_test_id("fresh").click()
+        expect(row).to_have_attribute("data-state", "at_county", timeout=60_000)
+        expect(page.get_by_test_id("at-county")).to_have_text(str(before + 1))
+        person.picture("township-arrived-zh-1366x625")
+    found = demo.get("/api/v1/studies?q=mcg&limit=50")["items"]
+    assert IMAGES in [row["instance_count"] for row in found]
+
+
+def test_a_page_that_was_closed_goes_on_when_the_folder_is_chosen_again(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, "browser-reload", slices=IMAGES, patient=LIU)
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        slow_line(person, 2_000_000)
+        choose(person, folder)
+        page.get_by_test_id("send").click()
+        safe_at_least(person, 5)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        assert "再选一次同一个文件夹“browser-reload”" in person.text("reselect")
+        person.picture("township-reselect-zh-1366x625")
+        choose(person, folder)
+        page.get_by_test_id("send").click()
+        expect(page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
+        assert "以前已收下，不重复传" in person.text("sending")
+        assert f"{IMAGES}个文件本机已保存" in person.text("sending")
+
+
+def test_several_patients_and_old_exams_wait_for_a_tick(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    disc = tmp_path / "disc"
+    folder_of(disc, "a", slices=2, patient=MA)
+    folder_of(disc, "b", slices=3, patient=LIU, days_ago=30)
+    (disc / "readme.txt").write_text("a disc")
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        choose(person, disc)
+        said = person.text("check")
+        assert "这里有2位患者，请逐个核对姓名后再传。" in said
+        assert "检查日期早于今天，确认要传请打勾" in said
+        assert "有1个文件不是影像，不传" in said
+        expect(page.get_by_test_id("send")).to_be_disabled()
+        person.picture("township-mixed-zh-1366x625")
+        page.get_by_role("checkbox", name="马成功").check()
+        expect(page.get_by_test_id("send")).to_contain_text("开始传 2个")
+        assert "没打勾的3个不传" in person.text("check")
+        page.get_by_role("button", name="先不传").click()
+        expect(page.get_by_test_id("check")).to_be_hidden()
+
+
+def test_one_broken_file_is_named_with_its_reason_and_stops_no_other(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, "browser-broken", slices=6, patient=MA)
+    whole = (folder / "IM0003.dcm").read_bytes()
+    (folder / "IM0003.dcm").write_bytes(whole[: len(whole) // 2])
+    with at_work(browser, township(demo)) as person:
+        sign_in(person, demo, "technician")
+        choose(person, folder)
+        person.page.get_by_test_id("send").click()
+        expect(person.page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
+        said = person.text("sending")
+        assert "有1个没收下，其余5个已保存" in said
+        assert "IM0003.dcm" in said
+        assert "请在设备上重发这一幅" in said
+        person.picture("township-refused-zh-1366x625")
+
+
+def test_a_zip_is_looked_through_before_it_is_sent(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, "browser-zip", slices=4, patient=LIU)
+    archive = tmp_path / "disc.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in folder.iterdir():
+            packed.write(path, f"DICOM/{path.name}")
+    with at_work(browser, township(demo)) as person:
+        sign_in(person, demo, "technician")
+        choose(person, archive, folder=False)
+        assert "“disc.zip”里有1位患者，共4幅" in person.text("check")
+        person.page.get_by_test_id("send").click()
+        expect(person.page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
+        assert "1个文件本机已保存" in person.text("sending")
+
+
+def test_the_queue_is_worked_without_a_mouse(browser: Browser, demo: RunningDemo) -> None:
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        person.see("queue-row")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("queue-detail")).to_be_visible()
+        assert page.evaluate("() => document.activeElement.dataset.testid") == "queue-row"
+        person.picture("township-row-zh-1366x625")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("queue-detail")).to_be_hidden()
+        page.keyboard.press("a")
+        expect(page.get_by_test_id("choose")).to_be_visible()
+        assert page.evaluate("() => document.activeElement.textContent") == "选文件夹"
+        page.keyboard.press("Shift+Slash")
+        expect(page.get_by_role("dialog")).to_contain_text("添加影像")
+
+
+def test_the_county_page_never_shows_the_township_tab(browser: Browser, demo: RunningDemo) -> None:
+    with at_work(browser, county(demo)) as person:
+        sign_in(person, demo, "radiologist")
+        person.page.goto(county(demo) + "/township")
+        expect(person.page).not_to_have_url(county(demo) + "/township")

@@ -1,0 +1,130 @@
+"""A person at the workstation: signs in, looks, and what the page said wrong is remembered."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect
+
+from kernel.clock import SystemClock
+from tests.demo.running import ROOT, RunningDemo
+from yilian.samples.studies import CHEN, Person as Patient, SampleStudy, files_of
+
+SIZES: Final = {"1366x768": (1366, 768), "1366x625": (1366, 625)}
+SMALL: Final = "1366x625"
+"""What Windows' taskbar and the browser leave of the commonest screen in the county."""
+WAIT_MS: Final = 30_000
+_COUNTY: Final = dt.timezone(dt.timedelta(hours=8))
+PICTURES: Final = ROOT / "build" / "screenshots"
+README_PICTURES: Final = ROOT / "docs" / "images"
+# A refused or cut request is told by the page itself; the browser's own line about it is no fault.
+_EXPECTED: Final = re.compile(r"Failed to load resource|net::ERR_")
+
+
+@dataclass
+class Person:
+    """One signed-in browser context."""
+
+    page: Page
+    context: BrowserContext
+    faults: list[str] = field(default_factory=list)
+
+    def see(self, test_id: str) -> None:
+        """Wait until the part named *test_id* is shown."""
+        self.page.get_by_test_id(test_id).first.wait_for(timeout=WAIT_MS)
+
+    def text(self, test_id: str) -> str:
+        """Return the words of the part named *test_id*."""
+        self.see(test_id)
+        return self.page.get_by_test_id(test_id).first.inner_text()
+
+    def number(self, test_id: str) -> int:
+        """Return the first number in the part named *test_id*."""
+        found = re.search(r"\d+", self.text(test_id))
+        assert found is not None
+        return int(found[0])
+
+    def picture(self, name: str) -> Path:
+        """Take a picture of the page; *name* is page-state-language-size."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        path = PICTURES / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+
+@contextmanager
+def at_work(
+    browser: Browser, address: str, *, language: str = "zh-CN", size: str = SMALL
+) -> Iterator[Person]:
+    """Open *address* as a fresh browser user; a script error on the page fails the test."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, locale=language, accept_downloads=True
+    )
+    context.set_default_timeout(WAIT_MS)
+    # Only the first time: a choice made on the page must survive a reload.
+    context.add_init_script(
+        "try { localStorage.getItem('yilian.language') ??"
+        f" localStorage.setItem('yilian.language', '{language}') }} catch {{}}"
+    )
+    page = context.new_page()
+    person = Person(page, context)
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and not _EXPECTED.search(message.text):
+            person.faults.append(message.text)
+
+    def broke(error: Error) -> None:
+        person.faults.append(str(error))
+
+    page.on("console", heard)
+    page.on("pageerror", broke)
+    try:
+        page.goto(address)
+        yield person
+        assert person.faults == []
+    finally:
+        context.close()
+
+
+def sign_in(person: Person, demo: RunningDemo, role: str, *, nth: int = 0) -> dict[str, str]:
+    """Sign in on the open page as the *nth* account of *role*; returns the account."""
+    accounts = [one for one in demo.ready["accounts"] if one["role"] == role]
+    account: dict[str, str] = accounts[nth]
+    page = person.page
+    page.locator("#username").fill(account["username"])
+    page.locator("#password").fill(account["password"])
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("person")).to_be_visible(timeout=WAIT_MS)
+    return account
+
+
+def county(demo: RunningDemo) -> str:
+    """Return the county's address."""
+    return str(demo.ready["county"]["http"])
+
+
+def township(demo: RunningDemo, nth: int = 0) -> str:
+    """Return the address of the *nth* township."""
+    return str(demo.ready["townships"][nth]["http"])
+
+
+def folder_of(
+    parent: Path, key: str, *, slices: int, patient: Patient = CHEN, days_ago: int = 0
+) -> Path:
+    """Write a head CT of *slices* images into a fresh folder, as a disc would hold it."""
+    study = SampleStudy(key, "qingshan", patient, "CT-head", "头颅CT平扫", "HEAD", days_ago, slices)
+    folder = parent / key
+    folder.mkdir(parents=True)
+    for number, content in enumerate(files_of(study, today=today())):
+        (folder / f"IM{number:04d}.dcm").write_bytes(content)
+    return folder
+
+
+def today() -> dt.date:
+    """Return today's date in the county."""
+    return SystemClock().now().astimezone(_COUNTY).date()
