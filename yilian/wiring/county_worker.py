@@ -1,5 +1,6 @@
 """The county's worker: files the journals, relays events, routes what is new."""
 
+import asyncio
 from typing import Final
 
 from gateway.routing.service import Router
@@ -20,11 +21,14 @@ async def run_worker(context: Context) -> None:
     """File, relay and route until the role is told to stop."""
     charsets = AeCharsets(context.database)
     await charsets.load()
+    objects = await asyncio.to_thread(FileObjectStore, context.home.objects)
+    # What a crash left half written; nobody else writes objects before the filer begins.
+    await asyncio.to_thread(objects.sweep)
     wake = Wake.receiver(context.filer_socket)
     with DecodePool() as decoder:
         filer = Filer(
             context.database,
-            FileObjectStore(context.home.objects),
+            objects,
             Examiner(decoder=decoder, charset_hint=lambda arrival: charsets(arrival.sender)),
             journals={name: context.home.journal(name) for name in JOURNALS},
             clock=context.clock,

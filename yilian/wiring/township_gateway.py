@@ -52,7 +52,10 @@ _ZONE: Final = ZoneInfo("Asia/Shanghai")
 async def run_gateway(context: Context) -> None:
     """Serve, file and forward until the role is told to stop."""
     home, township = context.home, context.settings.township
-    objects = TownshipObjects(await asyncio.to_thread(FileObjectStore, home.objects))
+    store = await asyncio.to_thread(FileObjectStore, home.objects)
+    # What a crash left half written; nobody else writes objects before the spool begins.
+    await asyncio.to_thread(store.sweep)
+    objects = TownshipObjects(store)
     charsets = AeCharsets(context.database)
     await charsets.load()
     meter = LineMeter()
