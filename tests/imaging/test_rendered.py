@@ -3,25 +3,21 @@
 import io
 import json
 import struct
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
 import pydicom
 import pytest
-import pytest_asyncio
 
 from imaging.dicomweb.icons import Kind, icon, kind_of
 from imaging.dicomweb.rendering import parse_viewport, parse_window
 from imaging.pixels.render import BadRendering, Viewport, fitted, resized
 from imaging.pixels.voi import VoiFunction, Window
 from kernel.codecs import HTJ2K_LOSSLESS_RPCL
-from kernel.db import Database, metadata
-from tests.imaging.desk import Desk, open_desk
+from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct, part10
-from tests.imaging.web_door import WebDoor, open_door, parts_of
+from tests.imaging.web_door import WebDoor, parts_of
 
 SERIES = f"/studies/{ROOT}.1/series/{ROOT}.1.1"
 INSTANCE = f"{SERIES}/instances/{ROOT}.1.1.1"
@@ -30,21 +26,6 @@ ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
 PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
 ECG = "1.2.840.10008.5.1.4.1.1.9.1.1"
-
-
-@pytest_asyncio.fixture
-async def desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
-    async with open_desk(database, tmp_path) as opened:
-        yield opened
-    await database.close()
-
-
-@pytest_asyncio.fixture
-async def door(desk: Desk) -> AsyncIterator[WebDoor]:
-    async with open_door(desk, filing=False) as opened:
-        yield opened
 
 
 def ramp(**more: Any) -> bytes:
@@ -65,10 +46,10 @@ async def png(door: WebDoor, path: str) -> np.ndarray[Any, Any]:
 
 
 async def test_a_picture_is_what_the_window_of_the_object_makes_of_it(
-    desk: Desk, door: WebDoor
+    sqlite_desk: Desk, door: WebDoor
 ) -> None:
     window = {"WindowCenter": "-800", "WindowWidth": "201"}
-    await desk.file(ramp(**window, RescaleSlope="1", RescaleIntercept="0"))
+    await sqlite_desk.file(ramp(**window, RescaleSlope="1", RescaleIntercept="0"))
     shown = await png(door, f"{INSTANCE}/rendered")
     assert shown.shape == (32, 64)
     expected = np.clip(np.rint(((np.arange(64) * 10.0 - 1000 + 800.5) / 200 + 0.5) * 255), 0, 255)
@@ -76,17 +57,17 @@ async def test_a_picture_is_what_the_window_of_the_object_makes_of_it(
 
 
 async def test_the_window_of_the_address_comes_before_that_of_the_object(
-    desk: Desk, door: WebDoor
+    sqlite_desk: Desk, door: WebDoor
 ) -> None:
-    await desk.file(ramp(WindowCenter="0", WindowWidth="10"))
+    await sqlite_desk.file(ramp(WindowCenter="0", WindowWidth="10"))
     shown = await png(door, f"{INSTANCE}/rendered?window=-695,100,linear-exact")
     assert shown[0][0] == 0
     assert shown[0][-1] == 255
     assert 100 < shown[0][30] < 150
 
 
-async def test_monochrome1_is_shown_the_other_way_round(desk: Desk, door: WebDoor) -> None:
-    await desk.file(ramp(PhotometricInterpretation="MONOCHROME1"))
+async def test_monochrome1_is_shown_the_other_way_round(sqlite_desk: Desk, door: WebDoor) -> None:
+    await sqlite_desk.file(ramp(PhotometricInterpretation="MONOCHROME1"))
     shown = await png(door, f"{INSTANCE}/rendered")
     assert (shown[0][0], shown[0][-1]) == (255, 0)
 
@@ -101,15 +82,15 @@ async def test_monochrome1_is_shown_the_other_way_round(desk: Desk, door: WebDoo
     ],
 )
 async def test_a_picture_fits_into_its_viewport_unstretched(
-    desk: Desk, door: WebDoor, query: str, shape: tuple[int, int]
+    sqlite_desk: Desk, door: WebDoor, query: str, shape: tuple[int, int]
 ) -> None:
-    await desk.file(ramp())
+    await sqlite_desk.file(ramp())
     assert (await png(door, f"{INSTANCE}/rendered?{query}")).shape == shape
 
 
-async def test_quality_is_the_jpeg_s(desk: Desk, door: WebDoor) -> None:
+async def test_quality_is_the_jpeg_s(sqlite_desk: Desk, door: WebDoor) -> None:
     noise = np.random.default_rng(1).integers(0, 4000, (32, 64)).astype("<i2")
-    await desk.file(ramp(PixelData=noise.tobytes()))
+    await sqlite_desk.file(ramp(PixelData=noise.tobytes()))
     sizes = []
     for quality in (5, 50, 100):
         _, headers, body = await door.get(f"{INSTANCE}/rendered?quality={quality}", "image/jpeg")
@@ -140,15 +121,15 @@ async def test_quality_is_the_jpeg_s(desk: Desk, door: WebDoor) -> None:
         "viewport=a,b",
     ],
 )
-async def test_what_is_no_rendering_is_400(desk: Desk, door: WebDoor, query: str) -> None:
-    await desk.file(ramp())
+async def test_what_is_no_rendering_is_400(sqlite_desk: Desk, door: WebDoor, query: str) -> None:
+    await sqlite_desk.file(ramp())
     status, _, body = await door.get(f"{INSTANCE}/rendered?{query}", "image/jpeg")
     assert (status, json.loads(body)["code"]) == (400, "invalid-rendering")
 
 
-async def test_frames_are_drawn_by_their_number(desk: Desk, door: WebDoor) -> None:
+async def test_frames_are_drawn_by_their_number(sqlite_desk: Desk, door: WebDoor) -> None:
     cells = np.repeat(np.array([0, 50, 100], "<i2"), 4)
-    await desk.file(
+    await sqlite_desk.file(
         ramp(
             Rows=2,
             Columns=2,
@@ -170,8 +151,8 @@ async def test_frames_are_drawn_by_their_number(desk: Desk, door: WebDoor) -> No
     assert (await door.get(f"{INSTANCE}/frames/1,2/rendered", "image/png"))[0] == 406
 
 
-async def test_a_series_is_shown_by_its_middle_or_all(desk: Desk, door: WebDoor) -> None:
-    await desk.file(*(ramp(number=number) for number in (1, 2, 3)))
+async def test_a_series_is_shown_by_its_middle_or_all(sqlite_desk: Desk, door: WebDoor) -> None:
+    await sqlite_desk.file(*(ramp(number=number) for number in (1, 2, 3)))
     status, headers, _ = await door.get(f"{SERIES}/rendered", "image/jpeg")
     assert (status, headers["Content-Type"]) == (200, "image/jpeg")
     _, headers, body = await door.get(f"{SERIES}/rendered", 'multipart/related; type="image/jpeg"')
@@ -180,7 +161,7 @@ async def test_a_series_is_shown_by_its_middle_or_all(desk: Desk, door: WebDoor)
     assert status == 200
 
 
-async def test_enhanced_frames_have_windows_of_their_own(desk: Desk, door: WebDoor) -> None:
+async def test_enhanced_frames_have_windows_of_their_own(sqlite_desk: Desk, door: WebDoor) -> None:
     ds = pydicom.dcmread(io.BytesIO(ramp()))
     ds.SOPClassUID = ENHANCED_CT
     ds.NumberOfFrames = 2
@@ -194,7 +175,7 @@ async def test_enhanced_frames_have_windows_of_their_own(desk: Desk, door: WebDo
         frame.PixelValueTransformationSequence = [transform]
         frames.append(frame)
     ds.PerFrameFunctionalGroupsSequence = frames
-    await desk.file(part10(ds))
+    await sqlite_desk.file(part10(ds))
     first = await png(door, f"{INSTANCE}/frames/1/rendered")
     second = await png(door, f"{INSTANCE}/frames/2/rendered")
     assert first[0].tolist()[1:] == [255] * 63
@@ -204,9 +185,9 @@ async def test_enhanced_frames_have_windows_of_their_own(desk: Desk, door: WebDo
 # Documents.
 
 
-async def test_an_encapsulated_pdf_comes_as_it_is(desk: Desk, door: WebDoor) -> None:
+async def test_an_encapsulated_pdf_comes_as_it_is(sqlite_desk: Desk, door: WebDoor) -> None:
     document = b"%PDF-1.4\n%%EOF\n"
-    await desk.file(
+    await sqlite_desk.file(
         no_image(
             SOPClassUID=PDF_STORAGE,
             MIMETypeOfEncapsulatedDocument="application/pdf",
@@ -230,9 +211,9 @@ async def test_an_encapsulated_pdf_comes_as_it_is(desk: Desk, door: WebDoor) -> 
     ],
 )
 async def test_nothing_but_a_pdf_is_ever_shown_as_a_document(
-    desk: Desk, door: WebDoor, mime: str, document: bytes
+    sqlite_desk: Desk, door: WebDoor, mime: str, document: bytes
 ) -> None:
-    await desk.file(
+    await sqlite_desk.file(
         no_image(
             SOPClassUID=PDF_STORAGE,
             MIMETypeOfEncapsulatedDocument=mime,
@@ -254,10 +235,10 @@ async def test_nothing_but_a_pdf_is_ever_shown_as_a_document(
     "path", ["/thumbnail", f"/instances/{ROOT}.1.1.1/thumbnail", "/instances/I/frames/1/thumbnail"]
 )
 async def test_a_thumbnail_is_a_small_jpeg_whatever_header_came_along(
-    desk: Desk, door: WebDoor, path: str
+    sqlite_desk: Desk, door: WebDoor, path: str
 ) -> None:
     noise = np.random.default_rng(1).integers(0, 4000, (512, 512)).astype("<i2")
-    await desk.file(ct(Rows=512, Columns=512, PixelData=noise.tobytes()))
+    await sqlite_desk.file(ct(Rows=512, Columns=512, PixelData=noise.tobytes()))
     address = SERIES + path.replace("/I/", f"/{ROOT}.1.1.1/")
     for query, accept in (
         ("?accept=image%2Fjpeg", 'multipart/related; type="application/octet-stream"'),
@@ -271,10 +252,10 @@ async def test_a_thumbnail_is_a_small_jpeg_whatever_header_came_along(
         assert max(imagecodecs.jpeg8_decode(body).shape[:2]) <= 128
 
 
-async def test_a_thumbnail_is_not_drawn_twice(desk: Desk, door: WebDoor) -> None:
-    await desk.file(ramp())
+async def test_a_thumbnail_is_not_drawn_twice(sqlite_desk: Desk, door: WebDoor) -> None:
+    await sqlite_desk.file(ramp())
     _, headers, first = await door.get(f"{INSTANCE}/thumbnail")
-    for file in desk.object_files():
+    for file in sqlite_desk.object_files():
         file.unlink()
     assert (await door.get(f"{INSTANCE}/thumbnail"))[2] == first
     etag = headers["ETag"]
@@ -293,11 +274,11 @@ async def test_a_thumbnail_is_not_drawn_twice(desk: Desk, door: WebDoor) -> None
     ],
 )
 async def test_what_has_no_picture_has_a_plain_sign(
-    desk: Desk, door: WebDoor, sop_class: str, kind: Kind
+    sqlite_desk: Desk, door: WebDoor, sop_class: str, kind: Kind
 ) -> None:
     assert kind_of(sop_class) is kind
     assert len(icon(kind)) <= 8192
-    await desk.file(no_image(SOPClassUID=sop_class))
+    await sqlite_desk.file(no_image(SOPClassUID=sop_class))
     status, headers, body = await door.get(f"{INSTANCE}/thumbnail")
     assert (status, headers["Content-Type"], body) == (200, "image/jpeg", icon(kind))
 
@@ -341,16 +322,16 @@ def encapsulated(stream: bytes, syntax: str, **more: Any) -> bytes:
     ],
 )
 async def test_a_bomb_is_refused_and_the_door_stays_open(
-    desk: Desk, door: WebDoor, raw: bytes, statuses: set[int]
+    sqlite_desk: Desk, door: WebDoor, raw: bytes, statuses: set[int]
 ) -> None:
-    await desk.file(raw, ramp(number=2))
+    await sqlite_desk.file(raw, ramp(number=2))
     assert (await door.get(f"{INSTANCE}/rendered", "image/jpeg"))[0] in statuses
     status, _, body = await door.get(f"{INSTANCE}/thumbnail")
     assert (status, body) == (200, icon(Kind.OTHER))
     assert (await door.get(INSTANCE.removesuffix("1") + "2/rendered"))[0] == 200
 
 
-async def test_an_index_beyond_the_palette_is_drawn(desk: Desk, door: WebDoor) -> None:
+async def test_an_index_beyond_the_palette_is_drawn(sqlite_desk: Desk, door: WebDoor) -> None:
     ds = pydicom.dcmread(io.BytesIO(ramp()))
     ds.PhotometricInterpretation = "PALETTE COLOR"
     ds.BitsAllocated = ds.BitsStored = 8
@@ -360,7 +341,7 @@ async def test_an_index_beyond_the_palette_is_drawn(desk: Desk, door: WebDoor) -
         setattr(ds, f"{name}PaletteColorLookupTableDescriptor", [4, 0, 16])
         ds[f"{name}PaletteColorLookupTableDescriptor"].VR = "US"
         setattr(ds, f"{name}PaletteColorLookupTableData", struct.pack("<4H", 0, 1000, 2000, 65535))
-    await desk.file(part10(ds))
+    await sqlite_desk.file(part10(ds))
     shown = await png(door, f"{INSTANCE}/rendered")
     assert shown.shape == (32, 64, 3)
     assert shown[0, -1].tolist() == [255, 255, 255]

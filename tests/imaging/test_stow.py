@@ -10,32 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 
 from imaging.archive.tables import instance, instance_conflict
-from kernel.db import Database, metadata
 from kernel.journal import JournalWriter
-from tests.imaging.desk import Desk, open_desk
+from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor, open_door
 
 MULTIPART = 'multipart/related; type="application/dicom"; boundary=b1'
-
-
-@pytest_asyncio.fixture
-async def desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
-    async with open_desk(database, tmp_path) as opened:
-        yield opened
-    await database.close()
-
-
-@pytest_asyncio.fixture
-async def door(desk: Desk) -> AsyncIterator[WebDoor]:
-    async with open_door(desk) as opened:
-        yield opened
 
 
 def body(
@@ -46,9 +29,9 @@ def body(
 
 
 async def store(
-    door: WebDoor, *parts: bytes, path: str = "/studies", **more: Any
+    filing_door: WebDoor, *parts: bytes, path: str = "/studies", **more: Any
 ) -> tuple[int, dict[str, Any]]:
-    status, headers, answer = await door.post(path, body(*parts), MULTIPART, **more)
+    status, headers, answer = await filing_door.post(path, body(*parts), MULTIPART, **more)
     if headers["Content-Type"] != "application/dicom+json":
         return status, json.loads(answer)
     return status, json.loads(answer)
@@ -63,15 +46,17 @@ def value(item: dict[str, Any], tag: str) -> Any:
     return item.get(tag, {}).get("Value", [None])[0]
 
 
-async def stored(door: WebDoor, desk: Desk) -> list[str]:
+async def stored(filing_door: WebDoor, sqlite_desk: Desk) -> list[str]:
     # Who has stored finds it: this look waits until all is filed.
-    await door.get("/studies/9.9/metadata")
-    rows = await desk.rows(sa.select(instance.c.sop_instance_uid).order_by(instance.c.id))
+    await filing_door.get("/studies/9.9/metadata")
+    rows = await sqlite_desk.rows(sa.select(instance.c.sop_instance_uid).order_by(instance.c.id))
     return [row["sop_instance_uid"] for row in rows]
 
 
-async def test_keeps_two_objects_and_says_where_they_can_be_had(door: WebDoor, desk: Desk) -> None:
-    status, answer = await store(door, ct(1), ct(2))
+async def test_keeps_two_objects_and_says_where_they_can_be_had(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
+    status, answer = await store(filing_door, ct(1), ct(2))
     assert status == 200
     assert value(answer, "00081190") == f"/dicom-web/studies/{ROOT}.1"
     assert [value(item, "00081155") for item in items(answer, "00081199")] == [
@@ -79,60 +64,62 @@ async def test_keeps_two_objects_and_says_where_they_can_be_had(door: WebDoor, d
         f"{ROOT}.1.1.2",
     ]
     assert not items(answer, "00081198")
-    assert await stored(door, desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"]
-    rows = await desk.rows(sa.select(instance.c.institution, instance.c.door).limit(1))
+    assert await stored(filing_door, sqlite_desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"]
+    rows = await sqlite_desk.rows(sa.select(instance.c.institution, instance.c.door).limit(1))
     assert rows == [{"institution": "qingshan", "door": "stow"}]
     where = value(items(answer, "00081199")[0], "00081190").removeprefix("/dicom-web")
-    status, _, _ = await door.get(where)
+    status, _, _ = await filing_door.get(where)
     assert status == 200
 
 
-async def test_who_stores_and_looks_finds_it_at_once(door: WebDoor) -> None:
+async def test_who_stores_and_looks_finds_it_at_once(filing_door: WebDoor) -> None:
     for number in range(1, 6):
-        await store(door, ct(number))
+        await store(filing_door, ct(number))
         path = f"/studies/{ROOT}.1/series/{ROOT}.1.1"
-        assert (await door.get(f"{path}/instances/{ROOT}.1.1.{number}/frames/1"))[0] == 200
-        _, _, told = await door.get(f"{path}/metadata", Accept_Encoding="identity")
+        assert (await filing_door.get(f"{path}/instances/{ROOT}.1.1.{number}/frames/1"))[0] == 200
+        _, _, told = await filing_door.get(f"{path}/metadata", Accept_Encoding="identity")
         assert len(json.loads(told)) == number
-        _, _, found = await door.get(f"/studies/{ROOT}.1/instances")
+        _, _, found = await filing_door.get(f"/studies/{ROOT}.1/instances")
         assert len(json.loads(found)) == number
 
 
-async def test_an_answer_does_not_wait_for_the_filing_of_what_is_new(desk: Desk) -> None:
-    async with open_door(desk, filing=False) as door:
+async def test_an_answer_does_not_wait_for_the_filing_of_what_is_new(sqlite_desk: Desk) -> None:
+    async with open_door(sqlite_desk, filing=False) as door:
         async with asyncio.timeout(1.5):
             status, _ = await store(door, ct(1), ct(2))
         assert status == 200
 
 
-async def test_same_uid_twice_in_one_request_is_told(door: WebDoor) -> None:
-    status, answer = await store(door, ct(1), ct(1, pixels=3), ct(2))
+async def test_same_uid_twice_in_one_request_is_told(filing_door: WebDoor) -> None:
+    status, answer = await store(filing_door, ct(1), ct(1, pixels=3), ct(2))
     assert status == 200
     warned = [value(item, "00081155") for item in items(answer, "00081199") if "00081196" in item]
     assert set(warned) == {f"{ROOT}.1.1.1"}
 
 
-async def test_a_full_disk_is_said_and_goes_away_by_itself(desk: Desk, tmp_path: Path) -> None:
-    whole = desk.writer
-    desk.writer = JournalWriter.open(tmp_path / "full", reserve_bytes=1 << 60)
+async def test_a_full_disk_is_said_and_goes_away_by_itself(
+    sqlite_desk: Desk, tmp_path: Path
+) -> None:
+    whole = sqlite_desk.writer
+    sqlite_desk.writer = JournalWriter.open(tmp_path / "full", reserve_bytes=1 << 60)
     try:
-        async with open_door(desk) as door:
+        async with open_door(sqlite_desk) as door:
             status, headers, body_ = await door.post("/studies", body(ct(1), ct(2)), MULTIPART)
             failed = items(json.loads(body_), "0008119A") + items(json.loads(body_), "00081198")
             assert status == 503
             assert int(headers["Retry-After"]) > 0
             assert [value(item, "00081197") for item in failed] == [0xA700, 0xA700]
     finally:
-        await desk.writer.close()
-        desk.writer = whole
-    async with open_door(desk) as door:
+        await sqlite_desk.writer.close()
+        sqlite_desk.writer = whole
+    async with open_door(sqlite_desk) as door:
         status, _ = await store(door, ct(1), ct(2))
         assert status == 200
-        assert len(await stored(door, desk)) == 2
+        assert len(await stored(door, sqlite_desk)) == 2
 
 
-async def test_a_body_that_does_not_go_on_is_given_up(desk: Desk) -> None:
-    async with open_door(desk, stow_idle_s=0.05) as door:
+async def test_a_body_that_does_not_go_on_is_given_up(sqlite_desk: Desk) -> None:
+    async with open_door(sqlite_desk, stow_idle_s=0.05) as door:
         reader, writer = await asyncio.open_connection(door.host, door.port)
         head = (
             "POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: "
@@ -143,11 +130,11 @@ async def test_a_body_that_does_not_go_on_is_given_up(desk: Desk) -> None:
             answer = await reader.readuntil(b"\r\n")
         writer.close()
         assert b" 503 " in answer
-        assert await stored(door, desk) == []
+        assert await stored(door, sqlite_desk) == []
 
 
-async def test_a_client_that_goes_away_leaves_nothing_behind(desk: Desk) -> None:
-    async with open_door(desk) as door:
+async def test_a_client_that_goes_away_leaves_nothing_behind(sqlite_desk: Desk) -> None:
+    async with open_door(sqlite_desk) as door:
         for cut in (200, 900, 1500):
             _, writer = await asyncio.open_connection(door.host, door.port)
             head = (
@@ -159,10 +146,12 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(desk: Desk) -> None
             writer.transport.abort()
         status, _ = await store(door, ct(3))
         assert status == 200
-        assert await stored(door, desk) == [f"{ROOT}.1.1.3"]
+        assert await stored(door, sqlite_desk) == [f"{ROOT}.1.1.3"]
 
 
-async def test_a_large_object_is_never_held_in_memory(door: WebDoor, desk: Desk) -> None:
+async def test_a_large_object_is_never_held_in_memory(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
     side = 4096
     cells = np.zeros((side, side), "<u2").tobytes()
     whole = body(ct(Rows=side, Columns=side, NumberOfFrames=3, PixelData=cells * 3))
@@ -172,23 +161,25 @@ async def test_a_large_object_is_never_held_in_memory(door: WebDoor, desk: Desk)
         for at in range(0, len(whole), 1 << 18):
             yield whole[at : at + (1 << 18)]
 
-    status, _, _ = await door.post("/studies", pieces(), MULTIPART)
+    status, _, _ = await filing_door.post("/studies", pieces(), MULTIPART)
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert status == 200
     assert grown_kib < 80 << 10
 
 
-async def test_names_no_parameters_in_its_content_type(door: WebDoor) -> None:
-    _, headers, _ = await door.post("/studies", body(ct()), MULTIPART)
+async def test_names_no_parameters_in_its_content_type(filing_door: WebDoor) -> None:
+    _, headers, _ = await filing_door.post("/studies", body(ct()), MULTIPART)
     assert headers["Content-Type"] == "application/dicom+json"
 
 
-async def test_keeps_the_good_parts_beside_a_bad_one(door: WebDoor, desk: Desk) -> None:
-    status, answer = await store(door, ct(1), b"this is a text file", ct(2)[:-100], ct(3))
+async def test_keeps_the_good_parts_beside_a_bad_one(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
+    status, answer = await store(filing_door, ct(1), b"this is a text file", ct(2)[:-100], ct(3))
     assert status == 202
     assert len(items(answer, "00081199")) == 2
     assert [value(item, "00081197") for item in items(answer, "0008119A")] == [0xC000, 0xC000]
-    assert await stored(door, desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.3"]
+    assert await stored(filing_door, sqlite_desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.3"]
 
 
 @pytest.mark.parametrize(
@@ -201,70 +192,78 @@ async def test_keeps_the_good_parts_beside_a_bad_one(door: WebDoor, desk: Desk) 
     ],
 )
 async def test_refuses_what_is_broken_with_its_reason(
-    door: WebDoor, desk: Desk, part: bytes, reason: int
+    filing_door: WebDoor, sqlite_desk: Desk, part: bytes, reason: int
 ) -> None:
-    status, answer = await store(door, part)
+    status, answer = await store(filing_door, part)
     assert status == 409
     failed = items(answer, "00081198") + items(answer, "0008119A")
     assert [value(item, "00081197") for item in failed] == [reason]
-    assert await stored(door, desk) == []
+    assert await stored(filing_door, sqlite_desk) == []
 
 
 async def test_refuses_an_object_of_another_study_than_the_address(
-    door: WebDoor, desk: Desk
+    filing_door: WebDoor, sqlite_desk: Desk
 ) -> None:
-    status, answer = await store(door, ct(1, study=1), ct(1, study=2), path=f"/studies/{ROOT}.1")
+    status, answer = await store(
+        filing_door, ct(1, study=1), ct(1, study=2), path=f"/studies/{ROOT}.1"
+    )
     assert status == 202
     (failed,) = items(answer, "00081198")
     assert value(failed, "00081155") == f"{ROOT}.2.1.1"
     assert value(failed, "00081197") == 0xA900
-    assert await stored(door, desk) == [f"{ROOT}.1.1.1"]
+    assert await stored(filing_door, sqlite_desk) == [f"{ROOT}.1.1.1"]
 
 
-async def test_same_content_again_is_kept_once_without_a_word(door: WebDoor, desk: Desk) -> None:
-    await store(door, ct(1))
-    status, answer = await store(door, ct(1))
+async def test_same_content_again_is_kept_once_without_a_word(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
+    await store(filing_door, ct(1))
+    status, answer = await store(filing_door, ct(1))
     assert status == 200
     assert value(items(answer, "00081199")[0], "00081196") is None
-    assert await stored(door, desk) == [f"{ROOT}.1.1.1"]
+    assert await stored(filing_door, sqlite_desk) == [f"{ROOT}.1.1.1"]
 
 
 async def test_warns_of_other_content_under_a_uid_each_time_it_comes(
-    door: WebDoor, desk: Desk
+    filing_door: WebDoor, sqlite_desk: Desk
 ) -> None:
-    await store(door, ct(1))
+    await store(filing_door, ct(1))
     for _ in range(2):
-        status, answer = await store(door, ct(1, pixels=7), ct(2))
+        status, answer = await store(filing_door, ct(1, pixels=7), ct(2))
         assert status == 200
         warnings = [value(item, "00081196") for item in items(answer, "00081199")]
         assert warnings == [0xB007, None]
-    rows = await desk.rows(sa.select(instance_conflict.c.seen_count))
+    rows = await sqlite_desk.rows(sa.select(instance_conflict.c.seen_count))
     assert rows == [{"seen_count": 2}]
 
 
-async def test_takes_one_object_by_itself(door: WebDoor, desk: Desk) -> None:
-    status, _, _ = await door.post("/studies", ct(1), "application/dicom")
+async def test_takes_one_object_by_itself(filing_door: WebDoor, sqlite_desk: Desk) -> None:
+    status, _, _ = await filing_door.post("/studies", ct(1), "application/dicom")
     assert status == 200
-    assert await stored(door, desk) == [f"{ROOT}.1.1.1"]
+    assert await stored(filing_door, sqlite_desk) == [f"{ROOT}.1.1.1"]
 
 
-async def test_takes_a_chunked_body_cut_at_any_place(door: WebDoor, desk: Desk) -> None:
+async def test_takes_a_chunked_body_cut_at_any_place(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
     whole = body(ct(1), ct(2), ct(3))
 
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, len(whole), 97):
             yield whole[at : at + 97]
 
-    status, _, _ = await door.post("/studies", pieces(), MULTIPART)
+    status, _, _ = await filing_door.post("/studies", pieces(), MULTIPART)
     assert status == 200
-    assert len(await stored(door, desk)) == 3
+    assert len(await stored(filing_door, sqlite_desk)) == 3
 
 
-async def test_commits_a_long_request_in_several_batches(door: WebDoor, desk: Desk) -> None:
-    status, answer = await store(door, *(ct(number) for number in range(1, 151)))
+async def test_commits_a_long_request_in_several_batches(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
+    status, answer = await store(filing_door, *(ct(number) for number in range(1, 151)))
     assert status == 200
     assert len(items(answer, "00081199")) == 150
-    assert len(await stored(door, desk)) == 150
+    assert len(await stored(filing_door, sqlite_desk)) == 150
 
 
 @pytest.mark.parametrize(
@@ -295,39 +294,47 @@ async def test_commits_a_long_request_in_several_batches(door: WebDoor, desk: De
     ],
 )
 async def test_says_what_is_wrong_with_a_body_it_cannot_read(
-    door: WebDoor, desk: Desk, raw: bytes, content_type: str, status: int, code: str
+    filing_door: WebDoor, sqlite_desk: Desk, raw: bytes, content_type: str, status: int, code: str
 ) -> None:
-    got, _, answer = await door.post("/studies", raw, content_type)
+    got, _, answer = await filing_door.post("/studies", raw, content_type)
     assert (got, json.loads(answer)["code"]) == (status, code)
-    assert await stored(door, desk) == []
+    assert await stored(filing_door, sqlite_desk) == []
 
 
-async def test_keeps_what_was_whole_before_the_body_went_wrong(door: WebDoor, desk: Desk) -> None:
+async def test_keeps_what_was_whole_before_the_body_went_wrong(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
     raw = body(ct(1), ct(2))
-    status, _, answer = await door.post("/studies", raw[: raw.rfind(b"\r\n--b1--")], MULTIPART)
+    status, _, answer = await filing_door.post(
+        "/studies", raw[: raw.rfind(b"\r\n--b1--")], MULTIPART
+    )
     told = json.loads(answer)
     assert status == 202
     assert len(items(told, "00081199")) == 1
     assert [value(item, "00081197") for item in items(told, "0008119A")] == [0xC000]
-    assert await stored(door, desk) == [f"{ROOT}.1.1.1"]
+    assert await stored(filing_door, sqlite_desk) == [f"{ROOT}.1.1.1"]
 
 
-async def test_refuses_a_compressed_body_and_compressed_parts(door: WebDoor, desk: Desk) -> None:
+async def test_refuses_a_compressed_body_and_compressed_parts(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
     squeezed = gzip.compress(body(ct()))
-    status, _, _ = await door.post("/studies", squeezed, MULTIPART, Content_Encoding="gzip")
+    status, _, _ = await filing_door.post("/studies", squeezed, MULTIPART, Content_Encoding="gzip")
     assert status == 415
     raw = body(ct(), head="Content-Type: application/dicom\r\nContent-Transfer-Encoding: base64")
-    status, _, answer = await door.post("/studies", raw, MULTIPART)
+    status, _, answer = await filing_door.post("/studies", raw, MULTIPART)
     assert status == 409
     assert len(items(json.loads(answer), "0008119A")) == 1
-    assert await stored(door, desk) == []
+    assert await stored(filing_door, sqlite_desk) == []
 
 
-async def test_refuses_more_parts_than_anybody_sends(door: WebDoor, desk: Desk) -> None:
+async def test_refuses_more_parts_than_anybody_sends(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
     raw = b"\r\n--b1\r\nContent-Type: application/dicom\r\n\r\n" * 20_000
-    status, _, answer = await door.post("/studies", raw, MULTIPART)
+    status, _, answer = await filing_door.post("/studies", raw, MULTIPART)
     assert (status, json.loads(answer)["code"]) == (400, "too-many-parts")
-    assert await stored(door, desk) == []
+    assert await stored(filing_door, sqlite_desk) == []
 
 
 @pytest.mark.parametrize(
@@ -343,15 +350,17 @@ async def test_refuses_more_parts_than_anybody_sends(door: WebDoor, desk: Desk) 
         "1.2.a",
     ],
 )
-async def test_refuses_uids_that_are_none(door: WebDoor, desk: Desk, uid: str) -> None:
+async def test_refuses_uids_that_are_none(
+    filing_door: WebDoor, sqlite_desk: Desk, uid: str
+) -> None:
     good = f"{ROOT}.1.1.1".encode()
-    status, answer = await store(door, ct(1).replace(good, uid.encode().ljust(len(good))))
+    status, answer = await store(filing_door, ct(1).replace(good, uid.encode().ljust(len(good))))
     assert status == 409
     failed = items(answer, "00081198") + items(answer, "0008119A")
     assert [value(item, "00081197") for item in failed] == [0xC000]
-    assert await stored(door, desk) == []
+    assert await stored(filing_door, sqlite_desk) == []
 
 
-async def test_is_not_for_those_who_store_no_images(door: WebDoor) -> None:
-    status, _, _ = await door.post("/studies", body(ct()), MULTIPART, who="manager")
+async def test_is_not_for_those_who_store_no_images(filing_door: WebDoor) -> None:
+    status, _, _ = await filing_door.post("/studies", body(ct()), MULTIPART, who="manager")
     assert status == 403

@@ -2,23 +2,20 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
-import pytest_asyncio
 from dicomweb_client import DICOMwebClient
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian
 
-from kernel.db import Database, metadata
 from kernel.part10 import EXPLICIT_LE
-from tests.imaging.desk import Desk, open_desk
+from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct
-from tests.imaging.web_door import WebDoor, open_door
+from tests.imaging.web_door import WebDoor
 from tests.shared_data import members, need_shared_data, single_files
 
 JPEG_LS = "1.2.840.10008.1.2.4.80"
@@ -32,24 +29,9 @@ _LOSSY = frozenset("1.2.840.10008.1.2.4." + code for code in ("50", "51", "81", 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
-@pytest_asyncio.fixture
-async def desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
-    async with open_desk(database, tmp_path) as opened:
-        yield opened
-    await database.close()
-
-
-@pytest_asyncio.fixture
-async def door(desk: Desk) -> AsyncIterator[WebDoor]:
-    async with open_door(desk) as opened:
-        yield opened
-
-
 @pytest.fixture
-def client(door: WebDoor) -> DICOMwebClient:
-    return DICOMwebClient(url=door.url, headers={"Authorization": "Bearer own"})
+def client(filing_door: WebDoor) -> DICOMwebClient:
+    return DICOMwebClient(url=filing_door.url, headers={"Authorization": "Bearer own"})
 
 
 def read(raw: bytes) -> Dataset:
@@ -74,7 +56,7 @@ def array(ds: Dataset) -> np.ndarray[Any, Any] | None:
 
 
 async def test_stores_and_gets_instances_series_and_studies(
-    client: DICOMwebClient, desk: Desk
+    client: DICOMwebClient, sqlite_desk: Desk
 ) -> None:
     sent = [read(ct(number)) for number in (1, 2, 3)]
     answer = await asyncio.to_thread(client.store_instances, sent)
@@ -90,7 +72,7 @@ async def test_stores_and_gets_instances_series_and_studies(
     assert one.PixelData == sent[0].PixelData
 
 
-async def test_gets_metadata_at_each_level(client: DICOMwebClient, desk: Desk) -> None:
+async def test_gets_metadata_at_each_level(client: DICOMwebClient, sqlite_desk: Desk) -> None:
     await asyncio.to_thread(client.store_instances, [read(ct(1)), read(ct(2))])
     study = await asyncio.to_thread(client.retrieve_study_metadata, STUDY)
     series = await asyncio.to_thread(client.retrieve_series_metadata, STUDY, SERIES)
@@ -104,7 +86,7 @@ async def test_gets_metadata_at_each_level(client: DICOMwebClient, desk: Desk) -
     assert ds.Rows == 16
 
 
-async def test_gets_frames_however_it_asks(client: DICOMwebClient, desk: Desk) -> None:
+async def test_gets_frames_however_it_asks(client: DICOMwebClient, sqlite_desk: Desk) -> None:
     cells = np.arange(3 * 16, dtype="<i2").reshape(3, 4, 4)
     original = read(ct(Rows=4, Columns=4, NumberOfFrames=3, PixelData=cells.tobytes()))
     await asyncio.to_thread(client.store_instances, [original])
@@ -127,7 +109,7 @@ async def test_gets_frames_however_it_asks(client: DICOMwebClient, desk: Desk) -
     assert stream.startswith(b"\xff\xd8\xff")
 
 
-async def test_gets_pictures_and_bulk_data(client: DICOMwebClient, desk: Desk) -> None:
+async def test_gets_pictures_and_bulk_data(client: DICOMwebClient, sqlite_desk: Desk) -> None:
     await asyncio.to_thread(client.store_instances, [read(ct(1))])
     jpeg = await asyncio.to_thread(
         lambda: client.retrieve_instance_rendered(
@@ -148,7 +130,7 @@ async def test_gets_pictures_and_bulk_data(client: DICOMwebClient, desk: Desk) -
     assert [bytes(part) for part in value] == [read(ct(1)).PixelData[:16]]
 
 
-async def test_large_objects_arrive_in_chunks(client: DICOMwebClient, desk: Desk) -> None:
+async def test_large_objects_arrive_in_chunks(client: DICOMwebClient, sqlite_desk: Desk) -> None:
     cells = np.random.default_rng(2).integers(0, 4096, (1500, 1500)).astype("<i2")
     original = read(ct(Rows=1500, Columns=1500, PixelData=cells.tobytes()))
     answer = await asyncio.to_thread(client.store_instances, [original])
@@ -169,26 +151,28 @@ def distinct(files: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes, D
                 yield name, raw, ds
 
 
-async def returned(door: WebDoor, raw: bytes) -> tuple[int, bytes]:
+async def returned(filing_door: WebDoor, raw: bytes) -> tuple[int, bytes]:
     """Store *raw* and return it as a client that names no transfer syntax gets it."""
     ds = read(raw)
     path = (
         f"/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
         f"/instances/{ds.SOPInstanceUID}"
     )
-    status, _, _ = await door.post("/studies", raw, "application/dicom")
+    status, _, _ = await filing_door.post("/studies", raw, "application/dicom")
     if status != 200:
         return status, b""
-    status, _, body = await door.get(path, "application/dicom")
+    status, _, body = await filing_door.get(path, "application/dicom")
     return status, body
 
 
 @pytest.mark.timeout(240)
-async def test_every_real_object_comes_back_with_its_elements_and_pixels(door: WebDoor) -> None:
+async def test_every_real_object_comes_back_with_its_elements_and_pixels(
+    filing_door: WebDoor,
+) -> None:
     need_shared_data()
     refused, compared = set(), 0
     for name, raw, original in distinct(single_files()):
-        status, body = await returned(door, raw)
+        status, body = await returned(filing_door, raw)
         if status != 200:
             refused.add(name)
             continue
@@ -212,7 +196,7 @@ async def test_every_real_object_comes_back_with_its_elements_and_pixels(door: W
 
 @pytest.mark.timeout(120)
 async def test_a_real_ct_study_comes_back_through_the_client(
-    client: DICOMwebClient, door: WebDoor
+    client: DICOMwebClient, filing_door: WebDoor
 ) -> None:
     files = [raw for _, raw in members("ct-philips-study-a.tar.xz") if raw[128:132] == b"DICM"]
     sent = {ds.SOPInstanceUID: ds for _, _, ds in distinct(("", raw) for raw in files)}

@@ -1,0 +1,24 @@
+"""Objects as a township sends them: HTJ2K lossless, with the form they had before."""
+
+from kernel.arrival import encode_arrival
+from kernel.dataset import scan
+from kernel.lossless import compress_object
+from kernel.part10 import BytesSource, read_file_meta
+from tests.imaging.desk import Desk
+from tests.imaging.sample import arrival
+
+
+async def compressed(desk: Desk, raw: bytes) -> None:
+    """File *raw* as a township would send it: HTJ2K, with its native form."""
+    source = BytesSource(raw)
+    meta = read_file_meta(source)
+    walked = scan(source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid)
+    made = compress_object(source, meta, walked)
+    assert made is not None
+    with made:
+        told = arrival(native=made.native, digest=made.digest)
+        draft = desk.writer.begin()
+        for chunk in made.chunks():
+            await draft.write(chunk)
+    await desk.writer.commit([(draft, encode_arrival(told))])
+    await desk.file_all()
