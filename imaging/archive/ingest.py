@@ -41,6 +41,9 @@ _LOG: Final = logging.getLogger(__name__)
 BATCH_OBJECTS: Final = 128
 BATCH_BYTES: Final = 64 << 20
 LOOK_EVERY_S: Final = 0.5
+GATHER_S: Final = 0.1
+"""How long more objects are gathered after a round of few; the first never waits."""
+_GATHER_OBJECTS: Final = 64
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_LAST_S: Final = 10.0
 _THREADS: Final = 2
@@ -105,9 +108,13 @@ class Filer:
         """File whatever comes, until cancelled."""
         try:
             while True:
-                if await self.file_waiting() == 0:
+                filed = await self.file_waiting()
+                if filed == 0:
                     await self._metadata.make_quiet()
                     await self._wake.wait(LOOK_EVERY_S)
+                elif filed < _GATHER_OBJECTS:
+                    # A modality is sending: one round for many costs a fraction of many rounds.
+                    await asyncio.sleep(GATHER_S)
         finally:
             self.close()
 
