@@ -17,11 +17,12 @@ from kernel.identity import CARE, Principal, PrincipalKind, Role
 class Act(StrEnum):
     """What somebody wants to do."""
 
+    READ_LIST = "read-list"
+    """See that a study exists, and what a list says of it; masked for those not in care."""
     READ_STUDY = "read-study"
-    """See that a study exists, its header and its pixels."""
+    """See a study's headers and pixels, in which nothing can be masked."""
     STORE_STUDY = "store-study"
     """Hand in images of an institution's own patients."""
-    RESOLVE_CONFLICT = "resolve-conflict"
     MANAGE_QUEUE = "manage-queue"
     """Put first, hold, or try again what waits for the line."""
     MANAGE_SYSTEM = "manage-system"
@@ -65,13 +66,12 @@ class Decision:
         return Forbidden(self.reason)
 
 
-_READERS: Final = CARE | {Role.PRIVACY_OFFICER}
 _ROLES: Final[dict[Act, frozenset[Role]]] = {
-    Act.READ_STUDY: _READERS,
+    Act.READ_LIST: CARE | {Role.PRIVACY_OFFICER},
+    Act.READ_STUDY: CARE,
     Act.STORE_STUDY: frozenset(
         {Role.TECHNICIAN, Role.RADIOLOGIST, Role.SENIOR_RADIOLOGIST, Role.ECG_PHYSICIAN}
     ),
-    Act.RESOLVE_CONFLICT: frozenset({Role.TECHNICIAN, Role.RADIOLOGIST, Role.SENIOR_RADIOLOGIST}),
     Act.MANAGE_QUEUE: frozenset({Role.TECHNICIAN, Role.SYSTEM_ADMINISTRATOR}),
     Act.MANAGE_SYSTEM: frozenset({Role.SYSTEM_ADMINISTRATOR}),
     Act.MANAGE_ACCOUNTS: frozenset({Role.SECURITY_ADMINISTRATOR}),
@@ -135,13 +135,16 @@ class Reach:
     nothing: bool = False
 
 
-def reach(principal: Principal, act: Act = Act.READ_STUDY) -> Reach:
+def reach(principal: Principal, act: Act = Act.READ_LIST) -> Reach:
     """Return the rows *principal* may do *act* to."""
     return Reach(principal.institution, nothing=principal.roles.isdisjoint(_ROLES[act]))
 
 
 def shows_full_name(principal: Principal) -> bool:
-    """Tell whether patients' names are written out for *principal*, or masked (ui.md 3.5)."""
+    """Tell whether who a patient is is written out for *principal*, or masked.
+
+    That is the name, the number and the birth date.
+    """
     return principal.kind is PrincipalKind.MACHINE or not principal.roles.isdisjoint(CARE)
 
 

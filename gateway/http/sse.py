@@ -25,7 +25,7 @@ from kernel.db import Database
 from kernel.errors import Busy, Invalid, PlatformError
 from kernel.events import Event, events_after, first_event_id, last_event_id
 from kernel.identity import Principal
-from kernel.policy import Act, Subject, decide, masked_name, shows_full_name
+from kernel.policy import Act, Subject, decide, masked_id, masked_name, shows_full_name
 from kernel.web import describe, permit
 
 _RING: Final = 2000
@@ -36,11 +36,20 @@ _STREAMS_MAX: Final = 1000
 _STREAMS_EACH: Final = 20
 _PAGE: Final = 500
 
+_MASKS: Final[dict[str, Callable[[str], str | None]]] = {
+    "name": masked_name,
+    "alphabetic_name": masked_name,
+    "patient_id": masked_id,
+    "masked_id": masked_id,
+    "birth_date": lambda _: None,
+}
+"""By field of a payload's patient, what those not in care see of it."""
+
 Visible = Callable[[Principal, Event], bool]
 
 TOPIC_ACTS: Final[dict[str, Act | None]] = {
-    "study": Act.READ_STUDY,
-    "queue": Act.READ_STUDY,
+    "study": Act.READ_LIST,
+    "queue": Act.READ_LIST,
     "line": None,
 }
 """What somebody must be allowed in order to hear of a topic, by its first word; None asks for the
@@ -64,8 +73,9 @@ def as_text(event: Event, *, full_names: bool) -> bytes:
     patient = payload.get("patient")
     if not full_names and isinstance(patient, dict):
         payload["patient"] = patient | {
-            "name": masked_name(str(patient.get("name", ""))),
-            "patient_id": "",
+            name: mask(str(patient[name])) if patient[name] else patient[name]
+            for name, mask in _MASKS.items()
+            if name in patient
         }
     data = msgspec.json.encode(payload).decode()
     return f"id: {event.id}\nevent: {event.topic}\ndata: {data}\n\n".encode()

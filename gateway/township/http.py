@@ -39,7 +39,7 @@ from kernel.web import (
 )
 
 _PAGE_MAX: Final = 200
-_READERS: Final = roles_for(Act.READ_STUDY)
+_READERS: Final = roles_for(Act.READ_LIST)
 _MOVERS: Final = roles_for(Act.MANAGE_QUEUE)
 
 
@@ -164,7 +164,7 @@ class QueueDoor:
             raise Invalid(f"limit is 1 to {_PAGE_MAX}", code="invalid-query")
         if asked.cursor and not (asked.cursor.isascii() and asked.cursor.isdigit()):
             raise Invalid("cursor is what an answer gave as next_cursor", code="invalid-query")
-        self._require(request, Act.READ_STUDY)
+        self._require(request, Act.READ_LIST)
         await request.app[ACCESS_LOG].saw(
             Access(
                 request[PRINCIPAL],

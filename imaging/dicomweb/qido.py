@@ -39,7 +39,7 @@ def routes(search: Search) -> list[web.RouteDef]:
 
 def _handler(search: Search, level: Level) -> Handler:
     @describe(f"Search for {level.name.lower()} entities (QIDO-RS)")
-    @permit(roles=roles_for(Act.READ_STUDY))
+    @permit(roles=roles_for(Act.READ_LIST))
     async def find(request: web.Request) -> web.Response:
         study = request.match_info.get("study", "")
         query = parse_qido(

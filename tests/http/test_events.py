@@ -138,12 +138,27 @@ def test_who_may_hear_what(role: Role, institution: str, topic: str, seen: bool)
 
 def test_names_are_masked_for_who_need_not_know_them() -> None:
     event = Event(
-        7, "study.updated", "q", {"patient": {"name": "张伟", "patient_id": "P1", "sex": "M"}}, AT
+        7,
+        "study.updated",
+        "q",
+        {
+            "patient": {
+                "name": "张伟",
+                "alphabetic_name": "Zhang Wei",
+                "patient_id": "P1",
+                "masked_id": "P1",
+                "birth_date": "1949-12-31",
+                "sex": "M",
+            }
+        },
+        AT,
     )
     assert "张伟" in as_text(event, full_names=True).decode()
     masked = as_text(event, full_names=False).decode()
     assert "张伟" not in masked
     assert "P1" not in masked
+    assert "Wei" not in masked
+    assert "1949" not in masked
     assert "张**" in masked
 
 

@@ -276,9 +276,28 @@ async def test_the_centre_finds_what_was_routed_to_it(desk: Desk, door: Door) ->
     assert len(await door.get(f"studies/{ROOT}.1/series", **{AS_INSTITUTION: "county"})) == 1
 
 
+@pytest.mark.parametrize("key", ["PatientName", "ReferringPhysicianName"])
+@pytest.mark.parametrize("separators", ["_", ".", "%5E", "%5E%5E", ".%20_", "%C2%B7", "%E3%80%80"])
+@pytest.mark.parametrize("fuzzy", ["true", "false"])
+async def test_a_name_of_separators_only_is_nobodys(
+    desk: Desk, door: Door, key: str, separators: str, fuzzy: str
+) -> None:
+    await desk.file(ct(1))
+    assert await door.uids(f"studies?{key}={separators}&fuzzymatching={fuzzy}") == []
+    assert door.warnings
+    assert await door.uids(f"studies?{key}=&fuzzymatching={fuzzy}") == ["1"]
+
+
 async def test_who_needs_no_name_sees_none(desk: Desk, door: Door) -> None:
     await desk.file(ct(1))
-    (study,) = await door.get("studies", **{AS_ROLE: "privacy-officer"})
+    (study,) = await door.get("studies?includefield=all", **{AS_ROLE: "privacy-officer"})
+    assert study["00100020"] == {"vr": "LO", "Value": ["990***********1234"]}
+    assert study["00100030"] == {"vr": "DA"}
+    (instance,) = await door.get(
+        "instances?includefield=all&includefield=00104000", **{AS_ROLE: "privacy-officer"}
+    )
+    assert "00104000" not in instance
+    assert "Zhang" not in str(instance)
     assert study["00100010"]["Value"] == [{"Alphabetic": "Z**", "Ideographic": "张**"}]
     assert await door.get("studies", **{AS_ROLE: "manager"}) == []
 

@@ -33,6 +33,10 @@ Body = bytes | AsyncIterator[bytes]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PEOPLE = {
+    **{
+        role.value: Principal(f"r-{role}", role, role, frozenset({role}), "qingshan")
+        for role in Role
+    },
     "own": Principal("u1", "li", "李", frozenset({Role.TECHNICIAN}), "qingshan"),
     "other": Principal("u2", "wu", "吴", frozenset({Role.RADIOLOGIST}), "baihe"),
     "manager": Principal("u3", "he", "何", frozenset({Role.MANAGER}), "qingshan"),
@@ -63,6 +67,8 @@ class WebDoor:
     port: int
     client: aiohttp.ClientSession
     plans: FramePlans
+    paths: list[str]
+    """Every address that answers GET, with its placeholders."""
 
     async def get(
         self, path: str, accept: str = "", *, who: str = "own", **headers: str
@@ -129,7 +135,12 @@ async def open_door(
                 if filing:
                     owner.keep("filer", partial(_file, desk))
                 url = server.make_url("/dicom-web")
-                yield WebDoor(str(url), str(url.host), url.port or 0, client, plans)
+                paths = [
+                    route.resource.canonical
+                    for route in app.router.routes()
+                    if route.method == "GET" and route.resource is not None
+                ]
+                yield WebDoor(str(url), str(url.host), url.port or 0, client, plans, paths)
         finally:
             await server.close()
             pool.close()

@@ -34,8 +34,9 @@ def _who(role: Role, institution: str = TOWNSHIP) -> Principal:
         (Role.MANAGER, OTHER, Act.READ_STUDY, Reason.OTHER_INSTITUTION, False),
         (Role.TECHNICIAN, TOWNSHIP, Act.STORE_STUDY, Reason.OWN_INSTITUTION, True),
         (Role.RADIOLOGIST, COUNTY, Act.STORE_STUDY, Reason.OTHER_INSTITUTION, False),
-        (Role.RADIOLOGIST, COUNTY, Act.RESOLVE_CONFLICT, Reason.ROUTED_HERE, True),
-        (Role.DOCTOR, TOWNSHIP, Act.RESOLVE_CONFLICT, Reason.NOT_THIS_ROLE, False),
+        (Role.PRIVACY_OFFICER, TOWNSHIP, Act.READ_LIST, Reason.OWN_INSTITUTION, True),
+        (Role.PRIVACY_OFFICER, TOWNSHIP, Act.READ_STUDY, Reason.NOT_THIS_ROLE, False),
+        (Role.PRIVACY_OFFICER, OTHER, Act.READ_STUDY, Reason.OTHER_INSTITUTION, False),
         (Role.SYSTEM_ADMINISTRATOR, TOWNSHIP, Act.MANAGE_SYSTEM, Reason.OWN_DUTY, True),
         (Role.SECURITY_ADMINISTRATOR, COUNTY, Act.MANAGE_ACCOUNTS, Reason.OWN_DUTY, True),
         (Role.AUDIT_ADMINISTRATOR, COUNTY, Act.READ_AUDIT, Reason.OWN_DUTY, True),
@@ -67,9 +68,16 @@ def test_to_another_institution_it_is_not_there() -> None:
 def test_reach_says_the_same_as_the_decision_for_every_role() -> None:
     for role in Role:
         who = _who(role)
-        allowed = decide(who, Act.READ_STUDY, Subject(TOWNSHIP)).allowed
-        assert reach(who).nothing is not allowed
-        assert reach(who).institution == TOWNSHIP
+        for act in (Act.READ_LIST, Act.READ_STUDY):
+            allowed = decide(who, act, Subject(TOWNSHIP)).allowed
+            assert reach(who, act).nothing is not allowed
+            assert reach(who, act).institution == TOWNSHIP
+
+
+def test_whoever_sees_masked_names_reads_no_headers_or_pixels() -> None:
+    for role in Role:
+        who = _who(role)
+        assert decide(who, Act.READ_STUDY, Subject(TOWNSHIP)).allowed <= shows_full_name(who)
 
 
 def test_names_are_written_out_for_care_and_machines_only() -> None:
