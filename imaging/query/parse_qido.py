@@ -17,7 +17,7 @@ from imaging.query.attributes import (
     find_attribute,
     parse_path,
 )
-from imaging.query.matching import Everything, parse_match
+from imaging.query.matching import Everything, NothingMatches, parse_match
 from imaging.query.model import Key, Query
 from kernel.errors import Invalid
 
@@ -103,8 +103,13 @@ def _path_keys(study_instance_uid: str, series_instance_uid: str) -> list[Key]:
 def _key(path: tuple[int, ...], value: str, *, fuzzy: bool) -> Key:
     attribute = find_attribute(path)
     assert attribute is not None  # noqa: S101  # for the type checker
-    text = fold_pattern(value) if attribute.kind in _FOLDED else value
-    return Key(attribute, parse_match(text, attribute.kind), fuzzy)
+    if attribute.kind not in _FOLDED:
+        return Key(attribute, parse_match(value, attribute.kind), fuzzy)
+    text = fold_pattern(value)
+    # An empty key asks for everything; one of separators is not empty and names nobody.
+    lost = not text and value.strip(" ") != ""
+    match = NothingMatches("no part of a name") if lost else parse_match(text, attribute.kind)
+    return Key(attribute, match, fuzzy)
 
 
 def _include(values: Sequence[str]) -> tuple[list[tuple[int, ...]], bool, list[str]]:
