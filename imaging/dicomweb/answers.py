@@ -3,24 +3,25 @@
 import asyncio
 import contextlib
 import functools
+import re
 import secrets
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from types import MappingProxyType
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
 from aiohttp import web
 
 from imaging.dicomweb.multipart import closing, part_head
-from imaging.dicomweb.negotiate import MediaRange, NotAcceptable, accepted
-from imaging.pixels.encode import CannotMake
-from imaging.pixels.frames import NoFrames
+from imaging.dicomweb.negotiate import MediaRange, accepted
 from kernel.codecs import DecodeFailed
-from kernel.errors import PlatformError
+from kernel.errors import Category, PlatformError
+from kernel.part10 import BrokenDataset
 from kernel.web import json_response
 
 S = TypeVar("S")
 Handler: TypeAlias = Callable[[S, web.Request], Coroutine[Any, Any, web.StreamResponse]]
 
+_INNER_SPACE: Final = re.compile(r"(?<=[a-z0-9]) (?=[a-z])")
 WRITE_WITHIN_S: Final = 60.0
 """A client that takes nothing for this long has gone."""
 
@@ -28,10 +29,6 @@ FRESH: Final = "private, no-cache"
 """Kept by the browser, asked about each time: who may see it may have changed."""
 SETTLED: Final = "private, max-age=3600, immutable"
 """The bytes behind such an address change only where a person decides between two contents."""
-
-_STATUS: Final[Mapping[type[PlatformError], int]] = MappingProxyType(
-    {NotAcceptable: 406, CannotMake: 406, NoFrames: 406, DecodeFailed: 422}
-)
 
 
 def answered(handler: Handler[S]) -> Handler[S]:
@@ -41,11 +38,21 @@ def answered(handler: Handler[S]) -> Handler[S]:
     async def wrapped(door: S, request: web.Request) -> web.StreamResponse:
         try:
             return await handler(door, request)
-        except (NotAcceptable, CannotMake, NoFrames, DecodeFailed) as exc:
-            status = next(code for kind, code in _STATUS.items() if isinstance(exc, kind))
+        except PlatformError as exc:
+            status = _status(exc)
+            if status is None:
+                raise
             return refusal(exc, status)
 
     return wrapped
+
+
+def _status(error: PlatformError) -> int | None:
+    """Return the status that only this door gives *error*, None for everybody's."""
+    if isinstance(error, DecodeFailed | BrokenDataset):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    # What is asked for is there, but not in that form.
+    return HTTPStatus.NOT_ACCEPTABLE if error.category is Category.UNSUPPORTED else None
 
 
 def refusal(error: PlatformError, status: int) -> web.Response:
@@ -62,7 +69,9 @@ def refusal(error: PlatformError, status: int) -> web.Response:
 
 def accepts(request: web.Request) -> list[MediaRange]:
     """Return what the client accepts, best first; the ``accept`` parameter wins."""
-    return accepted(",".join(request.headers.getall("Accept", [])), request.query.get("accept", ""))
+    # A plus sign that nobody encoded reads as a space; no media type has one inside.
+    query = _INNER_SPACE.sub("+", request.query.get("accept", ""))
+    return accepted(",".join(request.headers.getall("Accept", [])), query)
 
 
 def new_boundary() -> str:

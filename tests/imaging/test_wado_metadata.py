@@ -75,6 +75,9 @@ async def test_metadata_comes_as_the_json_the_client_names(
     await sqlite_desk.file(ct())
     _, headers, _ = await door.get(f"{SERIES}/metadata", accept)
     assert headers["Content-Type"] == kind
+    for query in ("application/dicom+json", "application%2Fdicom%2Bjson"):
+        _, headers, _ = await door.get(f"{SERIES}/metadata?accept={query}", "text/html")
+        assert headers["Content-Type"] == "application/dicom+json"
     xml = 'multipart/related; type="application/dicom+xml"'
     assert (await door.get(f"{SERIES}/metadata", xml))[0] == 406
 
