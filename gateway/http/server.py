@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 from aiohttp import web
+
+from gateway.http.last_word import LastWord
 
 _TLS_WITHIN_S: Final = 5.0
 _LAST_REQUESTS_S: Final = 4.0
@@ -141,14 +144,7 @@ async def serve(
     At the end nothing new is taken, requests under way get four seconds, and then it is over.
     """
     book = ConnectionBook(limits)
-    runner = web.AppRunner(
-        app,
-        access_log=None,  # addresses name patients; the metrics count by route
-        auto_decompress=False,
-        keepalive_timeout=limits.keep_alive_s,
-        lingering_time=2.0,
-        shutdown_timeout=_LAST_REQUESTS_S,
-    )
+    runner = web.AppRunner(app, shutdown_timeout=_LAST_REQUESTS_S)
     servers: list[asyncio.Server] = []
     try:
         await runner.setup()
@@ -156,9 +152,18 @@ async def serve(
         if inner is None:  # pragma: no cover  # setup() has just made it
             raise RuntimeError
         loop = asyncio.get_running_loop()
+        connection = partial(
+            LastWord,
+            inner,
+            loop=loop,
+            access_log=None,  # addresses name patients; the metrics count by route
+            auto_decompress=False,
+            keepalive_timeout=limits.keep_alive_s,
+            lingering_time=2.0,
+        )
         for listening in sockets:
             server = await loop.create_server(
-                lambda: Guard(inner(), book),
+                lambda: Guard(connection(), book),
                 sock=listening,
                 ssl=tls,
                 ssl_handshake_timeout=_TLS_WITHIN_S if tls is not None else None,

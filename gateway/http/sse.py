@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -171,8 +171,10 @@ class EventStreams:
             hello = f"id: {last_id}\nretry: 2000\n\n"
             if missed:
                 hello += "event: reset\ndata: {}\n\n"
-            await _write(response, hello.encode())
-            await self._follow(request, response, sign_in, last_id)
+            # Who closes the page ends the stream; nothing of it is a fault.
+            with suppress(ConnectionResetError):
+                await _write(response, hello.encode())
+                await self._follow(request, response, sign_in, last_id)
             return response
 
     async def _follow(

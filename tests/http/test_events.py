@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import aiohttp
 import pytest
 
 from gateway.accounts.administration import OPERATOR
+from gateway.http.app import STREAMS
 from gateway.http.sse import as_text, visible
 from kernel.events import Event, last_event_id, prune, publish
 from kernel.identity import Principal, Role
@@ -186,6 +188,23 @@ async def test_an_open_stream_keeps_no_session_alive(door: Door) -> None:
             await stream.content.read()
     async with page.get("/api/v1/who") as answer:
         assert answer.status == 401
+
+
+async def test_a_closed_page_is_no_fault(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    streams = door.app[STREAMS]
+    page = await door.page("wang")
+    for _ in range(5):
+        stream = await page.get("/api/v1/events")
+        await _publish(door)
+        await _told(stream, 1)
+        stream.close()
+        async with asyncio.timeout(15):
+            while streams.open_streams:
+                await _publish(door)
+                await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    assert [each for each in caplog.records if each.levelno > logging.INFO] == []
 
 
 async def test_a_quiet_stream_beats_and_moves_the_id_on(door: Door) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -151,6 +152,41 @@ async def test_a_head_two_could_read_differently_is_refused(door: Door, head: st
         door.port, f"POST /api/v1/notes HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\nhello".encode()
     )
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"GET /ZZMARK" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n", id="long-line"),
+        pytest.param(b"ZZMARK\r\n\r\n", id="one-word"),
+        pytest.param(b"GET /ZZMARK HTTP/9.9.9\r\n\r\n", id="version"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00ZZMARK\r\n\r\n", id="tls"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: x\r\n"
+            + b"".join(b"ZZMARK%d: 1\r\n" % n for n in range(200))
+            + b"\r\n",
+            id="many-headers",
+        ),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nZZMARK\r\n\r\n", id="no-colon"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ZZMARK\r\n\r\n", id="length"),
+    ],
+)
+async def test_what_is_no_http_is_told_so_without_an_echo_or_a_name(
+    door: Door, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    answer = await raw(door.port, sent)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"Content-Type: application/problem+json" in head
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert json.loads(body)["code"] == "bad-request"
+    for word in (b"Server", b"aiohttp", b"Python", b"ZZMARK"):
+        assert word.lower() not in answer.lower()
+    told = [each for each in caplog.records if each.getMessage() == "http.bad-request"]
+    assert len(told) == 1
+    assert all(each.levelno <= logging.INFO for each in caplog.records)
+    assert "ZZMARK" not in caplog.text
 
 
 async def test_an_announced_flood_is_refused_unread(door: Door) -> None:
