@@ -31,7 +31,10 @@ export function precompress(): Plugin {
         const plain = readFileSync(path);
         if (plain.length < WORTH_IT_BYTES) continue;
         const quality = plain.length > BEST_UP_TO_BYTES ? 9 : 11;
-        writeFileSync(`${path}.br`, brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: quality } }));
+        writeFileSync(
+          `${path}.br`,
+          brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: quality } }),
+        );
         writeFileSync(`${path}.gz`, gzipSync(plain, { level: 9 }));
       }
     },

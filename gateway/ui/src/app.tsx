@@ -1,7 +1,7 @@
+import { QueryClientProvider } from '@tanstack/react-query';
 import { App as Messages, Button, ConfigProvider } from 'antd';
 import enUS from 'antd/locale/en_US';
 import zhCN from 'antd/locale/zh_CN';
-import { QueryClientProvider } from '@tanstack/react-query';
 import { lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
 import { BrowserRouter, Navigate, Route, Routes, useLocation, useNavigate } from 'react-router';
 
@@ -10,16 +10,16 @@ import { loadSession, useSession } from './api/session';
 import { SignIn } from './features/signin/SignIn';
 import { Fence } from './frame/Fence';
 import { useIdleLock } from './frame/idle';
-import { KeysHelp } from './frame/KeysHelp';
 import { answerKeys, type Key, usePageKeys } from './frame/keys';
+import { KeysHelp } from './frame/KeysHelp';
 import { useLanguage } from './frame/language';
 import { LockSheet } from './frame/LockSheet';
 import { tabsOf } from './frame/tabs';
 import { lightTheme } from './frame/theme';
 import { TopBar } from './frame/TopBar';
 import { GreyLines } from './frame/Trouble';
-import { runChannel, watchBrowserLine } from './live/channel';
 import { useText } from './i18n';
+import { runChannel, watchBrowserLine } from './live/channel';
 
 const TownshipPage = lazy(() => import('./features/township/TownshipPage'));
 const StudiesPage = lazy(() => import('./features/studies/StudiesPage'));
@@ -48,7 +48,11 @@ function useJumps(): void {
     () =>
       reading
         ? []
-        : tabsOf(session).map((tab) => ({ keys: [`G ${tab.letter}`], label: tab.label, run: () => void navigate(tab.path) })),
+        : tabsOf(session).map((tab) => ({
+            keys: [`G ${tab.letter}`],
+            label: tab.label,
+            run: () => void navigate(tab.path),
+          })),
     [navigate, reading, session],
   );
   usePageKeys(keys);
@@ -80,14 +84,14 @@ function Pages() {
     <>
       <div className="page" inert={lock !== null} aria-hidden={lock !== null}>
         <Fence>
-        <Suspense fallback={<GreyLines />}>
-          <Routes>
-            {paths.includes('/township') && <Route path="/township" element={<TownshipPage />} />}
-            {paths.includes('/studies') && <Route path="/studies" element={<StudiesPage />} />}
-            {paths.includes('/studies') && <Route path="/studies/:study" element={<ViewerPage />} />}
-            <Route path="*" element={landing ? <Navigate to={landing} replace /> : <NoPages />} />
-          </Routes>
-        </Suspense>
+          <Suspense fallback={<GreyLines />}>
+            <Routes>
+              {paths.includes('/township') && <Route path="/township" element={<TownshipPage />} />}
+              {paths.includes('/studies') && <Route path="/studies" element={<StudiesPage />} />}
+              {paths.includes('/studies') && <Route path="/studies/:study" element={<ViewerPage />} />}
+              <Route path="*" element={landing ? <Navigate to={landing} replace /> : <NoPages />} />
+            </Routes>
+          </Suspense>
         </Fence>
       </div>
       <KeysHelp />

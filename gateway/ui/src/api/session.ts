@@ -84,7 +84,11 @@ export async function signOut(): Promise<void> {
   // Whoever signs in next must not see what this person had asked for: not in memory, not in the history entry.
   queries.clear();
   history.replaceState(null, '', '/');
-  useSession.setState((was) => ({ phase: 'signed-out', lock: null, session: was.session && { ...was.session, user: undefined } }));
+  useSession.setState((was) => ({
+    phase: 'signed-out',
+    lock: null,
+    session: was.session && { ...was.session, user: undefined },
+  }));
   await loadSession();
 }
 

@@ -1,4 +1,3 @@
-
 import { switchLanguage, useText } from '../i18n';
 import { useLanguage } from './language';
 

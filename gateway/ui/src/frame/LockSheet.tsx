@@ -1,12 +1,12 @@
 import { Button, Input, type InputRef } from 'antd';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 
-import { type LockReason, signIn, signOut, useSession } from '../api/session';
 import { queries } from '../api/queries';
+import { type LockReason, signIn, signOut, useSession } from '../api/session';
 import { CapsLockHint, SignInTrouble, useLockedOut } from '../features/signin/parts';
+import { useText } from '../i18n';
 import { coverKeys } from './keys';
 import { LanguageSwitch } from './LanguageSwitch';
-import { useText } from '../i18n';
 
 const REASON = { idle: 'lock.idle', expired: 'lock.expired', asked: 'lock.asked' } as const;
 

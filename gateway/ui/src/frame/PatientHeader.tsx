@@ -1,10 +1,10 @@
 import type { ReactNode } from 'react';
 
 import type { Patient } from '../api/types';
+import { useText } from '../i18n';
 import { Chip } from './Chip';
 import { useLanguage } from './language';
 import { ageText, sexText, shownIdentifier, shownName } from './patient';
-import { useText } from '../i18n';
 
 /** The first facts about a patient, in the one order every page keeps: name, sex, age. */
 export function PatientLine({ patient, unidentified = false }: { patient: Patient; unidentified?: boolean }) {

@@ -1,5 +1,6 @@
 import { Button } from 'antd';
 import { useState } from 'react';
+
 import { useText } from '../i18n';
 
 /** Numbers for the help desk, folded away, with one button that copies them all. */

@@ -3,12 +3,12 @@ import type { ReactNode } from 'react';
 import { NavLink } from 'react-router';
 
 import { lockPage, signOut, useSession } from '../api/session';
+import { useText } from '../i18n';
 import { useChannel } from '../live/channel';
 import { clockTime } from './clock';
-import { LanguageSwitch } from './LanguageSwitch';
 import { openKeysHelp } from './KeysHelp';
+import { LanguageSwitch } from './LanguageSwitch';
 import { tabsOf } from './tabs';
-import { useText } from '../i18n';
 
 /** Whether this page still hears from its server, and since when not. */
 export function LivePill() {

@@ -1,6 +1,18 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { absolute, clockTime, dayAndTime, dicomDate, dicomTime, fileSize, moment, now, rate, setServerTime, today } from './clock';
+import {
+  absolute,
+  clockTime,
+  dayAndTime,
+  dicomDate,
+  dicomTime,
+  fileSize,
+  moment,
+  now,
+  rate,
+  setServerTime,
+  today,
+} from './clock';
 
 const AT = new Date('2026-05-12T08:05:00Z'); // 16:05 in the county
 

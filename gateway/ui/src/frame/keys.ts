@@ -23,7 +23,9 @@ export function composing(event: KeyboardEvent): boolean {
 export function typing(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   if (!target || typeof target.closest !== 'function') return false;
-  return Boolean(target.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true]'));
+  return Boolean(
+    target.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true]'),
+  );
 }
 
 /** True when a focused control itself answers Enter or Space. */
@@ -89,7 +91,11 @@ let armedAt = -Infinity;
 export function actOf(event: KeyboardEvent, pages: readonly (readonly Key[])[], at: number): Key | undefined {
   const name = keyName(event);
   if (!name) return undefined;
-  const find = (wanted: string) => [...pages].reverse().flat().find(({ keys }) => keys.includes(wanted));
+  const find = (wanted: string) =>
+    [...pages]
+      .reverse()
+      .flat()
+      .find(({ keys }) => keys.includes(wanted));
   const jump = at - armedAt < JUMP_MS ? find(`G ${name}`) : undefined;
   armedAt = name === 'G' ? at : -Infinity;
   return jump ?? find(name);

@@ -13,7 +13,13 @@ describe('masking', () => {
   ])('shows %s as %s', (raw, shown) => expect(maskIdentifier(raw)).toBe(shown));
 
   it('prefers what the server masked', () => {
-    const patient = { name: '陈建国', sex: 'M', age: null, patient_id: '990000197003141234', masked_id: '990***1234' } as const;
+    const patient = {
+      name: '陈建国',
+      sex: 'M',
+      age: null,
+      patient_id: '990000197003141234',
+      masked_id: '990***1234',
+    } as const;
     expect(shownIdentifier(patient)).toBe('990***1234');
     expect(shownIdentifier({ ...patient, masked_id: '' })).toBe('990***********1234');
   });

@@ -63,7 +63,8 @@ export function ageAt(born: string, at: string, language: Language): string {
   if (Number.isNaN(birth) || Number.isNaN(then) || then < birth) return '';
   const english = language === 'en';
   const days = Math.floor((then - birth) / DAY_MS);
-  if (days < 3) return english ? `${Math.floor((then - birth) / HOUR_MS)}\u00A0h` : `${Math.floor((then - birth) / HOUR_MS)}小时`;
+  if (days < 3)
+    return english ? `${Math.floor((then - birth) / HOUR_MS)}\u00A0h` : `${Math.floor((then - birth) / HOUR_MS)}小时`;
   if (days < 28) return english ? `${days}\u00A0d` : `${days}天`;
   const { years, months, rest } = calendarSpan(born.slice(0, 10), at.slice(0, 10));
   if (years < 1) return english ? `${months}\u00A0mo ${rest}\u00A0d` : `${months}个月${rest}天`;

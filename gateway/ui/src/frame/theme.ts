@@ -23,8 +23,7 @@ export const DARK = {
   accent: '#6DB3FF',
 } as const;
 
-const FONT =
-  '"PingFang SC","Microsoft YaHei","Noto Sans CJK SC","SimSun-ExtB",sans-serif';
+const FONT = '"PingFang SC","Microsoft YaHei","Noto Sans CJK SC","SimSun-ExtB",sans-serif';
 const FONT_EN = '"Segoe UI",Roboto,Arial,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif';
 
 function calm(): boolean {

@@ -4,29 +4,47 @@ import { describe, expect, it } from 'vitest';
 import en from './en.json';
 import zh from './zh-CN.json';
 
-const sources = import.meta.glob('../**/*.{ts,tsx}', { query: '?raw', import: 'default', eager: true }) as Record<string, string>;
+const sources = import.meta.glob('../**/*.{ts,tsx}', { query: '?raw', import: 'default', eager: true }) as Record<
+  string,
+  string
+>;
 const entries = (catalogue: Record<string, string>) => Object.entries(catalogue);
 
 /** Words of machines and of polite forms (ui.md, part 4). */
 const BANNED_ZH = /推送|同步成功|节点|任务认领|释放锁|提交失败|非法|操作成功|系统异常|您好|抱歉|成功|！|!/;
-const BANNED_EN = /\b(sorry|oops|please wait|successfully|invalid argument|operation|HTTP|ETag|UID|transfer syntax)\b|!/i;
+const BANNED_EN =
+  /\b(sorry|oops|please wait|successfully|invalid argument|operation|HTTP|ETag|UID|transfer syntax)\b|!/i;
 const NAMES_OF_STANDARDS = /Yilian|DICOM|PDF|AE|zip|UID|CT|HU|mm|Gbit|Mbit|kbit/g;
 
 describe('the two catalogues', () => {
   it('hold the same keys in the same order', () => expect(Object.keys(en)).toEqual(Object.keys(zh)));
 
   it('ask for the same values under each key', () => {
-    const values = (text: string) => [...new Set([...text.matchAll(/\{(\w+)/g)].map(([, name]) => name).filter((name) => !['one', 'other'].includes(name ?? '')))].sort();
+    const values = (text: string) =>
+      [
+        ...new Set(
+          [...text.matchAll(/\{(\w+)/g)]
+            .map(([, name]) => name)
+            .filter((name) => !['one', 'other'].includes(name ?? '')),
+        ),
+      ].sort();
     for (const [key, text] of entries(zh)) {
       const english = (en as Record<string, string>)[key] ?? '';
       const used = values(english.replace(/(one|other) \{[^}]*\}/g, ''));
-      expect(used.filter((name) => !values(text).includes(name)), key).toEqual([]);
+      expect(
+        used.filter((name) => !values(text).includes(name)),
+        key,
+      ).toEqual([]);
     }
   });
 
   it('parse as ICU messages', () => {
-    for (const [language, catalogue] of [['zh-CN', zh], ['en', en]] as const) {
-      for (const [key, text] of entries(catalogue)) expect(() => new IntlMessageFormat(text, language), key).not.toThrow();
+    for (const [language, catalogue] of [
+      ['zh-CN', zh],
+      ['en', en],
+    ] as const) {
+      for (const [key, text] of entries(catalogue))
+        expect(() => new IntlMessageFormat(text, language), key).not.toThrow();
     }
   });
 
@@ -42,7 +60,10 @@ describe('the two catalogues', () => {
 
   it('leave no English in Chinese, names of standards excepted', () => {
     for (const [key, text] of entries(zh)) {
-      const plain = text.replace(/\{[^{}]*\}/g, '').replace(NAMES_OF_STANDARDS, '').replace(/(^|[^A-Za-z])[A-Z]([^A-Za-z]|$)/g, '$1$2');
+      const plain = text
+        .replace(/\{[^{}]*\}/g, '')
+        .replace(NAMES_OF_STANDARDS, '')
+        .replace(/(^|[^A-Za-z])[A-Z]([^A-Za-z]|$)/g, '$1$2');
       expect(plain, key).not.toMatch(/[A-Za-z]{2,}/);
     }
   });
@@ -50,7 +71,9 @@ describe('the two catalogues', () => {
   it('hold nothing that no page says', () => {
     const text = Object.values(sources).join('\n');
     const prefixes = [...text.matchAll(/`([a-zA-Z]+\.)(?:col)?\$\{/g)].map(([, prefix]) => prefix ?? '');
-    const unused = Object.keys(zh).filter((key) => !text.includes(`'${key}'`) && !prefixes.some((prefix) => key.startsWith(prefix)));
+    const unused = Object.keys(zh).filter(
+      (key) => !text.includes(`'${key}'`) && !prefixes.some((prefix) => key.startsWith(prefix)),
+    );
     expect(unused).toEqual([]);
   });
 });

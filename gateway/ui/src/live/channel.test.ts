@@ -31,7 +31,8 @@ describe('the live channel', () => {
     const unhear = onLive('study.updated', (payload) => seen.push(payload));
     vi.stubGlobal('fetch', async (_: string, init: { headers: Record<string, string> }) => {
       asked.push(init.headers['Last-Event-ID'] ?? null);
-      if (asked.length === 1) return stream('id: 7\nevent: study.updated\ndata: {"n":1}\n\nid: 8\nevent: other\ndata: {}\n\n');
+      if (asked.length === 1)
+        return stream('id: 7\nevent: study.updated\ndata: {"n":1}\n\nid: 8\nevent: other\ndata: {}\n\n');
       if (asked.length === 2) return stream('id: 9\nevent: study.updated\ndata: {"n":2}\n\n');
       stop.abort();
       throw new TypeError('cut');

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { EventParser, type LiveEvent } from './event-parser';
 
-const STREAM = 'retry: 2000\r\n\r\nid: 41\nevent: study.updated\ndata: {"a":\ndata: 1}\n\n: heartbeat\n\nid: 42\rdata: x\r\rdata:  two\n\n';
+const STREAM =
+  'retry: 2000\r\n\r\nid: 41\nevent: study.updated\ndata: {"a":\ndata: 1}\n\n: heartbeat\n\nid: 42\rdata: x\r\rdata:  two\n\n';
 const EVENTS: LiveEvent[] = [
   { id: '41', topic: 'study.updated', data: '{"a":\n1}' },
   { id: '42', topic: 'message', data: 'x' },

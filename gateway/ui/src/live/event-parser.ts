@@ -57,7 +57,9 @@ export class EventParser {
   }
 
   private dispatch(): LiveEvent | null {
-    const event = this.data.length ? { id: this.lastId, topic: this.topic || 'message', data: this.data.join('\n') } : null;
+    const event = this.data.length
+      ? { id: this.lastId, topic: this.topic || 'message', data: this.data.join('\n') }
+      : null;
     this.topic = '';
     this.data = [];
     return event;

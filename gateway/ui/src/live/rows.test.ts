@@ -10,7 +10,13 @@ interface Row {
 
 const data: InfiniteData<Page<Row>, string> = {
   pages: [
-    { items: [{ id: 'a', count: 1 }, { id: 'b', count: 1 }], last_event_id: 1 },
+    {
+      items: [
+        { id: 'a', count: 1 },
+        { id: 'b', count: 1 },
+      ],
+      last_event_id: 1,
+    },
     { items: [{ id: 'c', count: 1 }], last_event_id: 1 },
   ],
   pageParams: ['', 'x'],
@@ -26,9 +32,17 @@ describe('a live list', () => {
     expect(after?.pages[0]).toBe(data.pages[0]);
   });
 
-  it('does not take in a row nobody asked to see', () => expect(replaced(data, { id: 'z', count: 1 }, keyOf)).toBeNull());
+  it('does not take in a row nobody asked to see', () =>
+    expect(replaced(data, { id: 'z', count: 1 }, keyOf)).toBeNull());
 
   it('puts new rows at the head when they are asked for', () => {
-    expect(ids(withNew(data, [{ id: 'z', count: 1 }, { id: 'y', count: 1 }]))).toEqual(['z', 'y', 'a', 'b', 'c']);
+    expect(
+      ids(
+        withNew(data, [
+          { id: 'z', count: 1 },
+          { id: 'y', count: 1 },
+        ]),
+      ),
+    ).toEqual(['z', 'y', 'a', 'b', 'c']);
   });
 });

@@ -39,7 +39,10 @@ export function replaced<Row, P extends Page<Row>>(
 }
 
 /** *data* with *rows* at its head, newest first. Pure. */
-export function withNew<Row, P extends Page<Row>>(data: InfiniteData<P, string>, rows: readonly Row[]): InfiniteData<P, string> {
+export function withNew<Row, P extends Page<Row>>(
+  data: InfiniteData<P, string>,
+  rows: readonly Row[],
+): InfiniteData<P, string> {
   const [first, ...rest] = data.pages;
   return first ? { ...data, pages: [{ ...first, items: [...rows, ...first.items] }, ...rest] } : data;
 }

@@ -3,8 +3,8 @@ import { type FormEvent, useEffect, useRef, useState } from 'react';
 
 import { signIn, useSession } from '../../api/session';
 import { LanguageSwitch } from '../../frame/LanguageSwitch';
-import { CapsLockHint, SignInTrouble, useLockedOut } from './parts';
 import { useText } from '../../i18n';
+import { CapsLockHint, SignInTrouble, useLockedOut } from './parts';
 
 export function SignIn() {
   const t = useText();

@@ -2,8 +2,8 @@ import { Button, Input, type InputRef, Select } from 'antd';
 import type { Ref } from 'react';
 
 import type { Institution } from '../../api/types';
-import type { Filters } from './filters';
 import { useText } from '../../i18n';
+import type { Filters } from './filters';
 
 /** Modalities a county's townships have, in the words of the list; others are found by searching. */
 const MODALITIES = ['CT', 'DX', 'CR', 'MR', 'US', 'MG', 'XA', 'RF', 'ECG', 'ES', 'OT'] as const;
@@ -23,7 +23,12 @@ export function FilterBar({ filters, change, typed, type, institutions, find, fi
   const t = useText();
   const set = (part: Partial<Filters>) => change({ ...filters, ...part });
   const toggle = (key: 'unidentified' | 'conflicts', label: string) => (
-    <Button size="small" aria-pressed={filters[key]} className={filters[key] ? 'is-on' : ''} onClick={() => set({ [key]: !filters[key] })}>
+    <Button
+      size="small"
+      aria-pressed={filters[key]}
+      className={filters[key] ? 'is-on' : ''}
+      onClick={() => set({ [key]: !filters[key] })}
+    >
       {label}
     </Button>
   );
@@ -63,12 +68,22 @@ export function FilterBar({ filters, change, typed, type, institutions, find, fi
       />
       <label>
         <span className="unseen">{t('studies.from')}</span>
-        <input type="date" value={filters.from} max={filters.to || undefined} onChange={(event) => set({ from: event.target.value })} />
+        <input
+          type="date"
+          value={filters.from}
+          max={filters.to || undefined}
+          onChange={(event) => set({ from: event.target.value })}
+        />
       </label>
       <span aria-hidden="true">–</span>
       <label>
         <span className="unseen">{t('studies.to')}</span>
-        <input type="date" value={filters.to} min={filters.from || undefined} onChange={(event) => set({ to: event.target.value })} />
+        <input
+          type="date"
+          value={filters.to}
+          min={filters.from || undefined}
+          onChange={(event) => set({ to: event.target.value })}
+        />
       </label>
       {toggle('unidentified', t('patient.unidentified'))}
       {toggle('conflicts', t('queue.conflict'))}

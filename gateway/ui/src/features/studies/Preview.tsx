@@ -34,8 +34,18 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
   });
   const series = uid === row.study_instance_uid ? (detail.data?.series ?? []) : [];
   return (
-    <aside className="preview" aria-label={t('studies.preview')} data-testid="preview" data-study={row.study_instance_uid}>
-      <PatientHeader patient={row.patient} number={row.accession_number} unidentified={row.unidentified} emergency={row.priority === 'emergency'} />
+    <aside
+      className="preview"
+      aria-label={t('studies.preview')}
+      data-testid="preview"
+      data-study={row.study_instance_uid}
+    >
+      <PatientHeader
+        patient={row.patient}
+        number={row.accession_number}
+        unidentified={row.unidentified}
+        emergency={row.priority === 'emergency'}
+      />
       <div className="preview-body">
         <p>
           {row.modalities.join(' ')} {row.description || row.body_part || t('study.noDescription')}
@@ -62,7 +72,12 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
             </li>
           ))}
         </ul>
-        <Technical facts={{ 'Study Instance UID': row.study_instance_uid, ...(row.route ? { [t('studies.route')]: `${row.route.rule} > ${row.route.destination}` } : {}) }} />
+        <Technical
+          facts={{
+            'Study Instance UID': row.study_instance_uid,
+            ...(row.route ? { [t('studies.route')]: `${row.route.rule} > ${row.route.destination}` } : {}),
+          }}
+        />
       </div>
     </aside>
   );
@@ -70,5 +85,9 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
 
 function Picture({ address, word }: { address: string; word: string }) {
   const [away, setAway] = useState(false);
-  return away || !address ? <span className="no-picture">{word}</span> : <img src={address} alt="" loading="lazy" onError={() => setAway(true)} />;
+  return away || !address ? (
+    <span className="no-picture">{word}</span>
+  ) : (
+    <img src={address} alt="" loading="lazy" onError={() => setAway(true)} />
+  );
 }

@@ -11,13 +11,13 @@ import { useLate } from '../../frame/late';
 import { useRowFocus } from '../../frame/moving';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
+import { useText } from '../../i18n';
 import { useChannel } from '../../live/channel';
 import { useLiveRows } from '../../live/rows';
 import { FilterBar } from './FilterBar';
 import { belongsTo, type Filters, fromAddress, isFiltered, NO_FILTERS, toAddress, toQuery } from './filters';
 import { Preview } from './Preview';
 import { StudyLine } from './StudyLine';
-import { useText } from '../../i18n';
 
 const keyOf = (row: StudyRow) => row.study_instance_uid;
 const rowId = (key: string) => `study-${key}`;
@@ -58,7 +58,9 @@ function useInstitutions(rows: readonly StudyRow[]): Institution[] {
   useEffect(() => {
     setMet((was) => {
       const fresh = rows.filter(({ institution }) => institution.code && !was.has(institution.code));
-      return fresh.length ? new Map([...was, ...fresh.map(({ institution }) => [institution.code, institution] as const)]) : was;
+      return fresh.length
+        ? new Map([...was, ...fresh.map(({ institution }) => [institution.code, institution] as const)])
+        : was;
     });
   }, [rows]);
   return useMemo(() => [...met.values()].sort((a, b) => a.name.localeCompare(b.name, 'zh-CN')), [met]);
@@ -76,7 +78,8 @@ export default function StudiesPage() {
   const belongs = useCallback((row: StudyRow) => belongsTo(row, filters, asked), [filters, asked]);
   const { query, rows, first, freshCount, showFresh } = useLiveRows<StudyRow, StudyPage>({
     queryKey: ['studies', toAddress(filters).toString(), asked],
-    fetchPage: (cursor, signal) => ask<StudyPage>(`/api/v1/studies?${toQuery(filters, asked, cursor).toString()}`, { signal }),
+    fetchPage: (cursor, signal) =>
+      ask<StudyPage>(`/api/v1/studies?${toQuery(filters, asked, cursor).toString()}`, { signal }),
     topic: 'study.updated',
     keyOf,
     belongs,
@@ -136,7 +139,16 @@ export default function StudiesPage() {
           )}
           {query.isFetching && !query.isPending && <span className="second">{t('list.asking')}</span>}
         </div>
-        <FilterBar filters={filters} change={change} typed={typed} type={setTyped} institutions={institutions} find={find} filtered={filtered} clear={clear} />
+        <FilterBar
+          filters={filters}
+          change={change}
+          typed={typed}
+          type={setTyped}
+          institutions={institutions}
+          find={find}
+          filtered={filtered}
+          clear={clear}
+        />
         {query.isError && <Trouble error={query.error} again={() => void query.refetch()} />}
         {query.isPending && late && <GreyLines />}
         {first && rows.length === 0 && (
@@ -148,7 +160,12 @@ export default function StudiesPage() {
         )}
         {rows.length > 0 && (
           <div className="studies-body">
-            <div className={`study-list${stale ? ' is-stale' : ''}`} role="grid" aria-label={t('tab.studies')} aria-rowcount={first?.total}>
+            <div
+              className={`study-list${stale ? ' is-stale' : ''}`}
+              role="grid"
+              aria-label={t('tab.studies')}
+              aria-rowcount={first?.total}
+            >
               <div role="rowgroup">
                 <div role="row" className="study-row study-head">
                   {(['Who', 'Exam', 'Number', 'Institution', 'When', 'Received', 'Images'] as const).map((name) => (
@@ -161,7 +178,16 @@ export default function StudiesPage() {
               <div role="rowgroup">
                 {rows.map((row) => {
                   const key = keyOf(row);
-                  return <StudyLine key={key} id={rowId(key)} row={row} active={active === key} choose={setActive} open={open} />;
+                  return (
+                    <StudyLine
+                      key={key}
+                      id={rowId(key)}
+                      row={row}
+                      active={active === key}
+                      choose={setActive}
+                      open={open}
+                    />
+                  );
                 })}
               </div>
               {query.hasNextPage && (

@@ -4,8 +4,8 @@ import type { StudyRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { PatientLine } from '../../frame/PatientHeader';
 import { shownIdentifier } from '../../frame/patient';
+import { PatientLine } from '../../frame/PatientHeader';
 import { useText } from '../../i18n';
 
 interface Props {
@@ -21,7 +21,8 @@ export const StudyLine = memo(function StudyLine({ row, id, active, choose, open
   const t = useText();
   const language = useLanguage();
   const uid = row.study_instance_uid;
-  const time = (iso: string | null) => (iso ? <span title={absolute(iso, language)}>{dayAndTime(iso, language)}</span> : t('study.noDate'));
+  const time = (iso: string | null) =>
+    iso ? <span title={absolute(iso, language)}>{dayAndTime(iso, language)}</span> : t('study.noDate');
   return (
     <div
       id={id}

@@ -2,8 +2,21 @@ import { describe, expect, it } from 'vitest';
 
 import { belongsTo, fromAddress, isFiltered, NO_FILTERS, toAddress, toQuery } from './filters';
 
-const SOME = { modality: 'CT', institution: 'qingshan', from: '2026-05-01', to: '2026-05-12', unidentified: true, conflicts: false };
-const ROW = { modalities: ['CT'], institution: { code: 'qingshan' }, study_date_time: '2026-05-12T10:21:00', unidentified: true, conflicts: 0 };
+const SOME = {
+  modality: 'CT',
+  institution: 'qingshan',
+  from: '2026-05-01',
+  to: '2026-05-12',
+  unidentified: true,
+  conflicts: false,
+};
+const ROW = {
+  modalities: ['CT'],
+  institution: { code: 'qingshan' },
+  study_date_time: '2026-05-12T10:21:00',
+  unidentified: true,
+  conflicts: 0,
+};
 
 describe('the filters of the study list', () => {
   it('come back from the address as they went in', () => {
@@ -13,7 +26,9 @@ describe('the filters of the study list', () => {
   });
 
   it('pass over what is none of theirs', () => {
-    expect(fromAddress(new URLSearchParams('modality=<script>&from=yesterday&q=陈建国&unidentified=yes'))).toEqual(NO_FILTERS);
+    expect(fromAddress(new URLSearchParams('modality=<script>&from=yesterday&q=陈建国&unidentified=yes'))).toEqual(
+      NO_FILTERS,
+    );
   });
 
   it('ask the server with what was typed, which the address never holds', () => {
@@ -21,7 +36,11 @@ describe('the filters of the study list', () => {
       'limit=50&q=cjg&modality=CT&institution=qingshan&date_from=2026-05-01&date_to=2026-05-12&unidentified=true&cursor=n2',
     );
     expect(toAddress(SOME).toString()).not.toContain('cjg');
-    expect([isFiltered(NO_FILTERS, ''), isFiltered(NO_FILTERS, 'x'), isFiltered(SOME, '')]).toEqual([false, true, true]);
+    expect([isFiltered(NO_FILTERS, ''), isFiltered(NO_FILTERS, 'x'), isFiltered(SOME, '')]).toEqual([
+      false,
+      true,
+      true,
+    ]);
   });
 
   it('offer a new study only where it belongs', () => {

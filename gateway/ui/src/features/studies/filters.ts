@@ -9,7 +9,14 @@ export interface Filters {
   conflicts: boolean;
 }
 
-export const NO_FILTERS: Filters = { modality: '', institution: '', from: '', to: '', unidentified: false, conflicts: false };
+export const NO_FILTERS: Filters = {
+  modality: '',
+  institution: '',
+  from: '',
+  to: '',
+  unidentified: false,
+  conflicts: false,
+};
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const date = (value: string | null) => (value && DATE.test(value) ? value : '');

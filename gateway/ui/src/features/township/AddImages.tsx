@@ -2,13 +2,13 @@ import { Button, Progress } from 'antd';
 import { type ChangeEvent, type Ref, useCallback, useEffect, useImperativeHandle, useRef, useState } from 'react';
 
 import { useUser } from '../../api/session';
+import { useText } from '../../i18n';
 import { CheckPanel } from './CheckPanel';
 import { type Found, inspect } from './inspect';
 import { forgetBatch, type KeptBatch } from './kept-batch';
 import { folderName, fromDrop, fromInput, type Picked } from './pick';
-import { SendingPanel } from './SendingPanel';
 import { beginSending, endSending, useSending } from './sending-store';
-import { useText } from '../../i18n';
+import { SendingPanel } from './SendingPanel';
 
 export interface AddHandle {
   choose: () => void;
@@ -53,7 +53,11 @@ export function AddImages({ ref, kept, took }: { ref: Ref<AddHandle>; kept: Kept
     stop.current = mine;
     const folder = folderName(files);
     setLooking({ folder, total: files.length, done: 0, found: null });
-    const found = await inspect(files, (done) => setLooking({ folder, total: files.length, done, found: null }), mine.signal);
+    const found = await inspect(
+      files,
+      (done) => setLooking({ folder, total: files.length, done, found: null }),
+      mine.signal,
+    );
     if (!mine.signal.aborted) setLooking({ folder, total: files.length, done: files.length, found });
   }, []);
 
@@ -100,7 +104,15 @@ export function AddImages({ ref, kept, took }: { ref: Ref<AddHandle>; kept: Kept
 
   return (
     <>
-      <input ref={folderInput} type="file" hidden multiple data-testid="folder-input" {...{ webkitdirectory: '' }} onChange={picked} />
+      <input
+        ref={folderInput}
+        type="file"
+        hidden
+        multiple
+        data-testid="folder-input"
+        {...{ webkitdirectory: '' }}
+        onChange={picked}
+      />
       <input ref={filesInput} type="file" hidden multiple data-testid="files-input" onChange={picked} />
       {over && <div className="drop-here">{t('queue.dropNow')}</div>}
       {choosing && (
@@ -118,7 +130,12 @@ export function AddImages({ ref, kept, took }: { ref: Ref<AddHandle>; kept: Kept
       {looking && !looking.found && (
         <section className="sending" role="status">
           <p>{t('check.looking', { done: looking.done, total: looking.total })}</p>
-          <Progress percent={Math.floor((100 * looking.done) / looking.total)} showInfo={false} size="small" aria-label={t('check.lookingTitle')} />
+          <Progress
+            percent={Math.floor((100 * looking.done) / looking.total)}
+            showInfo={false}
+            size="small"
+            aria-label={t('check.lookingTitle')}
+          />
         </section>
       )}
       {looking?.found && (

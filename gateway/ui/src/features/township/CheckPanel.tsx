@@ -4,8 +4,8 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { fileSize } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { ageAt, ageText, maskIdentifier, sexText } from '../../frame/patient';
-import { doubts, type Found, type FoundPatient, type ToSend } from './inspect';
 import { useText } from '../../i18n';
+import { doubts, type Found, type FoundPatient, type ToSend } from './inspect';
 
 const SHOWN_SKIPPED = 5;
 
@@ -51,9 +51,13 @@ export function CheckPanel({ folder, found, send, cancel }: Props) {
   return (
     <section className="check" aria-labelledby="check-title" data-testid="check">
       <h2 id="check-title" tabIndex={-1} ref={title}>
-        {found.send.length ? t('check.title', { folder, images: found.images, patients: found.patients.length }) : t('check.nothing', { folder })}
+        {found.send.length
+          ? t('check.title', { folder, images: found.images, patients: found.patients.length })
+          : t('check.nothing', { folder })}
       </h2>
-      {found.patients.length > 1 && <p className="note note-soon">{t('queue.mixed', { patients: found.patients.length })}</p>}
+      {found.patients.length > 1 && (
+        <p className="note note-soon">{t('queue.mixed', { patients: found.patients.length })}</p>
+      )}
       <ul className="check-patients">
         {found.patients.map((patient) => (
           <li key={patient.key}>
@@ -95,7 +99,12 @@ export function CheckPanel({ folder, found, send, cancel }: Props) {
   );
 }
 
-function PatientFound({ patient, why, ticked, tick }: {
+function PatientFound({
+  patient,
+  why,
+  ticked,
+  tick,
+}: {
   patient: FoundPatient;
   why: string[];
   /** null when nothing has to be ticked. */
@@ -104,7 +113,9 @@ function PatientFound({ patient, why, ticked, tick }: {
 }) {
   const t = useText();
   const language = useLanguage();
-  const age = patient.age ? ageText(patient.age, language) : ageAt(patient.birthDate, patient.studies[0]?.date ?? '', language);
+  const age = patient.age
+    ? ageText(patient.age, language)
+    : ageAt(patient.birthDate, patient.studies[0]?.date ?? '', language);
   const facts = (
     <span className="patient-inline">
       <span className="name">{patient.name || t('patient.noName')}</span>
@@ -125,8 +136,8 @@ function PatientFound({ patient, why, ticked, tick }: {
       <ul className="check-studies">
         {patient.studies.map((study) => (
           <li key={study.key}>
-            {study.modality} {study.description || t('study.noDescription')} · {study.date || t('study.noDate')} {study.time} ·{' '}
-            {t('study.images', { count: study.images })}
+            {study.modality} {study.description || t('study.noDescription')} · {study.date || t('study.noDate')}{' '}
+            {study.time} · {t('study.images', { count: study.images })}
           </li>
         ))}
       </ul>

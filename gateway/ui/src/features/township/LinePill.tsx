@@ -1,4 +1,3 @@
-
 import type { Line } from '../../api/types';
 import { clockTime, rate } from '../../frame/clock';
 import { useText } from '../../i18n';

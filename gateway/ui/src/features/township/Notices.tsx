@@ -2,14 +2,19 @@ import { Button } from 'antd';
 
 import type { QueueSummary, TownshipNode } from '../../api/types';
 import { clockTime } from '../../frame/clock';
-import type { KeptBatch } from './kept-batch';
 import { useText } from '../../i18n';
+import type { KeptBatch } from './kept-batch';
 
 /** At this share of the disk the page says how many patients still fit. */
 const DISK_NEARLY_FULL = 85;
 
 /** What the technician must know now and cannot see in the rows. */
-export function Notices({ summary, kept, chooseAgain, forget }: {
+export function Notices({
+  summary,
+  kept,
+  chooseAgain,
+  forget,
+}: {
   summary: QueueSummary;
   kept: KeptBatch | null;
   chooseAgain: () => void;

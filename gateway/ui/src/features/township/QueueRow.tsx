@@ -6,9 +6,9 @@ import { absolute, clockTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
+import { useText } from '../../i18n';
 import { isEmergency, lineWord, progress } from './queue-words';
 import { reason } from './SendingPanel';
-import { useText } from '../../i18n';
 
 export interface RowActs {
   priority: (item: QueueItem) => void;
@@ -32,7 +32,10 @@ export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyP
   const t = useText();
   const { of } = progress(item);
   return (
-    <div className={`queue-item${isEmergency(item) ? ' is-emergency' : ''}${item.state === 'set_aside' ? ' needs-act' : ''}`} role="rowgroup">
+    <div
+      className={`queue-item${isEmergency(item) ? ' is-emergency' : ''}${item.state === 'set_aside' ? ' needs-act' : ''}`}
+      role="rowgroup"
+    >
       <div
         id={id}
         role="row"
@@ -48,7 +51,8 @@ export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyP
           {isEmergency(item) && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
           <PatientLine patient={item.patient} unidentified={item.unidentified} />
           <span className="second">
-            {[item.modality, item.description || item.body_part].filter(Boolean).join(' ')} {t('study.images', { count: of + item.instances.set_aside })}
+            {[item.modality, item.description || item.body_part].filter(Boolean).join(' ')}{' '}
+            {t('study.images', { count: of + item.instances.set_aside })}
           </span>
           {item.conflicts > 0 && <Chip kind="conflict">{t('queue.conflict')}</Chip>}
         </div>
@@ -89,7 +93,13 @@ function LineCell({ item, lineUp }: { item: QueueItem; lineUp: boolean }) {
       return <>{t('queue.allSent')}</>;
     case 'waiting':
       if (item.position === null) return <>{t('queue.waiting')}</>;
-      return <>{at ? t('queue.positionEta', { position: item.position, at }) : t('queue.position', { position: item.position })}</>;
+      return (
+        <>
+          {at
+            ? t('queue.positionEta', { position: item.position, at })
+            : t('queue.position', { position: item.position })}
+        </>
+      );
     case 'sending':
       return (
         <span className="line-bar">
@@ -111,7 +121,9 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
           <li>{t('detail.here', { count: item.instances.here })}</li>
           <li>{t('detail.sent', { count: item.instances.sent })}</li>
           <li>{t('detail.atCounty', { count: item.instances.at_county })}</li>
-          {item.county_received_at && <li>{t('detail.receipt', { at: absolute(item.county_received_at, language) })}</li>}
+          {item.county_received_at && (
+            <li>{t('detail.receipt', { at: absolute(item.county_received_at, language) })}</li>
+          )}
           {item.study_date_time && <li>{t('detail.exam', { at: absolute(item.study_date_time, language) })}</li>}
         </ul>
         {item.conflicts > 0 && <p>{t('queue.conflictText')}</p>}
@@ -137,7 +149,12 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
           )}
           {open && <Button onClick={() => acts.pause(item)}>{t(item.paused ? 'queue.goOn' : 'queue.pause')}</Button>}
         </div>
-        <Technical facts={{ 'Study Instance UID': item.study_instance_uid, 'SOP Instance UID': item.set_aside.map((one) => one.sop_instance_uid).join(' ') }} />
+        <Technical
+          facts={{
+            'Study Instance UID': item.study_instance_uid,
+            'SOP Instance UID': item.set_aside.map((one) => one.sop_instance_uid).join(' '),
+          }}
+        />
       </div>
     </div>
   );

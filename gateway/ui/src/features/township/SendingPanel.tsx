@@ -6,7 +6,12 @@ import type { BatchView } from './sender';
 const SHOWN_REFUSED = 20;
 
 /** Files on their way from this PC into the node: how many are safe, which were not taken and why. */
-export function SendingPanel({ view, pause, again, close }: {
+export function SendingPanel({
+  view,
+  pause,
+  again,
+  close,
+}: {
   view: BatchView;
   pause: (paused: boolean) => void;
   again: (id: string) => void;
@@ -27,7 +32,14 @@ export function SendingPanel({ view, pause, again, close }: {
     sending: t('sending.going', { safe: tally.safe, total: tally.total, folder: view.folder }),
   }[state];
   return (
-    <section className="sending" aria-label={t('sending.title')} data-testid="sending" data-state={state} data-safe={tally.safe} data-total={tally.total}>
+    <section
+      className="sending"
+      aria-label={t('sending.title')}
+      data-testid="sending"
+      data-state={state}
+      data-safe={tally.safe}
+      data-total={tally.total}
+    >
       <p role="status">{line}</p>
       {!view.done && <Progress percent={percent} showInfo={false} size="small" aria-label={t('sending.title')} />}
       {view.already > 0 && <p className="second">{t('sending.already', { count: view.already })}</p>}

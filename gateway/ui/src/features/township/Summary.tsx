@@ -1,9 +1,9 @@
 import { Button } from 'antd';
 
 import type { QueueSummary } from '../../api/types';
-import { useSending } from './sending-store';
 import { clockTime } from '../../frame/clock';
 import { useText } from '../../i18n';
+import { useSending } from './sending-store';
 
 /** The page's answer, readable at arm's length: is every image safe, has the county got it? */
 export function Summary({ summary, stale, add }: { summary: QueueSummary; stale: boolean; add: () => void }) {
@@ -11,7 +11,11 @@ export function Summary({ summary, stale, add }: { summary: QueueSummary; stale:
   const checking = useSending((store) => store.checking);
   const lineDown = summary.line.state === 'down';
   return (
-    <section className={`township-answer${stale ? ' is-stale' : ''}`} aria-label={t('queue.answer')} data-testid="summary">
+    <section
+      className={`township-answer${stale ? ' is-stale' : ''}`}
+      aria-label={t('queue.answer')}
+      data-testid="summary"
+    >
       <p className="answer">
         {t('queue.safe')} <b data-testid="safe-here">{summary.safe_here}</b>
       </p>

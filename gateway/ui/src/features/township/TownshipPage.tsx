@@ -12,18 +12,18 @@ import { useLate } from '../../frame/late';
 import { useRowFocus } from '../../frame/moving';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
+import { useText } from '../../i18n';
 import { useChannel } from '../../live/channel';
 import { useLiveRows } from '../../live/rows';
 import { AddImages, type AddHandle } from './AddImages';
 import { forgetBatch, keptBatch } from './kept-batch';
 import { LinePill } from './LinePill';
 import { HowToSend, NodeAway, Notices } from './Notices';
-import { QueueRow, type RowActs } from './QueueRow';
 import { isEmergency, matches, pinned } from './queue-words';
+import { QueueRow, type RowActs } from './QueueRow';
 import { useSending } from './sending-store';
 import { Summary } from './Summary';
 import { useLiveSummary } from './summary-live';
-import { useText } from '../../i18n';
 
 const QUEUE = ['queue'] as const;
 const keyOf = (item: QueueItem) => item.study_instance_uid;
@@ -71,7 +71,11 @@ export default function TownshipPage() {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const [kept, setKept] = useState(() => keptBatch(user.username));
   const sendingNow = useSending((store) => store.sender !== null);
-  const node = useQuery({ queryKey: ['node'], queryFn: ({ signal }) => ask<TownshipNode>('/api/v1/node', { signal }), staleTime: Infinity });
+  const node = useQuery({
+    queryKey: ['node'],
+    queryFn: ({ signal }) => ask<TownshipNode>('/api/v1/node', { signal }),
+    staleTime: Infinity,
+  });
   const { query, rows, first, freshCount, showFresh } = useLiveRows<QueueItem, QueuePage>({
     queryKey: QUEUE,
     fetchPage: fetchQueue,

@@ -13,7 +13,8 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 
 describe('text of a header', () => {
   it.each(Object.entries(GBK))('reads %s under its own, a missing and a wrong character set', (text, bytes) => {
-    for (const charset of ['GB18030', 'GBK', '', 'ISO_IR 100']) expect(decodeText(Uint8Array.from(bytes), charset), charset).toBe(text);
+    for (const charset of ['GB18030', 'GBK', '', 'ISO_IR 100'])
+      expect(decodeText(Uint8Array.from(bytes), charset), charset).toBe(text);
   });
 
   it.each(['Buc^Jérôme', 'Äneas^Rüdiger', 'Müller^José', 'fête'])('leaves %s in Latin-1 as it is', (text) => {
@@ -21,7 +22,8 @@ describe('text of a header', () => {
   });
 
   it('reads UTF-8, declared or not', () => {
-    for (const charset of ['ISO_IR 192', '', 'ISO_IR 100']) expect(decodeText(utf8('阿卜杜热伊木·阿卜杜热合曼'), charset)).toBe('阿卜杜热伊木·阿卜杜热合曼');
+    for (const charset of ['ISO_IR 192', '', 'ISO_IR 100'])
+      expect(decodeText(utf8('阿卜杜热伊木·阿卜杜热合曼'), charset)).toBe('阿卜杜热伊木·阿卜杜热合曼');
   });
 
   it('takes GBK under a UTF-8 label for what it is', () => {
@@ -29,7 +31,24 @@ describe('text of a header', () => {
   });
 
   it('reads IR 58 behind its escape sequence', () => {
-    const bytes = [...utf8('Wang^XiaoDong='), 0x1b, 0x24, 0x29, 0x41, 0xcd, 0xf5, 0x5e, 0x1b, 0x24, 0x29, 0x41, 0xd0, 0xa1, 0xb6, 0xab];
+    const bytes = [
+      ...utf8('Wang^XiaoDong='),
+      0x1b,
+      0x24,
+      0x29,
+      0x41,
+      0xcd,
+      0xf5,
+      0x5e,
+      0x1b,
+      0x24,
+      0x29,
+      0x41,
+      0xd0,
+      0xa1,
+      0xb6,
+      0xab,
+    ];
     expect(decodeText(Uint8Array.from(bytes), '\\ISO 2022 IR 58')).toBe('Wang^XiaoDong=王^小东');
   });
 

@@ -52,7 +52,8 @@ function withoutEscapes(bytes: Uint8Array): Uint8Array {
  */
 export function decodeText(bytes: Uint8Array, charset: string): string {
   const terms = charset.split('\\').map((term) => term.trim());
-  const term = terms.find((one, index) => one !== '' && (index > 0 || terms.length === 1 || one !== 'ISO 2022 IR 6')) ?? '';
+  const term =
+    terms.find((one, index) => one !== '' && (index > 0 || terms.length === 1 || one !== 'ISO 2022 IR 6')) ?? '';
   const encoding = ENCODING[term] ?? 'ascii';
   const trimmed = trimPadding(bytes);
   if (!trimmed.some((byte) => byte >= 0x80 || byte === 0x1b)) return new TextDecoder('latin1').decode(trimmed);

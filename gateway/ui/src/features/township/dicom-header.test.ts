@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { readHeader } from './dicom-header';
 import { explicit, part10 } from './dicom-bytes.fixture';
+import { readHeader } from './dicom-header';
 
 const dataset = [
   explicit(0x0008, 0x0005, 'CS', 'ISO_IR 192'),
@@ -24,13 +24,26 @@ describe('what a file is', () => {
     const read = readHeader(part10('1.2.840.10008.1.2.1', dataset));
     expect(read).toMatchObject({
       kind: 'dicom',
-      header: { name: '陈建国', sex: 'M', patientId: 'QS0031827', birthDate: '1970-03-14', modality: 'CT', description: '头颅平扫', date: '2026-05-12', time: '10:21', sopInstance: '2.25.1', study: '2.25.2', series: '2.25.3' },
+      header: {
+        name: '陈建国',
+        sex: 'M',
+        patientId: 'QS0031827',
+        birthDate: '1970-03-14',
+        modality: 'CT',
+        description: '头颅平扫',
+        date: '2026-05-12',
+        time: '10:21',
+        sopInstance: '2.25.1',
+        study: '2.25.2',
+        series: '2.25.3',
+      },
     });
   });
 
   it('reads as much as there is of a file cut anywhere, and never raises', () => {
     const whole = part10('1.2.840.10008.1.2.1', dataset);
-    for (let length = 0; length <= whole.length; length += 1) expect(() => readHeader(whole.subarray(0, length)), `${length}`).not.toThrow();
+    for (let length = 0; length <= whole.length; length += 1)
+      expect(() => readHeader(whole.subarray(0, length)), `${length}`).not.toThrow();
   });
 
   it('reads an object without preamble', () => {
@@ -45,7 +58,11 @@ describe('what a file is', () => {
   it.each([
     ['an empty file', new Uint8Array(), 'empty'],
     ['a text file', new TextEncoder().encode('hello, this is a readme of a disc'), 'not-dicom'],
-    ['a picture', Uint8Array.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46, 0, 1, 1, 0, 0, 1, 0, 1]), 'not-dicom'],
+    [
+      'a picture',
+      Uint8Array.from([0xff, 0xd8, 0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46, 0, 1, 1, 0, 0, 1, 0, 1]),
+      'not-dicom',
+    ],
     ['a disc directory', part10('1.2.840.10008.1.2.1', [], '1.2.840.10008.1.3.10'), 'directory'],
   ])('leaves %s behind', (_, bytes, why) => expect(readHeader(bytes)).toEqual({ kind: 'other', why }));
 });

@@ -2,9 +2,9 @@
 
 import dicomParser from 'dicom-parser';
 
+import type { Age, Sex } from '../../api/types';
 import { dicomDate, dicomTime } from '../../frame/clock';
 import { dicomAge, personName } from '../../frame/patient';
-import type { Age, Sex } from '../../api/types';
 import { decodeText } from './charset';
 
 /** How much of a file is read: group 0010 and 0020 lie in the first kilobytes of all but the oddest. */
@@ -35,8 +35,7 @@ const DICOMDIR_CLASS = '1.2.840.10008.1.3.10';
 const DEFLATED = new Set(['1.2.840.10008.1.2.1.99', '1.2.840.10008.1.2.4.95']);
 
 export type Read =
-  | { kind: 'dicom'; header: Header | null }
-  | { kind: 'other'; why: 'empty' | 'directory' | 'not-dicom' };
+  { kind: 'dicom'; header: Header | null } | { kind: 'other'; why: 'empty' | 'directory' | 'not-dicom' };
 
 function ascii(bytes: Uint8Array, from: number, length: number): string {
   return String.fromCharCode(...bytes.subarray(from, from + length));

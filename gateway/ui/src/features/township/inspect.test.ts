@@ -1,12 +1,28 @@
 import { describe, expect, it } from 'vitest';
 
 import { explicit, part10 } from './dicom-bytes.fixture';
-import { Collection, doubts, type FoundPatient, inspect } from './inspect';
 import type { Header } from './dicom-header';
+import { Collection, doubts, type FoundPatient, inspect } from './inspect';
 import { zip } from './zip.fixture';
 
 function header(part: Partial<Header>): Header {
-  return { sopInstance: '1', study: 's', series: 'x', patientId: 'P1', name: '陈建国', sex: 'M', age: null, birthDate: '', modality: 'CT', description: '头颅', bodyPart: '', date: '2026-05-12', time: '', accession: '', ...part };
+  return {
+    sopInstance: '1',
+    study: 's',
+    series: 'x',
+    patientId: 'P1',
+    name: '陈建国',
+    sex: 'M',
+    age: null,
+    birthDate: '',
+    modality: 'CT',
+    description: '头颅',
+    bodyPart: '',
+    date: '2026-05-12',
+    time: '',
+    accession: '',
+    ...part,
+  };
 }
 
 function patientsOf(...headers: (Header | null)[]): FoundPatient[] {
@@ -18,14 +34,18 @@ function patientsOf(...headers: (Header | null)[]): FoundPatient[] {
 const why = (patients: FoundPatient[]) => doubts(patients, '2026-05-12').map(({ why: reason }) => reason);
 
 describe('what must be ticked before sending', () => {
-  it('is nothing for one patient of today', () => expect(why(patientsOf(header({}), header({ sopInstance: '2' })))).toEqual([]));
-  it('is every patient when there are several', () => expect(why(patientsOf(header({}), header({ patientId: 'P2' })))).toEqual(['several-patients', 'several-patients']));
+  it('is nothing for one patient of today', () =>
+    expect(why(patientsOf(header({}), header({ sopInstance: '2' })))).toEqual([]));
+  it('is every patient when there are several', () =>
+    expect(why(patientsOf(header({}), header({ patientId: 'P2' })))).toEqual(['several-patients', 'several-patients']));
   it('is a patient whose exam is of another day', () => {
     expect(why(patientsOf(header({ date: '2026-05-11' })))).toEqual(['old-exam']);
     expect(why(patientsOf(header({ date: '2026-05-13' })))).toEqual(['future-exam']);
   });
-  it('is a patient without name and number', () => expect(why(patientsOf(header({ name: '', patientId: '' })))).toEqual(['no-name']));
-  it('tells two people of one name by their number', () => expect(patientsOf(header({}), header({ patientId: 'P9' }))).toHaveLength(2));
+  it('is a patient without name and number', () =>
+    expect(why(patientsOf(header({ name: '', patientId: '' })))).toEqual(['no-name']));
+  it('tells two people of one name by their number', () =>
+    expect(patientsOf(header({}), header({ patientId: 'P9' }))).toHaveLength(2));
   it('counts images by exam', () => {
     const [patient] = patientsOf(header({}), header({}), header({ study: 't', modality: 'DR' }), null);
     expect(patient?.studies.map(({ images }) => images)).toEqual([2, 1]);
@@ -51,13 +71,24 @@ describe('looking through a folder', () => {
       { name: 'readme.txt', bytes: new TextEncoder().encode('x'.repeat(40)), deflate: false },
     ]);
     const found = await inspect(
-      [picked('a/1.dcm', object('陈建国', '2.25.4')), picked('a/empty', new Uint8Array()), picked('a/disc.zip', archive), picked('a/bad.zip', Uint8Array.from([0x50, 0x4b, 3, 4, 9, 9]))],
+      [
+        picked('a/1.dcm', object('陈建国', '2.25.4')),
+        picked('a/empty', new Uint8Array()),
+        picked('a/disc.zip', archive),
+        picked('a/bad.zip', Uint8Array.from([0x50, 0x4b, 3, 4, 9, 9])),
+      ],
       () => undefined,
       new AbortController().signal,
     );
     expect(found.patients.map(({ name }) => name)).toEqual(['陈建国', '刘小凤', '马成功']);
-    expect(found.send.map(({ kind, patients }) => [kind, patients.length])).toEqual([['dicom', 1], ['zip', 2]]);
-    expect(found.skipped).toEqual([{ name: 'a/empty', why: 'empty' }, { name: 'a/bad.zip', why: 'broken-zip' }]);
+    expect(found.send.map(({ kind, patients }) => [kind, patients.length])).toEqual([
+      ['dicom', 1],
+      ['zip', 2],
+    ]);
+    expect(found.skipped).toEqual([
+      { name: 'a/empty', why: 'empty' },
+      { name: 'a/bad.zip', why: 'broken-zip' },
+    ]);
     expect(found.images).toBe(3);
   });
 

@@ -1,7 +1,7 @@
 /** Looks through what somebody wants to add, before a byte is sent: which patients, which exams, what is no image. */
 
-import { today } from '../../frame/clock';
 import type { Age, Sex } from '../../api/types';
+import { today } from '../../frame/clock';
 import { HEAD_BYTES, type Header, readHeader } from './dicom-header';
 import type { Picked } from './pick';
 import { NotAZip, zipMembers } from './zip-peek';
@@ -80,7 +80,8 @@ export class Collection {
       patient.studies.push(study);
     }
     study.images += 1;
-    if (!study.modality.split('/').includes(header.modality) && header.modality) study.modality += `/${header.modality}`;
+    if (!study.modality.split('/').includes(header.modality) && header.modality)
+      study.modality += `/${header.modality}`;
     return key;
   }
 
@@ -95,7 +96,8 @@ export function doubts(patients: readonly FoundPatient[], day: string = today())
     const found: Doubt[] = [];
     if (patients.length > 1) found.push({ patient: patient.key, why: 'several-patients' });
     if (!patient.name && !patient.patientId) found.push({ patient: patient.key, why: 'no-name' });
-    if (patient.studies.some(({ date }) => date !== '' && date < day)) found.push({ patient: patient.key, why: 'old-exam' });
+    if (patient.studies.some(({ date }) => date !== '' && date < day))
+      found.push({ patient: patient.key, why: 'old-exam' });
     if (patient.studies.some(({ date }) => date > day)) found.push({ patient: patient.key, why: 'future-exam' });
     return found;
   });

@@ -46,6 +46,13 @@ export function pinned(items: readonly QueueItem[]): { urgent: QueueItem[]; rest
 export function matches(item: QueueItem, typed: string): boolean {
   const wanted = typed.trim().toLowerCase();
   if (!wanted) return true;
-  const text = [item.patient.name, item.patient.patient_id, item.patient.masked_id, item.modality, item.description, item.body_part];
+  const text = [
+    item.patient.name,
+    item.patient.patient_id,
+    item.patient.masked_id,
+    item.modality,
+    item.description,
+    item.body_part,
+  ];
   return text.some((part) => part?.toLowerCase().includes(wanted));
 }

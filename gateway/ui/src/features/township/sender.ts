@@ -50,7 +50,9 @@ export class Sender {
     private readonly heard: Heard,
   ) {
     this.byId = new Map(files.map((file) => [file.picked.path, file]));
-    this.sending = new Sending([...this.byId].map(([id, file]) => ({ id, name: file.picked.path, size: file.picked.file.size })));
+    this.sending = new Sending(
+      [...this.byId].map(([id, file]) => ({ id, name: file.picked.path, size: file.picked.file.size })),
+    );
     this.sending.act({ act: 'line', online: navigator.onLine });
   }
 
@@ -155,7 +157,8 @@ export class Sender {
       // Only what is long is worth going on with after a reload; the rest is asked for by name.
       storeFingerprintForResuming: resumable,
       removeFingerprintOnSuccess: true,
-      fingerprint: async () => ['yilian', this.username, id, file.picked.file.size, file.picked.file.lastModified].join('|'),
+      fingerprint: async () =>
+        ['yilian', this.username, id, file.picked.file.size, file.picked.file.lastModified].join('|'),
       retryDelays: null,
       headers: csrfHeader(),
       metadata: { kind: file.kind, filename: id, batch: this.batch },
@@ -248,7 +251,13 @@ export class Sender {
       forgetBatch();
       window.removeEventListener('beforeunload', this.warn);
     } else {
-      keepBatch({ batch: this.batch, folder: this.folder, total: tally.total, safe: tally.safe, username: this.username });
+      keepBatch({
+        batch: this.batch,
+        folder: this.folder,
+        total: tally.total,
+        safe: tally.safe,
+        username: this.username,
+      });
     }
     const refused = [...this.sending.files.values()]
       .filter(({ state }) => state === 'refused')

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { type Act, againAfterMs, Sending } from './sending-machine';
 
-const files = (count: number) => Array.from({ length: count }, (_, index) => ({ id: `f${index}`, name: `f${index}`, size: 100 }));
+const files = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ id: `f${index}`, name: `f${index}`, size: 100 }));
 const start = (sending: Sending) => sending.toStart(3).forEach((id) => sending.act({ act: 'start', id }));
 
 /** Sums counted again from the files: the kept ones must agree after any act. */

@@ -43,7 +43,9 @@ export type FileAct = Exclude<Act, { act: 'pause' } | { act: 'line' }>;
 /** The file after *act*; an act that comes too late gives the same file back. */
 export function move(file: SendingFile, act: FileAct): SendingFile {
   if (act.act === 'again') {
-    return file.state === 'refused' ? { ...file, state: 'waiting', sent: 0, cuts: 0, reasonCode: '', uploadId: '' } : file;
+    return file.state === 'refused'
+      ? { ...file, state: 'waiting', sent: 0, cuts: 0, reasonCode: '', uploadId: '' }
+      : file;
   }
   if (SETTLED.has(file.state)) return file;
   switch (act.act) {
@@ -53,7 +55,9 @@ export function move(file: SendingFile, act: FileAct): SendingFile {
       // A bar never goes back: after a cut the node may hold less than was on the way.
       return file.state === 'sending' ? { ...file, sent: Math.max(file.sent, Math.min(act.sent, file.size)) } : file;
     case 'delivered':
-      return file.state === 'sending' ? { ...file, state: 'delivered', sent: file.size, cuts: 0, uploadId: act.uploadId } : file;
+      return file.state === 'sending'
+        ? { ...file, state: 'delivered', sent: file.size, cuts: 0, uploadId: act.uploadId }
+        : file;
     case 'cut':
       return file.state === 'sending' ? { ...file, state: 'waiting', cuts: file.cuts + 1 } : file;
     case 'refused':
@@ -63,7 +67,11 @@ export function move(file: SendingFile, act: FileAct): SendingFile {
   }
 }
 
-function heard(file: SendingFile, state: 'receiving' | 'safe' | 'refused' | 'skipped', reasonCode: string): SendingFile {
+function heard(
+  file: SendingFile,
+  state: 'receiving' | 'safe' | 'refused' | 'skipped',
+  reasonCode: string,
+): SendingFile {
   if (state === 'receiving') return file;
   return { ...file, state, reasonCode, sent: state === 'safe' ? file.size : file.sent };
 }
@@ -88,7 +96,16 @@ export class Sending {
   online = true;
   private readonly waiting = new Set<string>();
   private onTheWay = 0;
-  private readonly sums: Tally = { total: 0, safe: 0, refused: 0, skipped: 0, delivered: 0, open: 0, bytes: 0, sentBytes: 0 };
+  private readonly sums: Tally = {
+    total: 0,
+    safe: 0,
+    refused: 0,
+    skipped: 0,
+    delivered: 0,
+    open: 0,
+    bytes: 0,
+    sentBytes: 0,
+  };
 
   constructor(files: readonly { id: string; name: string; size: number }[]) {
     for (const { id, name, size } of files) {

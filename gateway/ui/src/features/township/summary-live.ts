@@ -10,7 +10,9 @@ export function useLiveSummary(read: QueueSummary | undefined): QueueSummary | u
     if (read) setSummary(read);
   }, [read]);
   useEffect(() => {
-    const stopSummary = onLive('queue.summary', (payload) => setSummary((was) => ({ ...was, ...(payload as QueueSummary) })));
+    const stopSummary = onLive('queue.summary', (payload) =>
+      setSummary((was) => ({ ...was, ...(payload as QueueSummary) })),
+    );
     const stopLine = onLive('line.changed', (payload) => setSummary((was) => was && { ...was, line: payload as Line }));
     return () => {
       stopSummary();

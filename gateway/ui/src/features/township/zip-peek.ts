@@ -44,7 +44,8 @@ function readDirectory(file: Blob, directory: DataView, count: number): ZipMembe
   const members: ZipMember[] = [];
   let at = 0;
   for (let index = 0; index < count; index += 1) {
-    if (at + 46 > directory.byteLength || directory.getUint32(at, true) !== MEMBER) throw new NotAZip('broken directory');
+    if (at + 46 > directory.byteLength || directory.getUint32(at, true) !== MEMBER)
+      throw new NotAZip('broken directory');
     const flags = directory.getUint16(at + 8, true);
     const method = directory.getUint16(at + 10, true);
     const packed = directory.getUint32(at + 20, true);
@@ -70,7 +71,11 @@ interface Place {
   flags: number;
 }
 
-async function memberHead(file: Blob, { local, packed, method, flags }: Place, bytes: number): Promise<Uint8Array | null> {
+async function memberHead(
+  file: Blob,
+  { local, packed, method, flags }: Place,
+  bytes: number,
+): Promise<Uint8Array | null> {
   if (flags & 1 || (method !== 0 && method !== 8)) return null;
   const header = await view(file, local, local + 30);
   if (header.byteLength < 30 || header.getUint32(0, true) !== LOCAL) return null;

@@ -4,6 +4,7 @@ import { type DragEvent, useEffect, useRef } from 'react';
 
 import type { SeriesRow, StudyRow } from '../../api/types';
 import { useTroubleText } from '../../frame/Trouble';
+import { useText } from '../../i18n';
 import { followLink } from './acts';
 import { Document } from './Document';
 import type { Engine, Hand } from './engine';
@@ -12,7 +13,6 @@ import { Overlay } from './Overlay';
 import { EMPTY, Pane } from './pane';
 import type { Prefetch } from './prefetch';
 import { panes, setCell, setPaneState, useViewer } from './state';
-import { useText } from '../../i18n';
 
 /** Type of what a dragged thumbnail carries. */
 export const SERIES_DRAG = 'application/x-yilian-series';
@@ -108,7 +108,11 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
       onDrop={drop}
       onContextMenu={(event) => event.preventDefault()}
     >
-      <div ref={element} className="pixels" style={{ visibility: status === 'ready' || status === 'error' ? 'visible' : 'hidden' }} />
+      <div
+        ref={element}
+        className="pixels"
+        style={{ visibility: status === 'ready' || status === 'error' ? 'visible' : 'hidden' }}
+      />
       {status === 'empty' && <p className="said second">{t('viewer.emptyCell')}</p>}
       {(status === 'loading' || (series.isPending && uid !== '')) && (
         <p className="said second" role="status">

@@ -3,8 +3,8 @@ import { useEffect, useState } from 'react';
 
 import { Problem } from '../../api/client';
 import { type TextKey, useText } from '../../i18n';
-import { saveInstance } from './download';
 import { text } from './dicom-json';
+import { saveInstance } from './download';
 import type { LoadedSeries } from './library';
 import { instancePath } from './library';
 import { ReportTree } from './ReportTree';
@@ -29,7 +29,9 @@ export function Document({ study, series, name }: { study: string; series: Loade
       <header>
         <h2>{t(`kind.${series.kind}` as TextKey)}</h2>
         <span className="second">{name}</span>
-        {series.instances.length > 1 && <span className="second">{t('viewer.objects', { count: series.instances.length })}</span>}
+        {series.instances.length > 1 && (
+          <span className="second">{t('viewer.objects', { count: series.instances.length })}</span>
+        )}
         <span className="stretch" />
         {instance && (
           <Button size="small" onClick={() => void save()}>
@@ -40,7 +42,9 @@ export function Document({ study, series, name }: { study: string; series: Loade
       {failed && <p role="alert">{t('viewer.downloadFailed')}</p>}
       {series.kind === 'pdf' && <Pdf path={path} title={(instance && text(instance, '00420010')) || name} />}
       {series.kind === 'report' && instance && <ReportTree instance={instance} />}
-      {series.kind !== 'pdf' && series.kind !== 'report' && <p>{t('viewer.cannotShow', { kind: t(`kind.${series.kind}` as TextKey) })}</p>}
+      {series.kind !== 'pdf' && series.kind !== 'report' && (
+        <p>{t('viewer.cannotShow', { kind: t(`kind.${series.kind}` as TextKey) })}</p>
+      )}
     </section>
   );
 }

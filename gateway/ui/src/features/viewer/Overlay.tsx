@@ -1,15 +1,14 @@
-
 import type { StudyRow } from '../../api/types';
 import { dicomDate, dicomTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { ageText, sexText, shownIdentifier, shownName } from '../../frame/patient';
+import { useText } from '../../i18n';
 import { number, text } from './dicom-json';
 import { drawsOnCpu } from './engine';
+import { isLossy } from './kinds';
 import { frameOf } from './library';
 import type { PaneState } from './pane';
-import { isLossy } from './kinds';
 import { windowText } from './windows';
-import { useText } from '../../i18n';
 
 /** The text over an image: whose it is, what it is, how it is shown. */
 export function Overlay({ study, state, missing }: { study: StudyRow; state: PaneState; missing: readonly number[] }) {
@@ -28,7 +27,8 @@ export function Overlay({ study, state, missing }: { study: StudyRow; state: Pan
     <div className="overlay">
       <div className="at-top-left">
         <p>
-          {shownName(patient, language) || t('patient.noName')} {sexText(patient.sex, language)} {ageText(patient.age, language)}
+          {shownName(patient, language) || t('patient.noName')} {sexText(patient.sex, language)}{' '}
+          {ageText(patient.age, language)}
         </p>
         {tail && <p>{t('overlay.tail', { tail })}</p>}
         <p>{text(instance, '00080080') || study.institution.name}</p>
@@ -46,7 +46,8 @@ export function Overlay({ study, state, missing }: { study: StudyRow; state: Pan
         <p data-testid="image-number">{t('overlay.image', { index: state.index + 1, count: state.count })}</p>
         {missing.length > 0 && <p className="warn">{t('overlay.missing', { list: shortList(missing) })}</p>}
         <p>
-          <span data-testid="window">{state.window ? windowText(state.window) : ''}</span> <span data-testid="zoom">{state.zoom.toFixed(2)}x</span>
+          <span data-testid="window">{state.window ? windowText(state.window) : ''}</span>{' '}
+          <span data-testid="zoom">{state.zoom.toFixed(2)}x</span>
           {state.inverted ? ` ${t('overlay.inverted')}` : ''}
         </p>
       </div>

@@ -1,7 +1,6 @@
-
 import { personName } from '../../frame/patient';
-import { type Instance, items, text } from './dicom-json';
 import { useText } from '../../i18n';
+import { type Instance, items, text } from './dicom-json';
 
 /** Deeper than any report a person wrote: a hostile one ends here. */
 const DEEPEST = 12;

@@ -1,10 +1,10 @@
 import { useState } from 'react';
 
 import type { SeriesRow } from '../../api/types';
+import { useText } from '../../i18n';
 import { SERIES_DRAG, useSeries } from './Cell';
 import type { Prefetch } from './prefetch';
 import { setCell, useViewer } from './state';
-import { useText } from '../../i18n';
 
 interface Props {
   study: string;
@@ -52,9 +52,13 @@ function Thumbnail({ study, row, prefetch }: { study: string; row: SeriesRow; pr
       ) : (
         <img src={row.thumbnail} alt="" loading="lazy" draggable={false} onError={() => setNoPicture(true)} />
       )}
-      <span className="count">{fetched > 0 && fetched < count ? `${fetched}/${count}` : t('study.images', { count })}</span>
+      <span className="count">
+        {fetched > 0 && fetched < count ? `${fetched}/${count}` : t('study.images', { count })}
+      </span>
       <span className="label">{name}</span>
-      {here && here.missing.length > 0 && <span className="gap">{t('viewer.gap', { count: here.missing.length })}</span>}
+      {here && here.missing.length > 0 && (
+        <span className="gap">{t('viewer.gap', { count: here.missing.length })}</span>
+      )}
     </button>
   );
 }

@@ -1,4 +1,3 @@
-
 import { type TextKey, useText } from '../../i18n';
 import { applyPreset, presetsOf, takeTool } from './acts';
 import type { Hand, ToolName } from './engine';
@@ -29,7 +28,12 @@ export function Tools({ hand, series, back }: { hand: Hand | null; series: reado
     act();
     back();
   };
-  const button = (label: string, key: string, act: () => void, { pressed, able = true }: { pressed?: boolean; able?: boolean } = {}) => (
+  const button = (
+    label: string,
+    key: string,
+    act: () => void,
+    { pressed, able = true }: { pressed?: boolean; able?: boolean } = {},
+  ) => (
     <button key={label} type="button" className="tool" aria-pressed={pressed} disabled={!able} onClick={press(act)}>
       {label}
       {key && <kbd>{key}</kbd>}
@@ -45,7 +49,11 @@ export function Tools({ hand, series, back }: { hand: Hand | null; series: reado
       </span>
       <span className="group">
         {presets.map((preset, index) =>
-          button(preset.label ? t(`window.${preset.label}` as TextKey) : preset.name || t('window.own'), String(index + 1), () => applyPreset(index + 1)),
+          button(
+            preset.label ? t(`window.${preset.label}` as TextKey) : preset.name || t('window.own'),
+            String(index + 1),
+            () => applyPreset(index + 1),
+          ),
         )}
       </span>
       <span className="group">
@@ -54,11 +62,17 @@ export function Tools({ hand, series, back }: { hand: Hand | null; series: reado
         {button(t('act.flipV'), 'V', () => activePane()?.flip('vertical'), { able: ready })}
         {button(t('act.rotate'), 'R', () => activePane()?.rotate(90), { able: ready })}
         {button(t('act.reset'), t('key.space'), () => activePane()?.reset(), { able: ready })}
-        {button(t(state?.playing ? 'act.stop' : 'act.cine'), 'C', () => activePane()?.play(), { pressed: state?.playing ?? false, able: ready && state.count > 1 })}
+        {button(t(state?.playing ? 'act.stop' : 'act.cine'), 'C', () => activePane()?.play(), {
+          pressed: state?.playing ?? false,
+          able: ready && state.count > 1,
+        })}
       </span>
       <span className="group">
-        {LAYOUTS.map((one) => button(one.replace('x', '×'), '', () => chooseLayout(one, series), { pressed: layout === one }))}
-        {layout !== '1x1' && button(t('act.link'), 'Y', () => useViewer.setState({ linked: !linked }), { pressed: linked })}
+        {LAYOUTS.map((one) =>
+          button(one.replace('x', '×'), '', () => chooseLayout(one, series), { pressed: layout === one }),
+        )}
+        {layout !== '1x1' &&
+          button(t('act.link'), 'Y', () => useViewer.setState({ linked: !linked }), { pressed: linked })}
       </span>
     </div>
   );

@@ -17,6 +17,7 @@ import { PatientHeader } from '../../frame/PatientHeader';
 import { darkTheme } from '../../frame/theme';
 import { LivePill } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
+import { useText } from '../../i18n';
 import { onLive } from '../../live/channel';
 import { type Study, viewerKeys } from './acts';
 import { Cell } from './Cell';
@@ -25,7 +26,6 @@ import { Prefetch } from './prefetch';
 import { CELLS, FRESH, setCell, useViewer } from './state';
 import { Strip } from './Strip';
 import { Tools } from './Tools';
-import { useText } from '../../i18n';
 
 interface Room {
   engine: Engine;
@@ -133,7 +133,13 @@ function Viewer({ uid }: { uid: string }) {
   const count = CELLS[layout];
   return (
     <div className="page dark reading" data-testid="reading">
-      <PatientHeader patient={row.patient} number={row.accession_number} unidentified={row.unidentified} emergency={row.priority === 'emergency'} lead={toList}>
+      <PatientHeader
+        patient={row.patient}
+        number={row.accession_number}
+        unidentified={row.unidentified}
+        emergency={row.priority === 'emergency'}
+        lead={toList}
+      >
         <span className="fact second">{row.description || row.modalities.join(' ')}</span>
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
         <span className="stretch" />

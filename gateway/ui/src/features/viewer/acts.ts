@@ -141,4 +141,3 @@ export function viewerKeys(study: Study): readonly Key[] {
     act(['Escape'], 'keys.escape', () => escape(study.hand())),
   ];
 }
-

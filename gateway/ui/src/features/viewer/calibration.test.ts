@@ -17,18 +17,38 @@ describe('millimetres', () => {
     expect(calibrationOf(instance({ '00080060': 'DX', '00181164': [0.2, 0.2] }))).toEqual(none);
     expect(calibrationOf(instance({ '00080060': 'DX', '00181164': [0.2, 0.2], '00280030': [0.2, 0.2] }))).toEqual(none);
     expect(calibrationOf(instance({ '00080060': 'CR', '00280030': [0.2, 0.2] }))).toEqual(none);
-    expect(calibrationOf(instance({ '00080060': 'DX', '00181164': [0.2, 0.2], '00280030': [0.15, 0.15] })).kind).toBe('mm');
-    expect(calibrationOf(instance({ '00080060': 'CR', '00280030': [0.2, 0.2], '00280A02': 'FIDUCIAL' })).kind).toBe('mm');
-    expect(calibrationOf(instance({ '00080060': 'MG', '00181164': [0.2, 0.2], '00181114': 2 }))).toEqual({ kind: 'mm', perRow: 0.1, perColumn: 0.1 });
+    expect(calibrationOf(instance({ '00080060': 'DX', '00181164': [0.2, 0.2], '00280030': [0.15, 0.15] })).kind).toBe(
+      'mm',
+    );
+    expect(calibrationOf(instance({ '00080060': 'CR', '00280030': [0.2, 0.2], '00280A02': 'FIDUCIAL' })).kind).toBe(
+      'mm',
+    );
+    expect(calibrationOf(instance({ '00080060': 'MG', '00181164': [0.2, 0.2], '00181114': 2 }))).toEqual({
+      kind: 'mm',
+      perRow: 0.1,
+      perColumn: 0.1,
+    });
   });
 
   it('are absent without spacing: the measurement stays in pixels', () => {
-    expect(lengthOf([0, 0], [3, 4], calibrationOf(instance({ '00080060': 'OT' })))).toEqual({ value: 5, calibrated: false });
+    expect(lengthOf([0, 0], [3, 4], calibrationOf(instance({ '00080060': 'OT' })))).toEqual({
+      value: 5,
+      calibrated: false,
+    });
     expect(calibrationOf(instance({ '00080060': 'CT', '00280030': [0, 0] }))).toEqual({ kind: 'none' });
   });
 
   it('of ultrasound hold inside one region only', () => {
-    const region = { '00186018': { Value: [0] }, '0018601A': { Value: [0] }, '0018601C': { Value: [99] }, '0018601E': { Value: [99] }, '00186024': { Value: [3] }, '00186026': { Value: [3] }, '0018602C': { Value: [0.02] }, '0018602E': { Value: [0.02] } };
+    const region = {
+      '00186018': { Value: [0] },
+      '0018601A': { Value: [0] },
+      '0018601C': { Value: [99] },
+      '0018601E': { Value: [99] },
+      '00186024': { Value: [3] },
+      '00186026': { Value: [3] },
+      '0018602C': { Value: [0.02] },
+      '0018602E': { Value: [0.02] },
+    };
     const us = calibrationOf(instance({ '00080060': 'US', '00186011': [region] }));
     expect(lengthOf([0, 0], [50, 0], us)).toEqual({ value: 10, calibrated: true });
     expect(lengthOf([0, 0], [150, 0], us).calibrated).toBe(false);
@@ -38,7 +58,11 @@ describe('millimetres', () => {
 
   it('of an enhanced object stand in its frame', () => {
     const measures = { '00289110': { Value: [{ '00280030': { Value: [1, 1] } }] } };
-    expect(calibrationOf(instance({ '00080060': 'MR', '52009229': [measures] }))).toEqual({ kind: 'mm', perRow: 1, perColumn: 1 });
+    expect(calibrationOf(instance({ '00080060': 'MR', '52009229': [measures] }))).toEqual({
+      kind: 'mm',
+      perRow: 1,
+      perColumn: 1,
+    });
   });
 });
 

@@ -57,13 +57,25 @@ function regionsOf(instance: Instance): Calibration {
     const mmPerRow = Math.abs(number(region, '0018602E') ?? 0) * 10;
     if (!inCm || mmPerColumn === 0 || mmPerRow === 0) return [];
     const corner = (tag: string) => number(region, tag) ?? 0;
-    return [{ x0: corner('00186018'), y0: corner('0018601A'), x1: corner('0018601C'), y1: corner('0018601E'), mmPerColumn, mmPerRow }];
+    return [
+      {
+        x0: corner('00186018'),
+        y0: corner('0018601A'),
+        x1: corner('0018601C'),
+        y1: corner('0018601E'),
+        mmPerColumn,
+        mmPerRow,
+      },
+    ];
   });
   return regions.length ? { kind: 'regions', regions } : NONE;
 }
 
 /** The scale all of *points* share, or null: outside a region, or across two, a length has no unit. */
-export function scaleAt(calibration: Calibration, points: readonly Point[]): { perColumn: number; perRow: number } | null {
+export function scaleAt(
+  calibration: Calibration,
+  points: readonly Point[],
+): { perColumn: number; perRow: number } | null {
   if (calibration.kind === 'none') return null;
   if (calibration.kind === 'mm') return calibration;
   const region = calibration.regions.find(({ x0, y0, x1, y1 }) =>

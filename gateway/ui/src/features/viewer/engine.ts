@@ -98,7 +98,10 @@ export class Hand {
     this.group = tools.ToolGroupManager.createToolGroup(id);
     for (const { toolName } of ALL) {
       const name = toolName as string;
-      this.group?.addTool(name, MEASURING.includes(name as ToolName) ? { getTextLines: textLinesOf(name as ToolName) } : {});
+      this.group?.addTool(
+        name,
+        MEASURING.includes(name as ToolName) ? { getTextLines: textLinesOf(name as ToolName) } : {},
+      );
     }
     const { Wheel } = tools.Enums.MouseBindings;
     this.group?.setToolActive(tools.StackScrollTool.toolName as string, { bindings: [{ mouseButton: Wheel }] });

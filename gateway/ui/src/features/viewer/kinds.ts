@@ -20,7 +20,9 @@ const VIDEO_SYNTAX = '1.2.840.10008.1.2.4.10';
 
 export function kindOf(instance: Instance): SeriesKind {
   const sopClass = text(instance, '00080016');
-  const named = BY_CLASS.find(([prefix]) => sopClass === prefix || sopClass.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`));
+  const named = BY_CLASS.find(
+    ([prefix]) => sopClass === prefix || sopClass.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`),
+  );
   if (named) return named[1];
   if (text(instance, '00083002').startsWith(VIDEO_SYNTAX)) return 'video';
   return (number(instance, '00280010') ?? 0) > 0 && (number(instance, '00280011') ?? 0) > 0 ? 'images' : 'other';

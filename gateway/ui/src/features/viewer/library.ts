@@ -49,7 +49,9 @@ async function metadataOf(study: string, series: string, signal: AbortSignal): P
 /** *instance* without its empty elements: the renderer would take an empty spacing for a number. */
 function filled(instance: Instance): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(instance).filter(([, element]) => element.Value?.length || element.BulkDataURI || element.InlineBinary),
+    Object.entries(instance).filter(
+      ([, element]) => element.Value?.length || element.BulkDataURI || element.InlineBinary,
+    ),
   );
 }
 
@@ -74,4 +76,3 @@ export async function loadSeries(study: string, series: string, signal: AbortSig
 export function instancePath(study: string, series: string, instance: Instance): string {
   return `${base(study, series)}/instances/${text(instance, '00080018')}`;
 }
-

@@ -2,9 +2,9 @@
 
 import { cache, metaData, utilities } from '@cornerstonejs/core';
 
+import { say } from '../../i18n';
 import { angleOf, areaOf, type Calibration, calibrationOf, lengthOf, type Point } from './calibration';
 import type { ToolName } from './engine';
-import { say } from '../../i18n';
 import { frameOf } from './library';
 
 interface Stats {

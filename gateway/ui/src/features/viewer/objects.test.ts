@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { firstPart } from './download';
 import { number, numbers, text } from './dicom-json';
+import { firstPart } from './download';
 import { instance } from './instances.fixture';
 import { isLossy, kindOf } from './kinds';
 
@@ -15,7 +15,9 @@ describe('what a series is', () => {
     ['1.2.840.10008.5.1.4.1.1.66.4', { '00280010': 4, '00280011': 4 }, 'segmentation'],
     ['1.2.3.4.private', {}, 'other'],
     ['1.2.3.4.private', { '00280010': 4, '00280011': 4 }, 'images'],
-  ])('%s is shown as %o %s', (sopClass, more, kind) => expect(kindOf(instance({ '00080016': sopClass, ...more }))).toBe(kind));
+  ])('%s is shown as %o %s', (sopClass, more, kind) =>
+    expect(kindOf(instance({ '00080016': sopClass, ...more }))).toBe(kind),
+  );
 
   it('says when a picture has lost something', () => {
     expect(isLossy(instance({ '00282110': '01' }))).toBe(true);
@@ -28,7 +30,9 @@ describe('DICOM JSON', () => {
     expect(numbers(instance({ '00280030': ['0.5', 0.25] }), '00280030')).toEqual([0.5, 0.25]);
     expect(number(instance({ '00180050': [null] }), '00180050')).toBeUndefined();
     expect(number({ '00180050': { vr: 'DS' } }, '00180050')).toBeUndefined();
-    expect(text(instance({ '00100010': { Alphabetic: 'Zhang^San', Ideographic: '张^三' } }), '00100010')).toBe('Zhang^San=张^三');
+    expect(text(instance({ '00100010': { Alphabetic: 'Zhang^San', Ideographic: '张^三' } }), '00100010')).toBe(
+      'Zhang^San=张^三',
+    );
   });
 });
 

@@ -51,7 +51,8 @@ export interface Axes {
 /** From Image Orientation (Patient); null when the image has none. */
 export function axesOfPlane(orientation: readonly number[]): Axes | null {
   const [a, b, c, d, e, f] = orientation;
-  if (a === undefined || b === undefined || c === undefined || d === undefined || e === undefined || f === undefined) return null;
+  if (a === undefined || b === undefined || c === undefined || d === undefined || e === undefined || f === undefined)
+    return null;
   return { row: [a, b, c], column: [d, e, f] };
 }
 

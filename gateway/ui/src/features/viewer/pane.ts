@@ -1,15 +1,15 @@
 /** One viewport: what it shows, every act on it, and its state as the page draws it. */
 
-import { cache, Enums, EVENTS, eventTarget, imageLoader, type Types } from '@cornerstonejs/core';
+import { cache, Enums, EVENTS, eventTarget, imageLoader } from '@cornerstonejs/core';
 import { utilities } from '@cornerstonejs/tools';
 
-import { number, texts } from './dicom-json';
+import { number } from './dicom-json';
 import { drawsOnCpu, type Engine, type Hand, type Viewport } from './engine';
-import { frameOf, type LoadedSeries } from './library';
-import { axesOfLetters, axesOfPlane, type Edges, edges } from './orientation';
+import type { LoadedSeries } from './library';
+import type { Edges } from './orientation';
+import { lettersAround, scaleOf } from './screen';
 import type { Prefetch } from './prefetch';
-import { middleOf, orientationOf } from './series-stack';
-import { toPixels } from './measure';
+import { middleOf } from './series-stack';
 import { toRange, toWindow, type Window } from './windows';
 
 export type PaneStatus = 'empty' | 'loading' | 'ready' | 'error';
@@ -87,7 +87,11 @@ export class Pane {
     this.set({ ...EMPTY, status: 'loading', series: series.uid, index, count: series.imageIds.length, imageId });
     try {
       // Loaded first by itself: an image that cannot come is told here, not found out by drawing.
-      await imageLoader.loadAndCacheImage(imageId, { priority: -5, requestType: 'interaction', ...{ useRGBA: drawsOnCpu() } });
+      await imageLoader.loadAndCacheImage(imageId, {
+        priority: -5,
+        requestType: 'interaction',
+        ...{ useRGBA: drawsOnCpu() },
+      });
       if (turn !== this.turn) return;
       await this.viewport.setStack(series.imageIds, index);
     } catch {
@@ -181,7 +185,9 @@ export class Pane {
   flip(axis: 'horizontal' | 'vertical'): void {
     if (!this.drawn) return;
     const { flipHorizontal = false, flipVertical = false } = this.viewport.getCamera();
-    this.viewport.setCamera(axis === 'horizontal' ? { flipHorizontal: !flipHorizontal } : { flipVertical: !flipVertical });
+    this.viewport.setCamera(
+      axis === 'horizontal' ? { flipHorizontal: !flipHorizontal } : { flipVertical: !flipVertical },
+    );
     this.viewport.render();
     this.looked();
   }
@@ -285,13 +291,15 @@ export class Pane {
     const { range } = (event as CustomEvent<{ range?: { lower: number; upper: number } }>).detail;
     const { playing, imageId } = this.state;
     // Only what the reader does to the image shown; a new image brings its own window along.
-    if (range && !playing && this.viewport.getCurrentImageId() === imageId && this.state.status === 'ready') this.chosen = range;
+    if (range && !playing && this.viewport.getCurrentImageId() === imageId && this.state.status === 'ready')
+      this.chosen = range;
     this.looked();
   };
 
   private readonly failed = (event: Event) => {
     const { imageId, imageIdIndex } = (event as CustomEvent<{ imageId?: string; imageIdIndex?: number }>).detail;
-    if (imageId && imageIdIndex !== undefined && this.series?.imageIds[imageIdIndex] === imageId) this.missed(imageIdIndex);
+    if (imageId && imageIdIndex !== undefined && this.series?.imageIds[imageIdIndex] === imageId)
+      this.missed(imageIdIndex);
   };
 
   private missed(index: number): void {
@@ -301,52 +309,16 @@ export class Pane {
 
   private readonly looked = () => {
     if (this.state.status !== 'ready') return;
+    const { imageId } = this.state;
     const { voiRange, invert } = this.viewport.getProperties();
     this.set({
       ...this.state,
       window: voiRange ? toWindow(voiRange) : null,
-      zoom: this.scale(),
+      zoom: scaleOf(this.viewport, imageId),
       inverted: Boolean(invert),
-      letters: this.letters(),
+      letters: lettersAround(this.viewport, imageId),
     });
   };
-
-  /** Screen pixels per image pixel, as people mean "2x". */
-  private scale(): number {
-    const step = this.step();
-    const size = step ? Math.hypot(step.right[0], step.right[1]) : 0;
-    return size > 0 ? 1 / size : 1;
-  }
-
-  /** How far one screen pixel to the right, and one down, leads in pixels of the image. */
-  private step(): { right: Types.Point2; down: Types.Point2 } | null {
-    const { imageId } = this.state;
-    const at = (x: number, y: number) => {
-      // The CPU path answers nothing until the first image is drawn, whatever its type says.
-      const world = this.viewport.canvasToWorld([x, y]) as Types.Point3 | undefined;
-      return world && toPixels(imageId, world);
-    };
-    const [origin, right, down] = [at(0, 0), at(100, 0), at(0, 100)];
-    if (!origin || !right || !down) return null;
-    return {
-      right: [(right[0] - origin[0]) / 100, (right[1] - origin[1]) / 100],
-      down: [(down[0] - origin[0]) / 100, (down[1] - origin[1]) / 100],
-    };
-  }
-
-  private letters(): Edges | null {
-    const frame = frameOf(this.state.imageId);
-    const step = frame && this.step();
-    if (!frame || !step) return null;
-    const { instance } = frame;
-    const axes = axesOfPlane(orientationOf(instance, frame.frame - 1)) ?? axesOfLetters(texts(instance, '00200020'));
-    if (!axes) return null;
-    const along = (by: Types.Point2): [number, number, number] => {
-      const size = Math.hypot(by[0], by[1]) || 1;
-      return [0, 1, 2].map((axis) => ((axes.row[axis] ?? 0) * by[0] + (axes.column[axis] ?? 0) * by[1]) / size) as [number, number, number];
-    };
-    return edges(along(step.right), along(step.down));
-  }
 
   private set(state: PaneState): void {
     this.state = state;

@@ -21,7 +21,13 @@ describe('a series in reading order', () => {
 
   it('spreads a multi-frame object and reads its per-frame planes', () => {
     const frames = [20, 0, 10].map((z) => ({ '00209113': { Value: [{ '00200032': { Value: [0, 0, z] } }] } }));
-    const enhanced = instance({ '00080018': '2.25.9', '00200013': 1, '00280008': '3', '52009229': [{ '00209116': { Value: [{ '00200037': { Value: AXIAL } }] } }], '52009230': frames });
+    const enhanced = instance({
+      '00080018': '2.25.9',
+      '00200013': 1,
+      '00280008': '3',
+      '52009229': [{ '00209116': { Value: [{ '00200037': { Value: AXIAL } }] } }],
+      '52009230': frames,
+    });
     expect(stackOf([enhanced]).frames.map(({ frame }) => frame)).toEqual([2, 3, 1]);
   });
 
@@ -37,7 +43,8 @@ describe('a series in reading order', () => {
 });
 
 describe('gaps', () => {
-  it('are the numbers between neighbours', () => expect(stackOf([1, 2, 5, 6, 7].map((n) => slice(n, n))).missing).toEqual([3, 4]));
+  it('are the numbers between neighbours', () =>
+    expect(stackOf([1, 2, 5, 6, 7].map((n) => slice(n, n))).missing).toEqual([3, 4]));
   it('are none when the machine numbers in strides', () => {
     expect(stackOf([1, 101, 201].map((n) => slice(n, n))).missing).toEqual([]);
     expect(stackOf([1, 3, 5, 7].map((n) => slice(n, n))).missing).toEqual([]);

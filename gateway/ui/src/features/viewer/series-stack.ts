@@ -46,7 +46,9 @@ function sameOrientation(a: readonly number[], b: readonly number[]): boolean {
  */
 export function stackOf(instances: readonly Instance[]): Stack {
   const byNumber = [...instances].sort(
-    (a, b) => (number(a, '00200013') ?? 0) - (number(b, '00200013') ?? 0) || text(a, '00080018').localeCompare(text(b, '00080018')),
+    (a, b) =>
+      (number(a, '00200013') ?? 0) - (number(b, '00200013') ?? 0) ||
+      text(a, '00080018').localeCompare(text(b, '00080018')),
   );
   const frames = byNumber.flatMap((instance) => framesOf(instance));
   return { frames: alongNormal(frames) ?? frames, missing: gaps(byNumber) };
@@ -87,7 +89,9 @@ function readFrom(frames: Frame[]): Frame[] {
 const WIDEST_GAP = 50;
 
 function gaps(instances: readonly Instance[]): number[] {
-  const given = [...new Set(instances.map((instance) => number(instance, '00200013')).filter((value) => value !== undefined))];
+  const given = [
+    ...new Set(instances.map((instance) => number(instance, '00200013')).filter((value) => value !== undefined)),
+  ];
   const missing: number[] = [];
   given.sort((a, b) => a - b);
   given.forEach((value, index) => {

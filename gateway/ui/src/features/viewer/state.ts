@@ -2,8 +2,8 @@
 
 import { create } from 'zustand';
 
-import type { Pane, PaneState } from './pane';
 import type { ToolName } from './engine';
+import type { Pane, PaneState } from './pane';
 
 export type Layout = '1x1' | '1x2' | '2x2';
 
@@ -47,7 +47,10 @@ export function activePane(): Pane | undefined {
 }
 
 export function setCell(cell: number, series: string): void {
-  useViewer.setState((was) => ({ active: cell, cells: was.cells.map((one, index) => (index === cell ? series : one)) }));
+  useViewer.setState((was) => ({
+    active: cell,
+    cells: was.cells.map((one, index) => (index === cell ? series : one)),
+  }));
 }
 
 export function setPaneState(cell: number, state: PaneState | undefined): void {

@@ -6,7 +6,12 @@ import { presetsFor, toRange, toWindow, windowText } from './windows';
 describe('windows', () => {
   it('are upper - lower + 1 wide, and come back the same', () => {
     expect(toRange({ width: 400, centre: 40 })).toEqual({ lower: -160, upper: 239 });
-    for (const window of [{ width: 400, centre: 40 }, { width: 80, centre: 40 }, { width: 1, centre: 0 }]) expect(toWindow(toRange(window))).toEqual(window);
+    for (const window of [
+      { width: 400, centre: 40 },
+      { width: 80, centre: 40 },
+      { width: 1, centre: 0 },
+    ])
+      expect(toWindow(toRange(window))).toEqual(window);
     expect(windowText(toWindow({ lower: -160, upper: 239 }))).toBe('W400 L40');
   });
 
@@ -15,14 +20,25 @@ describe('windows', () => {
     expect(windowText({ width: 2000.4, centre: 500.4 })).toBe('W2000 L500');
   });
 
-  it('are the ward\'s own for Hounsfield units', () => {
-    expect(presetsFor(instance({}), 'CT').map(({ label }) => label)).toEqual(['soft', 'lung', 'liver', 'bone', 'brain']);
+  it("are the ward's own for Hounsfield units", () => {
+    expect(presetsFor(instance({}), 'CT').map(({ label }) => label)).toEqual([
+      'soft',
+      'lung',
+      'liver',
+      'bone',
+      'brain',
+    ]);
     expect(presetsFor(instance({ '00281054': 'US' }), 'CT')[0]?.label).toBe('full');
   });
 
-  it('are the machine\'s own elsewhere, with the whole range always there', () => {
-    const presets = presetsFor(instance({ '00281050': [1024, 500], '00281051': [2048, 300], '00281055': ['NORMAL', 'HARD'] }), 'DX');
+  it("are the machine's own elsewhere, with the whole range always there", () => {
+    const presets = presetsFor(
+      instance({ '00281050': [1024, 500], '00281051': [2048, 300], '00281055': ['NORMAL', 'HARD'] }),
+      'DX',
+    );
     expect(presets.map(({ label, name }) => label || name)).toEqual(['own', 'HARD', 'full', 'narrow', 'wide']);
-    expect(presetsFor(instance({ '00281050': [1], '00281051': [0] }), 'DX').map(({ label }) => label)).toEqual(['full']);
+    expect(presetsFor(instance({ '00281050': [1], '00281051': [0] }), 'DX').map(({ label }) => label)).toEqual([
+      'full',
+    ]);
   });
 });
