@@ -156,7 +156,8 @@ async def serve(
             LastWord,
             inner,
             loop=loop,
-            access_log=None,  # addresses name patients; the metrics count by route
+            # None, as addresses name patients; the metrics count by route.
+            access_log=None,  # type: ignore[arg-type]
             auto_decompress=False,
             keepalive_timeout=limits.keep_alive_s,
             lingering_time=2.0,
