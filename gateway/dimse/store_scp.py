@@ -9,10 +9,10 @@ import dataclasses
 from typing import Final
 
 from gateway.dimse.ports import Incoming, StoreOutcome, StoreRequest
-from gateway.dimse.status import Status
 from kernel.arrival import Arrival, Door, Priority, Sender, encode_arrival
 from kernel.clock import Clock
 from kernel.dataset import DEFAULT, BrokenDataset, Limits, Scan, file_meta_bytes, scan
+from kernel.dicom_status import Status
 from kernel.errors import Invalid
 from kernel.identifiers import InvalidIdentifier, Uid
 from kernel.journal import Draft, JournalWriter

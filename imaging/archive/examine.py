@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import zstandard
 
+from imaging.archive.place import placed
 from imaging.dicomweb.dicom_json import DatasetEncoder
 from imaging.query.attributes import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from kernel.arrival import Arrival, ContentDigest, decode_arrival
@@ -229,28 +230,21 @@ class Examiner:
 def _with_study(header: Header) -> tuple[Header, Mapping[int, str]]:
     """Return *header* in a study and a series, and the UIDs the object itself does not have.
 
-    An object without them is kept in a study of its own, so that it can be seen and mended; the
-    UIDs are derived from its own (PS3.5 B.2) and the object's bytes stay as they are.
+    The object's bytes stay as they are.
     """
-    supplied: dict[int, str] = {}
-    if not header.study_instance_uid:
-        supplied[STUDY_INSTANCE_UID] = _derived_uid("study", header)
-    if not header.series_instance_uid:
-        supplied[SERIES_INSTANCE_UID] = _derived_uid("series", header)
-    if not supplied:
-        return header, supplied
+    own = header.study_instance_uid, header.series_instance_uid
+    place = placed(header.sop_instance_uid, study=own[0], series=own[1])
+    if place == own:
+        return header, {}
+    tags = (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
+    supplied = {tag: uid for tag, uid, its in zip(tags, place, own, strict=True) if not its}
     completed = msgspec.structs.replace(
         header,
-        study_instance_uid=supplied.get(STUDY_INSTANCE_UID, header.study_instance_uid),
-        series_instance_uid=supplied.get(SERIES_INSTANCE_UID, header.series_instance_uid),
+        study_instance_uid=place.study_instance_uid,
+        series_instance_uid=place.series_instance_uid,
         oddities=(*header.oddities, "no-study-uid"),
     )
     return completed, supplied
-
-
-def _derived_uid(kind: str, header: Header) -> str:
-    told = f"{kind}\0{header.study_instance_uid}\0{header.sop_instance_uid}".encode()
-    return f"2.25.{int.from_bytes(hashlib.sha256(told).digest()[:16])}"
 
 
 def instance_path(header: Header) -> str:

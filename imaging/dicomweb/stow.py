@@ -25,7 +25,7 @@ from imaging.dicomweb.multipart import (
 )
 from imaging.dicomweb.negotiate import DICOM, JSON, content_type
 from imaging.dicomweb.resources import ROOT, STUDY
-from imaging.dicomweb.stow_answer import Kept, answer, refused, status
+from imaging.dicomweb.stow_answer import Kept, answer, refused, status, warnings
 from imaging.dicomweb.stow_batch import StowBatch
 from imaging.dicomweb.stow_filed import StowFiled
 from imaging.dicomweb.unfiled import UnfiledStores
@@ -46,6 +46,7 @@ RETRY_AFTER_S: Final = 5
 IDLE_S: Final = 30.0
 _REQUESTS_AT_ONCE: Final = 16
 _WALKS_AT_ONCE: Final = 2
+_AGENT: Final = "299 yilian"
 
 
 class TooManyStores(Busy):
@@ -156,7 +157,10 @@ class StowDoor:
         if code == HTTPStatus.SERVICE_UNAVAILABLE:
             headers["Retry-After"] = str(RETRY_AFTER_S)
         body = msgspec.json.encode(answer(kept, batch.failed))
-        return web.Response(body=body, status=code, headers=headers)
+        response = web.Response(body=body, status=code, headers=headers)
+        for text in warnings(batch.failed):
+            response.headers.add("Warning", f'{_AGENT} "{text}"')
+        return response
 
     async def _take(self, request: web.Request, batch: StowBatch, boundary: str) -> None:
         async with aclosing(self._body(request)) as body:

@@ -1,23 +1,13 @@
 """What STOW-RS answers: which objects are kept, which are not and why (PS3.18 10.5.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from types import MappingProxyType
 from typing import Any, Final
 
 from imaging.dicomweb.resources import address
+from kernel.dicom_status import comment_of, status_of
 from kernel.errors import Category, PlatformError
-
-
-class FailureReason(IntEnum):
-    """Failure Reason (0008,1197); PS3.18 Table I.2-2."""
-
-    PROCESSING_FAILURE = 0x0110
-    SOP_CLASS_NOT_SUPPORTED = 0x0122
-    OUT_OF_RESOURCES = 0xA700
-    DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
-    CANNOT_UNDERSTAND = 0xC000
 
 
 class WarningReason(IntEnum):
@@ -27,39 +17,9 @@ class WarningReason(IntEnum):
     """Kept, but not what answers for its UID; a person must look."""
 
 
-OF_CATEGORY: Final[Mapping[Category, FailureReason]] = MappingProxyType(
-    {
-        Category.INVALID: FailureReason.CANNOT_UNDERSTAND,
-        Category.UNAUTHENTICATED: FailureReason.PROCESSING_FAILURE,
-        Category.FORBIDDEN: FailureReason.PROCESSING_FAILURE,
-        Category.MISSING: FailureReason.PROCESSING_FAILURE,
-        Category.CONFLICT: FailureReason.PROCESSING_FAILURE,
-        Category.TOO_LARGE: FailureReason.OUT_OF_RESOURCES,
-        Category.UNSUPPORTED: FailureReason.CANNOT_UNDERSTAND,
-        Category.BUSY: FailureReason.OUT_OF_RESOURCES,
-        Category.FULL: FailureReason.OUT_OF_RESOURCES,
-        Category.UNAVAILABLE: FailureReason.PROCESSING_FAILURE,
-        Category.BROKEN: FailureReason.PROCESSING_FAILURE,
-    }
-)
-OF_CODE: Final[Mapping[str, FailureReason]] = MappingProxyType(
-    {
-        "deflate-bomb": FailureReason.OUT_OF_RESOURCES,
-        "too-large-header": FailureReason.OUT_OF_RESOURCES,
-        "too-many-elements": FailureReason.OUT_OF_RESOURCES,
-        "not-an-instance": FailureReason.SOP_CLASS_NOT_SUPPORTED,
-        "no-study": FailureReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
-        "other-study": FailureReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
-    }
-)
-"""Codes whose reason is more exact than that of their category."""
-
+_REASONS_TOLD: Final = 8
+_PARTS_TOLD: Final = 8
 _PASSING: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
-
-
-def failure_reason(error: PlatformError) -> FailureReason:
-    """Return the Failure Reason for *error*."""
-    return OF_CODE.get(error.code, OF_CATEGORY[error.category])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +37,12 @@ class Kept:
 class Refused:
     """A part that is not kept."""
 
-    reason: FailureReason
+    reason: int
+    """Failure Reason (0008,1197): the status C-STORE answers the same object with."""
+    comment: str
+    """Why, for people: plain ASCII, no patient data."""
+    part: int = 0
+    """Place among the parts of the request, from 1; 0 where it is not a part's fault."""
     passing: bool = False
     """Whether the same object may be kept later."""
     sop_class_uid: str = ""
@@ -85,11 +50,13 @@ class Refused:
 
 
 def refused(
-    error: PlatformError, *, sop_class_uid: str = "", sop_instance_uid: str = ""
+    error: PlatformError, *, part: int = 0, sop_class_uid: str = "", sop_instance_uid: str = ""
 ) -> Refused:
     """Return *error* as what became of a part."""
     return Refused(
-        reason=failure_reason(error),
+        reason=status_of(error),
+        comment=comment_of(error),
+        part=part,
         passing=error.category in _PASSING,
         sop_class_uid=sop_class_uid,
         sop_instance_uid=sop_instance_uid,
@@ -105,6 +72,19 @@ def status(kept: Sequence[Kept], failed: Sequence[Refused]) -> int:
     if kept:
         return 202 if failed else 200
     return 503 if failed and all(each.passing for each in failed) else 409
+
+
+def warnings(failed: Sequence[Refused]) -> list[str]:
+    """Return why parts are not kept, as texts of Warning headers; each reason once, and bounded."""
+    parts: dict[str, list[int]] = {}
+    for each in failed:
+        parts.setdefault(each.comment, []).append(each.part)
+    told = []
+    for comment, numbers in list(parts.items())[:_REASONS_TOLD]:
+        named = ", ".join(str(number) for number in numbers[:_PARTS_TOLD] if number)
+        more = f" and {len(numbers) - _PARTS_TOLD} more" if len(numbers) > _PARTS_TOLD else ""
+        told.append(f"Part {named}{more}: {comment}" if named else comment)
+    return told
 
 
 def answer(kept: Sequence[Kept], failed: Sequence[Refused]) -> dict[str, Any]:

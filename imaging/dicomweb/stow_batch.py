@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from imaging.archive.place import placed
 from imaging.dicomweb.stow_answer import Kept, Refused, refused
 from imaging.dicomweb.stow_check import (
     BEYOND_THE_LOOP,
@@ -43,6 +44,7 @@ class Committed:
 @dataclass(slots=True)
 class _Part:
     draft: Draft
+    number: int
     trouble: PlatformError | None = None
 
 
@@ -83,14 +85,16 @@ class StowBatch:
         self._walks = walks
         self._known = known
         self._part: _Part | None = None
-        self._waiting: list[tuple[Draft, Named]] = []
+        self._parts = 0
+        self._waiting: list[tuple[_Part, Named]] = []
         self._waiting_bytes = 0
         self.committed: list[Committed] = []
         self.failed: list[Refused] = []
 
     def begin(self, headers: dict[str, str]) -> None:
         """Begin a part with the *headers* (names in lower case) it came with."""
-        self._part = _Part(self._journal.begin(), _trouble(headers))
+        self._parts += 1
+        self._part = _Part(self._journal.begin(), self._parts, _trouble(headers))
 
     async def write(self, data: bytes | memoryview) -> None:
         """Add *data* to the part; where that fails the rest of the part is passed over."""
@@ -114,12 +118,12 @@ class StowBatch:
             named = await self._check(part)
         except ObjectRefused as exc:
             part.draft.discard()
-            self.failed.append(_refused(exc))
+            self.failed.append(_refused(exc, part.number))
             return
         except BaseException:
             part.draft.discard()
             raise
-        self._waiting.append((part.draft, named))
+        self._waiting.append((part, named))
         self._waiting_bytes += part.draft.size
         if len(self._waiting) >= COMMIT_OBJECTS or self._waiting_bytes >= COMMIT_BYTES:
             await self._commit()
@@ -133,8 +137,8 @@ class StowBatch:
     def discard(self) -> None:
         """Forget all that is not committed; harmless after ``finish``."""
         self._forget_part()
-        for draft, _ in self._waiting:
-            draft.discard()
+        for part, _ in self._waiting:
+            part.draft.discard()
         self._waiting = []
 
     def _forget_part(self) -> None:
@@ -157,24 +161,28 @@ class StowBatch:
     async def _commit(self) -> None:
         before = await self._known([named.sop_instance_uid for _, named in self._waiting])
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        entries = [(draft, encode_arrival(self._arrival(draft, named))) for draft, named in waiting]
+        entries = [
+            (part.draft, encode_arrival(self._arrival(part.draft, named)))
+            for part, named in waiting
+        ]
         try:
             position = await self._journal.commit(entries)
         except PlatformError as exc:
             self.failed += [
                 refused(
                     exc,
+                    part=part.number,
                     sop_class_uid=named.sop_class_uid,
                     sop_instance_uid=named.sop_instance_uid,
                 )
-                for _, named in waiting
+                for part, named in waiting
             ]
         else:
             kept = tuple(_kept(named) for _, named in waiting)
             self.committed.append(Committed(position, kept, before))
         finally:
-            for draft, _ in waiting:
-                draft.discard()
+            for part, _ in waiting:
+                part.draft.discard()
 
     def _arrival(self, draft: Draft, named: Named) -> Arrival:
         return Arrival(
@@ -204,15 +212,18 @@ def _trouble(headers: dict[str, str]) -> PlatformError | None:
 
 
 def _kept(named: Named) -> Kept:
+    place = placed(
+        named.sop_instance_uid, study=named.study_instance_uid, series=named.series_instance_uid
+    )
     return Kept(
         sop_class_uid=named.sop_class_uid,
         sop_instance_uid=named.sop_instance_uid,
-        study_instance_uid=named.study_instance_uid,
-        series_instance_uid=named.series_instance_uid,
+        study_instance_uid=place.study_instance_uid,
+        series_instance_uid=place.series_instance_uid,
     )
 
 
-def _refused(exc: ObjectRefused) -> Refused:
+def _refused(exc: ObjectRefused, part: int) -> Refused:
     return refused(
-        exc.cause, sop_class_uid=exc.sop_class_uid, sop_instance_uid=exc.sop_instance_uid
+        exc.cause, part=part, sop_class_uid=exc.sop_class_uid, sop_instance_uid=exc.sop_instance_uid
     )

@@ -63,7 +63,7 @@ def check(source: Source, *, study: Uid | None, limits: Limits = DEFAULT) -> Nam
         limits: how much structure is walked.
 
     Raises:
-        ObjectRefused: it is broken, no instance of a study, or of another one (``other-study``).
+        ObjectRefused: it is broken, no instance, or of another study (``other-study``).
     """
     try:
         meta = read_file_meta(source)
@@ -95,11 +95,10 @@ def _check_uids(walked: Scan, named: Named, study: Uid | None) -> None:
     try:
         known["sop_class_uid"] = _uid(named.sop_class_uid)
         known["sop_instance_uid"] = _uid(named.sop_instance_uid)
-        if not (named.study_instance_uid and named.series_instance_uid):
-            raise Invalid("the object is in no study", code="no-study")
-        found = _uid(named.study_instance_uid)
-        _uid(named.series_instance_uid)
-        if study is not None and found != study.value:
+        # One of neither is kept in a study of its own (``imaging.archive.place``).
+        for uid in filter(None, (named.study_instance_uid, named.series_instance_uid)):
+            _uid(uid)
+        if study is not None and named.study_instance_uid != study.value:
             raise Invalid("the object is of another study", code="other-study")
     except PlatformError as exc:
         raise ObjectRefused(exc, **known) from exc

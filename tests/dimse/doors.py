@@ -20,8 +20,8 @@ from gateway.dimse.ports import (
     StoreRequest,
 )
 from gateway.dimse.settings import AcceptorSettings
-from gateway.dimse.status import Status
 from kernel.clock import Clock, FrozenClock, SystemClock
+from kernel.dicom_status import Status
 from kernel.errors import PlatformError
 from kernel.identifiers import AETitle, InstitutionCode
 

@@ -188,7 +188,6 @@ async def test_keeps_the_good_parts_beside_a_bad_one(
         pytest.param(b"", 0xC000, id="empty"),
         pytest.param(b"hello, this is text", 0xC000, id="text"),
         pytest.param(ct()[:600], 0xC000, id="truncated"),
-        pytest.param(ct(StudyInstanceUID=None), 0xA900, id="no-study"),
     ],
 )
 async def test_refuses_what_is_broken_with_its_reason(

@@ -3,7 +3,8 @@
 import pytest
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
-from gateway.dimse.status import (
+from kernel.dataset import BrokenDataset
+from kernel.dicom_status import (
     COMMENT_MAX,
     COMMENTS,
     OF_CATEGORY,
@@ -13,7 +14,6 @@ from gateway.dimse.status import (
     comment_of,
     status_of,
 )
-from kernel.dataset import BrokenDataset
 from kernel.errors import Busy, Category, Invalid, PlatformError, StorageFull
 from kernel.journal import JournalFailed, JournalFull
 

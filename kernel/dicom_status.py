@@ -1,7 +1,8 @@
-"""What DIMSE says about an outcome: one status per error category, and plain English beside it.
+"""What DICOM says about an outcome: one status per error category, and plain English beside it.
 
-C-STORE statuses of PS3.4 Table B.2-1 and PS3.7 9.1.1.1.9: A7xx is "out of resources", a sender
-keeps the object and tries again; A9xx and Cxxx mean this object will never be taken.
+C-STORE statuses of PS3.4 Table B.2-1 and PS3.7 9.1.1.1.9, which are the Failure Reasons of STOW-RS
+too (PS3.18 Table I.2-2): A7xx is "out of resources", a sender keeps the object and tries again;
+A9xx and Cxxx mean this object will never be taken. Every door answers one object alike.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ COMMENT_MAX: Final = 64
 
 
 class Status(IntEnum):
-    """Statuses this door answers with."""
+    """Statuses our doors answer with."""
 
     SUCCESS = 0x0000
     NO_SUCH_SOP_INSTANCE = 0x0112
@@ -49,6 +50,10 @@ OF_CATEGORY: Final[Mapping[Category, Status]] = MappingProxyType(
 OF_CODE: Final[Mapping[str, Status]] = MappingProxyType(
     {
         "unknown-operation": Status.UNRECOGNIZED_OPERATION,
+        "not-an-instance": Status.SOP_CLASS_NOT_SUPPORTED,
+        "other-study": Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+        "unsupported-encoding": Status.CANNOT_UNDERSTAND,
+        "unsupported-part": Status.CANNOT_UNDERSTAND,
         "sop-class-mismatch": Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
         "sop-instance-mismatch": Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
     }
@@ -65,7 +70,9 @@ COMMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "invalid-uid": "The SOP class or instance UID is not valid.",
         "no-data-set": "The request came without an object.",
         "no-sop-uid": "The object has no SOP class or no SOP instance UID.",
+        "not-an-instance": "A media directory is no instance.",
         "not-dicom": "This is not a DICOM object.",
+        "other-study": "The object is of another study than the address.",
         "sop-class-mismatch": "SOP class of the object differs from that of the request.",
         "sop-instance-mismatch": "SOP instance of the object differs from that of the request.",
         "storage-full": "There is no room left to keep the object.",
@@ -75,10 +82,13 @@ COMMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "too-many-elements": "The object has too many elements.",
         "truncated": "The object ends too early: it was cut short.",
         "unknown-operation": "This node does not serve this operation.",
+        "unsupported-encoding": "Send the object as it is, without an encoding.",
+        "unsupported-part": "This is not an application/dicom part.",
         "wrong-length": "An element is longer than what holds it.",
     }
 )
-"""Error Comment (0000,0902) by error code: at most 64 ASCII characters, no patient data."""
+"""Error Comment (0000,0902), and text of a STOW Warning header, by error code: at most 64 ASCII
+characters, no patient data."""
 
 OF_CATEGORY_COMMENT: Final[Mapping[Category, str]] = MappingProxyType(
     {
@@ -98,10 +108,10 @@ OF_CATEGORY_COMMENT: Final[Mapping[Category, str]] = MappingProxyType(
 
 
 def status_of(error: PlatformError) -> int:
-    """Return the DIMSE status *error* is answered with."""
+    """Return the status *error* is answered with."""
     return OF_CODE.get(error.code, OF_CATEGORY[error.category])
 
 
 def comment_of(error: PlatformError) -> str:
-    """Return the Error Comment for *error*: plain English, never its detail."""
+    """Return the sentence for *error*: plain English, never its detail."""
     return COMMENTS.get(error.code, OF_CATEGORY_COMMENT[error.category])
