@@ -137,6 +137,16 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     kept_at: dt.datetime
     reason: str
     """``OTHER_CONTENT`` or ``OTHER_PATIENT``."""
+    differs: list[str] = []
+    """What of another content differs from the first: ``dataset``, ``pixels``."""
+    institution: str = ""
+    """Code of the institution that sent it."""
+    ae_title: str = ""
+    """Calling AE title it came under; empty where it came by another door."""
+    seen_count: int = 1
+    """How often it came."""
+    content: str
+    """Path of the object as a DICOM file."""
 
 
 class StudyPage(msgspec.Struct, frozen=True, kw_only=True):

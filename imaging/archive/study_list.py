@@ -176,7 +176,18 @@ def _series(conn: sa.Connection, ref: StudyRef) -> list[SeriesRow]:
 def _conflicts(conn: sa.Connection, ref: StudyRef) -> list[ConflictRow]:
     columns = instance_conflict.c
     query = (
-        sa.select(columns.id, columns.sop_instance_uid, columns.kept_at, columns.reason)
+        sa.select(
+            columns.id,
+            columns.sop_instance_uid,
+            columns.kept_at,
+            columns.reason,
+            columns.institution,
+            columns.ae_title,
+            columns.seen_count,
+            (columns.dataset_digest != instance.c.dataset_digest).label("other_dataset"),
+            (columns.pixels_digest != instance.c.pixels_digest).label("other_pixels"),
+        )
+        .join(instance, instance.c.id == columns.instance)
         .where(columns.study == ref.id)
         .order_by(columns.id)
     )
@@ -186,6 +197,15 @@ def _conflicts(conn: sa.Connection, ref: StudyRef) -> list[ConflictRow]:
             sop_instance_uid=row.sop_instance_uid,
             kept_at=row.kept_at,
             reason=row.reason,
+            differs=[
+                part
+                for part, other in (("dataset", row.other_dataset), ("pixels", row.other_pixels))
+                if other
+            ],
+            institution=row.institution,
+            ae_title=row.ae_title,
+            seen_count=row.seen_count,
+            content=f"/api/v1/studies/{ref.study_instance_uid}/conflicts/conflict-{row.id}/instance",
         )
         for row in conn.execute(query)
     ]
@@ -194,7 +214,15 @@ def _conflicts(conn: sa.Connection, ref: StudyRef) -> list[ConflictRow]:
 def _other_patients(conn: sa.Connection, ref: StudyRef) -> list[ConflictRow]:
     columns = instance.c
     query = (
-        sa.select(columns.id, columns.sop_instance_uid, columns.received_at)
+        sa.select(
+            columns.id,
+            columns.sop_instance_uid,
+            columns.received_at,
+            columns.institution,
+            columns.ae_title,
+            series.c.series_instance_uid,
+        )
+        .join(series, series.c.id == columns.series)
         .where(columns.study == ref.id, columns.oddities.contains(OTHER_PATIENT))
         .order_by(columns.id)
         .limit(_OTHER_PATIENTS_SHOWN)
@@ -205,6 +233,10 @@ def _other_patients(conn: sa.Connection, ref: StudyRef) -> list[ConflictRow]:
             sop_instance_uid=row.sop_instance_uid,
             kept_at=row.received_at,
             reason=OTHER_PATIENT,
+            institution=row.institution,
+            ae_title=row.ae_title,
+            content=f"/dicom-web/studies/{ref.study_instance_uid}"
+            f"/series/{row.series_instance_uid}/instances/{row.sop_instance_uid}",
         )
         for row in conn.execute(query)
     ]

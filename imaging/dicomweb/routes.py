@@ -9,6 +9,7 @@ from aiohttp import web
 from imaging.archive.objects import ObjectStore
 from imaging.dicomweb.admission import Admission
 from imaging.dicomweb.bulkdata import BulkdataDoor
+from imaging.dicomweb.conflict import ConflictDoor
 from imaging.dicomweb.frames import FramesDoor
 from imaging.dicomweb.metadata import MetadataDoor
 from imaging.dicomweb.rendered import RenderedDoor
@@ -41,7 +42,7 @@ class DicomWebParts:
 
 
 def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[web.RouteDef]:
-    """Return the routes under /dicom-web.
+    """Return the routes under /dicom-web, and the second contents under /api/v1/studies.
 
     Handlers ask ``kernel.web`` for PRINCIPAL, ADDRESS and SIGN_IN_ID of the request, and for
     ACCESS_LOG of the application.
@@ -62,6 +63,7 @@ def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[
         *MetadataDoor(admission, pool).routes(),
         *FramesDoor(admission, objects, pool, plans).routes(),
         *WadoDoor(admission, objects, pool).routes(),
+        *ConflictDoor(admission, objects, pool).routes(),
         *BulkdataDoor(admission, objects, pool).routes(),
         *RenderedDoor(admission, objects, pool, plans).routes(),
         *ThumbnailDoor(admission, objects, pool, plans).routes(),

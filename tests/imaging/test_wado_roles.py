@@ -31,7 +31,7 @@ async def door(sqlite_url: str, tmp_path: Path) -> AsyncIterator[WebDoor]:
     database = await Database.open(sqlite_url)
     await database.write(metadata.create_all)
     async with open_desk(database, tmp_path) as desk:
-        await desk.file(ct(1))
+        await desk.file(ct(1), ct(1, pixels=7))
         async with open_door(desk, filing=False) as opened:
             yield opened
     await database.close()
@@ -45,13 +45,15 @@ def _contents(door: WebDoor) -> list[str]:
         "{instance}": f"{ROOT}.1.1.1",
         "{frames}": "1",
         "{path}": "7FE00010",
+        "{conflict}": "conflict-1",
     }
     found = []
+    server = door.url.removesuffix(SERVICE)
     for path in sorted({*door.paths} - SEARCHES):
         for name, value in named.items():
             path = path.replace(name, value)  # noqa: PLW2901
         assert "{" not in path
-        found.append(path.removeprefix(SERVICE))
+        found.append(f"{server}{path}")
     assert len(found) >= 16
     return found
 

@@ -78,7 +78,8 @@ class WebDoor:
         sent["Authorization"] = f"Bearer {who}"
         if accept:
             sent["Accept"] = accept
-        async with self.client.get(self.url + path, headers=sent) as answer:
+        url = path if path.startswith("http") else self.url + path
+        async with self.client.get(url, headers=sent) as answer:
             return answer.status, answer.headers, await answer.read()
 
     async def post(

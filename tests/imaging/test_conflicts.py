@@ -1,0 +1,118 @@
+"""Two contents under one UID: what a person sees of it, and the second one itself."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+from aiohttp import ClientSession
+
+from imaging.archive import http as archive_http
+from imaging.archive.reach import give_to
+from kernel.audit import AuditEvent, audit_entries
+from tests.imaging.desk import Desk
+from tests.imaging.door import serve
+from tests.imaging.sample import AT, ROOT, arrival, ct
+from tests.imaging.web_door import WebDoor, open_door
+
+FIRST, OTHER_PIXELS, OTHER_HEADER = ct(1), ct(1, pixels=7), ct(1, StudyDescription="other")
+
+
+@pytest_asyncio.fixture
+async def door(sqlite_desk: Desk) -> AsyncIterator[WebDoor]:
+    async with open_door(sqlite_desk, filing=False) as opened:
+        yield opened
+
+
+async def conflicts(desk: Desk) -> list[dict[str, Any]]:
+    async with (
+        serve(desk, archive_http.routes()) as server,
+        ClientSession() as http,
+        http.get(server.make_url(f"/api/v1/studies/{ROOT}.1")) as answer,
+    ):
+        assert answer.status == 200
+        found: list[dict[str, Any]] = (await answer.json())["conflicts"]
+        return found
+
+
+async def second(
+    door: WebDoor, path: str, *, who: str = "own"
+) -> tuple[int, bytes, dict[str, str]]:
+    status, headers, body = await door.get(door.url.removesuffix("/dicom-web") + path, who=who)
+    return status, body, dict(headers)
+
+
+async def test_the_list_says_what_differs_and_who_sent_it(sqlite_desk: Desk) -> None:
+    await sqlite_desk.file(FIRST, OTHER_PIXELS, OTHER_HEADER, OTHER_HEADER)
+    pixels, header = await conflicts(sqlite_desk)
+    assert (pixels["differs"], header["differs"]) == (["pixels"], ["dataset"])
+    assert (pixels["seen_count"], header["seen_count"]) == (1, 2)
+    for each in (pixels, header):
+        assert (each["institution"], each["ae_title"]) == ("qingshan", "CT1")
+        assert each["content"] == f"/api/v1/studies/{ROOT}.1/conflicts/{each['id']}/instance"
+
+
+async def test_the_second_content_comes_byte_for_byte_and_the_look_is_written_down(
+    sqlite_desk: Desk, door: WebDoor
+) -> None:
+    await sqlite_desk.file(FIRST, OTHER_PIXELS)
+    (each,) = await conflicts(sqlite_desk)
+    status, body, headers = await second(door, each["content"])
+    assert (status, headers["Content-Type"]) == (200, "application/dicom")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Disposition"].startswith("attachment")
+    assert body == OTHER_PIXELS
+    looks = await sqlite_desk.rows(
+        sa.select(audit_entries.c.subject).where(audit_entries.c.event == AuditEvent.STUDY_SEEN)
+    )
+    # By the list, and by the content.
+    assert looks == [{"subject": f"study:{ROOT}.1"}] * 2
+
+
+async def test_nobody_else_gets_it(sqlite_desk: Desk, door: WebDoor) -> None:
+    await sqlite_desk.file(FIRST, OTHER_PIXELS)
+    (each,) = await conflicts(sqlite_desk)
+    for who, expected in (("other", 404), ("privacy-officer", 403), ("nobody", 401)):
+        status, body, _ = await second(door, each["content"], who=who)
+        assert status == expected
+        assert b"Zhang" not in body
+
+
+async def test_what_another_institution_sent_under_a_known_uid_stays_its_own(
+    sqlite_desk: Desk, door: WebDoor
+) -> None:
+    await sqlite_desk.file(FIRST)
+    await sqlite_desk.file(OTHER_PIXELS, told=arrival(institution="baihe"))
+    (each,) = await conflicts(sqlite_desk)
+    assert each["institution"] == "baihe"
+    status, body, _ = await second(door, each["content"])
+    assert (status, json.loads(body)["code"]) == (404, "conflict-not-found")
+
+
+async def test_the_centre_gets_both_contents_of_what_was_routed_to_it(
+    sqlite_desk: Desk, door: WebDoor
+) -> None:
+    await sqlite_desk.file(FIRST, OTHER_PIXELS)
+    await sqlite_desk.database.write(
+        lambda conn: give_to(conn, f"{ROOT}.1", ["baihe"], rule="ct", priority=None, at=AT)
+    )
+    (each,) = await conflicts(sqlite_desk)
+    status, body, _ = await second(door, each["content"], who="other")
+    assert (status, body) == (200, OTHER_PIXELS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["conflict-2", "conflict-", "conflict--1", "1", "instance-1", f"conflict-{'9' * 40}", "x"],
+)
+async def test_what_is_no_conflict_of_the_study_is_not_there(
+    sqlite_desk: Desk, door: WebDoor, name: str
+) -> None:
+    await sqlite_desk.file(FIRST, OTHER_PIXELS, ct(1, study=2))
+    path = f"/api/v1/studies/{ROOT}.1/conflicts/{name}/instance"
+    status, body, _ = await second(door, path)
+    assert (status, json.loads(body)["code"]) == (404, "conflict-not-found")
+    status, _, _ = await second(door, f"/api/v1/studies/{ROOT}.2/conflicts/conflict-1/instance")
+    assert status == 404
