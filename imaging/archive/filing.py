@@ -242,6 +242,7 @@ def _row(each: Examined, place: Place) -> dict[str, Any]:
         "native_transfer_syntax_uid": native.transfer_syntax_uid if native else "",
         "native_photometric_interpretation": native.photometric_interpretation if native else "",
         "native_planar_configuration": native.planar_configuration if native else None,
+        "native_pixel_vr": native.pixel_vr if native else "",
         "dataset_digest": each.digest.dataset,
         "pixels_digest": each.digest.pixels,
         "institution": arrival.sender.institution,

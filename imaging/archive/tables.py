@@ -210,6 +210,7 @@ instance: Final = sa.Table(
     _code("native_transfer_syntax_uid"),
     _code("native_photometric_interpretation"),
     sa.Column("native_planar_configuration", sa.SmallInteger(), nullable=True),
+    _code("native_pixel_vr"),
     _code("dataset_digest"),
     _code("pixels_digest"),
     _code("institution"),

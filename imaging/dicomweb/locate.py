@@ -41,6 +41,7 @@ _instance_columns: Final = (
     instance.c.native_transfer_syntax_uid,
     instance.c.native_photometric_interpretation,
     instance.c.native_planar_configuration,
+    instance.c.native_pixel_vr,
     instance.c.object_key,
     instance.c.size_bytes,
     instance.c.dataset_offset,
@@ -185,6 +186,7 @@ def _location(row: Any) -> InstanceLocation:
             transfer_syntax_uid=row.native_transfer_syntax_uid,
             photometric_interpretation=row.native_photometric_interpretation,
             planar_configuration=row.native_planar_configuration,
+            pixel_vr=row.native_pixel_vr,
         )
     return InstanceLocation(
         study_instance_uid=row.study_instance_uid,
