@@ -75,9 +75,6 @@ _C1: Final = range(0x80, 0xA0)
 _LATIN_WORD: Final = re.compile("[A-Za-z][\u00c0-\u024f]|[\u00c0-\u024f][A-Za-z]")
 _LAST_TWO_BYTE_UTF8: Final = "\u07ff"
 
-TEXT_VRS: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-"""VRs whose bytes the Specific Character Set governs (PS3.5 6.1.2.3)."""
-
 
 def _codec(term: str) -> str | None:
     name = term.strip(" \0").upper()

@@ -13,11 +13,6 @@ class TokenBucket:
         self._tokens = float(burst_bytes)
         self._at_s = now_s
 
-    def set_rate(self, rate_bytes_per_s: float | None, *, now_s: float) -> None:
-        """Change the rate from now on; None for as fast as the line is."""
-        self._refill(now_s)
-        self._rate = rate_bytes_per_s
-
     def take(self, count: int, *, now_s: float) -> float:
         """Take *count* bytes and return how many seconds to wait before sending them.
 

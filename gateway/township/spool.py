@@ -22,7 +22,7 @@ from gateway.township.spool_index import FiledAs, Outcome, file_batch, position_
 from gateway.uploads.threads import finish_in_thread
 from kernel.db import Database
 from kernel.errors import PlatformError
-from kernel.journal import Committed, JournalReader, Position, Stored
+from kernel.journal import Committed, JournalReader, Stored
 
 _LOG: Final = logging.getLogger(__name__)
 _POLL_S: Final = 0.5
@@ -67,8 +67,6 @@ class Spool:
         self._news = news
         self._on_filed = on_filed
         self._threads = threads
-        self._filed: dict[str, Position] = {}
-        self._moved = asyncio.Condition()
 
     async def run(self, journals: Sequence[DoorJournal]) -> None:
         """File until cancelled; what is in hand is done again at the next start."""
@@ -77,23 +75,11 @@ class Spool:
                 for journal in journals:
                     group.create_task(self._follow(journal, pool))
 
-    async def wait_filed(self, journal: str, position: Position, timeout_s: float) -> bool:
-        """Return whether everything up to *position* of a journal is filed, waiting for it."""
-        try:
-            async with asyncio.timeout(timeout_s), self._moved:
-                await self._moved.wait_for(
-                    lambda: self._filed.get(journal, Position(0, 0)) >= position
-                )
-        except TimeoutError:
-            return False
-        return True
-
     async def _follow(self, journal: DoorJournal, pool: ThreadPoolExecutor) -> None:
         after = await self._database.read(lambda conn: position_of(conn, journal.name))
         reader = await finish_in_thread(lambda: JournalReader.open(journal.directory, after=after))
         try:
             await finish_in_thread(lambda: reader.release(after))
-            await self._note_filed(journal.name, after)
             while True:
                 batches = await finish_in_thread(lambda: reader.poll(_BATCH))
                 if not batches:
@@ -102,14 +88,8 @@ class Spool:
                 await self._file_until_done(journal.name, batches, pool)
                 position = batches[-1].position
                 await finish_in_thread(partial(reader.release, position))
-                await self._note_filed(journal.name, position)
         finally:
             reader.close()
-
-    async def _note_filed(self, journal: str, position: Position) -> None:
-        async with self._moved:
-            self._filed[journal] = position
-            self._moved.notify_all()
 
     async def _file_until_done(
         self, journal: str, batches: Sequence[Committed], pool: ThreadPoolExecutor

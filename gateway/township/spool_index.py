@@ -157,18 +157,6 @@ def _move_cursor(conn: sa.Connection, journal: str, position: Position) -> None:
         conn.execute(sa.insert(cursors).values(journal=journal, **values))
 
 
-def known_instances(conn: sa.Connection, uids: Sequence[str]) -> set[str]:
-    """Return which of the SOP Instance UIDs *uids* are here or were delivered from here."""
-    found: set[str] = set()
-    for begin in range(0, len(uids), 500):
-        part = uids[begin : begin + 500]
-        query = sa.select(instances.c.sop_instance_uid).where(
-            instances.c.sop_instance_uid.in_(part)
-        )
-        found.update(conn.scalars(query))
-    return found
-
-
 def deletable(conn: sa.Connection, before: dt.datetime, limit: int) -> list[tuple[int, str]]:
     """Return id and object key of instances receipted before *before* whose file is still here."""
     columns = instances.c

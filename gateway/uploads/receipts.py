@@ -96,14 +96,6 @@ def open_receipt(raw: bytes, county_key: Ed25519PublicKey) -> Receipt:
         raise UntrustedReceipt("the receipt does not bear the county's signature") from exc
 
 
-def parse_public_key(text: str) -> Ed25519PublicKey:
-    """Return the key in *text*, the hex of its 32 bytes; raises ``Invalid`` (``receipt-key``)."""
-    try:
-        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
-    except ValueError as exc:
-        raise Invalid("not an Ed25519 public key in hex", code="receipt-key") from exc
-
-
 def key_name(key: Ed25519PublicKey) -> str:
     """Return the short name of a key, for people and logs."""
     return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]

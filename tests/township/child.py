@@ -8,14 +8,16 @@ import asyncio
 import sys
 from pathlib import Path
 
-from gateway.uploads.receipts import parse_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from tests.township.node import door_to, node_in, settings_for
 from tests.uploads.dicom_files import ct_slice
 
 
 async def run(home: Path, county_key: str, port: int, first: int, last: int) -> None:
     """Acknowledge the images one by one while the forwarder works; end when all are delivered."""
-    settings = settings_for(county_key=parse_public_key(county_key))
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(county_key))
+    settings = settings_for(county_key=key)
     async with node_in(home, door_to(port), settings=settings) as node:
         for number in range(first, last + 1):
             await node.store([ct_slice(number, study=number % 3, side=256, noise=30_000)])
