@@ -1,4 +1,4 @@
-"""Real objects that lie in several encodings: which are the same content, which are not, and why."""
+"""Real objects that lie in several encodings: which are the same content, and which are not."""
 
 from collections import defaultdict
 
