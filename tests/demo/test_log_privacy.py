@@ -1,0 +1,84 @@
+"""Patients' names go through every door of a running node and into none of its logs."""
+
+import json
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from tests.demo.running import RunningDemo, running_demo, until
+from tests.imaging.sample import ROOT, ct
+
+MARK = "ZZMARKED"
+STORESCU = shutil.which("storescu")
+pytestmark = [
+    pytest.mark.skipif(STORESCU is None, reason="needs DCMTK (storescu)"),
+    pytest.mark.timeout(240),
+]
+
+
+def _post(
+    demo: RunningDemo, at: str, path: str, body: bytes, **headers: str
+) -> tuple[int, str, bytes]:
+    token = demo.account("technician")["token"]
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(
+        demo.http(at) + path, data=body, headers={"Authorization": f"Bearer {token}", **told}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.headers.get("Location", ""), answer.read()
+    except urllib.error.HTTPError as exc:
+        return exc.code, "", exc.read()
+
+
+def _texts(demo: RunningDemo) -> dict[Path, bytes]:
+    """Return every log of the demo: what it writes to the screen, and its files."""
+    places = [demo.home.with_suffix(".log"), *demo.home.rglob("*.log*")]
+    return {place: place.read_bytes() for place in places if place.is_file()}
+
+
+def test_no_name_that_comes_in_or_is_asked_for_is_in_a_log(tmp_path: Path) -> None:
+    good = ct(1, PatientName=f"{MARK}^Good")
+    cut = ct(2, PatientName=f"{MARK}^Cut")[:-100]
+    with running_demo(tmp_path / "home") as demo:
+        door = demo.door("qingshan")
+        address = (door["host"], str(door["port"]))
+        for number, file in enumerate((good, cut)):
+            path = tmp_path / f"{number}.dcm"
+            path.write_bytes(file)
+            subprocess.run(
+                [STORESCU or "", "-aec", door["ae_title"], *address, str(path)],
+                check=False,
+                capture_output=True,
+                timeout=60,
+            )
+        kinds = {"Content_Type": "application/dicom"}
+        stowed = ct(1, study=2, PatientName=f"{MARK}^Stow")
+        assert _post(demo, "", "/dicom-web/studies", stowed, **kinds)[0] in (200, 403)
+        _post(demo, "", "/dicom-web/studies", cut, **kinds)
+        name = b64encode(f"{MARK}.dcm".encode()).decode()
+        _post(
+            demo,
+            "qingshan",
+            "/api/v1/uploads",
+            good,
+            Content_Type="application/offset+octet-stream",
+            Tus_Resumable="1.0.0",
+            Upload_Length=str(len(good)),
+            Upload_Metadata=f"filename {name}",
+        )
+        until(lambda: f"{ROOT}.1.1.1" in demo.instances(), 60, "the image at the county")
+        for query in (f"PatientName={MARK}", f"PatientName={MARK}*&fuzzymatching=true"):
+            demo.get(f"/dicom-web/studies?{query}")
+        found = demo.get(f"/api/v1/studies?q={MARK}")
+        assert MARK in json.dumps(found).upper()
+        demo.stop()
+        logs = _texts(demo)
+        assert any(logs.values())
+        for place, text in logs.items():
+            assert MARK.encode() not in text.upper(), place
