@@ -5,11 +5,11 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
+from gateway.uploads.tus_headers import format_metadata
 from tests.demo.running import RunningDemo, running_demo, until
 from tests.imaging.sample import ROOT, ct
 
@@ -24,7 +24,11 @@ pytestmark = [
 def _post(
     demo: RunningDemo, at: str, path: str, body: bytes, **headers: str
 ) -> tuple[int, str, bytes]:
-    token = demo.account("technician")["token"]
+    token = next(
+        each["token"]
+        for each in demo.ready["accounts"]
+        if each["role"] == "technician" and each["institution"] == "qingshan"
+    )
     told = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(
         demo.http(at) + path, data=body, headers={"Authorization": f"Bearer {token}", **told}
@@ -61,18 +65,20 @@ def test_no_name_that_comes_in_or_is_asked_for_is_in_a_log(tmp_path: Path) -> No
         stowed = ct(1, study=2, PatientName=f"{MARK}^Stow")
         assert _post(demo, "", "/dicom-web/studies", stowed, **kinds)[0] in (200, 403)
         _post(demo, "", "/dicom-web/studies", cut, **kinds)
-        name = b64encode(f"{MARK}.dcm".encode()).decode()
-        _post(
+        told = {"kind": "dicom", "filename": f"{MARK}.dcm", "batch": "b1"}
+        status, _, _ = _post(
             demo,
             "qingshan",
-            "/api/v1/uploads",
-            good,
+            "/uploads/",
+            ct(1, study=3, PatientName=f"{MARK}^Tus"),
             Content_Type="application/offset+octet-stream",
             Tus_Resumable="1.0.0",
-            Upload_Length=str(len(good)),
-            Upload_Metadata=f"filename {name}",
+            Upload_Length=str(len(ct(1, study=3, PatientName=f"{MARK}^Tus"))),
+            Upload_Metadata=format_metadata(told),
         )
-        until(lambda: f"{ROOT}.1.1.1" in demo.instances(), 60, "the image at the county")
+        assert status == 201
+        wanted = {f"{ROOT}.1.1.1", f"{ROOT}.3.1.1"}
+        until(lambda: wanted <= set(demo.instances()), 60, "the images at the county")
         for query in (f"PatientName={MARK}", f"PatientName={MARK}*&fuzzymatching=true"):
             demo.get(f"/dicom-web/studies?{query}")
         found = demo.get(f"/api/v1/studies?q={MARK}")
