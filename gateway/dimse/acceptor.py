@@ -143,6 +143,7 @@ class _Acceptor:
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.wire.acknowledge_at_once(accepted)
             await loop.connect_accepted_socket(
                 lambda: connection.wire,
                 accepted,
