@@ -22,11 +22,11 @@ _RUN = """async () => {
 }"""
 
 
-# A field draws the ring on its frame; a native date draws it on the part that has the focus.
+# A field draws the ring on its frame.
 _FOCUSED = """() => {
   const focused = document.activeElement;
   const { outlineStyle, boxShadow } = getComputedStyle(focused);
-  const framed = '.ant-input-affix-wrapper, .ant-select, [type=date]';
+  const framed = '.ant-input-affix-wrapper, .ant-select, .ant-picker';
   return { name: focused.tagName, outline: outlineStyle, shadow: boxShadow,
     framed: Boolean(focused.closest(framed)) };
 }"""

@@ -1,4 +1,4 @@
-"""Every page in its states, languages and sizes, for people to look at; and the one of the README."""
+"""Every page in its states, languages and sizes, for people to look at."""
 
 import os
 import shutil

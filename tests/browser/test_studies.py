@@ -78,7 +78,7 @@ def test_filters_live_in_the_address_and_can_be_cleared(
         page = person.page
         sign_in(person, demo, "radiologist")
         person.see("study-row")
-        assert all("US" in row for row in page.get_by_test_id("study-row").all_inner_texts())
+        assert all("超声" in row for row in page.get_by_test_id("study-row").all_inner_texts())
         page.get_by_role("button", name="身份待核").click()
         expect(page.get_by_test_id("empty")).to_contain_text("没有符合条件的检查")
         expect(page).to_have_url(re.compile(r"modality=US&unidentified=1$"))

@@ -1,5 +1,5 @@
 import { QueryClientProvider } from '@tanstack/react-query';
-import { App as Messages, Button, ConfigProvider } from 'antd';
+import { Button, ConfigProvider } from 'antd';
 import enUS from 'antd/locale/en_US';
 import zhCN from 'antd/locale/zh_CN';
 import { lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
@@ -143,7 +143,7 @@ function Look({ children }: { children: ReactNode }) {
       wave={{ disabled: true }}
       componentSize="middle"
     >
-      <Messages style={{ height: '100%' }}>{children}</Messages>
+      {children}
     </ConfigProvider>
   );
 }

@@ -2,7 +2,10 @@ import { Button, Input, type InputRef, Select } from 'antd';
 import type { Ref } from 'react';
 
 import type { Institution } from '../../api/types';
+import { useLanguage } from '../../frame/language';
+import { modalityWord } from '../../frame/modality';
 import { useText } from '../../i18n';
+import { ExamDates } from './ExamDates';
 import type { Filters } from './filters';
 
 /** Modalities a county's townships have, in the words of the list; others are found by searching. */
@@ -21,6 +24,7 @@ interface Props {
 
 export function FilterBar({ filters, change, typed, type, institutions, find, filtered, clear }: Props) {
   const t = useText();
+  const language = useLanguage();
   const set = (part: Partial<Filters>) => change({ ...filters, ...part });
   const toggle = (key: 'unidentified' | 'conflicts', label: string) => (
     <Button
@@ -53,7 +57,7 @@ export function FilterBar({ filters, change, typed, type, institutions, find, fi
         aria-label={t('studies.modality')}
         placeholder={t('studies.modality')}
         value={filters.modality || undefined}
-        options={MODALITIES.map((value) => ({ value, label: value }))}
+        options={MODALITIES.map((value) => ({ value, label: modalityWord(value, language) }))}
         onChange={(value?: string) => set({ modality: value ?? '' })}
       />
       <Select
@@ -66,25 +70,7 @@ export function FilterBar({ filters, change, typed, type, institutions, find, fi
         options={institutions.map(({ code, name }) => ({ value: code, label: name }))}
         onChange={(value?: string) => set({ institution: value ?? '' })}
       />
-      <label>
-        <span className="unseen">{t('studies.from')}</span>
-        <input
-          type="date"
-          value={filters.from}
-          max={filters.to || undefined}
-          onChange={(event) => set({ from: event.target.value })}
-        />
-      </label>
-      <span aria-hidden="true">–</span>
-      <label>
-        <span className="unseen">{t('studies.to')}</span>
-        <input
-          type="date"
-          value={filters.to}
-          min={filters.from || undefined}
-          onChange={(event) => set({ to: event.target.value })}
-        />
-      </label>
+      <ExamDates from={filters.from} to={filters.to} change={(from, to) => set({ from, to })} />
       {toggle('unidentified', t('patient.unidentified'))}
       {toggle('conflicts', t('queue.conflict'))}
       {filtered && (

@@ -6,6 +6,7 @@ import { ask } from '../../api/client';
 import type { StudyDetail, StudyRow } from '../../api/types';
 import { absolute } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
+import { modalityWord, modalityWords } from '../../frame/modality';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
@@ -48,7 +49,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
       />
       <div className="preview-body">
         <p>
-          {row.modalities.join(' ')} {row.description || row.body_part || t('study.noDescription')}
+          {modalityWords(row.modalities, language)} {row.description || row.body_part || t('study.noDescription')}
         </p>
         <p className="second">
           {row.institution.name} · {row.study_date_time ? absolute(row.study_date_time, language) : t('study.noDate')}
@@ -63,9 +64,9 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         <ul className="preview-series">
           {series.map((one) => (
             <li key={one.series_instance_uid}>
-              <Picture address={one.thumbnail} word={one.modality} />
+              <Picture address={one.thumbnail} word={modalityWord(one.modality, language)} />
               <span>
-                {one.modality} {one.description || one.body_part}
+                {modalityWord(one.modality, language)} {one.description || one.body_part}
                 <br />
                 <span className="second">{t('study.images', { count: one.instance_count })}</span>
               </span>

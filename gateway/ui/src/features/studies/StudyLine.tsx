@@ -4,6 +4,7 @@ import type { StudyRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
+import { modalityWords } from '../../frame/modality';
 import { shownIdentifier } from '../../frame/patient';
 import { PatientLine } from '../../frame/PatientHeader';
 import { useText } from '../../i18n';
@@ -41,7 +42,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, choose, open
         <span className="second">{shownIdentifier(row.patient)}</span>
       </div>
       <div role="gridcell">
-        {row.modalities.join(' ')} {row.description || row.body_part}
+        {modalityWords(row.modalities, language)} {row.description || row.body_part}
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
       </div>
       <div role="gridcell" className="second">
@@ -53,7 +54,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, choose, open
         {time(row.received_at)}
       </div>
       <div role="gridcell" className="count" data-testid="images">
-        {t('study.images', { count: row.instance_count })}
+        {t('study.imagesCell', { count: row.instance_count })}
       </div>
     </div>
   );

@@ -4,6 +4,7 @@ import type { QueueItem } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, clockTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
+import { modalityWord } from '../../frame/modality';
 import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { useText } from '../../i18n';
@@ -30,6 +31,7 @@ interface Props {
 /** One study: who and what, and the three facts side by side. */
 export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyPhone }: Props) {
   const t = useText();
+  const language = useLanguage();
   const { of } = progress(item);
   return (
     <div
@@ -51,7 +53,7 @@ export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyP
           {isEmergency(item) && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
           <PatientLine patient={item.patient} unidentified={item.unidentified} />
           <span className="second">
-            {[item.modality, item.description || item.body_part].filter(Boolean).join(' ')}{' '}
+            {[modalityWord(item.modality, language), item.description || item.body_part].filter(Boolean).join(' ')}{' '}
             {t('study.images', { count: of + item.instances.set_aside })}
           </span>
           {item.conflicts > 0 && <Chip kind="conflict">{t('queue.conflict')}</Chip>}

@@ -3,6 +3,8 @@ import { Button } from 'antd';
 import { type DragEvent, useEffect, useRef } from 'react';
 
 import type { SeriesRow, StudyRow } from '../../api/types';
+import { useLanguage } from '../../frame/language';
+import { modalityWord } from '../../frame/modality';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { followLink } from './acts';
@@ -87,7 +89,8 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
 
   const document = loaded && loaded.kind !== 'images' ? loaded : null;
   const status = uid === '' ? 'empty' : series.isError ? 'error' : document ? 'document' : state.status;
-  const name = row ? `${row.modality} ${row.description}` : '';
+  const language = useLanguage();
+  const name = row ? `${modalityWord(row.modality, language)} ${row.description || row.body_part}` : '';
   return (
     <div
       ref={box}

@@ -1,6 +1,8 @@
 import { useState } from 'react';
 
 import type { SeriesRow } from '../../api/types';
+import { useLanguage } from '../../frame/language';
+import { modalityWord } from '../../frame/modality';
 import { useText } from '../../i18n';
 import { SERIES_DRAG, useSeries } from './Cell';
 import type { Prefetch } from './prefetch';
@@ -34,21 +36,23 @@ function Thumbnail({ study, row, prefetch }: { study: string; row: SeriesRow; pr
   const here = useSeries(study, shown ? uid : '').data;
   const count = here?.kind === 'images' ? here.imageIds.length : row.instance_count;
   const fetched = here && prefetch ? prefetch.loadedOf(here.imageIds) : 0;
-  const name = row.description || row.body_part || row.modality;
+  const language = useLanguage();
+  const modality = modalityWord(row.modality, language);
+  const name = row.description || row.body_part || modality;
   return (
     <button
       type="button"
       className={`thumb${active ? ' is-active' : ''}${shown ? ' is-shown' : ''}`}
       draggable
       aria-pressed={active}
-      title={`${row.modality} ${name}`}
+      title={`${modality} ${name}`}
       data-testid="thumb"
       data-series={uid}
       onDragStart={(event) => event.dataTransfer.setData(SERIES_DRAG, uid)}
       onClick={() => setCell(useViewer.getState().active, uid)}
     >
       {noPicture || !row.thumbnail ? (
-        <span className="no-picture">{row.modality}</span>
+        <span className="no-picture">{modality}</span>
       ) : (
         <img src={row.thumbnail} alt="" loading="lazy" draggable={false} onError={() => setNoPicture(true)} />
       )}

@@ -13,6 +13,7 @@ import { usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { LanguageSwitch } from '../../frame/LanguageSwitch';
 import { useLate } from '../../frame/late';
+import { modalityWords } from '../../frame/modality';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { darkTheme } from '../../frame/theme';
 import { LivePill } from '../../frame/TopBar';
@@ -86,6 +87,7 @@ function useGrowth(uid: string, known: number | undefined): { grew: number } {
 
 function Viewer({ uid }: { uid: string }) {
   const t = useText();
+  const language = useLanguage();
   const room = useRoom();
   const study = useQuery({
     queryKey: ['study', uid],
@@ -140,7 +142,7 @@ function Viewer({ uid }: { uid: string }) {
         emergency={row.priority === 'emergency'}
         lead={toList}
       >
-        <span className="fact second">{row.description || row.modalities.join(' ')}</span>
+        <span className="fact second">{row.description || modalityWords(row.modalities, language)}</span>
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
         <span className="stretch" />
         <LivePill />

@@ -7,8 +7,8 @@ import { number } from './dicom-json';
 import { drawsOnCpu, type Engine, type Hand, type Viewport } from './engine';
 import type { LoadedSeries } from './library';
 import type { Edges } from './orientation';
-import { lettersAround, scaleOf } from './screen';
 import type { Prefetch } from './prefetch';
+import { lettersAround, scaleOf } from './screen';
 import { middleOf } from './series-stack';
 import { toRange, toWindow, type Window } from './windows';
 
