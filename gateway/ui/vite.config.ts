@@ -6,7 +6,7 @@ import { precompress } from './build/precompress.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** Where `yilian demo` answers while the page is developed with `npm run dev`. */
-const server = process.env.YILIAN_HTTP ?? 'http://127.0.0.1:8080';
+const server = process.env.UI_SERVER ?? 'http://127.0.0.1:8080';
 const doors = ['/api', '/dicom-web', '/uploads'];
 
 export default defineConfig({
@@ -28,7 +28,7 @@ export default defineConfig({
   build: { target: 'chrome109', chunkSizeWarningLimit: 4000 },
   server: {
     host: '127.0.0.1',
-    port: Number(process.env.YILIAN_UI_PORT ?? 5173),
+    port: Number(process.env.UI_PORT ?? 5173),
     strictPort: true,
     proxy: Object.fromEntries(doors.map((door) => [door, server])),
   },
