@@ -1,0 +1,171 @@
+"""Every real object of the collection through the doors: whole, once, or refused for its reason."""
+
+import asyncio
+import shutil
+import subprocess
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernel.part10 import BytesSource, read_file_meta
+from tests.demo.corpus import (
+    SHOWN_CONFLICT,
+    Item,
+    Stowed,
+    c_store,
+    check_same,
+    item,
+    reviewed,
+    stow,
+)
+from tests.demo.running import RunningDemo, running_demo, until
+from tests.imaging.shared_data import dicom_samples, shared_data
+
+DCMSEND = shutil.which("dcmsend")
+pytestmark = pytest.mark.timeout(600)
+_ARCHIVES_BY_STOW = ("mr-ge-study-b", "mr-siemens-xa-study-a", "mr-uih-study-a")
+_AT_ONCE = 40
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    shared_data()
+    with running_demo(tmp_path_factory.mktemp("corpus") / "home") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def collection() -> list[Item]:
+    return [item(sample) for sample in dicom_samples()]
+
+
+def _single(collection: list[Item]) -> list[Item]:
+    return [each for each in collection if "!" not in each.path]
+
+
+def _outcome(each: Item) -> str:
+    row = reviewed().get(each.path)
+    return "stored" if row is None else row.outcome
+
+
+def _waves(sent: list[Item]) -> list[list[Item]]:
+    """Return *sent* in parts that hold each UID once: what comes first is to be certain."""
+    waves: list[list[Item]] = []
+    times: Counter[str] = Counter()
+    for each in sent:
+        if times[each.sop_instance_uid] == len(waves):
+            waves.append([])
+        waves[times[each.sop_instance_uid]].append(each)
+        times[each.sop_instance_uid] += 1
+    return waves
+
+
+def _conflicts(demo: RunningDemo) -> Counter[str]:
+    found: Counter[str] = Counter()
+    page = demo.get("/api/v1/studies?conflicts=true&limit=200")
+    assert page["next_cursor"] is None
+    for row in page["items"]:
+        detail = demo.get(f"/api/v1/studies/{row['study_instance_uid']}")
+        found.update(conflict["sop_instance_uid"] for conflict in detail["conflicts"])
+    return found
+
+
+def _rows(demo: RunningDemo) -> dict[str, dict[str, Any]]:
+    """Return what QIDO says of each instance by SOP Instance UID; none may come twice."""
+    rows: dict[str, dict[str, Any]] = {}
+    while page := demo.get(f"/dicom-web/instances?limit=500&offset={len(rows)}"):
+        for row in page:
+            assert rows.setdefault(row["00080018"]["Value"][0], row) is row
+    return rows
+
+
+def test_single_objects_reach_the_county_through_a_township(
+    demo: RunningDemo, collection: list[Item]
+) -> None:
+    single = _single(collection)
+    first, *later = _waves([each for each in single if _outcome(each) != "refused"])
+    again = [each for wave in later for each in wave]
+    refused = [each for each in collection if _outcome(each) == "refused"]
+    answers = asyncio.run(c_store(demo.door("qingshan"), first + refused))
+    wanted = {each.sop_instance_uid for each in first}
+    until(lambda: wanted <= set(demo.instances()), 120, "every single object at the county")
+    answers |= asyncio.run(c_store(demo.door("qingshan"), again))
+    conflicts = Counter(each.sop_instance_uid for each in again if _outcome(each) == "conflict")
+    until(lambda: _conflicts(demo) >= conflicts, 60, "every conflict at the county")
+
+    assert {path: said for path, said in answers.items() if said != "0000"} == {
+        path: row.c_store for path, row in reviewed().items() if row.outcome == "refused"
+    }
+    rows = _rows(demo)
+    assert set(rows) == wanted
+    assert _conflicts(demo) == conflicts
+    for each in first:
+        row = rows[each.sop_instance_uid]
+        study, series = (row[tag]["Value"][0] for tag in ("0020000D", "0020000E"))
+        path = f"/dicom-web/studies/{study}/series/{series}/instances/{each.sop_instance_uid}"
+        syntax = each.transfer_syntax_uid
+        given = demo.fetch(path, accept=f"application/dicom; transfer-syntax={syntax}")
+        with warnings.catch_warnings():
+            # pydicom says what is odd about odd objects.
+            warnings.simplefilter("ignore")
+            check_same(each.path, each, given)
+
+
+def test_the_same_objects_by_stow_change_nothing(demo: RunningDemo, collection: list[Item]) -> None:
+    before, conflicts = set(_rows(demo)), _conflicts(demo)
+    single: dict[str, Stowed] = {}
+    for wave in _waves(_single(collection)):
+        with ThreadPoolExecutor(6) as several:
+            answers = several.map(lambda each: stow(demo, [each.file]), wave)
+            single |= {each.path: said for each, said in zip(wave, answers, strict=True)}
+    reasons = {path: row.stow for path, row in reviewed().items() if path in single}
+    assert {path: " ".join(said.reasons) for path, said in single.items() if said.reasons} == {
+        path: reason for path, reason in reasons.items() if reason
+    }
+    for path, said in single.items():
+        assert len(said.kept) == (reasons.get(path, "") in ("", SHOWN_CONFLICT)), path
+        assert said.status == (200 if said.kept else 409), path
+    assert set(_rows(demo)) == before
+    assert _conflicts(demo) == conflicts
+
+
+@pytest.mark.skipif(DCMSEND is None, reason="needs DCMTK (dcmsend)")
+def test_whole_series_arrive_by_dcmtk_and_by_stow(
+    demo: RunningDemo, collection: list[Item], tmp_path: Path
+) -> None:
+    packed = [each for each in collection if "!" in each.path and _outcome(each) == "stored"]
+    by_stow = [each for each in packed if each.path.split("!")[1].startswith(_ARCHIVES_BY_STOW)]
+    by_dcmtk = [each for each in packed if each not in by_stow]
+    for number, each in enumerate(by_dcmtk):
+        (tmp_path / f"{number:04d}.dcm").write_bytes(each.file)
+    door = demo.door("dahe")
+    subprocess.run(
+        [
+            *(DCMSEND or "", "-aec", door["ae_title"], "--scan-directories", door["host"]),
+            *(str(door["port"]), str(tmp_path)),
+        ],
+        check=True,
+        timeout=200,
+    )
+    for start in range(0, len(by_stow), _AT_ONCE):
+        some = by_stow[start : start + _AT_ONCE]
+        said = stow(demo, [each.file for each in some])
+        assert said.status == 200
+        assert set(said.kept) == {each.sop_instance_uid for each in some}
+        assert not said.reasons
+    wanted = {each.sop_instance_uid: each for each in packed}
+    assert len(wanted) == len(packed)
+    until(lambda: set(wanted) <= set(demo.instances()), 200, "every series at the county")
+    rows = _rows(demo)
+    for study in sorted({rows[uid]["0020000D"]["Value"][0] for uid in wanted}):
+        for file in demo.objects(study):
+            uid = read_file_meta(BytesSource(file)).media_storage_sop_instance_uid
+            if uid in wanted:
+                original = wanted.pop(uid)
+                check_same(original.path, original, file)
+    assert not wanted
