@@ -209,7 +209,7 @@ class FramesDigest:
         return self._hash.hexdigest()
 
 
-def _settled(cells: Frame, layout: FrameLayout) -> bytes:
+def _settled(cells: Frame, layout: FrameLayout) -> memoryview:
     """Return the bytes of *cells* with the bits above a signed value set as its sign says.
 
     Some devices leave them zero, decoders set them: both mean the same number. Where they hold
@@ -217,13 +217,17 @@ def _settled(cells: Frame, layout: FrameLayout) -> bytes:
     """
     stored = layout.bits_stored
     if not layout.signed or stored == layout.bits_allocated or layout.high_bit != stored - 1:
-        return cells.tobytes()
+        return _bytes_of(cells)
     low = cells & ((1 << stored) - 1)
     top = 1 << (stored - 1)
     extended = (low ^ top) - top
     if np.all((cells == low) | (cells == extended)):
-        return extended.astype(layout.dtype).tobytes()
-    return cells.tobytes()
+        return _bytes_of(extended.astype(layout.dtype))
+    return _bytes_of(cells)
+
+
+def _bytes_of(cells: Frame) -> memoryview:
+    return np.ascontiguousarray(cells).reshape(-1).data
 
 
 def _native_digest(scan: Scan, pixel: Element, layout: FrameLayout) -> str:

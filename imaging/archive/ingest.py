@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,9 +41,11 @@ _LOG: Final = logging.getLogger(__name__)
 BATCH_OBJECTS: Final = 128
 BATCH_BYTES: Final = 64 << 20
 LOOK_EVERY_S: Final = 0.5
-GATHER_S: Final = 0.1
-"""How long more objects are gathered after a round of few; the first never waits."""
+GATHER_S: Final = 0.25
+"""How long more objects of an unhurried journal are gathered after a round of few."""
 _GATHER_OBJECTS: Final = 64
+_GLANCE_S: Final = 0.02
+"""How often the other journals are looked at meanwhile; hints come for each object then."""
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_LAST_S: Final = 10.0
 _THREADS: Final = 2
@@ -62,13 +64,13 @@ class _Desk:
     attempts: Attempts
     waiting: deque[Committed] = field(default_factory=deque)
     retry_s: float = 0.0
-    retry_at: float = 0.0
+    look_at: float = 0.0
 
 
 class Filer:
     """Files any number of journals; exactly one filer for a journal."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all that filing is done with
         self,
         database: Database,
         objects: ObjectStore,
@@ -77,6 +79,7 @@ class Filer:
         journals: Mapping[str, Path],
         clock: Clock,
         wake: Wake | None = None,
+        unhurried: Collection[str] = (),
     ) -> None:
         """Make a filer that has not begun.
 
@@ -87,6 +90,9 @@ class Filer:
             journals: name, which never changes, and folder of each journal.
             clock: for the instants written down.
             wake: hints that a journal has grown.
+            unhurried: journals whose senders have their answer before the filing. While objects
+                trickle in there, some are gathered: a round for many costs a fraction of many
+                rounds. The first object after a while is never kept waiting.
         """
         self._database = database
         self._objects = objects
@@ -96,6 +102,7 @@ class Filer:
         self._progress = FilingProgress(database)
         self._wake = wake or Wake.local()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="filer")
+        self._unhurried = frozenset(unhurried)
         self._desks: list[_Desk] = []
         self._metadata = MetadataKeeper(database, clock)
 
@@ -108,13 +115,13 @@ class Filer:
         """File whatever comes, until cancelled."""
         try:
             while True:
-                filed = await self.file_waiting()
-                if filed == 0:
-                    await self._metadata.make_quiet()
-                    await self._wake.wait(LOOK_EVERY_S)
-                elif filed < _GATHER_OBJECTS:
-                    # A modality is sending: one round for many costs a fraction of many rounds.
-                    await asyncio.sleep(GATHER_S)
+                if await self.file_waiting():
+                    continue
+                if self._is_gathering():
+                    await asyncio.sleep(_GLANCE_S)
+                    continue
+                await self._metadata.make_quiet()
+                await self._wake.wait(LOOK_EVERY_S)
         finally:
             self.close()
 
@@ -128,17 +135,24 @@ class Filer:
             await self._open()
         filed = 0
         for desk in self._desks:
-            if self._clock.monotonic_s() < desk.retry_at:
+            if self._clock.monotonic_s() < desk.look_at:
                 continue
             try:
-                filed += await self._file_next(desk)
+                count = await self._file_next(desk)
+                filed += count
                 desk.retry_s = 0.0
+                if 0 < count < _GATHER_OBJECTS and desk.name in self._unhurried:
+                    desk.look_at = self._clock.monotonic_s() + GATHER_S
             except (PlatformError, OSError, sa.exc.SQLAlchemyError) as exc:
                 desk.retry_s = min(max(desk.retry_s * 2, _RETRY_FIRST_S), _RETRY_LAST_S)
-                desk.retry_at = self._clock.monotonic_s() + desk.retry_s
+                desk.look_at = self._clock.monotonic_s() + desk.retry_s
                 code = exc.code if isinstance(exc, PlatformError) else type(exc).__name__
                 _LOG.warning("filing.delayed", extra={"journal": desk.name, "reason": code})
         return filed
+
+    def _is_gathering(self) -> bool:
+        now_s = self._clock.monotonic_s()
+        return any(desk.look_at > now_s and not desk.retry_s for desk in self._desks)
 
     def close(self) -> None:
         """Give threads and files back; what was not filed is still in the journals."""

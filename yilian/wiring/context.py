@@ -75,7 +75,8 @@ async def entered(
     bus = _bus(kind, home, settings)
     try:
         async with Owner(clock=clock) as owner:
-            if isinstance(bus, RedisBus):
+            # The DICOM door waits for no hint, and each would cost it as much as an object does.
+            if isinstance(bus, RedisBus) and role != "dicom":
                 owner.keep("bus", bus.run)
             made = Context(kind, role, home, settings, inherited, database, bus, clock, owner, stop)
             beat = made.run_folder / f"{role}.beat"

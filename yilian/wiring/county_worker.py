@@ -33,6 +33,7 @@ async def run_worker(context: Context) -> None:
             journals={name: context.home.journal(name) for name in JOURNALS},
             clock=context.clock,
             wake=wake,
+            unhurried={"dicom"},
         )
         rules = context.settings.routing.rules
         router = Router(
