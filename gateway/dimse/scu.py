@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from kernel.identifiers import AETitle
 
 MAX_CONTEXTS: Final = 128
 _MAX_PDU_BYTES: Final = 131_072
+_HOLD_S: Final = 30.0
 _WARNING: Final = range(0xB000, 0xC000)
 _OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
 
@@ -93,8 +95,10 @@ def echo(peer: Peer) -> None:
     ae = _entity(peer)
     ae.add_requested_context("1.2.840.10008.1.1")
     assoc = _associate(ae, peer)
-    status = assoc.send_c_echo()
-    assoc.release()
+    try:
+        status = assoc.send_c_echo()
+    finally:
+        _end(assoc)
     if getattr(status, "Status", None) != 0:
         raise PeerUnavailable("the peer did not answer the echo")
 
@@ -120,8 +124,7 @@ def send(peer: Peer, files: Sequence[Outgoing], answered: Callable[[Answered], N
             if not assoc.is_established:
                 raise PeerUnavailable("the association was lost")
     finally:
-        if assoc.is_established:
-            assoc.release()
+        _end(assoc)
 
 
 def _send_one(assoc: Association, file: Outgoing) -> Answered:
@@ -156,7 +159,45 @@ def _associate(ae: AE, peer: Peer) -> Association:
     if not assoc.is_established:
         reason = "rejected by the peer" if assoc.is_rejected else "no association"
         raise PeerUnavailable(f"{peer.called_ae_title} at {peer.host}:{peer.port}: {reason}")
+    _hold_reactor(assoc)
     return assoc
+
+
+class _Held(threading.Event):
+    """A checkpoint that lets nobody pass until the association is over."""
+
+    def __init__(self, assoc: Association) -> None:
+        super().__init__()
+        self._assoc = assoc
+        self.reached = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.reached.set()
+        return super().wait(timeout)
+
+    def set(self) -> None:
+        if self._assoc._kill:
+            super().set()
+
+
+def _end(assoc: Association) -> None:
+    if assoc.is_established:
+        assoc.release()
+    # An association that was lost leaves its reader waiting at the checkpoint.
+    threading.Event.set(assoc._reactor_checkpoint)
+
+
+def _hold_reactor(assoc: Association) -> None:
+    """Keep the library's own reader of messages still for as long as we ask and wait ourselves.
+
+    It is meant to pause around each request, but may pass its checkpoint just as it is closed and
+    then take the answer away: on a busy machine one sending in a few dozen waited for ever.
+    """
+    held = _Held(assoc)
+    assoc._reactor_checkpoint = held  # see above
+    if not held.reached.wait(_HOLD_S):
+        assoc.abort()
+        raise PeerUnavailable("the association was lost as it began")
 
 
 def _no_delay(event: evt.Event) -> None:

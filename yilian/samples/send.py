@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.dimse.scu import Answered, Outgoing, Peer, context_groups, send
+from gateway.dimse.scu import Answered, Outgoing, Peer, PeerUnavailable, context_groups, send
 from kernel.identifiers import AETitle
 from kernel.part10 import FileSource, read_file_meta
 from yilian.samples.studies import STUDIES, files_of
@@ -21,7 +21,7 @@ def send_samples(ready: Mapping[str, Any], root: Path, today: dt.date) -> None:
     again, dated as the first time, which changes nothing at the receiver.
 
     Raises:
-        PeerUnavailable: a door does not answer.
+        PeerUnavailable: a door does not answer or refuses; the next start sends them again.
     """
     done, day = root / ".samples-sent", root / ".samples-day"
     if done.exists():
@@ -59,5 +59,4 @@ def _outgoing(path: Path) -> Outgoing:
 
 def _must_be_taken(answer: Answered) -> None:
     if not answer.accepted:
-        msg = f"a sample was refused: {answer.status} {answer.comment}"
-        raise RuntimeError(msg)
+        raise PeerUnavailable(f"a sample was refused: {answer.status} {answer.comment}")

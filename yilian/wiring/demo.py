@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.dimse.scu import PeerUnavailable
 from kernel.child import HomeLock, write_ready_file
 from kernel.clock import SystemClock
 from kernel.settings import NodeKind
@@ -79,7 +80,10 @@ async def _greet(
     content = _content(told, home)
     if samples:
         today = dt.datetime.astimezone(SystemClock().now()).date()
-        await asyncio.to_thread(send_samples, content, home.root, today)
+        try:
+            await asyncio.to_thread(send_samples, content, home.root, today)
+        except PeerUnavailable as exc:
+            print(f"sample studies are sent at the next start: {exc.detail}", file=sys.stderr)
     if ready_file is not None:
         await asyncio.to_thread(write_ready_file, ready_file, content)
     print(_line(content, home.accounts), flush=True)
