@@ -54,6 +54,9 @@ _HELD_BYTES: Final = 64 << 20
 _UNFLUSHED_BYTES: Final = 8 << 20
 _IDLE_S: Final = 0.5
 _SPACE_LOOKED_AT_S: Final = 0.1
+_LOOK_AGAIN_S: Final = 5.0
+_QUICK_FLUSH_S: Final = 0.002
+_FLUSHES_REMEMBERED: Final = 8
 
 
 @dataclass(slots=True)
@@ -83,7 +86,9 @@ _Placed = dict[int, tuple[Chunk, Extent]]
 class JournalWriter:
     """Writes the journal of one folder; one thread does all of it, for all callers at once."""
 
-    def __init__(self, directory: Path, tail: Tail, *, chunk_bytes: int, wake: Wake | None) -> None:
+    def __init__(
+        self, directory: Path, tail: Tail, *, chunk_bytes: int, wake: Wake | None, at_once: bool
+    ) -> None:
         self.directory = directory
         self.chunk_bytes = chunk_bytes
         self._tail = tail
@@ -95,6 +100,11 @@ class JournalWriter:
         self._closed = False
         self._orders: deque[_Order] = deque()
         self._ordered = threading.Condition()
+        self._at_once = at_once
+        self._turn = threading.Lock()
+        """Held by whoever uses the tail: the writer's thread, or one that commits at once."""
+        self._flush_s = 0.0
+        self._used_at = time.monotonic()
         self._thread = threading.Thread(
             target=self._run, name=f"journal-{directory.name}", daemon=True
         )
@@ -109,6 +119,7 @@ class JournalWriter:
         reserve_bytes: int = 256 << 20,
         wake: Wake | None = None,
         disk: Disk | None = None,
+        at_once: bool = False,
     ) -> Self:
         """Return a writer that goes on after what is already in *directory*.
 
@@ -118,6 +129,10 @@ class JournalWriter:
             reserve_bytes: free space left for others; below it nothing is accepted.
             wake: told after each commit; closed by whoever made it.
             disk: the operating system unless a test brings another.
+            at_once: commit on the caller's own thread while nobody else is writing and the disk
+                has been quick. That spares two changes of thread, a quarter of a small object's
+                time, but the caller's loop stands still for a flush: only for a process that
+                serves nothing else.
 
         Raises:
             Unavailable: another writer has the folder open (``journal-in-use``).
@@ -130,7 +145,7 @@ class JournalWriter:
             disk=disk or Disk(),
         )
         chunk_bytes = min(_CHUNK_BYTES, segment_bytes // 4)
-        return cls(directory, tail, chunk_bytes=chunk_bytes, wake=wake)
+        return cls(directory, tail, chunk_bytes=chunk_bytes, wake=wake, at_once=at_once)
 
     def begin(self) -> Draft:
         """Return an empty draft."""
@@ -157,7 +172,9 @@ class JournalWriter:
         for draft in drafts.values():
             draft.submit()
         done: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
-        self._put(_Commit(entries, done))
+        order = _Commit(entries, done)
+        if not self._commit_at_once(order):
+            self._put(order)
         try:
             position = await done
         except (JournalFull, TooLarge):
@@ -220,7 +237,24 @@ class JournalWriter:
             self._orders.append(order)
             self._ordered.notify()
 
-    # Everything below runs in the writer's thread.
+    def _commit_at_once(self, order: _Commit) -> bool:
+        """Carry *order* out on this thread; False where it is better ordered or must be."""
+        if not self._at_once or self._flush_s > _QUICK_FLUSH_S:
+            return False
+        others = self._held - sum(draft.held for draft, _ in order.entries)
+        if others > 0 or not self._turn.acquire(blocking=False):
+            return False
+        try:
+            with self._ordered:
+                if self._orders or self._closed:
+                    return False
+            outcomes = self._carry_out([order])
+        finally:
+            self._turn.release()
+        _tell(outcomes)
+        return True
+
+    # Everything below runs in the writer's thread, or for one that has the turn.
 
     def _run(self) -> None:
         idle_s: float | None = _IDLE_S
@@ -231,13 +265,19 @@ class JournalWriter:
                 orders, closed = list(self._orders), self._closed
                 self._orders.clear()
             if orders:
-                _settle(self._carry_out(orders))
+                with self._turn:
+                    outcomes = self._carry_out(orders)
+                _settle(outcomes)
                 idle_s = _IDLE_S
             elif closed:
                 break
+            elif time.monotonic() - self._used_at < _IDLE_S:
+                idle_s = _IDLE_S
             else:
-                more = self._failure is None and self._tail.prepare()
-                idle_s = 0.0 if more else None
+                with self._turn:
+                    more = self._failure is None and self._tail.prepare()
+                # Who commits at once does not say so to this thread.
+                idle_s = 0.0 if more else _LOOK_AGAIN_S if self._at_once else None
         self._end()
 
     def _end(self) -> None:
@@ -280,7 +320,10 @@ class JournalWriter:
             any(isinstance(order, _Commit) for order in orders)
             or self._tail.unflushed_bytes > _UNFLUSHED_BYTES
         ):
+            began = time.monotonic()
             self._tail.flush()
+            self._used_at = time.monotonic()
+            self._flush_s += (self._used_at - began - self._flush_s) / _FLUSHES_REMEMBERED
             if self._wake is not None:
                 self._wake.notify()
         return outcomes

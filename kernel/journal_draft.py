@@ -175,6 +175,11 @@ class Draft:
             self._read_fd = -1
 
     @property
+    def held(self) -> int:
+        """How many of its bytes are in memory."""
+        return self._held
+
+    @property
     def may_commit(self) -> bool:
         """Whether it was neither committed nor discarded yet."""
         return self._state in (State.OPEN, State.CLOSED)

@@ -38,7 +38,10 @@ async def run_dicom(context: Context) -> None:
     )
     wake = Wake.sender(context.filer_socket)
     journal = JournalWriter.open(
-        context.home.journal("dicom"), reserve_bytes=settings.journal.reserve_bytes, wake=wake
+        context.home.journal("dicom"),
+        reserve_bytes=settings.journal.reserve_bytes,
+        wake=wake,
+        at_once=True,
     )
 
     async def refresh() -> None:
