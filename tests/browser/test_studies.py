@@ -2,37 +2,16 @@
 
 import datetime as dt
 import re
-import urllib.request
-import uuid
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.workstation import at_work, county, folder_of, sign_in
+from tests.browser.workstation import at_work, county, folder_of, sign_in, store
 from tests.demo.running import RunningDemo
 from yilian.samples.studies import Person as Patient
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-
-
-def store(demo: RunningDemo, files: list[Path]) -> None:
-    """Store *files* at the county by STOW-RS, as another system would."""
-    boundary = uuid.uuid4().hex
-    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-    body = b"".join(head + path.read_bytes() + b"\r\n" for path in files)
-    kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
-    request = urllib.request.Request(
-        county(demo) + "/dicom-web/studies",
-        data=body + f"--{boundary}--\r\n".encode(),
-        headers={
-            "Content-Type": kind,
-            "Accept": "application/dicom+json",
-            "Authorization": f"Bearer {demo.account('technician')['token']}",
-        },
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.status in {200, 202}
 
 
 @pytest.mark.parametrize("typed", ["cjg", "陈建国", "QS0031827"])
@@ -104,7 +83,7 @@ def test_news_waits_above_and_moves_nothing_under_the_hand(
         place = page.get_by_test_id("study-row").nth(1).bounding_box()
         person.picture("studies-before-news-zh-1366x625")
 
-        store(demo, files[:2])
+        store(demo, [path.read_bytes() for path in files[:2]])
         expect(page.get_by_test_id("fresh")).to_contain_text("1份新到")
         assert page.get_by_test_id("study-row").all_inner_texts() == before
         assert page.get_by_test_id("study-row").nth(1).bounding_box() == place
@@ -114,7 +93,7 @@ def test_news_waits_above_and_moves_nothing_under_the_hand(
         expect(page.get_by_test_id("study-row").first).to_contain_text("高飞")
         expect(page.get_by_test_id("images").first).to_have_text("2幅")
         # More images of a study that is shown change its cell in place.
-        store(demo, files[2:])
+        store(demo, [path.read_bytes() for path in files[2:]])
         expect(page.get_by_test_id("images").first).to_have_text("6幅")
         assert page.get_by_test_id("study-row").all_inner_texts()[1:] == before
 

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+import urllib.request
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,3 +130,22 @@ def folder_of(
 def today() -> dt.date:
     """Return today's date in the county."""
     return SystemClock().now().astimezone(_COUNTY).date()
+
+
+def store(demo: RunningDemo, files: Sequence[bytes]) -> None:
+    """Store *files* at the county by STOW-RS, as another system would."""
+    boundary = uuid.uuid4().hex
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    body = b"".join(head + content + b"\r\n" for content in files)
+    kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+    request = urllib.request.Request(
+        county(demo) + "/dicom-web/studies",
+        data=body + f"--{boundary}--\r\n".encode(),
+        headers={
+            "Content-Type": kind,
+            "Accept": "application/dicom+json",
+            "Authorization": f"Bearer {demo.account('technician')['token']}",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status in {200, 202}

@@ -11,6 +11,7 @@ import { followLink } from './acts';
 import { Document } from './Document';
 import type { Engine, Hand } from './engine';
 import { loadSeries } from './library';
+import { Missed } from './Missed';
 import { Overlay } from './Overlay';
 import { EMPTY, Pane } from './pane';
 import type { Prefetch } from './prefetch';
@@ -130,10 +131,12 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
       )}
       {document && <Document study={study.study_instance_uid} series={document} name={name} />}
       {!document && status === 'error' && !series.isError && (
-        <div className="said missed" role="alert">
-          <p>{t('viewer.imageFailed', { index: state.index + 1 })}</p>
-          <Button onClick={() => void pane.current?.again()}>{t('trouble.again')}</Button>
-        </div>
+        <Missed
+          key={state.imageId}
+          imageId={state.imageId}
+          index={state.index}
+          again={() => void pane.current?.again()}
+        />
       )}
       {!document && loaded && (status === 'ready' || status === 'error') && overlay && (
         <Overlay study={study} state={state} missing={loaded.missing} />

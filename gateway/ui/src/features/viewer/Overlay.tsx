@@ -52,9 +52,11 @@ export function Overlay({ study, state, missing }: { study: StudyRow; state: Pan
         </p>
       </div>
       <div className="at-bottom-right">
-        <p data-testid="quality" className={isLossy(instance) ? 'warn' : ''}>
-          {t(isLossy(instance) ? 'overlay.lossy' : 'overlay.original')}
-        </p>
+        {state.status === 'ready' && (
+          <p data-testid="quality" className={isLossy(instance) ? 'warn' : ''}>
+            {t(isLossy(instance) ? 'overlay.lossy' : 'overlay.original')}
+          </p>
+        )}
         {drawsOnCpu() && <p data-testid="cpu">{t('overlay.cpu')}</p>}
       </div>
       {state.letters && (

@@ -83,6 +83,7 @@ function paint(): void {
       textBoxColorHighlighted: '#FFE873',
       textBoxColorSelected: '#6DB3FF',
       textBoxFontSize: '14px',
+      textBoxBackground: 'rgba(0, 0, 0, 0.6)',
       textBoxFontFamily: 'inherit',
       lineWidth: '1.5',
     },

@@ -28,6 +28,11 @@ export function kindOf(instance: Instance): SeriesKind {
   return (number(instance, '00280010') ?? 0) > 0 && (number(instance, '00280011') ?? 0) > 0 ? 'images' : 'other';
 }
 
+/** Whether the browser's decoder can draw it: a palette in segments (PS3.3 C.7.9.2) it cannot. */
+export function isDrawable(instance: Instance): boolean {
+  return text(instance, '00280004') !== 'PALETTE COLOR' || instance['00281201'] !== undefined;
+}
+
 /** Whether the stored picture has lost something: said on the image (PS3.3 C.7.6.1.1.5). */
 export function isLossy(instance: Instance): boolean {
   return text(instance, '00282110') === '01';

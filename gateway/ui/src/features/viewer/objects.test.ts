@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { number, numbers, text } from './dicom-json';
 import { firstPart } from './download';
 import { instance } from './instances.fixture';
-import { isLossy, kindOf } from './kinds';
+import { isDrawable, isLossy, kindOf } from './kinds';
 
 describe('what a series is', () => {
   it.each([
@@ -18,6 +18,12 @@ describe('what a series is', () => {
   ])('%s is shown as %o %s', (sopClass, more, kind) =>
     expect(kindOf(instance({ '00080016': sopClass, ...more }))).toBe(kind),
   );
+
+  it('knows a palette the browser cannot read', () => {
+    expect(isDrawable(instance({ '00280004': 'PALETTE COLOR', '00281221': 'x' }))).toBe(false);
+    expect(isDrawable(instance({ '00280004': 'PALETTE COLOR', '00281201': 'x' }))).toBe(true);
+    expect(isDrawable(instance({ '00280004': 'RGB' }))).toBe(true);
+  });
 
   it('says when a picture has lost something', () => {
     expect(isLossy(instance({ '00282110': '01' }))).toBe(true);

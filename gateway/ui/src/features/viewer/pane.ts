@@ -3,8 +3,10 @@
 import { cache, Enums, EVENTS, eventTarget, imageLoader } from '@cornerstonejs/core';
 import { utilities } from '@cornerstonejs/tools';
 
+import { IMAGE_MS, within } from './deadline';
 import { number } from './dicom-json';
 import { drawsOnCpu, type Engine, type Hand, type Viewport } from './engine';
+import { isDrawable } from './kinds';
 import type { LoadedSeries } from './library';
 import type { Edges } from './orientation';
 import type { Prefetch } from './prefetch';
@@ -85,13 +87,15 @@ export class Pane {
     if (!imageId) return;
     this.wanted = index;
     this.set({ ...EMPTY, status: 'loading', series: series.uid, index, count: series.imageIds.length, imageId });
+    const instance = series.frames[index]?.instance;
+    if (instance && !isDrawable(instance)) {
+      this.set({ ...this.state, status: 'error' });
+      return;
+    }
     try {
       // Loaded first by itself: an image that cannot come is told here, not found out by drawing.
-      await imageLoader.loadAndCacheImage(imageId, {
-        priority: -5,
-        requestType: 'interaction',
-        ...{ useRGBA: drawsOnCpu() },
-      });
+      const asked = { priority: -5, requestType: 'interaction', ...{ useRGBA: drawsOnCpu() } };
+      await within(imageLoader.loadAndCacheImage(imageId, asked), IMAGE_MS);
       if (turn !== this.turn) return;
       await this.viewport.setStack(series.imageIds, index);
     } catch {

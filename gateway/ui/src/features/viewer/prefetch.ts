@@ -2,6 +2,7 @@
 
 import { cache, imageLoader } from '@cornerstonejs/core';
 
+import { IMAGE_MS, within } from './deadline';
 import { CACHE_BYTES, drawsOnCpu } from './engine';
 import { neighbours } from './series-stack';
 
@@ -86,11 +87,8 @@ export class Prefetch {
   private async fetch(imageId: string): Promise<void> {
     this.running += 1;
     try {
-      await imageLoader.loadAndCacheImage(imageId, {
-        priority: 5,
-        requestType: 'prefetch',
-        ...{ useRGBA: drawsOnCpu() },
-      });
+      const asked = { priority: 5, requestType: 'prefetch', ...{ useRGBA: drawsOnCpu() } };
+      await within(imageLoader.loadAndCacheImage(imageId, asked), IMAGE_MS);
       this.note(imageId);
     } catch {
       // Fetching ahead is a favour: the error is shown when the reader comes to this image.
