@@ -1,6 +1,7 @@
 """The event stream: nothing missed, nothing shown to whom it does not concern."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 from collections.abc import Mapping
@@ -216,9 +217,11 @@ async def test_a_quiet_stream_beats_and_moves_the_id_on(door: Door) -> None:
         seen = b""
         async with asyncio.timeout(25):
             while f"id: {hidden}\n: still here".encode() not in seen:
-                seen += await stream.content.readany()
-                if b": still here" in seen and f"id: {hidden}".encode() not in seen:
-                    door.clock.advance(dt.timedelta(seconds=15))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        seen += await stream.content.readany()
+                # The stream may have begun to count only after the clock was moved.
+                door.clock.advance(dt.timedelta(seconds=15))
 
 
 async def test_one_person_has_twenty_streams_at_most(door: Door) -> None:
