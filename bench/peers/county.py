@@ -13,10 +13,10 @@ from typing import Any, Final
 from bench.running import LOOPBACK, Program, free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-_INSTITUTION: Final = "bench-county"
+INSTITUTION: Final = "bench-county"
 _SETTINGS: Final = f"""\
 [node]
-institution = "{_INSTITUTION}"
+institution = "{INSTITUTION}"
 name = "Bench county"
 
 [http]
@@ -81,7 +81,7 @@ class County:
                 "add",
                 "bench",
                 "Bench",
-                *("--institution", _INSTITUTION),
+                *("--institution", INSTITUTION),
                 *("--role", "radiologist", "--role", "technician"),
                 "--machine",
             )
