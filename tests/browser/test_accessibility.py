@@ -97,6 +97,8 @@ def test_what_has_the_focus_is_seen(browser: Browser, demo: RunningDemo) -> None
         for _ in range(12):
             person.page.keyboard.press("Tab")
             shown = person.page.evaluate(_FOCUSED)
+            if shown["name"] == "BODY":
+                break  # past the last part of the page: the browser's own bar comes next
             seen.add(shown["name"])
             ring = shown["outline"] != "none" or shown["shadow"] != "none" or shown["framed"]
             assert ring, shown

@@ -129,3 +129,17 @@ def test_the_preview_shows_what_the_study_holds(browser: Browser, demo: RunningD
         page.get_by_test_id("language").click()
         expect(page.get_by_test_id("preview")).to_contain_text("陈建国 Chen Jianguo")
         person.picture("studies-preview-en-1366x625")
+
+
+def test_a_page_whose_code_cannot_come_says_so_and_comes_later(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        page.route("**/assets/ViewerPage-*.js", lambda route: route.abort())
+        sign_in(person, demo, "radiologist")
+        page.get_by_test_id("study-row").first.dblclick()
+        expect(page.get_by_role("alert")).to_contain_text("连不上服务器。已保存的都在")
+        page.unroute("**/assets/ViewerPage-*.js")
+        page.get_by_role("button", name="再试").click()
+        expect(page.get_by_test_id("cell-0")).to_have_attribute("data-state", "ready")

@@ -88,7 +88,7 @@ def at_work(
     try:
         page.goto(address)
         yield person
-        assert person.faults == []
+        assert not person.faults, "\n".join(person.faults)
     finally:
         context.close()
 

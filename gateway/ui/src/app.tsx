@@ -2,9 +2,10 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { Button, ConfigProvider } from 'antd';
 import enUS from 'antd/locale/en_US';
 import zhCN from 'antd/locale/zh_CN';
-import { lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
+import { type ComponentType, lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
 import { BrowserRouter, Navigate, Route, Routes, useLocation, useNavigate } from 'react-router';
 
+import { Problem } from './api/client';
 import { queries } from './api/queries';
 import { loadSession, useSession } from './api/session';
 import { SignIn } from './features/signin/SignIn';
@@ -21,9 +22,18 @@ import { GreyLines } from './frame/Trouble';
 import { useText } from './i18n';
 import { runChannel, watchBrowserLine } from './live/channel';
 
-const TownshipPage = lazy(() => import('./features/township/TownshipPage'));
-const StudiesPage = lazy(() => import('./features/studies/StudiesPage'));
-const ViewerPage = lazy(() => import('./features/viewer/ViewerPage'));
+/** A page whose code comes when it is first opened; without a line that is told as such, not as a fault of the page. */
+function page(load: () => Promise<{ default: ComponentType }>) {
+  return lazy(() =>
+    load().catch(() => {
+      throw new Problem(0, 'unreachable', '');
+    }),
+  );
+}
+
+const TownshipPage = page(() => import('./features/township/TownshipPage'));
+const StudiesPage = page(() => import('./features/studies/StudiesPage'));
+const ViewerPage = page(() => import('./features/viewer/ViewerPage'));
 
 function useLiveChannel(): void {
   const listening = useSession((store) => store.phase === 'signed-in' && store.lock !== 'expired');

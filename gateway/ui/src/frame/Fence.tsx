@@ -1,5 +1,6 @@
 import { Component, type ReactNode } from 'react';
 
+import { Problem } from '../api/client';
 import { Trouble } from './Trouble';
 
 /** Keeps a fault in one page from taking the bar and the lock with it. */
@@ -10,11 +11,17 @@ export class Fence extends Component<{ children: ReactNode }, { error: unknown }
     return { error };
   }
 
+  /** Code that did not come is asked for again only by a fresh page. */
+  private again(): void {
+    if (this.state.error instanceof Problem) location.reload();
+    else this.setState({ error: null });
+  }
+
   override render() {
     if (this.state.error === null) return this.props.children;
     return (
       <div className="page">
-        <Trouble error={this.state.error} again={() => this.setState({ error: null })} />
+        <Trouble error={this.state.error} again={() => this.again()} />
       </div>
     );
   }

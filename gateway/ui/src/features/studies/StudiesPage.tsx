@@ -99,7 +99,9 @@ export default function StudiesPage() {
   const listed = rows.length > 0;
   useEffect(() => {
     if (!listed) return undefined;
-    const soon = requestIdleCallback(() => void import('../viewer/ViewerPage'), { timeout: 10_000 });
+    const soon = requestIdleCallback(() => void import('../viewer/ViewerPage').catch(() => undefined), {
+      timeout: 10_000,
+    });
     return () => cancelIdleCallback(soon);
   }, [listed]);
 
@@ -184,7 +186,7 @@ export default function StudiesPage() {
                 </div>
               </div>
               <div role="rowgroup">
-                {rows.map((row) => {
+                {rows.map((row, index) => {
                   const key = keyOf(row);
                   return (
                     <StudyLine
@@ -192,6 +194,7 @@ export default function StudiesPage() {
                       id={rowId(key)}
                       row={row}
                       active={active === key}
+                      reachable={active === key || (active === null && index === 0)}
                       choose={setActive}
                       open={open}
                     />

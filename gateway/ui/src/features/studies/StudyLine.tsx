@@ -13,12 +13,14 @@ interface Props {
   row: StudyRow;
   id: string;
   active: boolean;
+  /** Whether Tab leads to it: one row of the list at a time. */
+  reachable: boolean;
   choose: (uid: string) => void;
   open: (uid: string) => void;
 }
 
 /** One study in 32 px. */
-export const StudyLine = memo(function StudyLine({ row, id, active, choose, open }: Props) {
+export const StudyLine = memo(function StudyLine({ row, id, active, reachable, choose, open }: Props) {
   const t = useText();
   const language = useLanguage();
   const uid = row.study_instance_uid;
@@ -29,7 +31,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, choose, open
       id={id}
       role="row"
       className={`study-row${active ? ' is-active' : ''}${row.priority === 'emergency' ? ' is-emergency' : ''}`}
-      tabIndex={active ? 0 : -1}
+      tabIndex={reachable ? 0 : -1}
       aria-selected={active}
       data-testid="study-row"
       data-study={uid}
