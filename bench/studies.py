@@ -19,8 +19,8 @@ from imaging.archive.examine import Examined, Examiner, Opaque
 from imaging.archive.filing import FilingBatch, file_batch
 from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import SystemClock
-from kernel.decode_pool import DecodePool
-from kernel.journal import Position
+from kernel.dicom.decode_pool import DecodePool
+from kernel.journal.writer import Position
 from kernel.settings import NodeKind, Settings
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database

@@ -58,7 +58,7 @@ class ContentDigest(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of what an object says, whatever its encoding (lower-case hex)."""
 
     dataset: str
-    """Of the canonical data set without pixel data (``kernel.content``)."""
+    """Of the canonical data set without pixel data (``kernel.dicom.content``)."""
     pixels: str = ""
     """Of the decoded frames; of the code stream where it is lossy or cannot be decoded; empty
     where there is no pixel data."""

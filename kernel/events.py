@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kernel.columns import JsonDocument, RowId, UtcDateTime, metadata
+from kernel.sql.columns import JsonDocument, RowId, UtcDateTime, metadata
 
 _LOCK_KEY: Final = 0x59_4C_4F_42  # any number nobody else of the house uses
 

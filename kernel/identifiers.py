@@ -115,7 +115,7 @@ def object_key(sop_instance_uid: Uid, content_digest: str) -> str:
 
     Args:
         sop_instance_uid: the instance.
-        content_digest: lower-case hex digest of its content (``kernel.content``).
+        content_digest: lower-case hex digest of its content (``kernel.dicom.content``).
     """
     name = hashlib.sha256(f"{sop_instance_uid}\0{content_digest}".encode()).hexdigest()[:32]
     return f"{name[:2]}/{name[2:4]}/{name}"

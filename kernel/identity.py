@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kernel.columns import UtcDateTime, metadata
+from kernel.sql.columns import UtcDateTime, metadata
 
 
 class Role(StrEnum):

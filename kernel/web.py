@@ -13,12 +13,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from kernel.access_log import Access, AccessLog
-from kernel.audit import AuditEvent
+from kernel.audit.access_log import Access, AccessLog
+from kernel.audit.trail import AuditEvent
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import Category, Invalid, PlatformError, TooLarge, Unavailable, Unsupported
 from kernel.identity import Principal, Role
+from kernel.sql.db import Database
 
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

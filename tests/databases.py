@@ -1,6 +1,6 @@
 """Real databases for tests: ``database`` runs a test once on SQLite and once on PostgreSQL.
 
-Use it like this; every table on ``kernel.db.metadata`` that is imported by then exists and is
+Use it like this; every table on ``kernel.sql.db.metadata`` that is imported by then exists and is
 empty::
 
     async def test_keeps_what_was_written(database: Database) -> None:
@@ -32,7 +32,7 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from kernel.db import Database, metadata
+from kernel.sql.db import Database, metadata
 
 NOBODY = 65534
 START_S = 60.0

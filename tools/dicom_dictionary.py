@@ -1,4 +1,4 @@
-"""Write kernel/dicom_dictionary.py from pydicom's copy of PS3.6; run by hand when that changes.
+"""Write kernel/dicom/dictionary_entries.py from pydicom's copy of PS3.6, when that changes.
 
 .venv/bin/python tools/dicom_dictionary.py
 """
@@ -9,7 +9,9 @@ from typing import Final
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 
-TARGET: Final = Path(__file__).resolve().parent.parent / "kernel" / "dicom_dictionary.py"
+TARGET: Final = (
+    Path(__file__).resolve().parent.parent / "kernel" / "dicom" / "dictionary_entries.py"
+)
 WIDTH: Final = 100
 AMBIGUOUS: Final = {
     "US or SS": "xs",

@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Write one new file into kernel/migrations/versions and say which."""
+    """Write one new file into kernel/sql/migrations/versions and say which."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("message", help="what changes, as a sentence")
     parser.add_argument(
@@ -32,11 +32,11 @@ def main() -> None:
     )
     asked = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    from kernel.migrate import migrate  # noqa: PLC0415  # the checkout is on the path only now
+    from kernel.sql.migrate import migrate  # noqa: PLC0415  # the checkout is on the path only now
     from yilian.wiring import tables  # noqa: PLC0415
 
     tables.load()
-    scripts = ROOT / "kernel" / "migrations"
+    scripts = ROOT / "kernel" / "sql" / "migrations"
     config = Config()
     config.set_main_option("script_location", str(scripts))
     config.set_main_option("path_separator", "newline")

@@ -11,8 +11,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from kernel.child import EX_CONFIG
 from kernel.errors import PlatformError
+from kernel.process.child import EX_CONFIG
 from kernel.settings import SettingsRefused
 
 EXIT_FAILED: Final = 1

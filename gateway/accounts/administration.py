@@ -22,9 +22,8 @@ from gateway.accounts.model import (
 )
 from gateway.accounts.passwords import random_password
 from gateway.accounts.service import SignIns, new_token
-from kernel.audit import AuditEntry, AuditEvent, record
+from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import Forbidden, Invalid, Missing
 from kernel.identifiers import AETitle, InstitutionCode, new_id
 from kernel.identity import (
@@ -40,6 +39,7 @@ from kernel.identity import (
     put_institution,
     remove_ae,
 )
+from kernel.sql.db import Database
 
 T = TypeVar("T")
 

@@ -21,10 +21,10 @@ from gateway.accounts.model import (
     new_secret,
 )
 from gateway.accounts.passwords import RULES, Hasher, WeakPassword, weaknesses
-from kernel.audit import AuditEntry, AuditEvent, record
+from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import Unauthenticated
+from kernel.sql.db import Database
 
 _TOUCH_EVERY: Final = dt.timedelta(seconds=30)
 _REMEMBER_S: Final = 0.5

@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kernel.columns import UtcDateTime, metadata
+from kernel.sql.columns import UtcDateTime, metadata
 
 _ACCOUNT: Final = "accounts.id"
 

@@ -16,7 +16,7 @@ from gateway.dimse.pdu_stream import AbortReason, ProtocolFault
 from gateway.dimse.ports import Incoming, ObjectSink, Peer, StoreOutcome, StoreRequest
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.sop_classes import is_storage
-from kernel.dicom_status import Status, comment_of, status_of
+from kernel.dicom.status import Status, comment_of, status_of
 from kernel.errors import Invalid, PlatformError, TooLarge, Unavailable, Unsupported
 from kernel.identifiers import Uid
 

@@ -88,7 +88,7 @@ class Incoming(Protocol):
         """Return once the object is durable, or refused.
 
         Raises:
-            PlatformError: refused; mapped by ``kernel.dicom_status``.
+            PlatformError: refused; mapped by ``kernel.dicom.status``.
         """
         ...
 

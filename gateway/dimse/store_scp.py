@@ -11,11 +11,11 @@ from typing import Final
 from gateway.dimse.ports import Incoming, StoreOutcome, StoreRequest
 from kernel.arrival import Arrival, Door, Priority, Sender, encode_arrival
 from kernel.clock import Clock
-from kernel.dataset import DEFAULT, BrokenDataset, Limits, Scan, file_meta_bytes, scan
-from kernel.dicom_status import Status
+from kernel.dicom.dataset import DEFAULT, BrokenDataset, Limits, Scan, file_meta_bytes, scan
+from kernel.dicom.status import Status
 from kernel.errors import Invalid
 from kernel.identifiers import InvalidIdentifier, Uid
-from kernel.journal import Draft, JournalWriter
+from kernel.journal.writer import Draft, JournalWriter
 
 _ON_THE_LOOP: Final = dataclasses.replace(
     DEFAULT,

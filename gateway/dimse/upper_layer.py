@@ -28,7 +28,7 @@ from gateway.dimse.pdu_stream import (
     data_pdus,
 )
 from gateway.dimse.reject import RejectReason, reject_pdu
-from kernel.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from kernel.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _SHORT_PDU_BYTES: Final = 4
 _EVENTS: Final[Mapping[PduType, Event]] = MappingProxyType(

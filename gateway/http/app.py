@@ -26,12 +26,12 @@ from gateway.http.session import NodeFacts, SessionDoor
 from gateway.http.sse import EventFeed, EventStreams
 from gateway.http.trail import TrailDoor
 from gateway.http.ui import UiFiles
-from kernel.access_log import AccessLog
-from kernel.bus import Bus
+from kernel.audit.access_log import AccessLog
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.events import last_event_id
-from kernel.owner import Owner
+from kernel.process.bus import Bus
+from kernel.process.owner import Owner
+from kernel.sql.db import Database
 from kernel.web import ACCESS_LOG, CLOCK, DATABASE, JSON_LIMIT_BYTES, declaration
 
 STREAMS: Final = web.AppKey("event streams", EventStreams)

@@ -11,8 +11,8 @@ from gateway.accounts.model import SignIn
 from gateway.accounts.service import SignIns
 from gateway.http.auth import PEER, Auth
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.identity import find_institution
+from kernel.sql.db import Database
 from kernel.web import describe, json_response, permit, read_json
 
 _PATH = "/api/v1/session"

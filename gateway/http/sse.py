@@ -19,13 +19,13 @@ from aiohttp import web
 
 from gateway.accounts.model import SignIn
 from gateway.http.auth import SIGN_IN, Auth
-from kernel.bus import Bus
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import Busy, Invalid, PlatformError
 from kernel.events import Event, events_after, first_event_id, last_event_id
 from kernel.identity import Principal
 from kernel.policy import Act, Subject, decide, masked_id, masked_name, shows_full_name
+from kernel.process.bus import Bus
+from kernel.sql.db import Database
 from kernel.web import describe, permit
 
 _RING: Final = 2000

@@ -7,12 +7,12 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from kernel.access_log import AccessLog
-from kernel.audit import AuditEntry, AuditEvent, Fault, verify
-from kernel.audit_reading import TrailFilter, TrailLine, read_trail
+from kernel.audit.access_log import AccessLog
+from kernel.audit.reading import TrailFilter, TrailLine, read_trail
+from kernel.audit.trail import AuditEntry, AuditEvent, Fault, verify
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.identity import Role
+from kernel.sql.db import Database
 from kernel.web import ADDRESS, PRINCIPAL, describe, json_response, permit, read_query
 
 _ROOT: Final = "/api/v1/admin/audit"

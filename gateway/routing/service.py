@@ -10,8 +10,8 @@ from gateway.routing import store
 from gateway.routing.engine import RuleSet, route
 from gateway.routing.model import Facts, Routed
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.events import events_after, publish
+from kernel.sql.db import Database
 
 STUDY_UPDATED: Final = "study.updated"
 STUDY_ROUTED: Final = "study.routed"

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.routing.model import Routed
-from kernel.columns import JsonDocument, UtcDateTime, metadata
+from kernel.sql.columns import JsonDocument, UtcDateTime, metadata
 
 study_routing: Final = sa.Table(
     "study_routing",

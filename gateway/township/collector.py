@@ -19,8 +19,8 @@ from gateway.township.refusals import AfterRefusal, after_refusal
 from gateway.uploads.receipts import Receipt, UntrustedReceipt, open_receipt
 from gateway.uploads.threads import finish_in_thread
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import PlatformError
+from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
 

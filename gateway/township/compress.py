@@ -1,7 +1,7 @@
 """One object on its way from a journal into the spool: walked, digested, compressed if it can be.
 
 What goes to disk and over the line is HTJ2K lossless where that was proven equal
-(``kernel.lossless``), else the bytes as they came.
+(``kernel.dicom.lossless``), else the bytes as they came.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ import msgspec
 
 from gateway.township.model import Filed
 from kernel.arrival import Arrival, ContentDigest, Sender, decode_arrival
-from kernel.codecs import FrameDecoder
-from kernel.content import content_digest
-from kernel.dataset import FileMeta, Scan, read_file_meta, scan
+from kernel.dicom.codecs import FrameDecoder
+from kernel.dicom.content import content_digest
+from kernel.dicom.dataset import FileMeta, Scan, read_file_meta, scan
+from kernel.dicom.header import Header, read_header
+from kernel.dicom.lossless import compress_object
 from kernel.errors import Category, PlatformError
-from kernel.header import Header, read_header
 from kernel.identifiers import Uid, object_key
-from kernel.journal import JournalCorrupt, Stored
-from kernel.lossless import compress_object
+from kernel.journal.writer import JournalCorrupt, Stored
 
 _NOT_THE_OBJECTS_FAULT: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
 

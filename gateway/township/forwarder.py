@@ -26,9 +26,9 @@ from gateway.township.queue_news import QueueNews
 from gateway.township.spool import Hint
 from gateway.uploads.threads import finish_in_thread
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import PlatformError
-from kernel.owner import Owner
+from kernel.process.owner import Owner
+from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_S: Final = 0.5

@@ -18,14 +18,14 @@ from gateway.township.line import Line
 from gateway.township.model import RANK, QueueItem
 from gateway.township.queue_news import QueueNews
 from gateway.township.queue_view import average_study_bytes, items_of, queue_items, totals
-from kernel.access_log import Access
 from kernel.arrival import Priority
-from kernel.audit import AuditEvent
-from kernel.db import Database
+from kernel.audit.access_log import Access
+from kernel.audit.trail import AuditEvent
 from kernel.errors import Invalid, Missing
 from kernel.events import last_event_id
 from kernel.identity import Principal
 from kernel.policy import Act, Subject, masked_id, masked_name, require, roles_for, shows_full_name
+from kernel.sql.db import Database
 from kernel.web import (
     ACCESS_LOG,
     ADDRESS,

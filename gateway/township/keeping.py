@@ -14,8 +14,8 @@ from gateway.township.ports import ObjectFiles
 from gateway.uploads import batches
 from gateway.uploads.threads import finish_in_thread
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import PlatformError
+from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
 _BATCH: Final = 200

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from kernel.arrival import Arrival, Priority
-from kernel.header import Header
+from kernel.dicom.header import Header
 
 RANK: Final = {
     Priority.EMERGENCY: 0,

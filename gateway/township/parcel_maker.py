@@ -19,9 +19,9 @@ from gateway.uploads.parcel import (
     write_parcel,
 )
 from kernel.clock import Clock
+from kernel.dicom.part10 import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from kernel.errors import Category, Invalid, PlatformError, StorageFull, Unavailable
 from kernel.identifiers import new_id
-from kernel.part10 import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 PARCEL_BYTES: Final = 4 * 1024 * 1024
 INSTANCES_MAX: Final = 500

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 
 class OpenObject(Protocol):
-    """One open object file; also a ``kernel.dataset.Source``."""
+    """One open object file; also a ``kernel.dicom.dataset.Source``."""
 
     size: int
 

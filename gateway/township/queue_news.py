@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from gateway.township.line import Line, LineMeter
 from gateway.township.queue_view import Now, item_events, totals
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.events import EventDraft, publish_all
+from kernel.sql.db import Database
 
 T = TypeVar("T")
 

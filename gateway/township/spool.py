@@ -20,9 +20,9 @@ from gateway.township.ports import ObjectFiles
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool_index import FiledAs, Outcome, file_batch, position_of
 from gateway.uploads.threads import finish_in_thread
-from kernel.db import Database
 from kernel.errors import PlatformError
-from kernel.journal import Committed, JournalReader, Stored
+from kernel.journal.writer import Committed, JournalReader, Stored
+from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
 _POLL_S: Final = 0.5
@@ -32,7 +32,7 @@ _TROUBLE_MAX_S: Final = 15.0
 
 
 class Hint(Protocol):
-    """Something that may say early that there is work (``kernel.wake.Wake``)."""
+    """Something that may say early that there is work (``kernel.process.wake.Wake``)."""
 
     async def wait(self, timeout_s: float) -> bool:
         """Return at the next hint, or after *timeout_s*."""

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from gateway.township.model import RANK, Filed, InstanceState
 from gateway.township.tables import cursors, instances, studies
-from kernel.header import Header
-from kernel.journal import Position
+from kernel.dicom.header import Header
+from kernel.journal.writer import Position
 
 
 class Outcome(StrEnum):

@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kernel.db import JsonDocument, RowId, UtcDateTime, metadata
+from kernel.sql.db import JsonDocument, RowId, UtcDateTime, metadata
 
 
 def _text(name: str) -> sa.Column[str]:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
-from kernel.db import JsonDocument, UtcDateTime, metadata
+from kernel.sql.db import JsonDocument, UtcDateTime, metadata
 
 
 class FileState(StrEnum):

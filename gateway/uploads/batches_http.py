@@ -6,8 +6,8 @@ from aiohttp import web
 from gateway.uploads import batches
 from gateway.uploads.batches import ChosenFile, FileState, SoughtFile
 from gateway.uploads.tus import TusServer
-from kernel.db import Database
 from kernel.policy import Act, roles_for
+from kernel.sql.db import Database
 from kernel.web import PRINCIPAL, describe, json_response, permit, read_json
 
 _KINDS = ("dicom", "zip")

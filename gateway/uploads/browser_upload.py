@@ -13,10 +13,10 @@ from gateway.uploads.intake import Intake, Looked, NotAnImage, look
 from gateway.uploads.threads import finish_in_thread
 from gateway.uploads.upload_files import UploadInfo, UploadResult
 from gateway.uploads.zip_members import Member, ZipFolder, ZipLimits, ZipTooLarge
-from kernel.dataset import BytesSource, FileSource, read_file_meta
-from kernel.db import Database
+from kernel.dicom.dataset import BytesSource, FileSource, read_file_meta
 from kernel.errors import Category, Invalid, PlatformError
-from kernel.journal import Draft
+from kernel.journal.writer import Draft
+from kernel.sql.db import Database
 
 _GIB: Final = 1 << 30
 _BATCH: Final = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)

@@ -9,7 +9,7 @@ from gateway.uploads.threads import finish_in_thread
 from gateway.uploads.upload_files import UploadInfo
 from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import Clock
-from kernel.dataset import (
+from kernel.dicom.dataset import (
     BrokenDataset,
     FileMeta,
     Source,
@@ -18,9 +18,9 @@ from kernel.dataset import (
     read_file_meta,
     scan,
 )
+from kernel.dicom.header import Header, read_header
 from kernel.errors import Invalid
-from kernel.header import Header, read_header
-from kernel.journal import Draft, JournalWriter
+from kernel.journal.writer import Draft, JournalWriter
 
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
 _PREAMBLE_BYTES: Final = 128

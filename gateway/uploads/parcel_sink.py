@@ -32,12 +32,12 @@ from gateway.uploads.threads import finish_in_thread
 from gateway.uploads.upload_files import UploadInfo, UploadResult
 from kernel.arrival import Arrival, Door, encode_arrival
 from kernel.clock import Clock
-from kernel.codecs import FrameDecoder
-from kernel.content import has_content
-from kernel.dataset import Source, read_file_meta, scan
+from kernel.dicom.codecs import FrameDecoder
+from kernel.dicom.content import has_content
+from kernel.dicom.dataset import Source, read_file_meta, scan
+from kernel.dicom.header import read_header
 from kernel.errors import Category, Forbidden, Invalid, PlatformError
-from kernel.header import read_header
-from kernel.journal import Draft, JournalWriter
+from kernel.journal.writer import Draft, JournalWriter
 
 _LOG: Final = logging.getLogger(__name__)
 _SLAB: Final = 8

@@ -38,8 +38,8 @@ from kernel.clock import Clock
 from kernel.errors import Forbidden, PlatformError
 from kernel.identifiers import new_id
 from kernel.identity import PrincipalKind
-from kernel.owner import Owner as TaskOwner
 from kernel.policy import Act, roles_for
+from kernel.process.owner import Owner as TaskOwner
 from kernel.web import PRINCIPAL, STATUS, permit
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

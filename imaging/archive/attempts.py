@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from kernel.journal_frames import Position
+from kernel.journal.frames import Position
 
 TRIES: Final = 3
 """So many times a batch is read as a whole before its objects are read one by one."""

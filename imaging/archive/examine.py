@@ -19,16 +19,16 @@ from imaging.archive.place import placed
 from imaging.dicomweb.dicom_json import DatasetEncoder
 from imaging.query.attributes import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from kernel.arrival import Arrival, ContentDigest, decode_arrival
-from kernel.charset import decode_as_declared
-from kernel.codecs import FrameDecoder
-from kernel.content import content_digest
-from kernel.dataset import scan
-from kernel.elements import Scan
+from kernel.dicom.charset import decode_as_declared
+from kernel.dicom.codecs import FrameDecoder
+from kernel.dicom.content import content_digest
+from kernel.dicom.dataset import scan
+from kernel.dicom.elements import Scan
+from kernel.dicom.header import Header, person_name, read_header
+from kernel.dicom.part10 import FileMeta, Source, chunks, file_meta_bytes, read_file_meta
 from kernel.errors import Category, PlatformError
-from kernel.header import Header, person_name, read_header
 from kernel.identifiers import Uid, object_key
-from kernel.journal_frames import JournalCorrupt
-from kernel.part10 import FileMeta, Source, chunks, file_meta_bytes, read_file_meta
+from kernel.journal.frames import JournalCorrupt
 
 IN_MEMORY_BYTES: Final = 8 << 20
 """Objects up to this size are read once and kept in memory until they are filed."""
@@ -41,7 +41,7 @@ _OUTAGES: Final = frozenset({Category.FULL, Category.UNAVAILABLE, Category.BUSY}
 
 
 class StoredObject(Protocol):
-    """One entry of a journal: ``kernel.journal.Stored``."""
+    """One entry of a journal: ``kernel.journal.writer.Stored``."""
 
     @property
     def meta(self) -> bytes:

@@ -20,7 +20,7 @@ from imaging.archive.model import OTHER_CONTENT, Filed, Outcome
 from imaging.archive.tables import instance, instance_conflict, journal_cursor, set_aside
 from kernel.arrival import ContentDigest
 from kernel.events import EventDraft, publish_all
-from kernel.journal_frames import Position
+from kernel.journal.frames import Position
 
 STUDY_UPDATED: Final = "study.updated"
 _IN_MAX: Final = 500

@@ -30,9 +30,9 @@ from imaging.archive.progress import FilingProgress
 from imaging.archive.series_metadata import MetadataKeeper
 from kernel.arrival import decode_arrival
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import PlatformError
-from kernel.journal import Committed, JournalReader, Position, Wake
+from kernel.journal.writer import Committed, JournalReader, Position, Wake
+from kernel.sql.db import Database
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from imaging.archive.locate import StudyRef, find_study
 from imaging.archive.model import StudyMissing
-from kernel.access_log import Access
-from kernel.audit import AuditEvent
+from kernel.audit.access_log import Access
+from kernel.audit.trail import AuditEvent
 from kernel.identifiers import InvalidIdentifier, Uid
 from kernel.policy import Act, reach, require
 from kernel.web import ACCESS_LOG, ADDRESS, DATABASE, PRINCIPAL, SIGN_IN_ID

@@ -30,7 +30,7 @@ class InvalidObjectKey(PlatformError):
 
 
 class ObjectReader(Protocol):
-    """One open object; also a ``kernel.dataset.Source``. Used in one thread at a time."""
+    """One open object; also a ``kernel.dicom.dataset.Source``. Used in one thread at a time."""
 
     size: int
     """Bytes in all."""

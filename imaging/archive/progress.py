@@ -4,8 +4,8 @@ import asyncio
 from typing import Final
 
 from imaging.archive import filing
-from kernel.db import Database
-from kernel.journal_frames import Position
+from kernel.journal.frames import Position
+from kernel.sql.db import Database
 
 _FIRST_LOOK_S: Final = 0.01
 _LAST_LOOK_S: Final = 0.1

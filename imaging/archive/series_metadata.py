@@ -17,8 +17,8 @@ import zstandard
 
 from imaging.archive.tables import instance, series, series_metadata
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import PlatformError
+from kernel.sql.db import Database
 
 QUIET_S: Final = 2.0
 _LEVEL: Final = 4

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from kernel.db import JsonDocument, RowId, UtcDateTime, metadata
+from kernel.sql.db import JsonDocument, RowId, UtcDateTime, metadata
 
 Code: Final = sa.String().with_variant(postgresql.VARCHAR(collation="C"), "postgresql")
 """Text compared by code point."""

@@ -10,10 +10,10 @@ from imaging.dicomweb import locate
 from imaging.dicomweb.locate import Shelf
 from imaging.dicomweb.resources import Resource
 from imaging.dicomweb.unfiled import UnfiledStores
-from kernel.access_log import Access
-from kernel.db import Database
+from kernel.audit.access_log import Access
 from kernel.errors import Missing
 from kernel.policy import Act, decide
+from kernel.sql.db import Database
 from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID
 
 

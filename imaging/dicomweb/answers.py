@@ -13,9 +13,9 @@ from aiohttp import web
 
 from imaging.dicomweb.multipart import closing, part_head
 from imaging.dicomweb.negotiate import MediaRange, accepted
-from kernel.codecs import DecodeFailed
+from kernel.dicom.codecs import DecodeFailed
+from kernel.dicom.part10 import BrokenDataset
 from kernel.errors import Category, PlatformError
-from kernel.part10 import BrokenDataset
 from kernel.web import json_response
 
 S = TypeVar("S")

@@ -33,10 +33,10 @@ from imaging.dicomweb.resources import INSTANCE
 from imaging.pixels.frames import FramePlan, NoFrames, plan_of, stored_frame, walk
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.syntaxes import media_type
-from kernel.elements import PIXEL_TAGS, Element, Scan, find_in
+from kernel.dicom.elements import PIXEL_TAGS, Element, Scan, find_in
+from kernel.dicom.part10 import Source
+from kernel.dicom.rewrite import swap_width, swapped
 from kernel.errors import Invalid, Missing
-from kernel.part10 import Source
-from kernel.rewrite import swap_width, swapped
 from kernel.web import describe, permit
 
 _PATH: Final = re.compile(r"[0-9A-Fa-f]{8}(?:/[0-9]{1,9}/[0-9A-Fa-f]{8}){0,31}", re.ASCII)

@@ -17,7 +17,7 @@ from imaging.pixels.syntaxes import (
 )
 from imaging.pixels.transcode import can_make
 from kernel.arrival import NativeForm
-from kernel.part10 import EXPLICIT_LE, IMPLICIT_LE
+from kernel.dicom.part10 import EXPLICIT_LE, IMPLICIT_LE
 
 AS_STORED: Final = "*"
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from kernel.dataset import sequence_in
-from kernel.dictionary import implied_vr
-from kernel.elements import PIXEL_TAGS, Element, Item, Scan
-from kernel.header import decode_text
-from kernel.part10 import Source
+from kernel.dicom.dataset import sequence_in
+from kernel.dicom.dictionary import implied_vr
+from kernel.dicom.elements import PIXEL_TAGS, Element, Item, Scan
+from kernel.dicom.header import decode_text
+from kernel.dicom.part10 import Source
 
 INLINE_MAX_BYTES: Final = 1024
 """Longer values of binary VRs are given by address."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from imaging.dicomweb.negotiate import NotAcceptable
-from kernel.elements import Scan
+from kernel.dicom.elements import Scan
 
 PDF: Final = "application/pdf"
 DOCUMENT: Final = 0x00420011

@@ -28,7 +28,7 @@ from imaging.pixels.frames import FramePlan, FramePlans, check_frames, stored_fr
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.syntaxes import NATIVE
 from imaging.pixels.transcode import frame_in
-from kernel.part10 import EXPLICIT_LE
+from kernel.dicom.part10 import EXPLICIT_LE
 from kernel.web import describe, permit
 
 

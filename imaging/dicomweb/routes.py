@@ -20,7 +20,7 @@ from imaging.dicomweb.wado import WadoDoor
 from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
 from kernel.clock import Clock
-from kernel.db import Database
+from kernel.sql.db import Database
 from kernel.web import Handler
 
 

@@ -29,15 +29,15 @@ from imaging.dicomweb.stow_answer import Kept, answer, refused, status, warnings
 from imaging.dicomweb.stow_batch import StowBatch
 from imaging.dicomweb.stow_filed import StowFiled
 from imaging.dicomweb.unfiled import UnfiledStores
-from kernel.access_log import Access
 from kernel.arrival import Sender
-from kernel.audit import AuditEvent
+from kernel.audit.access_log import Access
+from kernel.audit.trail import AuditEvent
 from kernel.clock import Clock
-from kernel.db import Database
 from kernel.errors import Busy, Invalid, PlatformError, TooLarge, Unavailable, Unsupported
 from kernel.identifiers import Uid
-from kernel.journal import JournalWriter
+from kernel.journal.writer import JournalWriter
 from kernel.policy import Act, Reason, Subject, require, roles_for
+from kernel.sql.db import Database
 from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID, describe, permit
 
 REQUEST_BYTES: Final = 64 << 30

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from imaging.dicomweb.resources import address
-from kernel.dicom_status import comment_of, status_of
+from kernel.dicom.status import comment_of, status_of
 from kernel.errors import Category, PlatformError
 
 

@@ -24,7 +24,7 @@ from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import Clock
 from kernel.errors import PlatformError, TooLarge, Unsupported
 from kernel.identifiers import Uid
-from kernel.journal import Draft, JournalWriter, Position
+from kernel.journal.writer import Draft, JournalWriter, Position
 
 COMMIT_OBJECTS: Final = 64
 COMMIT_BYTES: Final = 32 << 20

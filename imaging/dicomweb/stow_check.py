@@ -4,10 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
-from kernel.dataset import DEFAULT, BrokenDataset, Limits, Scan, read_file_meta, scan
+from kernel.dicom.dataset import DEFAULT, BrokenDataset, Limits, Scan, read_file_meta, scan
+from kernel.dicom.part10 import Source
 from kernel.errors import Invalid, PlatformError
 from kernel.identifiers import InvalidIdentifier, Uid
-from kernel.part10 import Source
 
 ON_THE_LOOP: Final = dataclasses.replace(
     DEFAULT,

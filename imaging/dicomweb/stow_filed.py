@@ -12,8 +12,8 @@ from imaging.archive.tables import instance, instance_conflict, set_aside
 from imaging.dicomweb.stow_answer import Kept, WarningReason
 from imaging.dicomweb.stow_batch import Committed
 from imaging.dicomweb.unfiled import UnfiledStores
-from kernel.db import Database
-from kernel.journal import Position
+from kernel.journal.writer import Position
+from kernel.sql.db import Database
 
 _IN_MAX: Final = 500
 

@@ -30,9 +30,9 @@ from imaging.pixels.display import representative_frame
 from imaging.pixels.frames import FramePlans, NoFrames, check_frames, plan_of, walk
 from imaging.pixels.pool import PixelPool
 from imaging.pixels.render import JPEG, PNG, Viewport, Wish, draw, encoded_within
-from kernel.codecs import DecodeFailed
+from kernel.dicom.codecs import DecodeFailed
+from kernel.dicom.part10 import BrokenDataset
 from kernel.errors import TooLarge, Unsupported
-from kernel.part10 import BrokenDataset
 from kernel.web import describe, permit
 
 KEPT_BYTES: Final = 8 << 20

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from imaging.archive.progress import FilingProgress
-from kernel.journal import Position
+from kernel.journal.writer import Position
 from kernel.web import PRINCIPAL
 
 WITHIN_S: Final = 2.0

@@ -30,7 +30,7 @@ from imaging.pixels.encode import CannotMake
 from imaging.pixels.frames import NoFrames
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.transcode import remake
-from kernel.codecs import DecodeFailed
+from kernel.dicom.codecs import DecodeFailed
 from kernel.web import describe, permit
 
 # Nothing that comes from outside is ever shown as a page of ours.

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imaging.pixels.voi import Palette, Rescale, Shading, Table, VoiFunction, Window
-from kernel.elements import Element, Item, Scan, find_in
-from kernel.frames import FrameLayout
+from kernel.dicom.elements import Element, Item, Scan, find_in
+from kernel.dicom.frames import FrameLayout
 
 _SOP_CLASS: Final = 0x00080016
 _XA: Final = "1.2.840.10008.5.1.4.1.1.12.1"

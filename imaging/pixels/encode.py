@@ -13,9 +13,9 @@ from imaging.pixels.syntaxes import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS_LOSSLESS,
 )
-from kernel.codecs import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, RLE_LOSSLESS, encode_htj2k
+from kernel.dicom.codecs import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, RLE_LOSSLESS, encode_htj2k
+from kernel.dicom.frames import Frame, FrameLayout
 from kernel.errors import Category, PlatformError
-from kernel.frames import Frame, FrameLayout
 
 
 class CannotMake(PlatformError):

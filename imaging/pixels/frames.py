@@ -12,10 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from kernel.dataset import scan
-from kernel.elements import Fragment, Scan
-from kernel.errors import Category, PlatformError, TooLarge
-from kernel.frames import (
+from kernel.dicom.dataset import scan
+from kernel.dicom.elements import Fragment, Scan
+from kernel.dicom.frames import (
     FRAME_MAX_BYTES,
     FrameLayout,
     codestream,
@@ -23,7 +22,8 @@ from kernel.frames import (
     layout_of,
     native_frame,
 )
-from kernel.part10 import DEFLATED, EXPLICIT_LE, Source, read_file_meta
+from kernel.dicom.part10 import DEFLATED, EXPLICIT_LE, Source, read_file_meta
+from kernel.errors import Category, PlatformError, TooLarge
 
 REMEMBERED_BYTES: Final = 32 << 20
 _PLAN_BYTES: Final = 1024

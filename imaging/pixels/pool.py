@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from kernel.codecs import FrameDecoder
+from kernel.dicom.codecs import FrameDecoder
 from kernel.errors import Busy
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class PixelPool:
         """Make a pool; threads start when first needed.
 
         Args:
-            decoder: for code streams that came from outside; a ``kernel.decode_pool.DecodePool``.
+            decoder: for code streams from outside; a ``kernel.dicom.decode_pool.DecodePool``.
             readers: threads that read files.
             workers: threads that decode, encode and draw.
             waiting: calls of each kind that may be under way at once.

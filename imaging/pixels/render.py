@@ -13,10 +13,10 @@ from imaging.pixels.frames import FramePlan, NoFrames, stored_frame
 from imaging.pixels.syntaxes import NATIVE
 from imaging.pixels.transcode import decoded_photometric, frame_cells
 from imaging.pixels.voi import Bytes, Window, coloured, grey, rgb_of_ybr, ybr_of_422
-from kernel.codecs import FrameDecoder
-from kernel.elements import Scan
+from kernel.dicom.codecs import FrameDecoder
+from kernel.dicom.elements import Scan
+from kernel.dicom.frames import Frame, FrameLayout
 from kernel.errors import Invalid, TooLarge
-from kernel.frames import Frame, FrameLayout
 
 JPEG: Final = "image/jpeg"
 PNG: Final = "image/png"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kernel.codecs import DEFLATED_FRAMES, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, RLE_LOSSLESS
-from kernel.part10 import DEFLATED, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from kernel.dicom.codecs import DEFLATED_FRAMES, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, RLE_LOSSLESS
+from kernel.dicom.part10 import DEFLATED, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 OCTETS: Final = "application/octet-stream"
 

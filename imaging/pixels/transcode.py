@@ -1,7 +1,7 @@
 """Frames and whole objects in another encoding, always without loss.
 
-What was compressed here is given back as it came (``kernel.restore``). Everything else keeps its
-elements; only those bound to the encoding of pixels change.
+What was compressed here is given back as it came (``kernel.dicom.restore``). Everything else keeps
+its elements; only those bound to the encoding of pixels change.
 """
 
 import dataclasses
@@ -23,14 +23,14 @@ from imaging.pixels.syntaxes import (
     satisfies,
 )
 from kernel.arrival import NativeForm
-from kernel.codecs import (
+from kernel.dicom.codecs import (
     DecodeFailed,
     FrameDecoder,
 )
-from kernel.dataset import scan as walk_at
-from kernel.elements import PIXEL_DATA, UNDEFINED, Scan
-from kernel.frames import Frame, FrameLayout, frame_array
-from kernel.part10 import (
+from kernel.dicom.dataset import scan as walk_at
+from kernel.dicom.elements import PIXEL_DATA, UNDEFINED, Scan
+from kernel.dicom.frames import Frame, FrameLayout, frame_array
+from kernel.dicom.part10 import (
     EXPLICIT_LE,
     IMPLICIT_LE,
     FileMeta,
@@ -38,8 +38,8 @@ from kernel.part10 import (
     file_meta_with,
     read_file_meta,
 )
-from kernel.restore import restore_native
-from kernel.rewrite import FORMS, Value, rewrite
+from kernel.dicom.restore import restore_native
+from kernel.dicom.rewrite import FORMS, Value, rewrite
 
 _PHOTOMETRIC: Final = 0x00280004
 _PLANAR: Final = 0x00280006

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
 
-from kernel.dictionary import implied_vr, keyword_of, tag_of
+from kernel.dicom.dictionary import implied_vr, keyword_of, tag_of
 
 
 class Level(IntEnum):

@@ -14,9 +14,9 @@ from imaging.query.attributes import PATIENT_NAME, Level
 from imaging.query.model import Query
 from imaging.query.paging import PagingMemory
 from imaging.query.run import run_query
-from kernel.db import Database
 from kernel.identity import Principal
 from kernel.policy import masked_id, masked_name, reach, shows_full_name
+from kernel.sql.db import Database
 
 _IN_MAX: Final = 500
 _OWN: Final = {Level.STUDY: instance.c.study, Level.SERIES: instance.c.series}

@@ -11,8 +11,8 @@ from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import SignIns
 from kernel.clock import FrozenClock
-from kernel.db import Database
 from kernel.identity import Institution, InstitutionKind, Role
+from kernel.sql.db import Database
 
 AT = dt.datetime(2025, 5, 12, 8, 0, tzinfo=dt.UTC)
 GOOD = "Kf7ma-x3Tpq-w9Rnc"

@@ -8,11 +8,11 @@ from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from gateway.accounts.model import RolesCollide, UsernameTaken
 from gateway.accounts.passwords import Hasher, WeakPassword
 from gateway.accounts.service import SignIns
-from kernel.audit import verify
+from kernel.audit.trail import verify
 from kernel.clock import FrozenClock
-from kernel.db import Database
 from kernel.errors import Forbidden, Invalid, Missing, PlatformError
 from kernel.identity import ApplicationEntity, PrincipalKind, Role
+from kernel.sql.db import Database
 from tests.accounts.conftest import AT, COUNTY, GOOD, TOWNSHIP, House
 
 PEER = ApplicationEntity("CT01", "qingshan", "10.0.0.9", 104, 4, "GB18030")

@@ -13,7 +13,7 @@ from gateway.accounts.model import SignInFailed, SignInLocked
 from gateway.accounts.passwords import Hasher, WeakPassword
 from gateway.accounts.service import SignIns
 from gateway.accounts.tables import sessions, tokens
-from kernel.audit import audit_entries, verify
+from kernel.audit.trail import audit_entries, verify
 from kernel.errors import Unauthenticated
 from kernel.identity import Role
 from tests.accounts.conftest import GOOD, OTHER, House

@@ -6,8 +6,8 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-from kernel.db import Database, JsonDocument, QueryTooSlow, RowId, UtcDateTime, metadata
 from kernel.errors import Missing, Unavailable
+from kernel.sql.db import Database, JsonDocument, QueryTooSlow, RowId, UtcDateTime, metadata
 
 shelves = sa.Table(
     "test_shelves",

@@ -10,9 +10,9 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from imaging.archive.tables import instance, study
-from kernel.db import Database, metadata
-from kernel.dicom_status import COMMENTS
-from kernel.part10 import file_meta_bytes
+from kernel.dicom.part10 import file_meta_bytes
+from kernel.dicom.status import COMMENTS
+from kernel.sql.db import Database, metadata
 from tests.dimse.houses import house
 from tests.dimse.peers import associated
 from tests.dimse.samples import INSTANCE, dataset, element, uid

@@ -15,8 +15,8 @@ from typing import Any, Final
 import pydicom
 from pydicom.dataset import Dataset
 
-from kernel.dataset import BrokenDataset, scan
-from kernel.part10 import BytesSource, read_file_meta
+from kernel.dicom.dataset import BrokenDataset, scan
+from kernel.dicom.part10 import BytesSource, read_file_meta
 from tests.demo.running import RunningDemo
 from tests.dimse.peers import connected
 from tests.dimse.wire_bytes import associate_rq, context

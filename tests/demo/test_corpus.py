@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kernel.part10 import BytesSource, read_file_meta
+from kernel.dicom.part10 import BytesSource, read_file_meta
 from tests.demo.corpus import (
     SHOWN_CONFLICT,
     Item,

@@ -21,7 +21,7 @@ from gateway.dimse.ports import (
 )
 from gateway.dimse.settings import AcceptorSettings
 from kernel.clock import Clock, FrozenClock, SystemClock
-from kernel.dicom_status import Status
+from kernel.dicom.status import Status
 from kernel.errors import PlatformError
 from kernel.identifiers import AETitle, InstitutionCode
 

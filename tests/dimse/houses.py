@@ -9,7 +9,7 @@ from gateway.dimse.acceptor import Door
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.store_scp import JournalSink
 from kernel.arrival import Arrival, decode_arrival
-from kernel.journal import Disk, JournalReader, JournalWriter, Position
+from kernel.journal.writer import Disk, JournalReader, JournalWriter, Position
 from tests.dimse.doors import frozen, open_door
 
 

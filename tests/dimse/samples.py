@@ -9,7 +9,7 @@ import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
-from kernel.dataset import FileSource, read_file_meta
+from kernel.dicom.dataset import FileSource, read_file_meta
 from tests.dimse.wire_bytes import CT
 
 INSTANCE = "2.25.990007"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.dataset import BrokenDataset, FileSource, read_file_meta, scan
+from kernel.dicom.dataset import BrokenDataset, FileSource, read_file_meta, scan
 from tests.dimse.houses import house
 from tests.dimse.peers import Answer, associated
 

@@ -11,8 +11,8 @@ import pydicom
 import pytest
 
 from kernel.arrival import Door as By, Priority
-from kernel.dataset import BytesSource, read_file_meta
-from kernel.journal import Disk
+from kernel.dicom.dataset import BytesSource, read_file_meta
+from kernel.journal.writer import Disk
 from tests.dimse.doors import frozen
 from tests.dimse.houses import House, house
 from tests.dimse.peers import Answer, associated

@@ -24,11 +24,11 @@ from gateway.http.app import ShellParts, ShellSettings, build_app
 from gateway.http.auth import AuthSettings
 from gateway.http.server import DEFAULT_LIMITS, ConnectionBook, ConnectionLimits, serve
 from gateway.http.session import NodeFacts
-from kernel.access_log import AccessLog
-from kernel.bus import NullBus
+from kernel.audit.access_log import AccessLog
 from kernel.clock import FrozenClock
-from kernel.db import Database, metadata
 from kernel.identity import Institution, InstitutionKind, PrincipalKind, Role
+from kernel.process.bus import NullBus
+from kernel.sql.db import Database, metadata
 from kernel.web import PRINCIPAL, json_response, permit, read_json, saw
 
 AT = dt.datetime(2025, 5, 12, 8, 0, tzinfo=dt.UTC)

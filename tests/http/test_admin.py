@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kernel.audit import audit_entries, verify
+from kernel.audit.trail import audit_entries, verify
 from tests.http.conftest import GOOD, Door
 
 ADMIN_ROUTES = [

@@ -1,9 +1,9 @@
 """Objects as a township sends them: HTJ2K lossless, with the form they had before."""
 
 from kernel.arrival import encode_arrival
-from kernel.dataset import scan
-from kernel.lossless import compress_object
-from kernel.part10 import BytesSource, read_file_meta
+from kernel.dicom.dataset import scan
+from kernel.dicom.lossless import compress_object
+from kernel.dicom.part10 import BytesSource, read_file_meta
 from tests.imaging.desk import Desk
 from tests.imaging.sample import arrival
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from kernel.db import Database, metadata
+from kernel.sql.db import Database, metadata
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.web_door import WebDoor, open_door
 

@@ -11,10 +11,10 @@ from imaging.archive.ingest import Filer
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.arrival import Arrival, encode_arrival
 from kernel.clock import FrozenClock
-from kernel.codecs import FrameDecoder, decode_frame
-from kernel.db import Database
-from kernel.frames import Frame, FrameLayout
-from kernel.journal import JournalWriter, Position
+from kernel.dicom.codecs import FrameDecoder, decode_frame
+from kernel.dicom.frames import Frame, FrameLayout
+from kernel.journal.writer import JournalWriter, Position
+from kernel.sql.db import Database
 from tests.imaging.sample import AT, arrival
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway.http.errors import errors
-from kernel.access_log import AccessLog
+from kernel.audit.access_log import AccessLog
 from kernel.identity import Principal, Role
 from kernel.web import ACCESS_LOG, ADDRESS, CLOCK, DATABASE, PRINCIPAL, SIGN_IN_ID, Handler
 from tests.imaging.desk import Desk

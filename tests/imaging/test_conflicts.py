@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 
 from imaging.archive import http as archive_http
 from imaging.archive.reach import give_to
-from kernel.audit import AuditEvent, audit_entries
+from kernel.audit.trail import AuditEvent, audit_entries
 from tests.imaging.desk import Desk
 from tests.imaging.door import serve
 from tests.imaging.sample import AT, ROOT, arrival, ct

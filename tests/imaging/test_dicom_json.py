@@ -16,9 +16,9 @@ from pydicom.uid import (
 )
 
 from imaging.dicomweb.dicom_json import DatasetEncoder, person_name
-from kernel.dataset import scan
-from kernel.header import read_header
-from kernel.part10 import BytesSource, read_file_meta
+from kernel.dicom.dataset import scan
+from kernel.dicom.header import read_header
+from kernel.dicom.part10 import BytesSource, read_file_meta
 from tests.imaging.sample import CT, ROOT, ct, part10
 
 

@@ -15,8 +15,8 @@ from imaging.archive import filing
 from imaging.archive.attempts import ENDS, TRIES, Attempts
 from imaging.archive.tables import instance, set_aside, study
 from kernel.arrival import Arrival
-from kernel.db import Database, metadata
-from kernel.journal import Position
+from kernel.journal.writer import Position
+from kernel.sql.db import Database, metadata
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.programs.file_journal import POISON
 from tests.imaging.sample import arrival, ct

@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from imaging.archive.tables import instance, patient, series, study
-from kernel.db import Database
+from kernel.sql.db import Database
 from tests.imaging.desk import open_desk
 from tests.imaging.sample import ct
 

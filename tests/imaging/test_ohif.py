@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from kernel.db import Database, metadata
+from kernel.sql.db import Database, metadata
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor, open_door, parts_of

@@ -26,10 +26,16 @@ from imaging.pixels.transcode import (
     frame_in,
     remake,
 )
-from kernel.codecs import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, RLE_LOSSLESS, InThread, decode_frame
+from kernel.dicom.codecs import (
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    RLE_LOSSLESS,
+    InThread,
+    decode_frame,
+)
+from kernel.dicom.frames import FrameLayout, layout_of
+from kernel.dicom.part10 import EXPLICIT_LE, IMPLICIT_LE, BytesSource
 from kernel.errors import PlatformError
-from kernel.frames import FrameLayout, layout_of
-from kernel.part10 import EXPLICIT_LE, IMPLICIT_LE, BytesSource
 from tests.imaging.sample import ct, part10
 
 JPEG_LS = "1.2.840.10008.1.2.4.80"

@@ -14,7 +14,7 @@ from imaging.dicomweb.icons import Kind, icon, kind_of
 from imaging.dicomweb.rendering import parse_viewport, parse_window
 from imaging.pixels.render import BadRendering, Viewport, fitted, resized
 from imaging.pixels.voi import VoiFunction, Window
-from kernel.codecs import HTJ2K_LOSSLESS_RPCL
+from kernel.dicom.codecs import HTJ2K_LOSSLESS_RPCL
 from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct, part10
 from tests.imaging.web_door import WebDoor, parts_of

@@ -12,8 +12,8 @@ from imaging.archive import ingest
 from imaging.archive.filing import FilingResult
 from imaging.archive.model import Filed, Outcome
 from imaging.archive.tables import instance, instance_conflict, set_aside, study
-from kernel.db import Database, metadata
-from kernel.part10 import BytesSource, read_file_meta
+from kernel.dicom.part10 import BytesSource, read_file_meta
+from kernel.sql.db import Database, metadata
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.shared_data import Sample, dicom_samples, shared_data
 

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from imaging.archive.tables import instance, instance_conflict
-from kernel.journal import JournalWriter
+from kernel.journal.writer import JournalWriter
 from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor, open_door

@@ -7,8 +7,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from kernel.codecs import HTJ2K_LOSSLESS_RPCL
-from kernel.part10 import EXPLICIT_LE
+from kernel.dicom.codecs import HTJ2K_LOSSLESS_RPCL
+from kernel.dicom.part10 import EXPLICIT_LE
 from tests.imaging.compressed import compressed
 from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct, part10

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from imaging.archive.reach import give_to
-from kernel.audit import AuditEvent, audit_entries
+from kernel.audit.trail import AuditEvent, audit_entries
 from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor

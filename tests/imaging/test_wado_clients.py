@@ -12,7 +12,7 @@ from dicomweb_client import DICOMwebClient
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian
 
-from kernel.part10 import EXPLICIT_LE
+from kernel.dicom.part10 import EXPLICIT_LE
 from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor

@@ -7,7 +7,7 @@ import json
 import pydicom
 import pytest
 
-from kernel.codecs import HTJ2K_LOSSLESS_RPCL
+from kernel.dicom.codecs import HTJ2K_LOSSLESS_RPCL
 from tests.imaging.compressed import compressed
 from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct

@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 
 from imaging.dicomweb.qido import ROOT as SERVICE
-from kernel.db import Database, metadata
 from kernel.identity import CARE, Role
+from kernel.sql.db import Database, metadata
 from tests.imaging.desk import open_desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor, open_door

@@ -21,11 +21,11 @@ from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
 from imaging.query.paging import PagingMemory
 from imaging.query.service import Search
-from kernel.access_log import AccessLog
-from kernel.decode_pool import DecodePool
+from kernel.audit.access_log import AccessLog
+from kernel.dicom.decode_pool import DecodePool
 from kernel.errors import Unauthenticated
 from kernel.identity import Principal, PrincipalKind, Role
-from kernel.owner import Owner
+from kernel.process.owner import Owner
 from kernel.web import ACCESS_LOG, ADDRESS, CLOCK, DATABASE, PRINCIPAL, SIGN_IN_ID
 from tests.imaging.desk import Desk
 

@@ -16,7 +16,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as Items
 
-from kernel.dataset import (
+from kernel.dicom.dataset import (
     DEFLATED,
     EXPLICIT_BE,
     EXPLICIT_LE,

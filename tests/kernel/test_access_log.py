@@ -6,12 +6,12 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-from kernel.access_log import Access, AccessLog
-from kernel.audit import audit_counts, audit_entries, verify
+from kernel.audit.access_log import Access, AccessLog
+from kernel.audit.trail import audit_counts, audit_entries, verify
 from kernel.clock import FrozenClock
-from kernel.db import Database
 from kernel.errors import Unavailable
 from kernel.identity import Principal, Role
+from kernel.sql.db import Database
 
 AT = dt.datetime(2025, 5, 12, 8, 0, tzinfo=dt.UTC)
 DOCTOR = Principal("u1", "wang", "王", frozenset({Role.RADIOLOGIST}), "county")

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from kernel.audit import (
+from kernel.audit.heads import (
+    check_signed_heads,
+    load_or_make_key,
+    read_signed_heads,
+    sign_heads,
+)
+from kernel.audit.trail import (
     AuditEntry,
     AuditEvent,
     ChainHead,
@@ -18,13 +24,7 @@ from kernel.audit import (
     record,
     verify,
 )
-from kernel.audit_heads import (
-    check_signed_heads,
-    load_or_make_key,
-    read_signed_heads,
-    sign_heads,
-)
-from kernel.db import Database
+from kernel.sql.db import Database
 
 AT = dt.datetime(2025, 5, 12, 8, 0, 0, 5, tzinfo=dt.UTC)
 

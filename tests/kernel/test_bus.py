@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kernel.bus import Bus, NullBus, RedisBus
-from kernel.child import HomeLock
 from kernel.errors import Unavailable
-from kernel.owner import Owner
-from kernel.run_directory import run_directory
-from kernel.supervise import RestartPolicy, Supervisor
-from kernel.valkey import bundled_server, valkey_child
+from kernel.process.bus import Bus, NullBus, RedisBus
+from kernel.process.child import HomeLock
+from kernel.process.owner import Owner
+from kernel.process.run_directory import run_directory
+from kernel.process.supervise import RestartPolicy, Supervisor
+from kernel.process.valkey import bundled_server, valkey_child
 
 
 @asynccontextmanager

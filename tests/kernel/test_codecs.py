@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from kernel.codecs import (
+from kernel.dicom.codecs import (
     HTJ2K_LOSSLESS_RPCL,
     DecodeFailed,
     decode_frame,
@@ -16,8 +16,8 @@ from kernel.codecs import (
     is_lossless,
     read_j2k,
 )
-from kernel.dataset import BrokenDataset
-from kernel.frames import (
+from kernel.dicom.dataset import BrokenDataset
+from kernel.dicom.frames import (
     FrameLayout,
     codestream,
     encapsulated_frames,

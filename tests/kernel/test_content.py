@@ -16,10 +16,10 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.encoders.base import get_encoder
 
 from kernel.arrival import ContentDigest
-from kernel.codecs import DecodeFailed, InThread, encode_htj2k
-from kernel.content import content_digest, dataset_digest, has_content
-from kernel.dataset import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, BrokenDataset
-from kernel.frames import Frame, FrameLayout
+from kernel.dicom.codecs import DecodeFailed, InThread, encode_htj2k
+from kernel.dicom.content import content_digest, dataset_digest, has_content
+from kernel.dicom.dataset import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, BrokenDataset
+from kernel.dicom.frames import Frame, FrameLayout
 from tests.kernel.objects import (
     ITEM_END,
     NATIVE,

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 
-from kernel.codecs import InThread
-from kernel.content import content_digest
-from kernel.dataset import BrokenDataset
+from kernel.dicom.codecs import InThread
+from kernel.dicom.content import content_digest
+from kernel.dicom.dataset import BrokenDataset
 from tests.kernel.objects import walked
 from tests.shared_data import need_shared_data, single_files
 

@@ -15,7 +15,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from kernel.dataset import (
+from kernel.dicom.dataset import (
     DEFLATED,
     EXPLICIT_BE,
     EXPLICIT_LE,
@@ -30,7 +30,7 @@ from kernel.dataset import (
     scan,
     sequence_in,
 )
-from kernel.dictionary import public_vr
+from kernel.dicom.dictionary import public_vr
 from tests.kernel.objects import (
     ITEM_END,
     NATIVE,
@@ -369,7 +369,7 @@ def test_refusing_a_bomb_costs_little_memory(case: str, tmp_path: Path) -> None:
     path.write_bytes(data)
     program = (
         "import resource, sys\n"
-        "from kernel.dataset import BrokenDataset, FileSource, read_file_meta, scan\n"
+        "from kernel.dicom.dataset import BrokenDataset, FileSource, read_file_meta, scan\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak()\n"
         "source = FileSource(sys.argv[1])\n"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from kernel.db import Database
 from kernel.errors import StorageFull, Unavailable
-from kernel.sqlite import SqliteEngine
+from kernel.sql.db import Database
+from kernel.sql.sqlite import SqliteEngine
 from tests.databases import run_postgres
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 WRITER = """
 import asyncio, sys
 import sqlalchemy as sa
-from kernel.db import Database
+from kernel.sql.db import Database
 
 async def main():
     database = await Database.open(sys.argv[1])
@@ -174,7 +174,7 @@ async def test_a_writer_waits_for_another_process_and_then_says_so(
             assert not waiting.done()
             holder.execute("ROLLBACK")
             assert await waiting == 1
-            monkeypatch.setattr("kernel.sqlite.BUSY_S", 0.1)
+            monkeypatch.setattr("kernel.sql.sqlite.BUSY_S", 0.1)
             holder.execute("BEGIN IMMEDIATE")
             with pytest.raises(Unavailable) as busy:
                 await database.write(lambda conn: conn.execute(insert).rowcount)

@@ -17,10 +17,10 @@ import numpy.typing as npt
 import psutil
 import pytest
 
-from kernel.codecs import DecodeFailed, decode_frame
-from kernel.decode_pool import DecodePool, DecoderBusy
+from kernel.dicom.codecs import DecodeFailed, decode_frame
+from kernel.dicom.decode_pool import DecodePool, DecoderBusy
+from kernel.dicom.frames import FrameLayout
 from kernel.errors import Unavailable
-from kernel.frames import FrameLayout
 from tests.kernel.objects import gradient
 from tests.kernel.test_codecs import layout_for
 

@@ -3,8 +3,8 @@
 import pytest
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
-from kernel.dataset import BrokenDataset
-from kernel.dicom_status import (
+from kernel.dicom.dataset import BrokenDataset
+from kernel.dicom.status import (
     COMMENT_MAX,
     COMMENTS,
     OF_CATEGORY,
@@ -15,7 +15,7 @@ from kernel.dicom_status import (
     status_of,
 )
 from kernel.errors import Busy, Category, Invalid, PlatformError, StorageFull
-from kernel.journal import JournalFailed, JournalFull
+from kernel.journal.writer import JournalFailed, JournalFull
 
 
 def test_every_category_has_a_status_and_a_sentence() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 
-from kernel.dictionary import AMBIGUOUS, US_OR_SS, implied_vr, keyword_of, public_vr, tag_of
+from kernel.dicom.dictionary import AMBIGUOUS, US_OR_SS, implied_vr, keyword_of, public_vr, tag_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -67,4 +67,6 @@ def test_unknown_names_have_no_tag() -> None:
 def test_the_committed_file_is_what_its_generator_writes() -> None:
     made = runpy.run_path(str(ROOT / "tools" / "dicom_dictionary.py"))
     written = made["HEAD"] + "\n".join(made["lines"]()) + '\n"""\n'
-    assert (ROOT / "kernel" / "dicom_dictionary.py").read_text(encoding="ascii") == written
+    assert (ROOT / "kernel" / "dicom" / "dictionary_entries.py").read_text(
+        encoding="ascii"
+    ) == written

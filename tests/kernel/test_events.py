@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 import sqlalchemy as sa
 
-from kernel.db import Database
 from kernel.events import (
     Event,
     EventDraft,
@@ -20,6 +19,7 @@ from kernel.events import (
     publish,
     publish_all,
 )
+from kernel.sql.db import Database
 
 AT = dt.datetime(2025, 5, 12, 8, 0, tzinfo=dt.UTC)
 

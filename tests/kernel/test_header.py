@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 from pydicom.dataset import Dataset
 
-from kernel.charset import codecs_of, decode_text
-from kernel.dataset import EXPLICIT_BE, IMPLICIT_LE, BrokenDataset
-from kernel.header import Header, person_name, read_header
+from kernel.dicom.charset import codecs_of, decode_text
+from kernel.dicom.dataset import EXPLICIT_BE, IMPLICIT_LE, BrokenDataset
+from kernel.dicom.header import Header, person_name, read_header
 from tests.kernel.objects import SOP, UID, element, encoded, gradient, image, part10, walked
 from tests.shared_data import archives, members, need_shared_data, single_files
 

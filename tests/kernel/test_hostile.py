@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydicom.dataset import Dataset
 
-from kernel.codecs import DecodeFailed, InThread
-from kernel.content import content_digest
-from kernel.dataset import BrokenDataset
+from kernel.dicom.codecs import DecodeFailed, InThread
+from kernel.dicom.content import content_digest
+from kernel.dicom.dataset import BrokenDataset
+from kernel.dicom.frames import Frame, FrameLayout, codestream, encapsulated_frames, layout_of
+from kernel.dicom.header import read_header
+from kernel.dicom.lossless import compress_object
+from kernel.dicom.restore import restore_native
 from kernel.errors import TooLarge, Unsupported
-from kernel.frames import Frame, FrameLayout, codestream, encapsulated_frames, layout_of
-from kernel.header import read_header
-from kernel.lossless import compress_object
-from kernel.restore import restore_native
 from tests.kernel.objects import (
     NATIVE,
     dataset_bytes,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernel.errors import TooLarge, Unavailable
-from kernel.journal import (
+from kernel.journal.writer import (
     Draft,
     JournalReader,
     JournalWriter,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.journal import Disk, JournalFailed, JournalReader, JournalWriter, Position
+from kernel.journal.writer import Disk, JournalFailed, JournalReader, JournalWriter, Position
 
 KIB = 1024
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from kernel.journal import (
+from kernel.journal.frames import BLOCK, SEGMENT_FRAME_BYTES
+from kernel.journal.segment import SegmentFile, segment_numbers, segment_path
+from kernel.journal.writer import (
     JournalCorrupt,
     JournalReader,
     JournalWriter,
     Position,
 )
-from kernel.journal_frames import BLOCK, SEGMENT_FRAME_BYTES
-from kernel.journal_segment import SegmentFile, segment_numbers, segment_path
 from tests.kernel.programs.journal_writer import digests
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kernel.journal import (
+from kernel.journal.writer import (
     Disk,
     Draft,
     JournalFailed,

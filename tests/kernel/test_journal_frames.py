@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from kernel.journal_frames import (
+from kernel.journal.frames import (
     BLOCK,
     HEADER_BYTES,
     SEGMENT_FRAME_BYTES,

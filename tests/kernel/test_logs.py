@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from kernel.errors import Invalid
-from kernel.logs import WITHHELD, configure, withhold
+from kernel.process.logs import WITHHELD, configure, withhold
 
 Lines = Callable[[], list[dict[str, Any]]]
 MARKED = "王小明 ZZMARKED"

@@ -14,9 +14,9 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from kernel.codecs import HTJ2K_LOSSLESS_RPCL, InThread, read_j2k
-from kernel.content import content_digest
-from kernel.dataset import (
+from kernel.dicom.codecs import HTJ2K_LOSSLESS_RPCL, InThread, read_j2k
+from kernel.dicom.content import content_digest
+from kernel.dicom.dataset import (
     EXPLICIT_BE,
     EXPLICIT_LE,
     IMPLICIT_LE,
@@ -25,10 +25,10 @@ from kernel.dataset import (
     FileSource,
     Scan,
 )
+from kernel.dicom.frames import codestream, encapsulated_frames, layout_of
+from kernel.dicom.lossless import CompressedObject, _offset_tables, compress_object
+from kernel.dicom.restore import restore_native
 from kernel.errors import Unsupported
-from kernel.frames import codestream, encapsulated_frames, layout_of
-from kernel.lossless import CompressedObject, _offset_tables, compress_object
-from kernel.restore import restore_native
 from tests.kernel.objects import (
     NATIVE,
     SOP,
@@ -294,8 +294,8 @@ def test_a_long_object_costs_the_memory_of_a_few_frames(tmp_path: Path) -> None:
             file.write(frame.tobytes())
     program = (
         "import resource, sys\n"
-        "from kernel.dataset import FileSource, read_file_meta, scan\n"
-        "from kernel.lossless import compress_object\n"
+        "from kernel.dicom.dataset import FileSource, read_file_meta, scan\n"
+        "from kernel.dicom.lossless import compress_object\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "source = FileSource(sys.argv[1])\n"
         "meta = read_file_meta(source)\n"

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from kernel.audit import AuditEntry, AuditEvent, record
-from kernel.db import Database, metadata
-from kernel.migrate import MigrationFailed, _config, migrate, upgrade_file
+from kernel.audit.trail import AuditEntry, AuditEvent, record
+from kernel.sql.db import Database, metadata
+from kernel.sql.migrate import MigrationFailed, _config, migrate, upgrade_file
 from yilian.wiring import tables
 
 AT = dt.datetime(2025, 5, 12, 8, 0, tzinfo=dt.UTC)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kernel.owner import Owner, RestartPolicy
+from kernel.process.owner import Owner, RestartPolicy
 
 QUICK = RestartPolicy(first_s=0.001, most_s=0.002)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from kernel.part10 import (
+from kernel.dicom.part10 import (
     DEFLATED,
     EXPLICIT_BE,
     EXPLICIT_LE,

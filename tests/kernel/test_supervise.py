@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from kernel.child import EX_CONFIG, HomeLock, bind_door
 from kernel.errors import Busy, Conflict
-from kernel.supervise import RestartPolicy
+from kernel.process.child import EX_CONFIG, HomeLock, bind_door
+from kernel.process.supervise import RestartPolicy
 
 ROOT = Path(__file__).parents[2]
 

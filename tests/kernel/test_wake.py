@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernel.errors import Unavailable
-from kernel.wake import Wake
+from kernel.process.wake import Wake
 
 
 async def test_a_hint_crosses_and_many_are_one(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_the_house_keeps_its_import_rules() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def kernel_rooms() -> list[str]:
+    """What the contract on the kernel names."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (
+        contract
+        for contract in asked["tool"]["importlinter"]["contracts"]
+        if contract["id"] == "kernel-layers"
+    )
+    return [name for layer in contract["layers"] for name in layer.split(" | ")]
+
+
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
@@ -36,6 +48,8 @@ def test_the_house_keeps_its_import_rules() -> None:
         pytest.param("gateway/township/bad.py", "import gateway.http.app", "web shell", id="shell"),
         pytest.param("gateway/routing/bad.py", "import aiohttp", "framework", id="framework"),
         pytest.param("imaging/reading/model.py", "import sqlalchemy", "decides", id="pure-model"),
+        pytest.param("kernel/dicom/bad.py", "import sqlalchemy", "decides", id="pure-dicom"),
+        pytest.param("kernel/errors.py", "import kernel.sql", "one order", id="in-the-kernel"),
         pytest.param("gateway/dimse/pdu_stream.py", "import pynetdicom", "decides", id="pure-pdu"),
     ],
 )
@@ -45,6 +59,8 @@ def test_a_broken_rule_is_found(tmp_path: Path, module: str, line: str, contract
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
     (tmp_path / "gateway/http/app.py").touch()
+    for name in kernel_rooms():
+        (tmp_path / "kernel" / f"{name}.py").touch()
     (tmp_path / module).parent.mkdir(exist_ok=True)
     (tmp_path / module).parent.joinpath("__init__.py").touch()
     (tmp_path / module).write_text(f"{line}\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.journal import JournalCorrupt
+from kernel.journal.writer import JournalCorrupt
 from tests.kernel.programs.journal_writer import digests
 from tests.torture.ext4_image import Ext4Image, missing
 

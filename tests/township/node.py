@@ -24,13 +24,13 @@ from gateway.township.tables import instances, parcels
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.arrival import Arrival, Door, Priority, Sender, encode_arrival
 from kernel.clock import Clock, SystemClock
-from kernel.codecs import InThread
-from kernel.columns import metadata
-from kernel.dataset import BytesSource, read_file_meta, scan
-from kernel.db import Database
-from kernel.header import read_header
-from kernel.journal import JournalWriter, Wake
-from kernel.owner import Owner
+from kernel.dicom.codecs import InThread
+from kernel.dicom.dataset import BytesSource, read_file_meta, scan
+from kernel.dicom.header import read_header
+from kernel.journal.writer import JournalWriter, Wake
+from kernel.process.owner import Owner
+from kernel.sql.columns import metadata
+from kernel.sql.db import Database
 from tests.uploads.county_door import KEY
 from yilian.wiring.township_objects import TownshipObjects
 

@@ -15,8 +15,8 @@ from gateway.township.http import (
     QueueDoor,
     TownshipFacts,
 )
-from kernel.access_log import AccessLog
 from kernel.arrival import Priority
+from kernel.audit.access_log import AccessLog
 from kernel.clock import SystemClock
 from kernel.identity import Principal, Role
 from kernel.web import ACCESS_LOG, PRINCIPAL

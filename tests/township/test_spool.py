@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from gateway.township.tables import studies
 from kernel.arrival import Priority, encode_arrival
-from kernel.codecs import InThread
-from kernel.content import content_digest
-from kernel.dataset import BytesSource, read_file_meta, scan
+from kernel.dicom.codecs import InThread
+from kernel.dicom.content import content_digest
+from kernel.dicom.dataset import BytesSource, read_file_meta, scan
 from kernel.events import events_after
 from tests.township.node import arrival_of, node_in
 from tests.uploads.dicom_files import ct_slice, structured_report

@@ -16,9 +16,9 @@ from gateway.uploads import batches
 from gateway.uploads.batches import ChosenFile, EndedFile, FileState, RefusedMember, SoughtFile
 from gateway.uploads.receipts import InstanceOutcome, Outcome
 from kernel.arrival import Arrival, ContentDigest, Door, Priority, Sender
-from kernel.db import Database
-from kernel.header import Header
-from kernel.journal import Position
+from kernel.dicom.header import Header
+from kernel.journal.writer import Position
+from kernel.sql.db import Database
 
 AT = dt.datetime(2026, 3, 1, 8, tzinfo=dt.UTC)
 NOW = Now(AT + dt.timedelta(minutes=1), 1000.0, dt.UTC)

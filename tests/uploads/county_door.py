@@ -15,9 +15,9 @@ from gateway.uploads.tus import TusServer, TusSettings
 from gateway.uploads.tus_headers import format_metadata
 from kernel.arrival import Arrival, decode_arrival
 from kernel.clock import SystemClock
-from kernel.codecs import InThread
+from kernel.dicom.codecs import InThread
 from kernel.errors import PlatformError
-from kernel.journal import JournalReader, JournalWriter, Position
+from kernel.journal.writer import JournalReader, JournalWriter, Position
 from kernel.web import problem
 from tests.uploads.tus_door import owner_by_header
 

@@ -21,11 +21,11 @@ from gateway.uploads.tus_headers import format_metadata
 from gateway.uploads.zip_members import ZipLimits
 from kernel.arrival import Arrival, Door, decode_arrival
 from kernel.clock import SystemClock
-from kernel.columns import metadata
-from kernel.dataset import BytesSource, read_file_meta, scan
-from kernel.db import Database
+from kernel.dicom.dataset import BytesSource, read_file_meta, scan
 from kernel.identity import Principal, Role
-from kernel.journal import JournalReader, JournalWriter, Position
+from kernel.journal.writer import JournalReader, JournalWriter, Position
+from kernel.sql.columns import metadata
+from kernel.sql.db import Database
 from kernel.web import PRINCIPAL
 from tests.uploads.county_door import errors
 from tests.uploads.dicom_files import ROOT, ct_slice, structured_report

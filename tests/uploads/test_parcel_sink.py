@@ -19,12 +19,12 @@ from gateway.uploads.parcel import (
 )
 from gateway.uploads.receipts import Outcome
 from kernel.arrival import Arrival, ContentDigest, Door, Sender
-from kernel.codecs import InThread
-from kernel.content import content_digest
-from kernel.dataset import BytesSource, read_file_meta, scan
-from kernel.header import read_header
+from kernel.dicom.codecs import InThread
+from kernel.dicom.content import content_digest
+from kernel.dicom.dataset import BytesSource, read_file_meta, scan
+from kernel.dicom.header import read_header
 from kernel.identifiers import new_id
-from kernel.journal import JournalFull, JournalWriter, Position
+from kernel.journal.writer import JournalFull, JournalWriter, Position
 from tests.uploads.county_door import County, county_door
 from tests.uploads.dicom_files import ct_slice, structured_report
 

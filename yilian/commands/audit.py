@@ -7,8 +7,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kernel.audit import Fault, heads, verify
-from kernel.audit_heads import check_signed_heads, load_or_make_key, read_signed_heads
+from kernel.audit.heads import check_signed_heads, load_or_make_key, read_signed_heads
+from kernel.audit.trail import Fault, heads, verify
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database

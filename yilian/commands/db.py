@@ -7,9 +7,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from kernel.db import parse_url
 from kernel.errors import Conflict, Unsupported
-from kernel.migrate import migrate
+from kernel.sql.db import parse_url
+from kernel.sql.migrate import migrate
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring import tables
 from yilian.wiring.homes import Home, database_url

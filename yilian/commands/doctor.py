@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from kernel.clock import SystemClock
 from kernel.errors import PlatformError
+from kernel.process.valkey import bundled_server
 from kernel.settings import NodeKind, Settings
-from kernel.valkey import bundled_server
 from yilian.commands.nodes import add_home
 from yilian.wiring.homes import Home
 from yilian.wiring.shell import ui_folder

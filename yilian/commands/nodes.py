@@ -9,8 +9,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from kernel.child import Inherited
 from kernel.errors import Invalid
+from kernel.process.child import Inherited
 from kernel.settings import NodeKind, Settings
 from yilian.wiring.homes import Home
 

@@ -11,10 +11,10 @@ from gateway.routing.model import Field, RuleTrace
 from gateway.routing.rules_file import RulesFileError, read_rules
 from imaging.archive.reach import FirstInstance
 from imaging.dicomweb.dicom_json import DatasetEncoder
-from kernel.dataset import scan
+from kernel.dicom.dataset import scan
+from kernel.dicom.header import read_header
+from kernel.dicom.part10 import FileSource, read_file_meta
 from kernel.errors import Invalid
-from kernel.header import read_header
-from kernel.part10 import FileSource, read_file_meta
 from yilian.commands.nodes import settings_of
 from yilian.wiring.county_routing import dicom_keywords, facts_of, rules_in_force
 

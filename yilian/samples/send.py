@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.dimse.scu import Answered, Outgoing, Peer, PeerUnavailable, context_groups, send
+from kernel.dicom.part10 import FileSource, read_file_meta
 from kernel.identifiers import AETitle
-from kernel.part10 import FileSource, read_file_meta
 from yilian.samples.studies import STUDIES, files_of
 
 _CALLING: Final = AETitle("DEMO-MODALITY")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from gateway.dimse.scu import Answered, Outgoing, Peer, PeerUnavailable, context_groups, send
-from kernel.dataset import FileSource
-from kernel.part10 import file_meta_bytes
+from kernel.dicom.dataset import FileSource
+from kernel.dicom.part10 import file_meta_bytes
 from yilian.sending.ledger import Ledger
 from yilian.sending.survey import Found
 

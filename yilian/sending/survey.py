@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kernel.dataset import BrokenDataset, FileSource, read_file_meta, scan
+from kernel.dicom.dataset import BrokenDataset, FileSource, read_file_meta, scan
 from kernel.identifiers import InvalidIdentifier, Uid
 
 MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"

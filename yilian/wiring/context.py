@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kernel import logs
 from kernel.arrival import Sender
-from kernel.bus import Bus, NullBus, RedisBus
-from kernel.child import Inherited
 from kernel.clock import Clock, SystemClock
-from kernel.db import Database
 from kernel.errors import StorageFull, Unavailable
 from kernel.events import last_event_id
 from kernel.identity import ae_table
-from kernel.owner import Owner
-from kernel.run_directory import run_directory
+from kernel.process import logs
+from kernel.process.bus import Bus, NullBus, RedisBus
+from kernel.process.child import Inherited
+from kernel.process.owner import Owner
+from kernel.process.run_directory import run_directory
+from kernel.process.supervise import stop_on_signals
 from kernel.settings import NodeKind, Settings
-from kernel.supervise import stop_on_signals
+from kernel.sql.db import Database
 from yilian.wiring.homes import Home, database_url
 
 EVENTS: Final = "events"

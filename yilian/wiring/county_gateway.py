@@ -19,9 +19,9 @@ from imaging.dicomweb.stow import StowJournal
 from imaging.pixels.pool import PixelPool
 from imaging.query.paging import PagingMemory
 from imaging.query.service import Search
-from kernel.decode_pool import DecodePool
-from kernel.journal import JournalWriter
-from kernel.wake import Wake
+from kernel.dicom.decode_pool import DecodePool
+from kernel.journal.writer import JournalWriter
+from kernel.process.wake import Wake
 from yilian.wiring.context import Context
 from yilian.wiring.shell import serve_shell
 

@@ -19,7 +19,7 @@ from gateway.routing.model import (
 )
 from gateway.routing.rules_file import read_rules
 from imaging.archive.reach import FirstInstance, first_instance, give_to
-from kernel.dictionary import keyword_of, vr_table
+from kernel.dicom.dictionary import keyword_of, vr_table
 from kernel.errors import PlatformError
 
 _LOG: Final = logging.getLogger(__name__)

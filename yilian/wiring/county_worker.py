@@ -7,8 +7,8 @@ from gateway.routing.service import Router
 from imaging.archive.examine import Examiner
 from imaging.archive.ingest import Filer
 from imaging.archive.objects_fs import FileObjectStore
-from kernel.decode_pool import DecodePool
-from kernel.wake import Wake
+from kernel.dicom.decode_pool import DecodePool
+from kernel.process.wake import Wake
 from yilian.wiring.context import EVENTS, AeCharsets, Context, relay_events
 from yilian.wiring.county_routing import put_on_reading_lists, rules_in_force, study_facts
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.dimse.scu import PeerUnavailable
-from kernel.child import HomeLock, write_ready_file
 from kernel.clock import SystemClock
+from kernel.process.child import HomeLock, write_ready_file
+from kernel.process.supervise import ChildSpec, Supervisor, stop_on_signals
 from kernel.settings import NodeKind
-from kernel.supervise import ChildSpec, Supervisor, stop_on_signals
 from yilian.samples.send import send_samples
 from yilian.wiring.demo_home import DemoAccount, DemoHome, prepare
 

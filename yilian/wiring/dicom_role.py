@@ -12,10 +12,10 @@ from gateway.dimse.store_scp import JournalSink
 from gateway.dimse.tls import ClientCertificate, server_context
 from kernel.identifiers import AETitle, InstitutionCode
 from kernel.identity import ae_table
-from kernel.journal import JournalWriter
-from kernel.owner import Owner
+from kernel.journal.writer import JournalWriter
+from kernel.process.owner import Owner
+from kernel.process.wake import Wake
 from kernel.settings import Settings
-from kernel.wake import Wake
 from yilian.wiring.context import Context
 
 _PEERS_EVERY_S: Final = 2.0

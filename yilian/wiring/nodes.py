@@ -9,13 +9,13 @@ from typing import Final
 from gateway.accounts.administration import Administration
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import SignIns
-from kernel.child import HomeLock, Inherited, bind_door, write_ready_file
 from kernel.clock import SystemClock
 from kernel.identity import Institution, InstitutionKind
-from kernel.run_directory import run_directory
+from kernel.process.child import HomeLock, Inherited, bind_door, write_ready_file
+from kernel.process.run_directory import run_directory
+from kernel.process.supervise import ChildSpec, Stage, Supervisor, stop_on_signals
+from kernel.process.valkey import valkey_child
 from kernel.settings import NodeKind, Settings
-from kernel.supervise import ChildSpec, Stage, Supervisor, stop_on_signals
-from kernel.valkey import valkey_child
 from yilian.wiring.context import configure_logs
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database

@@ -9,9 +9,9 @@ from gateway.accounts.administration import Administration
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import SignIns
 from kernel.clock import SystemClock
-from kernel.db import Database
-from kernel.migrate import migrate
 from kernel.settings import Settings
+from kernel.sql.db import Database
+from kernel.sql.migrate import migrate
 from yilian.wiring import tables
 from yilian.wiring.homes import Home, database_url
 

@@ -1,6 +1,6 @@
 """Which function runs which role. Each role loads its own rooms only: a process starts faster."""
 
-from kernel.child import Inherited
+from kernel.process.child import Inherited
 from kernel.settings import NodeKind, Settings
 from yilian.wiring.context import Context, entered
 from yilian.wiring.homes import Home

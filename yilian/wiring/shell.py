@@ -20,8 +20,8 @@ from gateway.http.auth import AuthSettings
 from gateway.http.peers import parse_networks
 from gateway.http.server import serve
 from gateway.http.session import NodeFacts
-from kernel.access_log import AccessLog
-from kernel.audit_heads import keep_signed, load_or_make_key
+from kernel.audit.access_log import AccessLog
+from kernel.audit.heads import keep_signed, load_or_make_key
 from kernel.events import prune
 from kernel.settings import Settings
 from yilian.cli import program_version

@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import Final
 
 _ROOMS: Final = (
-    "kernel.access_log",
-    "kernel.audit",
+    "kernel.audit.access_log",
+    "kernel.audit.trail",
     "kernel.events",
     "kernel.identity",
     "gateway.accounts.tables",

@@ -33,11 +33,11 @@ from gateway.uploads.browser_upload import DicomFileSink, ZipSink
 from gateway.uploads.intake import Intake
 from gateway.uploads.tus import TusServer
 from imaging.archive.objects_fs import FileObjectStore
-from kernel.decode_pool import DecodePool
+from kernel.dicom.decode_pool import DecodePool
 from kernel.errors import Invalid
 from kernel.identity import find_institution
-from kernel.journal import JournalWriter
-from kernel.wake import Wake
+from kernel.journal.writer import JournalWriter
+from kernel.process.wake import Wake
 from yilian.wiring.context import AeCharsets, Context, relay_events
 from yilian.wiring.shell import serve_shell
 from yilian.wiring.township_objects import TownshipObjects

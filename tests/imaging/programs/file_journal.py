@@ -10,7 +10,7 @@ from imaging.archive.ingest import Filer
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.arrival import Arrival
 from kernel.clock import SystemClock
-from kernel.db import Database
+from kernel.sql.db import Database
 from tests.imaging.desk import HereDecoder
 
 POISON = "poison"

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from kernel.errors import PlatformError
-from kernel.journal import Disk, JournalReader, JournalWriter, Position
+from kernel.journal.writer import Disk, JournalReader, JournalWriter, Position
 
 EXIT_FAILED = 3
 _CALLERS = 4

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import uvloop
 
-from kernel.child import EX_CONFIG, HomeLock, Inherited, bind_door, write_ready_file
-from kernel.supervise import ChildSpec, RestartPolicy, Stage, Supervisor, stop_on_signals
+from kernel.process.child import EX_CONFIG, HomeLock, Inherited, bind_door, write_ready_file
+from kernel.process.supervise import ChildSpec, RestartPolicy, Stage, Supervisor, stop_on_signals
 
 _STAGES = {"door": Stage.DOOR, "role": Stage.ROLE, "store": Stage.STORE}
 

@@ -1,0 +1,1 @@
+"""Who looked at what, in chains that show every change."""

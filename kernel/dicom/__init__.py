@@ -1,0 +1,1 @@
+"""DICOM bytes: bounded looks into untrusted objects, their text, their pixels."""

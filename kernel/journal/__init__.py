@@ -1,0 +1,1 @@
+"""The ingest journal: one flush for each acknowledgement."""

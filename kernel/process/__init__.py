@@ -1,0 +1,1 @@
+"""Processes and tasks with owners, and how they hint one another."""

@@ -1,0 +1,1 @@
+"""The one way to SQL, on SQLite and PostgreSQL."""
