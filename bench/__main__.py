@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from bench import store, stow, wado
+from bench import qido, store, stow, wado
 from bench.plan import Plan, long, short
 from bench.plots import draw
 from bench.report import RESULTS, Report
@@ -18,6 +18,7 @@ _BENCHES: Final[Mapping[str, Callable[[Plan], Report]]] = {
     "cstore": store.run,
     "stow": stow.run,
     "wado": wado.run,
+    "qido": qido.run,
 }
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a file system in memory, where there is one
 
