@@ -20,19 +20,21 @@ export default function KeysSheet({ close }: { close: () => void }) {
   const t = useText();
   const pages = useKeyBook((book) => book.pages);
   return (
-    <Modal open onCancel={close} footer={null} title={t('keys.title')} width={720}>
-      <ul className="keys-help">
-        {pages.flat().map((key) => (
-          <li key={key.keys.join()}>
-            <span className="caps">
-              {key.keys.map((cap) => (
-                <kbd key={cap}>{CAPS[cap] ?? cap}</kbd>
-              ))}
-            </span>
-            <span>{t(key.label as TextKey)}</span>
-          </li>
-        ))}
-      </ul>
+    <Modal open onCancel={close} footer={null} title={t('keys.title')} width={720} style={{ top: 24, paddingBottom: 24 }}>
+      <div className="keys-scroll" role="region" tabIndex={0} aria-label={t('keys.title')}>
+        <ul className="keys-help">
+          {pages.flat().map((key) => (
+            <li key={key.keys.join()}>
+              <span className="caps">
+                {key.keys.map((cap) => (
+                  <kbd key={cap}>{CAPS[cap] ?? cap}</kbd>
+                ))}
+              </span>
+              <span>{t(key.label as TextKey)}</span>
+            </li>
+          ))}
+        </ul>
+      </div>
     </Modal>
   );
 }

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 
-import { ageAt, ageText, dicomAge, maskIdentifier, personName, sexText, shownIdentifier, shownName } from './patient';
+import {
+  ageAt,
+  ageText,
+  dicomAge,
+  identifierTail,
+  maskIdentifier,
+  personName,
+  sexText,
+  shownIdentifier,
+  shownName,
+} from './patient';
 
 describe('masking', () => {
   it.each([
@@ -23,6 +33,20 @@ describe('masking', () => {
     expect(shownIdentifier(patient)).toBe('990***1234');
     expect(shownIdentifier({ ...patient, masked_id: '' })).toBe('990***********1234');
   });
+});
+
+describe('the tail over an image', () => {
+  it.each([
+    ['990000197003141234', '1234'],
+    ['99000019700314123X', '123X'],
+    ['QS0031827', '1827'],
+    ['ANON', ''],
+    ['PHANTOM-CT', ''],
+    ['A12', ''],
+    ['', ''],
+  ])('of %s is %s', (raw, tail) =>
+    expect(identifierTail({ name: '', sex: '', age: null, patient_id: raw })).toBe(tail),
+  );
 });
 
 describe('age', () => {

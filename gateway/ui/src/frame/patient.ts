@@ -21,6 +21,11 @@ export function shownIdentifier(patient: Patient): string {
   return patient.masked_id || maskIdentifier(patient.patient_id ?? '');
 }
 
+/** The last four digits of an identifier (a resident number may end in X), for images; '' where it ends in letters. */
+export function identifierTail(patient: Patient): string {
+  return /(?:\d{4}|(?<=\*)\d{3}[Xx])$/.exec(shownIdentifier(patient))?.[0] ?? '';
+}
+
 const SEX: Record<Language, Record<Sex, string>> = {
   'zh-CN': { M: '男', F: '女', O: '其他', '': '性别未填' },
   en: { M: 'M', F: 'F', O: 'other', '': 'sex not given' },

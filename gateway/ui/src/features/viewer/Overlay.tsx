@@ -1,7 +1,7 @@
 import type { StudyRow } from '../../api/types';
 import { dicomDate, dicomTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { ageText, sexText, shownIdentifier, shownName } from '../../frame/patient';
+import { ageText, identifierTail, sexText, shownName } from '../../frame/patient';
 import { useText } from '../../i18n';
 import { number, text } from './dicom-json';
 import { drawsOnCpu } from './engine';
@@ -18,7 +18,7 @@ export function Overlay({ study, state, missing }: { study: StudyRow; state: Pan
   if (!frame) return null;
   const { instance } = frame;
   const { patient } = study;
-  const tail = shownIdentifier(patient).slice(-4);
+  const tail = identifierTail(patient);
   const date = dicomDate(text(instance, '00080022') || text(instance, '00080021') || text(instance, '00080020'));
   const time = dicomTime(text(instance, '00080032') || text(instance, '00080031') || text(instance, '00080030'));
   const series = number(instance, '00200011');
