@@ -20,10 +20,12 @@ from kernel.dicom.content import content_digest
 from kernel.dicom.dataset import FileMeta, Scan, read_file_meta, scan
 from kernel.dicom.header import Header, read_header
 from kernel.dicom.lossless import compress_object
+from kernel.dicom.shown import utc_offset
 from kernel.errors import Category, PlatformError
 from kernel.identifiers import Uid, object_key
 from kernel.journal.writer import JournalCorrupt, Stored
 
+_TIMEZONE_OFFSET: Final = 0x00080201
 _NOT_THE_OBJECTS_FAULT: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
 
 
@@ -91,7 +93,7 @@ class Preparer:
         )
         return self._compressed(stored, arrival, (meta, walked, header), held) or _kept(
             msgspec.structs.replace(arrival, digest=self._digest(arrival, walked)),
-            header,
+            (walked, header),
             stored.chunks(),
         )
 
@@ -118,16 +120,23 @@ class Preparer:
             native=packed.native,
             digest=packed.digest,
         )
-        return _kept(arrival, header, packed.chunks())
+        return _kept(arrival, (walked, header), packed.chunks())
 
     def _digest(self, arrival: Arrival, walked: Scan) -> ContentDigest:
         return arrival.digest or content_digest(walked, decoder=self.decoder)
 
 
-def _kept(arrival: Arrival, header: Header, chunks: Iterable[bytes]) -> Prepared:
+def _kept(arrival: Arrival, seen: tuple[Scan, Header], chunks: Iterable[bytes]) -> Prepared:
+    walked, header = seen
     whole = arrival.digest.whole if arrival.digest else ""
     key = object_key(Uid.parse(arrival.sop_instance_uid), whole)
-    return Prepared(Filed(arrival=arrival, header=header, object_key=key), chunks)
+    filed = Filed(
+        arrival=arrival,
+        header=header,
+        object_key=key,
+        timezone_offset_from_utc=utc_offset(walked.text(_TIMEZONE_OFFSET)),
+    )
+    return Prepared(filed, chunks)
 
 
 def _as_it_came(stored: Stored, arrival: Arrival, exc: PlatformError) -> Prepared:

@@ -1,7 +1,6 @@
 """What the township's queue is made of, as values. Pure."""
 
 import datetime as dt
-import re
 from enum import StrEnum
 from typing import Final
 
@@ -9,6 +8,7 @@ import msgspec
 
 from kernel.arrival import Arrival, Priority
 from kernel.dicom.header import Header
+from kernel.dicom.shown import Age
 
 RANK: Final = {
     Priority.EMERGENCY: 0,
@@ -18,9 +18,6 @@ RANK: Final = {
 }
 """Order of sending; the lowest goes first."""
 PRIORITY_OF_RANK: Final = {rank: priority for priority, rank in RANK.items()}
-_AGE: Final = re.compile(r"(\d{3})([DWMY])", re.ASCII)
-_UNITS: Final = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
-_DATE_DIGITS: Final = 8
 ARRIVING_FOR: Final = dt.timedelta(seconds=5)
 """A study that grew within this time is still coming in."""
 
@@ -58,6 +55,8 @@ class Filed(msgspec.Struct, frozen=True, kw_only=True):
     header: Header | None
     """None where the object could not be read; then ``reason_code`` says why."""
     object_key: str
+    timezone_offset_from_utc: str = ""
+    """As the object states it, such as ``+0800``."""
     reason_code: str = ""
     reason: str = ""
 
@@ -65,13 +64,6 @@ class Filed(msgspec.Struct, frozen=True, kw_only=True):
     def study_key(self) -> str:
         """The study's UID; the instance's own where the object belongs to no study."""
         return self.arrival.study_instance_uid or self.arrival.sop_instance_uid
-
-
-class Age(msgspec.Struct, frozen=True):
-    """Age at the examination."""
-
-    value: int
-    unit: str
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,13 +76,20 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """Instances of one study by how far they are."""
+    """Instances of one study by how far they are.
+
+    An instance is one SOP Instance UID, as at the county; a second content under it is no second
+    instance but a conflict (docs/reference/http.md).
+    """
 
     here: int
     """All that are safe here or were."""
     sent: int
+    """Wholly over the line, at least one content of each."""
     at_county: int
+    """Receipted, at least one content of each; the county's ``instance_count``."""
     set_aside: int
+    """With a content that cannot be sent as it is."""
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +110,8 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     body_part: str
     study_date_time: str | None
+    """ISO 8601 in the device's local time with its offset; the date alone where no time is known
+    (``kernel.dicom.shown.date_time``)."""
     priority: Priority
     paused: bool
     instances: Counts
@@ -123,58 +124,14 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     set_aside: tuple[SetAside, ...]
 
 
-def display_name(person_name: str) -> str:
-    """Return a DICOM person name as people read it: the ideographic group where there is one."""
-    groups = person_name.split("=")
-    chosen = next((group for group in (groups[1:2] + groups[:1] + groups[2:]) if group), "")
-    return " ".join(part for part in chosen.split("^") if part)
-
-
-def age_at_examination(age: str, birth_date: str, study_date: str) -> Age | None:
-    """Return the age the object states, else the one its two dates make."""
-    if (stated := _AGE.fullmatch(age)) is not None:
-        return Age(int(stated[1]), _UNITS[stated[2]])
-    if len(birth_date) != _DATE_DIGITS or len(study_date) != _DATE_DIGITS:
-        return None
-    try:
-        born = dt.date.fromisoformat(birth_date)
-        seen = dt.date.fromisoformat(study_date)
-    except ValueError:
-        return None
-    if seen < born:
-        return None
-    years = seen.year - born.year - ((seen.month, seen.day) < (born.month, born.day))
-    if years >= 1:
-        return Age(years, "years")
-    months = (seen.year - born.year) * 12 + seen.month - born.month - (seen.day < born.day)
-    return Age(months, "months") if months >= 1 else Age((seen - born).days, "days")
-
-
-def instant_of(study_date: str, study_time: str, zone: dt.tzinfo) -> str | None:
-    """Return a study's date and time as ISO 8601 in UTC; the date alone where no time is known."""
-    try:
-        day = dt.date.fromisoformat(study_date)
-    except ValueError:
-        return None
-    digits = study_time.partition(".")[0]
-    try:
-        hour, minute, second = (int(digits[at : at + 2] or "0") for at in (0, 2, 4))
-        local = dt.datetime.combine(day, dt.time(hour, minute, min(second, 59)), zone)
-    except ValueError:
-        return day.isoformat()
-    if not digits:
-        return day.isoformat()
-    return local.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
-
-
 def state_of(
     counts: Counts, packed: int, last_received_at: dt.datetime, now: dt.datetime
 ) -> StudyState:
     """Return the one word for a study.
 
     Args:
-        counts: of its instances.
-        packed: instances in a parcel that is not wholly over the line.
+        counts: of its contents.
+        packed: contents in a parcel that is not wholly over the line.
         last_received_at: when it last grew.
         now: the present instant.
     """

@@ -16,12 +16,10 @@ from gateway.township.model import (
     QueueItem,
     SetAside,
     StudyState,
-    age_at_examination,
-    display_name,
-    instant_of,
     state_of,
 )
 from gateway.township.tables import instances, studies
+from kernel.dicom.shown import age_at, date_time, display_name
 from kernel.events import EventDraft
 
 SET_ASIDE_SHOWN: Final = 50
@@ -52,9 +50,10 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """One study's instances, counted."""
+    """One study's contents, counted."""
 
     counts: Counts
+    """Of contents: all of them must come over, also a second one under a UID."""
     packed: int
     left_bytes: int
 
@@ -89,10 +88,18 @@ def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueIt
         for row in conn.execute(sa.select(studies).where(studies.c.study_instance_uid.in_(keys)))
     }
     tallies = _tallies(conn, keys)
+    # Where each UID has one content, contents are instances.
+    shown = _instances(conn, [key for key, row in rows.items() if row.conflicts])
     aside = _set_aside(conn, keys)
     ahead = _ahead(conn)
     return [
-        _item(rows[key], tallies[key], tuple(aside.get(key, ())), ahead.get(key), now)
+        _item(
+            rows[key],
+            (tallies[key], shown.get(key, tallies[key].counts)),
+            tuple(aside.get(key, ())),
+            ahead.get(key),
+            now,
+        )
         for key in keys
         if key in rows and key in tallies
     ]
@@ -188,6 +195,31 @@ def _tally(by_state: dict[str, tuple[int, int]]) -> _Tally:
     )
 
 
+def _instances(conn: sa.Connection, keys: Sequence[str]) -> dict[str, Counts]:
+    """Return the counts by SOP Instance UID, as the county counts."""
+    columns = instances.c
+
+    def with_any(*states: InstanceState) -> sa.Function[int]:
+        uid = sa.case((columns.state.in_(states), columns.sop_instance_uid))
+        return sa.func.count(uid.distinct())
+
+    query = (
+        sa.select(
+            columns.study_instance_uid,
+            sa.func.count(columns.sop_instance_uid.distinct()),
+            with_any(InstanceState.SENT, InstanceState.AT_COUNTY),
+            with_any(InstanceState.AT_COUNTY),
+            with_any(InstanceState.SET_ASIDE),
+        )
+        .where(columns.study_instance_uid.in_(keys))
+        .group_by(columns.study_instance_uid)
+    )
+    return {
+        row[0]: Counts(here=row[1], sent=row[2], at_county=row[3], set_aside=row[4])
+        for row in conn.execute(query)
+    }
+
+
 def _set_aside(conn: sa.Connection, keys: Sequence[str]) -> dict[str, list[SetAside]]:
     columns = instances.c
     found: dict[str, list[SetAside]] = {}
@@ -243,8 +275,13 @@ def _eta(left_bytes: int, now: Now) -> dt.datetime | None:
 
 
 def _item(
-    row: Any, tally: _Tally, aside: tuple[SetAside, ...], ahead: tuple[int, int] | None, now: Now
+    row: Any,
+    counted: tuple[_Tally, Counts],
+    aside: tuple[SetAside, ...],
+    ahead: tuple[int, int] | None,
+    now: Now,
 ) -> QueueItem:
+    tally, shown = counted
     state = state_of(tally.counts, tally.packed, row.last_received_at, now.at)
     unsent = state not in (StudyState.AT_COUNTY, StudyState.SET_ASIDE)
     eta = _eta(ahead[1] + tally.left_bytes, now) if ahead and unsent else None
@@ -253,16 +290,18 @@ def _item(
         patient=Patient(
             name=display_name(row.patient_name),
             sex=row.patient_sex if row.patient_sex in ("M", "F", "O") else "",
-            age=age_at_examination(row.patient_age, row.patient_birth_date, row.study_date),
+            age=age_at(row.patient_age, row.patient_birth_date, row.study_date),
             patient_id=row.patient_id,
         ),
         modality=row.modality,
         description=row.description,
         body_part=row.body_part,
-        study_date_time=instant_of(row.study_date, row.study_time, now.zone),
+        study_date_time=date_time(
+            row.study_date, row.study_time, row.timezone_offset_from_utc, zone=now.zone
+        ),
         priority=PRIORITY_OF_RANK[row.rank],
         paused=row.paused,
-        instances=tally.counts,
+        instances=shown,
         state=state,
         position=ahead[0] if ahead and unsent else None,
         eta=eta,

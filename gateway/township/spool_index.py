@@ -103,7 +103,7 @@ def _file(conn: sa.Connection, filed: Filed) -> FiledAs:
 def _put_study(conn: sa.Connection, filed: Filed, *, conflict: bool) -> None:
     arrival = filed.arrival
     columns = studies.c
-    facts = _facts(filed.header) if filed.header else {}
+    facts = _facts(filed.header, filed) if filed.header else {}
     known = (
         conn.execute(
             sa.select(columns.rank, columns.last_received_at, *(columns[name] for name in facts))
@@ -142,8 +142,9 @@ def _put_study(conn: sa.Connection, filed: Filed, *, conflict: bool) -> None:
     )
 
 
-def _facts(header: Header) -> dict[str, Any]:
+def _facts(header: Header, filed: Filed) -> dict[str, Any]:
     facts: dict[str, Any] = {name: getattr(header, name) for name in _FROM_HEADER}
+    facts["timezone_offset_from_utc"] = filed.timezone_offset_from_utc
     facts["description"] = header.study_description or header.protocol_name
     facts["body_part"] = header.body_part_examined
     facts["unidentified"] = header.unidentified

@@ -32,6 +32,7 @@ studies: Final = sa.Table(
     _text("modality"),
     _text("study_date"),
     _text("study_time"),
+    _text("timezone_offset_from_utc"),
     # 0 emergency, 1 urgent, 2 routine, 3 backfill
     sa.Column("rank", sa.SmallInteger, nullable=False),
     _flag("paused"),

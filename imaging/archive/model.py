@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from imaging.patients.names import groups
 from kernel.arrival import NativeForm, Priority
+from kernel.dicom.shown import Age
 from kernel.errors import Missing
 
 PRIORITY_ORDER: Final = (
@@ -55,14 +55,6 @@ class Filed:
     reason: str = ""
 
 
-class Age(msgspec.Struct, frozen=True):
-    """Age at the examination."""
-
-    value: int
-    unit: str
-    """``days``, ``weeks``, ``months`` or ``years``."""
-
-
 class PatientRow(msgspec.Struct, frozen=True, kw_only=True):
     """The patient of a study as a list shows them."""
 
@@ -104,7 +96,8 @@ class StudyRow(msgspec.Struct, frozen=True, kw_only=True):
     body_part: str
     institution: InstitutionRow
     study_date_time: str | None
-    """Local time at the device, ISO 8601, with its offset only where the device states one."""
+    """ISO 8601 in the device's local time with its offset; the date alone where no time is known
+    (``kernel.dicom.shown.date_time``)."""
     received_at: dt.datetime
     updated_at: dt.datetime
     instance_count: int
@@ -195,15 +188,6 @@ class InstanceLocation:
     institution: str
 
 
-def display_name(person_name: str) -> str:
-    """Return a PN for reading: its characters where it has some, else its letters."""
-    alphabetic, ideographic, phonetic = groups(person_name)
-    shown = ideographic or alphabetic or phonetic
-    between = "" if _HAN.search(shown) else " "
-    return re.sub(r"[\^ ]+", between, shown).strip()
-
-
-_HAN: Final = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _RESIDENT_ID: Final = re.compile(r"[0-9]{17}[0-9Xx]|[0-9]{15}", re.ASCII)
 
 
@@ -212,38 +196,3 @@ def masked_id(patient_id: str) -> str:
     if not _RESIDENT_ID.fullmatch(patient_id):
         return patient_id
     return patient_id[:3] + "*" * (len(patient_id) - 7) + patient_id[-4:]
-
-
-_AGE: Final = re.compile(r"([0-9]{1,3})([DWMY])", re.ASCII)
-_AGE_UNITS: Final = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
-_INFANT_MONTHS: Final = 24
-_NEWBORN_DAYS: Final = 28
-
-
-def age_at(patient_age: str, birth_date: str, study_date: str) -> Age | None:
-    """Return the age at the examination: as the device states it, else from the two dates."""
-    if found := _AGE.fullmatch(patient_age):
-        return Age(int(found[1]), _AGE_UNITS[found[2]])
-    try:
-        born = dt.datetime.strptime(birth_date, "%Y%m%d").replace(tzinfo=dt.UTC).date()
-        seen = dt.datetime.strptime(study_date, "%Y%m%d").replace(tzinfo=dt.UTC).date()
-    except ValueError:
-        return None
-    if seen < born:
-        return None
-    months = (seen.year - born.year) * 12 + seen.month - born.month - (seen.day < born.day)
-    days = (seen - born).days
-    if days < _NEWBORN_DAYS:
-        return Age(days, "days")
-    return Age(months, "months") if months < _INFANT_MONTHS else Age(months // 12, "years")
-
-
-def local_time(date: str, time: str, offset: str) -> str | None:
-    """Return DA, normalised TM and UTC offset (``+0800``) as one ISO 8601 text; None undated."""
-    if not date:
-        return None
-    day = f"{date[:4]}-{date[4:6]}-{date[6:8]}"
-    if not time:
-        return day
-    zone = f"{offset[:3]}:{offset[3:5]}" if re.fullmatch(r"[+-][0-9]{4}", offset) else ""
-    return f"{day}T{time[:2]}:{time[2:4]}:{time[4:6]}{zone}"

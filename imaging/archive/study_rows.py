@@ -11,13 +11,10 @@ from imaging.archive.model import (
     PatientRow,
     Route,
     StudyRow,
-    age_at,
-    display_name,
-    local_time,
     masked_id,
 )
 from imaging.archive.tables import study, study_reach
-from imaging.patients.names import groups
+from kernel.dicom.shown import age_at, date_time, display_name, name_groups
 from kernel.identity import institutions
 
 _IN_MAX: Final = 500
@@ -99,7 +96,7 @@ def _row(row: Any, names: dict[str, str], route: Route | None) -> StudyRow:
         study_instance_uid=row.study_instance_uid,
         patient=PatientRow(
             name=display_name(row.patient_name),
-            alphabetic_name=display_name(groups(row.patient_name)[0]),
+            alphabetic_name=display_name(name_groups(row.patient_name)[0]),
             sex=row.patient_sex if row.patient_sex in {"M", "F", "O"} else "",
             birth_date=f"{birth[:4]}-{birth[4:6]}-{birth[6:]}" if birth else None,
             age=age_at(row.patient_age, birth, row.study_date),
@@ -111,7 +108,7 @@ def _row(row: Any, names: dict[str, str], route: Route | None) -> StudyRow:
         modalities=row.modalities.split("\\") if row.modalities else [],
         body_part=row.body_part_examined,
         institution=InstitutionRow(row.institution, names.get(row.institution, row.institution)),
-        study_date_time=local_time(row.study_date, row.study_time, row.timezone_offset_from_utc),
+        study_date_time=date_time(row.study_date, row.study_time, row.timezone_offset_from_utc),
         received_at=row.received_at,
         updated_at=row.updated_at,
         instance_count=row.instance_count,

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from kernel.dicom.shown import HAN, name_groups
+
 _SEPARATORS: Final = re.compile(r"[\s^_,·•‧.]+")
-_HAN: Final = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_BETWEEN_HAN: Final = re.compile(rf"(?<=[{_HAN}]) (?=[{_HAN}])")
+_BETWEEN_HAN: Final = re.compile(rf"(?<=[{HAN}]) (?=[{HAN}])")
 # Beside a Chinese character "?" is taken for another one, which no space parts from it.
 _SPACE_AT_WILDCARD: Final = re.compile(
-    rf" +(?=\*)|(?<=\*) +|(?<=[{_HAN}]) (?=\?)|(?<=\?) (?=[{_HAN}])"
+    rf" +(?=\*)|(?<=\*) +|(?<=[{HAN}]) (?=\?)|(?<=\?) (?=[{HAN}])"
 )
-_HAN_RUN: Final = re.compile(rf"[{_HAN}]+")
+_HAN_RUN: Final = re.compile(rf"[{HAN}]+")
 
 FORM_MAX: Final = 256
 """A PN component group has at most 64 characters; devices send more, attackers much more."""
@@ -97,13 +98,6 @@ def _fold_piece(piece: str) -> str:
     return f"{before}{inner}{after}"
 
 
-def groups(person_name: str) -> tuple[str, str, str]:
-    """Return the alphabetic, ideographic and phonetic group of a PN, empty where absent."""
-    parts = [part.strip(" \0") for part in person_name.split("=", 3)]
-    parts += [""] * (3 - len(parts))
-    return parts[0].rstrip("^ "), parts[1].rstrip("^ "), parts[2].rstrip("^ ")
-
-
 def name_terms(*person_names: str) -> frozenset[NameTerm]:
     """Return every term by which a patient of these names is found.
 
@@ -113,7 +107,7 @@ def name_terms(*person_names: str) -> frozenset[NameTerm]:
     """
     terms: set[NameTerm] = set()
     for person_name in person_names:
-        for group in groups(person_name):
+        for group in name_groups(person_name):
             written = fold(group)[:FORM_MAX]
             if not written:
                 continue

@@ -143,7 +143,7 @@ async def test_the_event_is_the_row_of_the_study_list(desk: Desk) -> None:
     assert event.payload["patient"]["name"] == "张三"
     assert event.payload["patient"]["masked_id"] == "990***********1234"
     assert event.payload["patient"]["age"] == {"value": 36, "unit": "years"}
-    assert event.payload["study_date_time"] == "2026-03-05T08:15:00"
+    assert event.payload["study_date_time"] == "2026-03-05T08:15:00+08:00"
 
 
 async def test_what_nobody_can_read_is_kept_with_a_reason_and_blocks_nothing(desk: Desk) -> None:

@@ -9,11 +9,11 @@ from imaging.patients.names import (
     TermKind,
     fold,
     fold_pattern,
-    groups,
     name_terms,
     suffixes,
 )
 from imaging.query.matching import literal_runs, matches_wildcard
+from kernel.dicom.shown import name_groups
 
 CHARACTERS = st.text("abZé^ ,.张三丰*?=-1", max_size=16)
 
@@ -77,13 +77,13 @@ def test_suffixes() -> None:
 
 
 def test_groups_of_a_person_name() -> None:
-    assert groups("Yamada^Tarou=山田^太郎=やまだ^たろう") == (
+    assert name_groups("Yamada^Tarou=山田^太郎=やまだ^たろう") == (
         "Yamada^Tarou",
         "山田^太郎",
         "やまだ^たろう",
     )
-    assert groups("=张^三") == ("", "张^三", "")
-    assert groups("Doe^^^^ ") == ("Doe", "", "")
+    assert name_groups("=张^三") == ("", "张^三", "")
+    assert name_groups("Doe^^^^ ") == ("Doe", "", "")
 
 
 def of_kind(terms: frozenset[NameTerm], kind: TermKind) -> set[str]:

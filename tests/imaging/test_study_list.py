@@ -72,7 +72,7 @@ async def test_a_row_says_what_a_radiologist_needs(desk: Desk, lists: Lists) -> 
         "modalities": ["CT"],
         "body_part": "HEAD",
         "institution": {"code": "qingshan", "name": "青山卫生院"},
-        "study_date_time": "2026-03-05T08:15:00",
+        "study_date_time": "2026-03-05T08:15:00+08:00",
         "received_at": "2026-03-05T08:30:00Z",
         "updated_at": "2026-03-05T08:30:00Z",
         "instance_count": 1,

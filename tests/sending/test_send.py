@@ -40,32 +40,39 @@ def folder(tmp_path: Path) -> Path:
 def peer(tmp_path: Path) -> Iterator[tuple[Peer, Path]]:
     received = tmp_path / "received"
     received.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [STORESCP or "", "--output-directory", str(received), "+xa", "--fork", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    where = Peer("127.0.0.1", port, AETitle("ANY"), AETitle("SENDER"), timeout_s=10)
-    try:
-        _wait_until_it_answers(where)
-        yield where, received
-    finally:
-        process.terminate()
-        process.wait(10)
+    # A port that was free a moment ago may be another's by now.
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        where = Peer("127.0.0.1", port, AETitle("ANY"), AETitle("SENDER"), timeout_s=10)
+        process = subprocess.Popen(
+            [STORESCP or "", "--output-directory", str(received), "+xa", "--fork", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            if _answers(process, where):
+                yield where, received
+                return
+        finally:
+            process.terminate()
+            process.wait(10)
+    pytest.fail("storescp did not start")
 
 
-def _wait_until_it_answers(peer: Peer) -> None:
-    for _ in range(200):
+def _answers(process: subprocess.Popen[bytes], peer: Peer) -> bool:
+    """Return whether the peer answers; False once it has ended."""
+    for _ in range(1000):
+        if process.poll() is not None:
+            return False
         try:
             socket.create_connection((peer.host, peer.port), timeout=1).close()
         except OSError:
             threading.Event().wait(0.02)
         else:
             echo(peer)
-            return
-    pytest.fail("storescp did not start")
+            return True
+    return False
 
 
 def found_in(folder: Path) -> list[Found]:

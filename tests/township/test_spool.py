@@ -5,13 +5,14 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from gateway.township.queue_view import queue_items
 from gateway.township.tables import studies
 from kernel.arrival import Priority, encode_arrival
 from kernel.dicom.codecs import InThread
 from kernel.dicom.content import content_digest
 from kernel.dicom.dataset import BytesSource, read_file_meta, scan
 from kernel.events import events_after
-from tests.township.node import arrival_of, node_in
+from tests.township.node import AT, arrival_of, node_in
 from tests.uploads.dicom_files import ct_slice, structured_report
 from tests.uploads.tus_door import until
 
@@ -103,14 +104,32 @@ async def test_a_study_tells_who_was_examined_and_takes_its_most_urgent_priority
         events = await node.database.read(lambda conn: events_after(conn, 0))
         last = [event for event in events if event.topic == "queue.updated"][-1].payload
         assert last["patient"] == {
-            "name": "陈 建国",
+            "name": "陈建国",
             "sex": "M",
             "age": {"value": 56, "unit": "years"},
             "patient_id": "990000-1",
         }
         assert last["priority"] == "emergency"
         assert last["instances"] == {"here": 3, "sent": 0, "at_county": 0, "set_aside": 0}
-        assert last["study_date_time"] == "2026-03-01T00:30:00Z"
+        assert last["study_date_time"] == "2026-03-01T08:30:00+08:00"
+
+
+async def test_the_offset_a_device_states_comes_before_that_of_the_node(tmp_path: Path) -> None:
+    async with node_in(tmp_path) as node:
+        await node.store([ct_slice(1, TimezoneOffsetFromUTC="+0600")])
+        await node.store([ct_slice(1, study=2, TimezoneOffsetFromUTC="noon")])
+        await node.store([ct_slice(1, study=3, StudyTime="")])
+        await node.until(waiting=3)
+        now = node.news.now()
+        items = await node.database.read(
+            lambda conn: queue_items(conn, now, since=AT, limit=3, offset=0)
+        )
+        shown = {item.patient.patient_id: item.study_date_time for item in items}
+        assert shown == {
+            "990000-1": "2026-03-01T08:30:00+06:00",
+            "990000-2": "2026-03-01T08:30:00+08:00",
+            "990000-3": "2026-03-01",
+        }
 
 
 async def test_a_filed_journal_gives_its_room_back(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.township import parcel_index, spool_index
-from gateway.township.model import Filed, InstanceState
+from gateway.township.model import Filed, InstanceState, StudyState
 from gateway.township.parcel_index import NoLongerWaiting, ParcelRow
 from gateway.township.queue_view import Now, average_study_bytes, item_events, queue_items, totals
 from gateway.township.spool_index import Outcome as FilingOutcome
@@ -164,6 +164,35 @@ async def test_the_queue_says_the_same_on_both_databases(database: Database) -> 
     drafts = await database.read(partial(item_events, keys=["1.2", "none"], now=NOW))
     assert [draft.payload["study_instance_uid"] for draft in drafts] == ["1.2"]
     assert await database.read(average_study_bytes) == 150
+
+
+async def test_a_second_content_is_no_second_instance_but_holds_the_study_open(
+    database: Database,
+) -> None:
+    async def shown() -> tuple[object, ...]:
+        (item,) = await database.read(partial(queue_items, now=NOW, since=AT, limit=10))
+        counts = item.instances
+        return counts.here, counts.sent, counts.at_county, counts.set_aside, item.state
+
+    await file(database, filed(1), filed(2))
+    await pack(database, "p1")
+    await database.write(partial(parcel_index.note_sent, parcel_id="p1", at=AT))
+    receipt = [
+        InstanceOutcome(sop_instance_uid=f"1.2.3.{n}", content="c-", outcome=Outcome.ACCEPTED)
+        for n in (1, 2)
+    ]
+    await database.write(
+        partial(parcel_index.apply_outcomes, parcel_id="p1", outcomes=receipt, at=AT)
+    )
+    assert await shown() == (2, 2, 2, 0, StudyState.AT_COUNTY)
+    await file(database, filed(1, content="other"))
+    assert await shown() == (2, 2, 2, 0, StudyState.WAITING)
+    await pack(database, "p2")
+    assert await shown() == (2, 2, 2, 0, StudyState.SENDING)
+    await database.write(
+        partial(parcel_index.refuse_parcel, parcel_id="p2", code="too-large", detail="", at=AT)
+    )
+    assert await shown() == (2, 2, 2, 1, StudyState.SET_ASIDE)
 
 
 async def test_chosen_files_are_found_again(database: Database) -> None:

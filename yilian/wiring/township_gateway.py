@@ -6,7 +6,6 @@ import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -34,6 +33,7 @@ from gateway.uploads.intake import Intake
 from gateway.uploads.tus import TusServer
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.dicom.decode_pool import DecodePool
+from kernel.dicom.shown import LEGAL_TIME
 from kernel.errors import Invalid
 from kernel.identity import find_institution
 from kernel.journal.writer import JournalWriter
@@ -46,7 +46,6 @@ JOURNAL: Final = "gateway"
 """What people drop onto the page; the name never changes."""
 _BURST_BYTES: Final = 64 << 10
 _BITS: Final = 8
-_ZONE: Final = ZoneInfo("Asia/Shanghai")
 
 
 async def run_gateway(context: Context) -> None:
@@ -60,7 +59,7 @@ async def run_gateway(context: Context) -> None:
     await charsets.load()
     meter = LineMeter()
     news = QueueNews(
-        context.database, meter, context.clock, institution=context.institution, zone=_ZONE
+        context.database, meter, context.clock, institution=context.institution, zone=LEGAL_TIME
     )
     filed, chosen = Wake.local(), Wake.local()
     journal = JournalWriter.open(

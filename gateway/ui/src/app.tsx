@@ -2,10 +2,9 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { Button, ConfigProvider } from 'antd';
 import enUS from 'antd/locale/en_US';
 import zhCN from 'antd/locale/zh_CN';
-import { type ComponentType, lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useMemo } from 'react';
 import { BrowserRouter, Navigate, Route, Routes, useLocation, useNavigate } from 'react-router';
 
-import { Problem } from './api/client';
 import { queries } from './api/queries';
 import { loadSession, useSession } from './api/session';
 import { SignIn } from './features/signin/SignIn';
@@ -15,25 +14,20 @@ import { answerKeys, type Key, usePageKeys } from './frame/keys';
 import { KeysHelp } from './frame/KeysHelp';
 import { useLanguage } from './frame/language';
 import { LockSheet } from './frame/LockSheet';
+import { NewVersion } from './frame/NewVersion';
+import { NoPages } from './frame/NoPages';
+import { page } from './frame/page';
+import { PasswordSheet, usePasswordSheet } from './frame/PasswordSheet';
 import { tabsOf } from './frame/tabs';
 import { lightTheme } from './frame/theme';
-import { TopBar } from './frame/TopBar';
 import { GreyLines } from './frame/Trouble';
+import { lookForNewVersion } from './frame/version';
 import { useText } from './i18n';
-import { runChannel, watchBrowserLine } from './live/channel';
+import { runChannel, useChannel, watchBrowserLine } from './live/channel';
 
-/** A page whose code comes when it is first opened; without a line that is told as such, not as a fault of the page. */
-function page(load: () => Promise<{ default: ComponentType }>) {
-  return lazy(() =>
-    load().catch(() => {
-      throw new Problem(0, 'unreachable', '');
-    }),
-  );
-}
-
-const TownshipPage = page(() => import('./features/township/TownshipPage'));
-const StudiesPage = page(() => import('./features/studies/StudiesPage'));
-const ViewerPage = page(() => import('./features/viewer/ViewerPage'));
+const TownshipPage = lazy(page(() => import('./features/township/TownshipPage')));
+const StudiesPage = lazy(page(() => import('./features/studies/StudiesPage')));
+const ViewerPage = lazy(page(() => import('./features/viewer/ViewerPage')));
 
 function useLiveChannel(): void {
   const listening = useSession((store) => store.phase === 'signed-in' && store.lock !== 'expired');
@@ -69,30 +63,35 @@ function useJumps(): void {
   useEffect(() => answerKeys(), []);
 }
 
-function NoPages() {
-  const t = useText();
-  return (
-    <div className="page">
-      <TopBar />
-      <main className="trouble">
-        <h1 className="answer">{t('app.noPages')}</h1>
-        <p>{t('app.noPagesNext')}</p>
-      </main>
-    </div>
-  );
+/** A server that came back, or parts that are gone there, may mean a newer build. */
+function useVersionWatch(): void {
+  useEffect(() => {
+    const look = () => void lookForNewVersion();
+    window.addEventListener('vite:preloadError', look);
+    const unwatch = useChannel.subscribe((channel, before) => {
+      if (channel.state === 'live' && (before.state === 'offline' || before.state === 'stale')) look();
+    });
+    return () => {
+      window.removeEventListener('vite:preloadError', look);
+      unwatch();
+    };
+  }, []);
 }
 
 function Pages() {
   useLiveChannel();
   useIdleLock();
   useJumps();
+  useVersionWatch();
   const lock = useSession((store) => store.lock);
   const session = useSession((store) => store.session);
   const paths = tabsOf(session).map((tab) => tab.path);
   const landing = paths[0];
+  const changing = usePasswordSheet();
+  const covered = lock !== null || changing;
   return (
     <>
-      <div className="page" inert={lock !== null} aria-hidden={lock !== null}>
+      <div className="page" inert={covered} aria-hidden={covered}>
         <Fence>
           <Suspense fallback={<GreyLines />}>
             <Routes>
@@ -105,6 +104,8 @@ function Pages() {
         </Fence>
       </div>
       <KeysHelp />
+      <NewVersion />
+      {changing && <PasswordSheet />}
       {lock && <LockSheet reason={lock} />}
     </>
   );

@@ -3,7 +3,7 @@
 import { create } from 'zustand';
 
 import { setServerTime } from '../frame/clock';
-import { ask, onSignedOut, Problem, rememberCsrf } from './client';
+import { ask, onSignedOut, Problem, rememberCsrf, tellSignedOut } from './client';
 import { queries } from './queries';
 import type { Session, User } from './types';
 
@@ -71,6 +71,18 @@ export async function signIn(username: string, password: string): Promise<void> 
   accept(session);
   keepLock(null);
   useSession.setState({ session, phase: 'signed-in', lock: null });
+}
+
+/** Gives the signed-in person a new password; their other sessions end. Raises Problem with the code the form shows. */
+export async function changePassword(old: string, fresh: string): Promise<void> {
+  try {
+    await ask<void>('/api/v1/session/password', { method: 'POST', body: { old, new: fresh }, atSignIn: true });
+  } catch (error) {
+    // Of the two that answer 401, only a wrong old password leaves the person signed in.
+    if (error instanceof Problem && error.status === 401 && error.code !== 'sign-in-failed') tellSignedOut();
+    throw error;
+  }
+  useSession.setState(({ session }) => ({ session: session && { ...session, password_change_due: false } }));
 }
 
 export async function signOut(): Promise<void> {

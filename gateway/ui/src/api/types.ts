@@ -30,6 +30,8 @@ export interface Session {
   demo: boolean;
   user?: User;
   idle_lock_s: number;
+  /** The password is old, or somebody else set it. */
+  password_change_due?: boolean;
 }
 
 export interface Patient {

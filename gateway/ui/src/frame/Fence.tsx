@@ -1,10 +1,17 @@
 import { Component, type ReactNode } from 'react';
 
 import { Problem } from '../api/client';
+import { Leave } from './Leave';
 import { Trouble } from './Trouble';
 
+interface Props {
+  children: ReactNode;
+  /** Leaves a sheet whose code cannot come, and gives the page below it back; without it the page itself is meant. */
+  leave?: () => void;
+}
+
 /** Keeps a fault in one page from taking the bar and the lock with it. */
-export class Fence extends Component<{ children: ReactNode }, { error: unknown }> {
+export class Fence extends Component<Props, { error: unknown }> {
   override state: { error: unknown } = { error: null };
 
   static getDerivedStateFromError(error: unknown) {
@@ -19,9 +26,18 @@ export class Fence extends Component<{ children: ReactNode }, { error: unknown }
 
   override render() {
     if (this.state.error === null) return this.props.children;
+    const { leave } = this.props;
+    if (!leave) {
+      return (
+        <div className="page">
+          <Trouble error={this.state.error} again={() => this.again()} />
+        </div>
+      );
+    }
     return (
-      <div className="page">
+      <div className="sheet-trouble" role="dialog" data-testid="sheet-trouble">
         <Trouble error={this.state.error} again={() => this.again()} />
+        <Leave leave={leave} />
       </div>
     );
   }

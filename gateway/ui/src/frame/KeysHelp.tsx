@@ -1,9 +1,11 @@
 import { lazy, Suspense, useEffect, useMemo } from 'react';
 import { create } from 'zustand';
 
+import { Fence } from './Fence';
 import { coverKeys, type Key, usePageKeys } from './keys';
+import { page } from './page';
 
-const KeysSheet = lazy(() => import('./KeysSheet'));
+const KeysSheet = lazy(page(() => import('./KeysSheet')));
 
 const useHelp = create(() => ({ open: false }));
 const close = () => useHelp.setState({ open: false });
@@ -20,8 +22,10 @@ export function KeysHelp() {
   useEffect(() => (open ? coverKeys() : undefined), [open]);
   if (!open) return null;
   return (
-    <Suspense>
-      <KeysSheet close={close} />
-    </Suspense>
+    <Fence leave={close}>
+      <Suspense>
+        <KeysSheet close={close} />
+      </Suspense>
+    </Fence>
   );
 }

@@ -8,6 +8,7 @@ import { useChannel } from '../live/channel';
 import { clockTime } from './clock';
 import { openKeysHelp } from './KeysHelp';
 import { LanguageSwitch } from './LanguageSwitch';
+import { openPasswordSheet } from './PasswordSheet';
 import { tabsOf } from './tabs';
 
 /** Whether this page still hears from its server, and since when not. */
@@ -35,10 +36,17 @@ export function LivePill() {
 
 export function PersonMenu() {
   const t = useText();
-  const user = useSession((store) => store.session?.user);
+  const session = useSession((store) => store.session);
+  const user = session?.user;
   if (!user) return null;
   const items = [
-    { key: 'keys', label: t('keys.title'), onClick: openKeysHelp },
+    // Without a page there are no keys to show.
+    ...(tabsOf(session).length ? [{ key: 'keys', label: t('keys.title'), onClick: openKeysHelp }] : []),
+    {
+      key: 'password',
+      label: t(session.password_change_due ? 'password.changeDue' : 'password.change'),
+      onClick: openPasswordSheet,
+    },
     { key: 'lock', label: t('lock.now'), onClick: () => lockPage('asked') },
     { key: 'out', label: t('signin.out'), onClick: () => void signOut() },
   ];

@@ -16,6 +16,11 @@ export function useTroubleText(): (error: unknown) => { text: string; code: stri
   };
 }
 
+/** True when the page asked for a part that only a newer build has. */
+function isOldPage(error: unknown): boolean {
+  return error instanceof Problem && error.code === 'new-version';
+}
+
 /** An error in the place it concerns, with the next step. */
 export function Trouble({ error, again }: { error: unknown; again?: () => void }) {
   const t = useText();
@@ -24,7 +29,7 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
     <div className="trouble" role="alert">
       <p>{text}</p>
       {code && <p className="quiet">{t('trouble.code', { code })}</p>}
-      {again && <Button onClick={again}>{t('trouble.again')}</Button>}
+      {again && <Button onClick={again}>{t(isOldPage(error) ? 'version.reload' : 'trouble.again')}</Button>}
     </div>
   );
 }
