@@ -1,0 +1,66 @@
+"""Both nodes say the same of a study: who, when, and how many images."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.demo.running import RunningDemo, running_demo, until
+from tests.uploads.dicom_files import ct_slice
+
+STORESCU = shutil.which("storescu")
+pytestmark = [
+    pytest.mark.skipif(STORESCU is None, reason="needs DCMTK (storescu)"),
+    pytest.mark.timeout(240),
+]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    with running_demo(tmp_path_factory.mktemp("numbers") / "home") as running:
+        yield running
+
+
+def _send(demo: RunningDemo, folder: Path, *files: bytes) -> None:
+    door = demo.door("qingshan")
+    paths = [folder / f"{number}.dcm" for number in range(len(files))]
+    for path, file in zip(paths, files, strict=True):
+        path.write_bytes(file)
+    subprocess.run(
+        [STORESCU or "", "-aec", door["ae_title"], door["host"], str(door["port"]), *paths],
+        check=True,
+        timeout=60,
+    )
+
+
+def _one(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return items[0] if items else {}
+
+
+def test_duplicates_and_conflicts_are_no_images_at_either_node(
+    demo: RunningDemo, tmp_path: Path
+) -> None:
+    first, second = ct_slice(1), ct_slice(2)
+    other = ct_slice(1, ImageComments="another content")
+    _send(demo, tmp_path, first, second, second, other)
+
+    def township() -> dict[str, Any]:
+        page = demo.get("/api/v1/queue", at="qingshan", role="technician")
+        return _one(page["items"])
+
+    def county() -> dict[str, Any]:
+        return _one(demo.get("/api/v1/studies")["items"])
+
+    until(lambda: township().get("state") == "at_county", 60, "the receipt")
+    until(lambda: county().get("conflicts") == 1, 60, "the conflict at the county")
+    here, there = township(), county()
+    assert here["instances"] == {"here": 2, "sent": 2, "at_county": 2, "set_aside": 0}
+    assert here["conflicts"] == there["conflicts"] == 1
+    assert there["instance_count"] == 2
+    assert here["study_date_time"] == there["study_date_time"] == "2026-03-01T08:30:00+08:00"
+    for field in ("name", "sex", "age", "patient_id"):
+        assert here["patient"][field] == there["patient"][field]
+    assert here["patient"]["name"] == "陈建国"
