@@ -19,6 +19,7 @@ from gateway.http.admin import SecurityDoor, SystemDoor
 from gateway.http.auth import Auth, AuthSettings
 from gateway.http.errors import errors
 from gateway.http.health import HealthDoor, Metrics, Probe
+from gateway.http.institutions import InstitutionsDoor
 from gateway.http.limits import add_headers, limits
 from gateway.http.openapi import OpenApiDoor, describe_routes
 from gateway.http.server import request_came
@@ -97,6 +98,7 @@ def build_app(
     every = [
         *SessionDoor(parts.sign_ins, auth, parts.database, parts.clock, settings.facts).routes(),
         *streams.routes(),
+        *InstitutionsDoor(parts.database).routes(),
         *HealthDoor(probes, registry, auth).routes(),
         *SystemDoor(parts.administration).routes(),
         *SecurityDoor(parts.administration).routes(),
