@@ -14,6 +14,13 @@ export interface AddHandle {
   choose: () => void;
 }
 
+interface Props {
+  ref: Ref<AddHandle>;
+  kept: KeptBatch | null;
+  took: () => void;
+  countyPhone: string;
+}
+
 interface Looking {
   folder: string;
   total: number;
@@ -22,7 +29,7 @@ interface Looking {
 }
 
 /** Choosing, dropping, checking and sending: everything between "add images" and the node having them. */
-export function AddImages({ ref, kept, took }: { ref: Ref<AddHandle>; kept: KeptBatch | null; took: () => void }) {
+export function AddImages({ ref, kept, took, countyPhone }: Props) {
   const t = useText();
   const user = useUser();
   const { sender, view } = useSending();
@@ -153,6 +160,7 @@ export function AddImages({ ref, kept, took }: { ref: Ref<AddHandle>; kept: Kept
       {sender && view && (
         <SendingPanel
           view={view}
+          countyPhone={countyPhone}
           pause={(paused) => sender.pause(paused)}
           again={(id) => sender.again(id)}
           close={() => {

@@ -9,7 +9,8 @@ import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { useText } from '../../i18n';
 import { isEmergency, lineWord, progress } from './queue-words';
-import { reason } from './SendingPanel';
+import { helpsFor } from './refusal-help';
+import { reason, WhatHelps } from './Refusals';
 
 export interface RowActs {
   priority: (item: QueueItem) => void;
@@ -116,6 +117,9 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
   const t = useText();
   const language = useLanguage();
   const open = item.state !== 'at_county';
+  const codes = item.set_aside.map(({ reason_code: code }) => code);
+  const helps = helpsFor(codes);
+  const passes = helps.includes('again');
   return (
     <div role="row" className="queue-detail" data-testid="queue-detail">
       <div role="gridcell">
@@ -132,17 +136,19 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
         {item.unidentified && <p>{t('queue.unidentifiedText')}</p>}
         {item.set_aside.length > 0 && (
           <div className="note note-soon">
-            <p>{t('queue.aside', { count: item.set_aside.length })}</p>
+            <p>{t(passes ? 'queue.aside' : 'queue.asideForGood', { count: item.instances.set_aside })}</p>
             <ul>
               {item.set_aside.slice(0, 5).map((one) => (
                 <li key={one.id}>{reason(one.reason_code, t)}</li>
               ))}
             </ul>
-            {countyPhone && <p>{t('queue.callCounty', { phone: countyPhone })}</p>}
+            <WhatHelps codes={codes} phone={countyPhone} />
           </div>
         )}
         <div className="acts">
-          {item.set_aside.length > 0 && <Button onClick={() => acts.retry(item)}>{t('queue.retry')}</Button>}
+          {(passes || helps.includes('county')) && (
+            <Button onClick={() => acts.retry(item)}>{t(passes ? 'queue.retry' : 'queue.retryAsked')}</Button>
+          )}
           {open && (
             <Button onClick={() => acts.priority(item)}>
               {t(isEmergency(item) ? 'queue.notEmergency' : 'queue.markEmergency')}

@@ -1,6 +1,8 @@
 import { Button, Progress } from 'antd';
 
-import { hasText, type Say, useText } from '../../i18n';
+import { useText } from '../../i18n';
+import { helpFor } from './refusal-help';
+import { reason, WhatHelps } from './Refusals';
 import type { BatchView } from './sender';
 
 const SHOWN_REFUSED = 20;
@@ -8,11 +10,13 @@ const SHOWN_REFUSED = 20;
 /** Files on their way from this PC into the node: how many are safe, which were not taken and why. */
 export function SendingPanel({
   view,
+  countyPhone,
   pause,
   again,
   close,
 }: {
   view: BatchView;
+  countyPhone: string;
   pause: (paused: boolean) => void;
   again: (id: string) => void;
   close: () => void;
@@ -48,7 +52,7 @@ export function SendingPanel({
           {view.refused.slice(0, SHOWN_REFUSED).map((file) => (
             <li key={`${file.id} ${file.name}`}>
               <span>{file.name}</span> <span>{reason(file.reasonCode, t)}</span>{' '}
-              {file.id && (
+              {file.id && helpFor(file.reasonCode) === 'again' && (
                 <Button size="small" onClick={() => again(file.id)}>
                   {t('sending.again')}
                 </Button>
@@ -57,6 +61,7 @@ export function SendingPanel({
           ))}
         </ul>
       )}
+      <WhatHelps codes={view.refused.map(({ reasonCode }) => reasonCode)} phone={countyPhone} />
       {view.done ? (
         <Button size="small" onClick={close}>
           {t('sending.close')}
@@ -68,10 +73,4 @@ export function SendingPanel({
       )}
     </section>
   );
-}
-
-/** What a refusal means and what to do, by the server's reason code. */
-export function reason(code: string, t: Say): string {
-  const key = `reason.${code}`;
-  return hasText(key) ? t(key) : t('reason.other', { code });
 }

@@ -163,7 +163,12 @@ export default function TownshipPage() {
             }}
           />
         )}
-        <AddImages ref={add} kept={kept} took={() => setKept(null)} />
+        <AddImages
+          ref={add}
+          kept={kept}
+          took={() => setKept(null)}
+          countyPhone={node.data?.county.phone ?? ''}
+        />
         {actError !== null && <Trouble error={actError} />}
         {query.isError && rows.length === 0 && <Trouble error={query.error} again={() => void query.refetch()} />}
         {query.isPending && late && <GreyLines />}
