@@ -122,24 +122,42 @@ class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
     """Path of a small JPEG of its middle image."""
 
 
+class FirstContent(msgspec.Struct, frozen=True, kw_only=True):
+    """The content that came first under a UID and answers for it."""
+
+    received_at: dt.datetime
+    institution: str
+    institution_name: str
+    ae_title: str
+    size_bytes: int
+    content: str
+    """Path of the object as a DICOM file."""
+
+
 class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     """Something of a study a person must decide."""
 
     id: str
     sop_instance_uid: str
     kept_at: dt.datetime
+    """When it was filed here, seconds after it was received."""
     reason: str
     """``OTHER_CONTENT`` or ``OTHER_PATIENT``."""
     differs: list[str] = []
     """What of another content differs from the first: ``dataset``, ``pixels``."""
     institution: str = ""
     """Code of the institution that sent it."""
+    institution_name: str = ""
     ae_title: str = ""
     """Calling AE title it came under; empty where it came by another door."""
     seen_count: int = 1
     """How often it came."""
+    size_bytes: int
+    """Of the object as it is stored."""
     content: str
     """Path of the object as a DICOM file."""
+    first: FirstContent | None = None
+    """What answers for the UID meanwhile; None where no other content is in question."""
 
 
 class StudyPage(msgspec.Struct, frozen=True, kw_only=True):

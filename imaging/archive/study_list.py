@@ -6,12 +6,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from imaging.archive.conflicts import conflicts_of
 from imaging.archive.locate import StudyRef
-from imaging.archive.model import OTHER_PATIENT, ConflictRow, SeriesRow, StudyDetail, StudyPage
+from imaging.archive.model import SeriesRow, StudyDetail, StudyPage
 from imaging.archive.study_rows import rows_of
 from imaging.archive.tables import (
-    instance,
-    instance_conflict,
     series,
     study,
     study_name,
@@ -29,7 +28,6 @@ from kernel.policy import Reach
 TOTAL_MAX: Final = 10_000
 """Matching studies are counted up to here; a list says "10000 or more" beyond."""
 PAGE_MAX: Final = 200
-_OTHER_PATIENTS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +138,7 @@ def read_detail(conn: sa.Connection, ref: StudyRef) -> StudyDetail:
     return StudyDetail(
         study=row,
         series=_series(conn, ref),
-        conflicts=[*_conflicts(conn, ref), *_other_patients(conn, ref)],
+        conflicts=conflicts_of(conn, ref),
     )
 
 
@@ -168,75 +166,6 @@ def _series(conn: sa.Connection, ref: StudyRef) -> list[SeriesRow]:
             body_part=row.body_part_examined,
             thumbnail=f"/dicom-web/studies/{ref.study_instance_uid}"
             f"/series/{row.series_instance_uid}/thumbnail",
-        )
-        for row in conn.execute(query)
-    ]
-
-
-def _conflicts(conn: sa.Connection, ref: StudyRef) -> list[ConflictRow]:
-    columns = instance_conflict.c
-    query = (
-        sa.select(
-            columns.id,
-            columns.sop_instance_uid,
-            columns.kept_at,
-            columns.reason,
-            columns.institution,
-            columns.ae_title,
-            columns.seen_count,
-            (columns.dataset_digest != instance.c.dataset_digest).label("other_dataset"),
-            (columns.pixels_digest != instance.c.pixels_digest).label("other_pixels"),
-        )
-        .join(instance, instance.c.id == columns.instance)
-        .where(columns.study == ref.id)
-        .order_by(columns.id)
-    )
-    return [
-        ConflictRow(
-            id=f"conflict-{row.id}",
-            sop_instance_uid=row.sop_instance_uid,
-            kept_at=row.kept_at,
-            reason=row.reason,
-            differs=[
-                part
-                for part, other in (("dataset", row.other_dataset), ("pixels", row.other_pixels))
-                if other
-            ],
-            institution=row.institution,
-            ae_title=row.ae_title,
-            seen_count=row.seen_count,
-            content=f"/api/v1/studies/{ref.study_instance_uid}/conflicts/conflict-{row.id}/instance",
-        )
-        for row in conn.execute(query)
-    ]
-
-
-def _other_patients(conn: sa.Connection, ref: StudyRef) -> list[ConflictRow]:
-    columns = instance.c
-    query = (
-        sa.select(
-            columns.id,
-            columns.sop_instance_uid,
-            columns.received_at,
-            columns.institution,
-            columns.ae_title,
-            series.c.series_instance_uid,
-        )
-        .join(series, series.c.id == columns.series)
-        .where(columns.study == ref.id, columns.oddities.contains(OTHER_PATIENT))
-        .order_by(columns.id)
-        .limit(_OTHER_PATIENTS_SHOWN)
-    )
-    return [
-        ConflictRow(
-            id=f"instance-{row.id}",
-            sop_instance_uid=row.sop_instance_uid,
-            kept_at=row.received_at,
-            reason=OTHER_PATIENT,
-            institution=row.institution,
-            ae_title=row.ae_title,
-            content=f"/dicom-web/studies/{ref.study_instance_uid}"
-            f"/series/{row.series_instance_uid}/instances/{row.sop_instance_uid}",
         )
         for row in conn.execute(query)
     ]

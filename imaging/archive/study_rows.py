@@ -61,7 +61,7 @@ def rows_of(conn: sa.Connection, ids: Sequence[int]) -> list[StudyRow]:
         )
         for given in conn.execute(routed):
             routes[given.study] = Route(given.rule, given.institution)
-    names = _institution_names(conn, {row.institution for row in found.values()})
+    names = institution_names(conn, {row.institution for row in found.values()})
     return [_row(found[each], names, routes.get(each)) for each in ids if each in found]
 
 
@@ -84,7 +84,8 @@ def reach_of(conn: sa.Connection, ids: Sequence[int]) -> dict[int, list[str]]:
     return given
 
 
-def _institution_names(conn: sa.Connection, codes: set[str]) -> dict[str, str]:
+def institution_names(conn: sa.Connection, codes: set[str]) -> dict[str, str]:
+    """Return the names of the institutions *codes*; those the node does not know are left out."""
     columns = institutions.c
     query = sa.select(columns.code, columns.name).where(columns.code.in_(sorted(codes)))
     return {row.code: row.name for row in conn.execute(query)}

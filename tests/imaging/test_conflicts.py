@@ -12,6 +12,7 @@ from aiohttp import ClientSession
 from imaging.archive import http as archive_http
 from imaging.archive.reach import give_to
 from kernel.audit.trail import AuditEvent, audit_entries
+from kernel.identity import Institution, InstitutionKind, put_institution
 from tests.imaging.desk import Desk
 from tests.imaging.door import serve
 from tests.imaging.sample import AT, ROOT, arrival, ct
@@ -51,7 +52,37 @@ async def test_the_list_says_what_differs_and_who_sent_it(sqlite_desk: Desk) -> 
     assert (pixels["seen_count"], header["seen_count"]) == (1, 2)
     for each in (pixels, header):
         assert (each["institution"], each["ae_title"]) == ("qingshan", "CT1")
+        # An institution the node does not know is called by its code.
+        assert each["institution_name"] == "qingshan"
         assert each["content"] == f"/api/v1/studies/{ROOT}.1/conflicts/{each['id']}/instance"
+
+
+async def test_the_list_says_what_answers_meanwhile(sqlite_desk: Desk) -> None:
+    house = Institution("qingshan", "青山卫生院", InstitutionKind.TOWNSHIP)
+    await sqlite_desk.database.write(lambda conn: put_institution(conn, house, at=AT))
+    await sqlite_desk.file(FIRST)
+    await sqlite_desk.file(OTHER_HEADER, told=arrival(institution="baihe"))
+    (each,) = await conflicts(sqlite_desk)
+    assert (each["institution"], each["ae_title"]) == ("baihe", "CT1")
+    assert each["size_bytes"] == len(OTHER_HEADER)
+    series, instance = f"{ROOT}.1.1", each["sop_instance_uid"]
+    assert each["first"] == {
+        "received_at": "2026-03-05T08:30:00Z",
+        "institution": "qingshan",
+        "institution_name": "青山卫生院",
+        "ae_title": "CT1",
+        "size_bytes": len(FIRST),
+        "content": f"/dicom-web/studies/{ROOT}.1/series/{series}/instances/{instance}",
+    }
+
+
+async def test_an_object_of_another_patient_is_in_the_list_by_itself(sqlite_desk: Desk) -> None:
+    stranger = ct(2, PatientID="0043")
+    await sqlite_desk.file(FIRST, stranger)
+    (each,) = await conflicts(sqlite_desk)
+    assert (each["reason"], each["size_bytes"]) == ("other-patient", len(stranger))
+    assert (each["differs"], each["first"]) == ([], None)
+    assert each["content"].startswith(f"/dicom-web/studies/{ROOT}.1/series/")
 
 
 async def test_the_second_content_comes_byte_for_byte_and_the_look_is_written_down(
