@@ -6,6 +6,7 @@ wins. Unknown keys and impossible values refuse to start, with the line and the 
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -67,6 +68,13 @@ class Http(Door, frozen=True, kw_only=True):
     """Origins browsers reach this node under, such as ``https://yilian.example``."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-For and -Proto count."""
+
+
+class DicomWeb(Section, frozen=True, kw_only=True):
+    """The DICOMweb door of a county, which is part of its HTTP door."""
+
+    viewer_origins: tuple[str, ...] = ()
+    """Other origins whose pages may read there, such as ``https://viewer.example``."""
 
 
 class Dicom(Door, frozen=True, kw_only=True):
@@ -203,6 +211,7 @@ class Settings(Section, frozen=True, kw_only=True):
     node: Node = Node()
     http: Http = Http()
     dicom: Dicom = Dicom()
+    dicomweb: DicomWeb = DicomWeb()
     websocket: WebSocket = WebSocket()
     hl7: Hl7 = Hl7()
     database: DatabaseSettings = DatabaseSettings()
@@ -285,6 +294,12 @@ class Settings(Section, frozen=True, kw_only=True):
         except InvalidIdentifier as exc:
             key = "dicom.ae_title" if exc.kind == "ae-title" else "node.institution"
             raise SettingsRefused(f"{key}: {exc.detail}") from exc
+        for origin in self.dicomweb.viewer_origins:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise SettingsRefused(
+                    f"dicomweb.viewer_origins: {origin!r} is no origin as browsers send it: "
+                    "https://host or https://host:port in lower case, nothing behind it"
+                )
         if bool(self.tls.cert_file) != bool(self.tls.key_file):
             raise SettingsRefused("tls.cert_file and tls.key_file are set together or not at all")
         for name in _DOORS:
@@ -323,6 +338,7 @@ def is_loopback(host: str) -> bool:
 
 
 _LAST_PORT: Final = 65535
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?", re.ASCII)
 _PATTERN: Final = Settings()
 _DOORS: Final = ("http", "dicom", "websocket", "hl7")
 # The plain DICOM and HL7 doors stay plain beside a certificate.

@@ -4,7 +4,7 @@ The default is no: a route that does not declare who may call it stops the start
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,7 @@ class ShellParts:
 
 
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
+OnPrepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
 def build_app(
@@ -78,6 +79,7 @@ def build_app(
     settings: ShellSettings,
     registry: CollectorRegistry = REGISTRY,
     lifespans: Sequence[Lifespan] = (),
+    on_prepare: Sequence[OnPrepare] = (),
 ) -> web.Application:
     """Return the application of one node.
 
@@ -87,6 +89,7 @@ def build_app(
         settings: what the node is.
         registry: where the shell's metrics go, and what ``/metrics`` shows.
         lifespans: entered at the start of the application and left at its end, in reverse.
+        on_prepare: the rooms' own headers; the shell adds those an answer has not.
 
     Raises:
         UndeclaredRoute: a route has no declaration.
@@ -124,7 +127,7 @@ def build_app(
     app[DATABASE], app[CLOCK], app[ACCESS_LOG] = parts.database, parts.clock, parts.access_log
     app[STREAMS] = streams
     app.add_routes(every)
-    app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.extend((*on_prepare, add_headers))
     app.cleanup_ctx.append(_running(feed, parts.access_log))
     for lifespan in lifespans:
         app.cleanup_ctx.append(_entered(lifespan))

@@ -1,6 +1,6 @@
 """Viewers served from another origin (Fetch standard, CORS): only those a setting names.
 
-They sign in with a bearer token; a cookie of ours is never theirs to use.
+They read, with a bearer token; a cookie of ours is never theirs to use, and nothing is stored.
 """
 
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from typing import Final
 from aiohttp import web
 
 from imaging.dicomweb.resources import ROOT
-from kernel.web import permit
+from kernel.web import describe, permit
 
-_METHODS: Final = "GET, POST, OPTIONS"
-_HEADERS: Final = "Accept, Authorization, Content-Type, If-None-Match, Range"
+_METHODS: Final = "GET, HEAD, OPTIONS"
+_HEADERS: Final = "Accept, Authorization, If-None-Match, Range"
 _EXPOSED: Final = (
     "Accept-Ranges, Content-Disposition, Content-Encoding, Content-Location, Content-Range, "
     "Content-Type, ETag, Retry-After, Warning"
@@ -33,6 +33,7 @@ class Cors:
             return []
         return [web.options(f"{ROOT}/{{path:.*}}", self._preflight)]
 
+    @describe("Whether a page of another origin may read here (CORS)")
     @permit(public=True)
     async def _preflight(self, request: web.Request) -> web.StreamResponse:
         """Answer what may be sent; ``add_headers`` says to whom."""

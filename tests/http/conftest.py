@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import SignIns
-from gateway.http.app import ShellParts, ShellSettings, build_app
+from gateway.http.app import OnPrepare, ShellParts, ShellSettings, build_app
 from gateway.http.auth import AuthSettings
 from gateway.http.server import DEFAULT_LIMITS, ConnectionBook, ConnectionLimits, serve
 from gateway.http.session import NodeFacts
@@ -154,6 +154,7 @@ async def _open(
     routes: Sequence[web.RouteDef] = ROUTES,
     websocket_url: str | None = None,
     tls: ssl.SSLContext | None = None,
+    on_prepare: Sequence[OnPrepare] = (),
 ) -> AsyncIterator[Door]:
     clock = FrozenClock(AT)
     sign_ins = SignIns(database, hasher, clock, chain="gateway")
@@ -182,6 +183,7 @@ async def _open(
             ui_folder,
         ),
         registry=CollectorRegistry(),
+        on_prepare=on_prepare,
     )
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]

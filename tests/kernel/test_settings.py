@@ -78,6 +78,23 @@ def test_an_offset_moves_every_port_but_a_free_one(tmp_path: Path) -> None:
         pytest.param('[dicom]\nae_title = "A\\\\B"\n', "dicom.ae_title", id="ae-title"),
         pytest.param('[node]\ninstitution = "X Y"\n', "node.institution", id="institution"),
         pytest.param('[tls]\ncert_file = "c"\n', "tls.key_file", id="half-a-certificate"),
+        *(
+            pytest.param(
+                f'[dicomweb]\nviewer_origins = ["{origin}"]\n',
+                f"dicomweb.viewer_origins: {origin!r}",
+                id=f"origin-{origin}",
+            )
+            for origin in (
+                "*",
+                "null",
+                "viewer.example",
+                "https://viewer.example/",
+                "https://*.example",
+                "https://Viewer.example",
+                "https://a@viewer.example",
+                "https://viewer.example:0",
+            )
+        ),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -119,6 +136,19 @@ def test_a_door_opens_to_the_network_only_when_told_to_twice(tmp_path: Path, doo
     else:
         with pytest.raises(SettingsRefused, match="allow_unencrypted"):
             load(certified, folder=tmp_path)
+
+
+def test_no_other_origin_reads_images_unless_named(tmp_path: Path) -> None:
+    assert load(folder=tmp_path).dicomweb.viewer_origins == ()
+    named = load(
+        folder=tmp_path,
+        YILIAN_DICOMWEB_VIEWER_ORIGINS="https://viewer.example, http://10.0.0.7:3000, http://[::1]",
+    )
+    assert named.dicomweb.viewer_origins == (
+        "https://viewer.example",
+        "http://10.0.0.7:3000",
+        "http://[::1]",
+    )
 
 
 def test_loopback_is_this_machine_only() -> None:

@@ -14,6 +14,7 @@ from imaging.archive import http as studies
 from imaging.archive.objects_fs import FileObjectStore
 from imaging.archive.progress import FilingProgress
 from imaging.dicomweb import qido
+from imaging.dicomweb.cors import Cors
 from imaging.dicomweb.routes import DicomWebParts, routes as dicomweb_routes
 from imaging.dicomweb.stow import StowJournal
 from imaging.pixels.pool import PixelPool
@@ -56,14 +57,20 @@ async def run_gateway(context: Context) -> None:
                 journal=StowJournal(journal, JOURNAL, FilingProgress(context.database)),
             )
             searches = qido.routes(Search(context.database, PagingMemory(context.clock)))
+            viewers = Cors(context.settings.dicomweb.viewer_origins)
             routes: list[web.RouteDef] = [
                 *dicomweb_routes(dicomweb, searches),
+                *viewers.routes(),
                 *studies.routes(),
                 *ReceiptDoor(receipts, uploads).routes(),
                 *uploads.routes(),
             ]
             await serve_shell(
-                context, routes, others=["dicom", "worker"], lifespans=[uploads.running]
+                context,
+                routes,
+                others=["dicom", "worker"],
+                lifespans=[uploads.running],
+                on_prepare=[viewers.add_headers],
             )
     finally:
         await journal.close()

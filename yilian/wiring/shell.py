@@ -15,7 +15,7 @@ from gateway.accounts.administration import Administration
 from gateway.accounts.model import SessionTimes, SignInRules
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import SignIns
-from gateway.http.app import Lifespan, ShellParts, ShellSettings, build_app
+from gateway.http.app import Lifespan, OnPrepare, ShellParts, ShellSettings, build_app
 from gateway.http.auth import AuthSettings
 from gateway.http.peers import parse_networks
 from gateway.http.server import serve
@@ -62,6 +62,7 @@ async def serve_shell(
     *,
     others: Sequence[str],
     lifespans: Sequence[Lifespan] = (),
+    on_prepare: Sequence[OnPrepare] = (),
 ) -> None:
     """Serve the inherited door ``http`` until the role is told to stop.
 
@@ -70,6 +71,7 @@ async def serve_shell(
         routes: of the rooms.
         others: the node's other roles, which ``/health/ready`` asks for a sign of life.
         lifespans: entered while the door is open.
+        on_prepare: the rooms' own headers.
     """
     settings = context.settings
     hasher = Hasher()
@@ -108,7 +110,9 @@ async def serve_shell(
         version=program_version(),
     )
     context.owner.keep("outbox", lambda: _prune_outbox(context))
-    app = build_app(routes=routes, parts=parts, settings=shell, lifespans=lifespans)
+    app = build_app(
+        routes=routes, parts=parts, settings=shell, lifespans=lifespans, on_prepare=on_prepare
+    )
     key = await asyncio.to_thread(load_or_make_key, context.home.secret("audit.pem"))
     signed = context.home.root / "audit"
     context.owner.keep(
