@@ -1,6 +1,11 @@
-"""``/api/v1/admin/audit``: the audit administrator's part."""
+"""``/api/v1/admin/audit``: who saw what, for the audit administrator and privacy officers.
+
+Whoever reads the trail is in it, with what was asked for: to look for a patient's number is to look
+at the patient.
+"""
 
 import datetime as dt
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -12,12 +17,16 @@ from kernel.audit.reading import TrailFilter, TrailLine, read_trail
 from kernel.audit.trail import AuditEntry, AuditEvent, Fault, verify
 from kernel.clock import Clock
 from kernel.identity import Role
+from kernel.policy import Act, masked_id, roles_for
 from kernel.sql.db import Database
 from kernel.web import ADDRESS, PRINCIPAL, describe, json_response, permit, read_query
 
 _ROOT: Final = "/api/v1/admin/audit"
-_AUDITOR: Final = frozenset({Role.AUDIT_ADMINISTRATOR})
+_READERS: Final = roles_for(Act.READ_AUDIT)
+_CHECKER: Final = frozenset({Role.AUDIT_ADMINISTRATOR})
 _LIMIT: Final = 500
+_TOLD: Final = ("username", "subject", "event", "since", "until")
+"""Of a question, what its row says besides the patient."""
 _VERIFY_WITHIN_S: Final = 600.0
 
 
@@ -60,36 +69,44 @@ class TrailDoor:
         return [web.get(_ROOT, self.show), web.get(f"{_ROOT}/verification", self.verification)]
 
     @describe("The audit trail, newest first", query=TrailQuery, answer=TrailPage)
-    @permit(roles=_AUDITOR)
+    @permit(roles=_READERS)
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """Answer one page."""
+        """Answer one page, patients' numbers masked.
+
+        A privacy officer reads what people of their own institution did.
+        """
         query = read_query(request, TrailQuery)
+        who = request[PRINCIPAL]
         limit = min(max(query.limit, 1), _LIMIT)
         wanted = TrailFilter(
             username=query.username,
             subject=query.subject,
             patient=query.patient,
             event=query.event,
+            institution="" if who.has(*_CHECKER) else who.institution,
             since=query.since,
             until=query.until,
         )
-        await self._note(request, "read")
+        await self._note(request, "read", query)
         lines = await self._database.read(
             partial(read_trail, wanted=wanted, before=query.before, limit=limit)
         )
         more = lines[-1].id if len(lines) == limit else None
-        return json_response(TrailPage(items=lines, next_before=more))
+        shown = [replace(line, patient=masked_id(line.patient)) for line in lines]
+        return json_response(TrailPage(items=shown, next_before=more))
 
     @describe("Check every chain of the trail", answer=VerificationView)
-    @permit(roles=_AUDITOR)
+    @permit(roles=_CHECKER)
     async def verification(self, request: web.Request) -> web.StreamResponse:
         """Answer the first bad row of each chain; none when all hold."""
         await self._note(request, "verify")
         faults = await self._database.read(verify, within_s=_VERIFY_WITHIN_S)
         return json_response(VerificationView(faults=faults))
 
-    async def _note(self, request: web.Request, act: str) -> None:
+    async def _note(self, request: web.Request, act: str, query: TrailQuery | None = None) -> None:
         who = request[PRINCIPAL]
+        asked = {} if query is None else msgspec.to_builtins(query)
+        told = {name: str(asked[name]) for name in _TOLD if asked.get(name)}
         entry = AuditEntry(
             at=self._clock.now(),
             event=AuditEvent.AUDIT_READ,
@@ -97,6 +114,7 @@ class TrailDoor:
             username=who.username,
             institution=who.institution,
             address=request[ADDRESS],
-            detail={"act": act},
+            patient=query.patient if query is not None else "",
+            detail={"act": act} | told,
         )
         await self._access_log.add(entry)

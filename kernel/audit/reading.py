@@ -39,6 +39,8 @@ class TrailFilter:
     subject: str = ""
     patient: str = ""
     event: str = ""
+    institution: str = ""
+    """Code of the institution whose people acted."""
     since: dt.datetime | None = None
     until: dt.datetime | None = None
 
@@ -77,6 +79,7 @@ def read_trail(
         (columns.subject, wanted.subject),
         (columns.patient, wanted.patient),
         (columns.event, wanted.event),
+        (columns.institution, wanted.institution),
     ):
         if value:
             query = query.where(column == value)

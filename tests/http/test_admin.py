@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from kernel.audit.trail import audit_entries, verify
-from tests.http.conftest import GOOD, Door
+from kernel.audit.trail import AuditEntry, AuditEvent, audit_entries, verify
+from tests.http.conftest import AT, GOOD, Door
 
 ADMIN_ROUTES = [
     ("GET", "/api/v1/admin/institutions", "sys"),
@@ -26,6 +26,7 @@ ADMIN_ROUTES = [
     ("GET", "/api/v1/admin/audit", "aud"),
     ("GET", "/api/v1/admin/audit/verification", "aud"),
 ]
+TRAIL = "/api/v1/admin/audit"
 
 
 @pytest.mark.parametrize(("method", "path", "owner"), ADMIN_ROUTES)
@@ -140,6 +141,45 @@ async def test_the_auditor_pages_through_the_trail_and_that_is_in_it_too(door: D
     async with auditor.get("/api/v1/admin/audit?event=audit-read") as answer:
         assert len((await answer.json())["items"]) >= 1
     assert audit_entries.name == "audit_entries"
+
+
+def look_by(username: str, institution: str, *, patient: str = "") -> AuditEntry:
+    return AuditEntry(
+        at=AT,
+        event=AuditEvent.STUDY_SEEN,
+        user_id=username,
+        username=username,
+        institution=institution,
+        patient=patient,
+    )
+
+
+async def test_the_trail_hides_patients_and_says_who_looked_for_one(door: Door) -> None:
+    await door.access_log.add(look_by("wang", "county", patient="990000199001011234"))
+    auditor = await door.page("aud")
+    async with auditor.get(TRAIL, params={"patient": "990000199001011234"}) as answer:
+        asked, seen = (await answer.json())["items"]
+    assert seen["patient"] == "990***********1234"
+    # The question is a row of its own, and found as the looks are.
+    assert (asked["event"], asked["username"]) == ("audit-read", "aud")
+    assert asked["patient"] == "990***********1234"
+    async with auditor.get(TRAIL, params={"username": "wang", "event": "study-seen"}) as answer:
+        assert len((await answer.json())["items"]) == 1
+    async with auditor.get(TRAIL, params={"event": "audit-read", "limit": "1"}) as answer:
+        (newest,) = (await answer.json())["items"]
+    assert newest["detail"] == {"act": "read", "event": "audit-read"}
+
+
+async def test_a_privacy_officer_reads_what_their_own_house_did_and_checks_nothing(
+    door: Door,
+) -> None:
+    for username, house in (("wang", "county"), ("zhao", "qingshan")):
+        await door.access_log.add(look_by(username, house))
+    officer = await door.page("sun")
+    async with officer.get(TRAIL, params={"event": "study-seen"}) as answer:
+        assert [one["username"] for one in (await answer.json())["items"]] == ["wang"]
+    async with officer.get(f"{TRAIL}/verification") as answer:
+        assert answer.status == 403
 
 
 async def test_nothing_written_through_the_door_says_a_password(door: Door) -> None:
