@@ -2,6 +2,7 @@ import react from '@vitejs/plugin-react';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+import { leanViewer } from './build/lean-viewer.ts';
 import { precompress } from './build/precompress.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -10,10 +11,15 @@ const server = process.env.UI_SERVER ?? 'http://127.0.0.1:8080';
 const doors = ['/api', '/dicom-web', '/uploads'];
 
 export default defineConfig({
-  plugins: [react(), precompress()],
-  // vtk.js' VTP reader drags xmlbuilder2 in, which extends node's EventEmitter: the page would die at load.
-  resolve: { alias: { xmlbuilder2: at('./src/stubs/xmlbuilder2.ts') } },
-  worker: { format: 'es' },
+  plugins: [react(), leanViewer(), precompress()],
+  resolve: {
+    alias: {
+      // vtk.js' VTP reader drags xmlbuilder2 in, which extends node's EventEmitter: the page would die at load.
+      xmlbuilder2: at('./src/stubs/xmlbuilder2.ts'),
+      dcmjs: at('./src/stubs/dcmjs.ts'),
+    },
+  },
+  worker: { format: 'es', plugins: () => [leanViewer({ worker: true })] },
   // Development only: without these the worker's URL is rewritten and the wasm codecs never load.
   optimizeDeps: {
     exclude: ['@cornerstonejs/dicom-image-loader'],
@@ -25,7 +31,14 @@ export default defineConfig({
       '@cornerstonejs/codec-openjph/wasmjs',
     ],
   },
-  build: { target: 'chrome109', chunkSizeWarningLimit: 4000 },
+  build: {
+    target: 'chrome109',
+    chunkSizeWarningLimit: 4000,
+    rolldownOptions: {
+      // Neither package says so itself: what nobody imports by name does nothing by being loaded.
+      treeshake: { moduleSideEffects: [{ test: /@kitware\/vtk\.js|cornerstonejs\/dicom-image-loader/, sideEffects: false }] },
+    },
+  },
   server: {
     host: '127.0.0.1',
     port: Number(process.env.UI_PORT ?? 5173),
