@@ -188,6 +188,44 @@ async def migrate(url: str, *, versions: Path | None = None) -> list[str]:
         raise MigrationFailed("a script failed; nothing was changed") from exc
 
 
+async def pending(url: str, *, versions: Path | None = None) -> list[str]:
+    """Return the revisions ``migrate`` would run on the database at *url*, changing nothing.
+
+    Args:
+        url: as for ``Database.open``; an SQLite file must be there.
+        versions: another folder of scripts, for tests.
+
+    Raises:
+        MigrationFailed: the database was made by a newer release (``database-newer``).
+        Unavailable: the database cannot be used now.
+    """
+    parsed, config = parse_url(url), _config(versions)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            return await asyncio.to_thread(_pending_in_file, Path(parsed.database or ""), config)
+        engine = create_async_engine(parsed.set(drivername="postgresql+asyncpg"))
+        try:
+            async with engine.connect() as conn:
+                return await conn.run_sync(_pending, config)
+        finally:
+            await engine.dispose()
+    except (sa.exc.SQLAlchemyError, CommandError, sqlite3.Error, OSError) as exc:
+        known = _translate(exc)
+        raise known or Unavailable("it cannot be read", code="database-failed") from exc
+
+
+def _pending_in_file(path: Path, config: Config) -> list[str]:
+    def open_to_read() -> sqlite3.Connection:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+    engine = sa.create_engine("sqlite://", creator=open_to_read, poolclass=StaticPool)
+    try:
+        with engine.connect() as conn:
+            return _pending(conn, config)
+    finally:
+        engine.dispose()
+
+
 def _translate(exc: Exception) -> PlatformError | None:
     if isinstance(exc, sa.exc.DBAPIError) and isinstance(exc.orig, sqlite3.Error):
         return translate_sqlite(exc)

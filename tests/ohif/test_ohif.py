@@ -55,10 +55,10 @@ def browser() -> Iterator[Browser]:
 
 def _viewer(*, may_fetch: bool) -> Path:
     found = package.unpacked()
-    if found is None and (may_fetch or os.environ.get("YILIAN_FETCH_OHIF")):
+    if found is None and (may_fetch or os.environ.get("FETCH_OHIF")):
         found = package.fetch()
     if found is None:
-        pytest.skip("OHIF (50 MB) is not here: set YILIAN_FETCH_OHIF=1, or make torture")
+        pytest.skip("OHIF (50 MB) is not here: set FETCH_OHIF=1, or make torture")
     return found
 
 

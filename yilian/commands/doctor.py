@@ -11,16 +11,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from kernel.clock import SystemClock
 from kernel.errors import PlatformError
 from kernel.process.valkey import bundled_server
 from kernel.settings import NodeKind, Settings
 from yilian.commands.nodes import add_home
+from yilian.doctor.certificates import certificates, key_files
+from yilian.doctor.county import county
+from yilian.doctor.database import database
+from yilian.doctor.finding import Finding
 from yilian.wiring.homes import Home
 from yilian.wiring.shell import ui_folder
 
@@ -29,18 +32,7 @@ _SLOW_FLUSH_S: Final = 0.05
 _FLUSHES: Final = 20
 _MIN_FILES: Final = 1024
 _RELEASED: Final = 2026
-_CONNECT_S: Final = 3.0
 _MIN_MEMORY_BYTES: Final = 2 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    what: str
-    good: bool
-    found: str
-    mend: str = ""
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -74,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def look(home: Home, kind: NodeKind, *, port_offset: int = 0) -> Iterator[Finding]:
     """Yield what was found, one line each; changes nothing but a scratch file in the home."""
+    now = SystemClock().now()
     yield Finding(
         "home",
         home.kind() is not None,
@@ -92,7 +85,8 @@ def look(home: Home, kind: NodeKind, *, port_offset: int = 0) -> Iterator[Findin
         "free disk",
         free >= _MIN_FREE_BYTES,
         f"{free / 1e9:.1f} GB at {place}",
-        "make room: below the reserve no image is accepted",
+        f"make room: {_MIN_FREE_BYTES / 1e9:.1f} GB at least; below the reserve "
+        "(journal.reserve_bytes) no image is accepted",
     )
     yield _flush(place)
     yield _memory()
@@ -105,12 +99,15 @@ def look(home: Home, kind: NodeKind, *, port_offset: int = 0) -> Iterator[Findin
     else:
         yield _ports(home, settings)
         yield from _files_named(home, settings)
+        yield from certificates(home, settings, now)
+        yield from key_files(home, settings)
+        yield from database(home, settings, now)
         if kind is NodeKind.TOWNSHIP:
-            yield _county(settings)
+            yield county(home, settings, now)
     yield Finding(
         "clock",
-        SystemClock().now().year >= _RELEASED,
-        f"{SystemClock().now():%Y-%m-%d %H:%M} UTC",
+        now.year >= _RELEASED,
+        f"{now:%Y-%m-%d %H:%M} UTC",
         "set the clock, best by NTP: tokens, deadlines and the trail depend on it",
     )
     if kind is NodeKind.COUNTY:
@@ -194,28 +191,6 @@ def _files_named(home: Home, settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 key, os.access(path, os.R_OK), str(path), "the file is missing or cannot be read"
             )
-
-
-def _county(settings: Settings) -> Finding:
-    parts = urlsplit(settings.township.county_url)
-    if not parts.hostname:
-        return Finding(
-            "county",
-            good=False,
-            found="none",
-            mend="set township.county_url to the county's address",
-        )
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname, port), timeout=_CONNECT_S).close()
-    except OSError as exc:
-        return Finding(
-            "county",
-            good=False,
-            found=f"{parts.hostname}:{port}: {exc}",
-            mend="the line is down or the address is wrong; images wait here until it is mended",
-        )
-    return Finding("county", good=True, found=f"{parts.hostname}:{port} answers")
 
 
 def _taken(host: str, port: int) -> bool:
