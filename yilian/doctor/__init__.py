@@ -1,0 +1,1 @@
+"""What ``yilian doctor`` looks at: each file one kind of thing, changing none."""

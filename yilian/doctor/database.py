@@ -1,0 +1,82 @@
+"""Whether the database has this program's form, and whether the clock is behind what it holds."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+
+from kernel.audit.trail import audit_entries
+from kernel.errors import PlatformError
+from kernel.settings import Settings
+from kernel.sql.db import Database, parse_url
+from kernel.sql.migrate import pending
+from yilian.doctor.finding import Finding
+from yilian.wiring import tables
+from yilian.wiring.homes import Home, database_url
+
+T = TypeVar("T")
+
+_BEHIND: Final = dt.timedelta(minutes=1)
+_WITHIN_S: Final = 10.0
+
+
+def database(home: Home, settings: Settings, now: dt.datetime) -> Iterator[Finding]:
+    """Yield what the database says of its form and, where that is known, of the clock."""
+    tables.load()
+    url = parse_url(database_url(home, settings))
+    shown = url.render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        yield Finding("database", good=True, found="none yet: the first start makes it")
+        return
+    address = url.render_as_string(hide_password=False)
+    try:
+        behind = asyncio.run(_within(pending(address)))
+    except (PlatformError, TimeoutError) as exc:
+        yield _unusable(shown, exc)
+        return
+    yield Finding(
+        "database",
+        not behind,
+        f"{shown}: {len(behind)} changes behind ({', '.join(behind)})" if behind else shown,
+        f"end the node, then: yilian db migrate --home {home.root}   (its next start does it, too)",
+    )
+    if not behind:
+        newest = asyncio.run(_within(_newest_entry(address)))
+        if newest is not None:
+            yield _clock(newest, now)
+
+
+def _unusable(shown: str, exc: Exception) -> Finding:
+    if isinstance(exc, PlatformError) and exc.code == "database-newer":
+        found, mend = "made by a newer release", "run that release, or restore the copy before it"
+    else:
+        detail = exc.detail if isinstance(exc, PlatformError) else f"no answer in {_WITHIN_S:g} s"
+        found, mend = detail, "start the database, or mend [database] url and its rights"
+    return Finding("database", good=False, found=f"{shown}: {found}", mend=mend)
+
+
+async def _newest_entry(address: str) -> dt.datetime | None:
+    opened = await Database.open(address)
+    try:
+        newest = sa.select(audit_entries.c.at).order_by(audit_entries.c.id.desc()).limit(1)
+        return await opened.read(lambda conn: conn.scalar(newest))
+    finally:
+        await opened.close()
+
+
+async def _within(work: Awaitable[T]) -> T:
+    async with asyncio.timeout(_WITHIN_S):
+        return await work
+
+
+def _clock(newest: dt.datetime, now: dt.datetime) -> Finding:
+    return Finding(
+        "clock against the trail",
+        now >= newest - _BEHIND,
+        f"newest entry {newest:%Y-%m-%d %H:%M} UTC",
+        "the clock is behind what this node wrote before: set it, best by NTP; after power cuts "
+        "look at the machine's battery",
+    )
