@@ -1,0 +1,117 @@
+"""What is set aside at a township can be given to whoever can mend it."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.township.model import Filed
+from gateway.township.spool_index import file_batch
+from imaging.archive.objects import NewObject, put_new
+from imaging.archive.objects_fs import FileObjectStore
+from kernel.arrival import ContentDigest
+from kernel.audit.trail import audit_entries, verify
+from kernel.identifiers import Uid, object_key
+from kernel.journal.writer import Position
+from kernel.settings import NodeKind
+from kernel.sql.db import Database
+from tests.township.node import arrival_of
+from tests.uploads.dicom_files import ct_slice
+from yilian.cli import main
+from yilian.wiring.homes import Home
+
+BROKEN = ct_slice(1)[:-50]
+
+
+@pytest.fixture
+def home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Home:
+    """A township with one instance that waits and two that are set aside, one without bytes."""
+    made = Home.prepare(tmp_path / "home", NodeKind.TOWNSHIP)
+    assert main(["db", "migrate", "--home", str(made.root)]) == 0
+    store = FileObjectStore(made.objects)
+    waiting, aside, lost = (
+        _filed(ct_slice(1), ""),
+        _filed(ct_slice(2), "truncated"),
+        _filed(ct_slice(3), "journal-corrupt", kept=False),
+    )
+    put_new(store, [NewObject(aside.object_key, [BROKEN])])
+
+    async def file() -> None:
+        database = await Database.open(made.database_url)
+        batch = [waiting, aside, lost]
+        await database.write(lambda conn: file_batch(conn, "dicom", Position(1, 5), batch))
+        await database.close()
+
+    asyncio.run(file())
+    capsys.readouterr()
+    return made
+
+
+def _filed(raw: bytes, reason: str, *, kept: bool = True) -> Filed:
+    arrival = arrival_of(raw)
+    digest = ContentDigest(dataset="0" * 64)
+    key = object_key(Uid.parse(arrival.sop_instance_uid), digest.whole)
+    return Filed(
+        arrival=arrival,
+        header=None,
+        object_key=key if kept else "",
+        reason_code=reason,
+    )
+
+
+def spool(home: Home, act: str, *words: str) -> int:
+    return main(["spool", act, "--home", str(home.root), "--json", *words])
+
+
+def aside(home: Home, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    assert spool(home, "aside") == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+async def _exports(home: Home) -> list[Any]:
+    database = await Database.open(home.database_url)
+    try:
+        columns = audit_entries.c
+        query = sa.select(columns.username, columns.subject, columns.detail).where(
+            columns.event == "exported"
+        )
+        assert await database.read(verify) == []
+        return await database.read(lambda conn: list(conn.execute(query)))
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("by", ["id", "sop_instance_uid"])
+def test_it_is_copied_byte_for_byte_and_the_trail_says_so(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], by: str
+) -> None:
+    first = aside(home, capsys)[0]
+    assert first["reason_code"] == "truncated"
+    assert spool(home, "export", str(first[by]), str(tmp_path / "out")) == 0
+    (path,) = json.loads(capsys.readouterr().out)
+    assert Path(path).read_bytes() == BROKEN
+    assert Path(path).name == f"{first['sop_instance_uid']}-{first['id']}.dcm"
+    assert Path(path).stat().st_mode & 0o077 == 0
+    ((username, subject, detail),) = asyncio.run(_exports(home))
+    assert (username, subject) == ("operator", f"study:{first['study_instance_uid']}")
+    assert detail == {"sop_instance_uid": first["sop_instance_uid"], "code": "truncated"}
+    # It is still here, and nothing is written over.
+    assert aside(home, capsys)[0] == first
+    assert spool(home, "export", str(first[by]), str(tmp_path / "out")) == 1
+    assert "file-exists" in capsys.readouterr().err
+
+
+def test_what_is_not_set_aside_or_has_no_bytes_is_not_given_out(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = aside(home, capsys)[1]
+    assert lost["reason_code"] == "journal-corrupt"
+    for which in ("1", str(lost["id"]), "1.2.3", "9" * 40, "../../etc/passwd", ""):
+        assert spool(home, "export", which, str(tmp_path / "out")) == 1
+        assert "nothing-set-aside" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert asyncio.run(_exports(home)) == []
