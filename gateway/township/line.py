@@ -39,6 +39,8 @@ class LineMeter:
         self._code = ""
         self._sent: deque[tuple[float, int]] = deque()
         self._window_bytes = 0
+        self.sent_bytes = 0
+        """All that went out since the start."""
 
     def reached(self, at: dt.datetime) -> bool:
         """Note that the county answered; returns whether that is news."""
@@ -50,6 +52,7 @@ class LineMeter:
 
     def sent(self, count: int, now_s: float) -> None:
         """Note that *count* bytes went out."""
+        self.sent_bytes += count
         self._sent.append((now_s, count))
         self._window_bytes += count
         self._drop(now_s - _WINDOW_S, keep=2)

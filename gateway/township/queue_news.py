@@ -45,6 +45,10 @@ class QueueNews:
         """Return the line as it is now."""
         return self._meter.line(self._clock.monotonic_s())
 
+    def sent_bytes(self) -> int:
+        """Return how much went out since the start."""
+        return self._meter.sent_bytes
+
     def since(self) -> dt.datetime:
         """Return when today began, where the node stands."""
         here = self._clock.now().astimezone(self._zone)

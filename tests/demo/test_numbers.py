@@ -64,3 +64,9 @@ def test_duplicates_and_conflicts_are_no_images_at_either_node(
     for field in ("name", "sex", "age", "patient_id"):
         assert here["patient"][field] == there["patient"][field]
     assert here["patient"]["name"] == "陈建国"
+
+
+def test_the_township_tells_prometheus_of_its_queue(demo: RunningDemo) -> None:
+    told = demo.fetch("/metrics", at="qingshan").decode()
+    for name in ("yilian_spool_instances{state=", "yilian_forwarder_line_up ", "yilian_http_"):
+        assert f"\n{name}" in told

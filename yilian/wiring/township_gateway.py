@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from prometheus_client import REGISTRY
 
 from gateway.township.bandwidth import TokenBucket
 from gateway.township.collector import ForwarderSettings
@@ -24,6 +25,7 @@ from gateway.township.http import (
 )
 from gateway.township.keeping import Keeper, KeepSettings
 from gateway.township.line import LineMeter
+from gateway.township.metrics import QueueMetrics
 from gateway.township.parcel_maker import ParcelMaker
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool import DoorJournal, Spool
@@ -87,6 +89,8 @@ async def run_gateway(context: Context) -> None:
         keep = KeepSettings(keep=dt.timedelta(days=township.keep_days))
         keeper = Keeper(context.database, objects, home.objects, keep, clock=context.clock)
         context.owner.keep("keeper", keeper.run)
+        metrics = QueueMetrics(context.database, news, REGISTRY)
+        context.owner.keep("metrics", metrics.run)
         if township.county_url:
             forwarder = await _forwarder(context, objects, news)
             context.owner.keep("forwarder", lambda: forwarder.run(filed))
