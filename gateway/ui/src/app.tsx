@@ -23,11 +23,15 @@ import { lightTheme } from './frame/theme';
 import { GreyLines } from './frame/Trouble';
 import { lookForNewVersion } from './frame/version';
 import { useText } from './i18n';
-import { runChannel, useChannel, watchBrowserLine } from './live/channel';
+import { onLive, runChannel, useChannel, watchBrowserLine } from './live/channel';
 
 const TownshipPage = lazy(page(() => import('./features/township/TownshipPage')));
 const StudiesPage = lazy(page(() => import('./features/studies/StudiesPage')));
-const ViewerPage = lazy(page(() => import('./features/viewer/ViewerPage')));
+const viewer = () => import('./features/viewer/ViewerPage');
+const ViewerPage = lazy(page(viewer));
+
+// Whoever opens a study by its address waits for images: its code sets out together with the question who is asking.
+if (location.pathname.startsWith('/studies/')) void viewer().catch(() => undefined);
 
 function useLiveChannel(): void {
   const listening = useSession((store) => store.phase === 'signed-in' && store.lock !== 'expired');
@@ -36,9 +40,12 @@ function useLiveChannel(): void {
     const stop = new AbortController();
     void runChannel(stop.signal);
     const unwatch = watchBrowserLine();
+    // The server no longer has all that happened since: what is shown is read again.
+    const unheard = onLive('reset', () => void queries.invalidateQueries());
     return () => {
       stop.abort();
       unwatch();
+      unheard();
     };
   }, [listening]);
 }
