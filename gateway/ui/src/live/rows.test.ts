@@ -45,4 +45,11 @@ describe('a live list', () => {
       ),
     ).toEqual(['z', 'y', 'a', 'b', 'c']);
   });
+
+  it('counts them where the server counts', () => {
+    const [first, ...rest] = data.pages;
+    const counted = { ...data, pages: [{ ...first, items: first?.items ?? [], last_event_id: 1, total: 3 }, ...rest] };
+    expect(withNew(counted, [{ id: 'z', count: 1 }]).pages[0]?.total).toBe(4);
+    expect(withNew(data, [{ id: 'z', count: 1 }]).pages[0]?.total).toBeUndefined();
+  });
 });

@@ -1,4 +1,4 @@
-/** A list that stays live without moving under the hand: cells change in place, new rows wait until asked for. */
+/** A list that stays live without moving under the hand: cells change in place, new rows wait while it is in use. */
 
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
@@ -9,6 +9,8 @@ export interface Page<Row> {
   items: Row[];
   next_cursor?: string | null;
   last_event_id: number;
+  /** How many rows there are in all, where the server counts them. */
+  total?: number;
 }
 
 interface Options<Row, P extends Page<Row>> {
@@ -21,7 +23,12 @@ interface Options<Row, P extends Page<Row>> {
   belongs: (row: Row) => boolean;
   /** Rows that may not wait: they join at once (emergencies, pinned at the top). */
   urgent?: (row: Row) => boolean;
+  /** Whether the list lies untouched at its top: new rows then come in by themselves. */
+  atRest?: () => boolean;
 }
+
+/** How often rows that wait look whether the list has come to rest. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** *data* with *row* in the place of its older self, or null when it is not in the list. Pure. */
 export function replaced<Row, P extends Page<Row>>(
@@ -44,11 +51,13 @@ export function withNew<Row, P extends Page<Row>>(
   rows: readonly Row[],
 ): InfiniteData<P, string> {
   const [first, ...rest] = data.pages;
-  return first ? { ...data, pages: [{ ...first, items: [...rows, ...first.items] }, ...rest] } : data;
+  if (!first) return data;
+  const counted = first.total === undefined ? {} : { total: first.total + rows.length };
+  return { ...data, pages: [{ ...first, ...counted, items: [...rows, ...first.items] }, ...rest] };
 }
 
 export function useLiveRows<Row, P extends Page<Row>>(options: Options<Row, P>) {
-  const { queryKey, fetchPage, topic, keyOf, belongs, urgent } = options;
+  const { queryKey, fetchPage, topic, keyOf, belongs, urgent, atRest } = options;
   const client = useQueryClient();
   const [fresh, setFresh] = useState<ReadonlyMap<string, Row>>(new Map());
   const key = JSON.stringify(queryKey);
@@ -66,6 +75,8 @@ export function useLiveRows<Row, P extends Page<Row>>(options: Options<Row, P>) 
   });
 
   useEffect(() => setFresh(new Map()), [key]);
+  const asked = useRef(atRest);
+  asked.current = atRest;
 
   useEffect(
     () =>
@@ -77,7 +88,7 @@ export function useLiveRows<Row, P extends Page<Row>>(options: Options<Row, P>) 
         if (changed) {
           client.setQueryData(queryKey, changed);
         } else if (belongs(row)) {
-          if (urgent?.(row)) client.setQueryData(queryKey, withNew(data, [row]));
+          if (urgent?.(row) || asked.current?.()) client.setQueryData(queryKey, withNew(data, [row]));
           else setFresh((was) => new Map(was).set(keyOf(row), row));
         }
       }),
@@ -90,6 +101,15 @@ export function useLiveRows<Row, P extends Page<Row>>(options: Options<Row, P>) 
     if (data) client.setQueryData(queryKey, withNew(data, [...fresh.values()].reverse()));
     setFresh(new Map());
   }, [client, fresh, key]);
+
+  const waiting = fresh.size > 0;
+  useEffect(() => {
+    if (!waiting) return undefined;
+    const timer = setInterval(() => {
+      if (asked.current?.()) showFresh();
+    }, LOOK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [showFresh, waiting]);
 
   // A list that could not be read is asked for again once the server is back: once, not for as long as it fails.
   const live = useChannel((channel) => channel.state === 'live');

@@ -13,6 +13,7 @@ import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { useChannel } from '../../live/channel';
+import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
 import { FilterBar } from './FilterBar';
 import { belongsTo, type Filters, fromAddress, isFiltered, NO_FILTERS, toAddress, toQuery } from './filters';
@@ -74,6 +75,7 @@ export default function StudiesPage() {
   const { typed, asked, type: setTyped, keep } = useTyped();
   const filters = useMemo(() => fromAddress(address), [address]);
   const find = useRef<InputRef>(null);
+  const list = useRef<HTMLDivElement>(null);
   const [previewing, setPreviewing] = useState(true);
   const belongs = useCallback((row: StudyRow) => belongsTo(row, filters, asked), [filters, asked]);
   const { query, rows, first, freshCount, showFresh } = useLiveRows<StudyRow, StudyPage>({
@@ -83,6 +85,7 @@ export default function StudiesPage() {
     topic: 'study.updated',
     keyOf,
     belongs,
+    atRest: useAtRest(list),
   });
   const institutions = useInstitutions(rows);
   const keys = useMemo(() => rows.map(keyOf), [rows]);
@@ -171,6 +174,7 @@ export default function StudiesPage() {
         {rows.length > 0 && (
           <div className="studies-body">
             <div
+              ref={list}
               className={`study-list${stale ? ' is-stale' : ''}`}
               role="grid"
               aria-label={t('tab.studies')}

@@ -14,6 +14,7 @@ import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { useChannel } from '../../live/channel';
+import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
 import { AddImages, type AddHandle } from './AddImages';
 import { forgetBatch, keptBatch } from './kept-batch';
@@ -29,6 +30,8 @@ const QUEUE = ['queue'] as const;
 const keyOf = (item: QueueItem) => item.study_instance_uid;
 const always = () => true;
 const rowId = (key: string) => `queue-${key}`;
+/** Emergencies, and what this page itself has just sent, wait for nobody. */
+const mayJoin = (item: QueueItem) => isEmergency(item) || useSending.getState().studies.has(keyOf(item));
 
 function fetchQueue(cursor: string, signal: AbortSignal): Promise<QueuePage> {
   const asked = new URLSearchParams({ limit: '100', ...(cursor ? { cursor } : {}) });
@@ -67,6 +70,8 @@ export default function TownshipPage() {
   const channel = useChannel();
   const add = useRef<AddHandle>(null);
   const find = useRef<InputRef>(null);
+  const scroller = useRef<HTMLElement>(null);
+  const queue = useRef<HTMLDivElement>(null);
   const [typed, setTyped] = useState('');
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const [kept, setKept] = useState(() => keptBatch(user.username));
@@ -82,7 +87,8 @@ export default function TownshipPage() {
     topic: 'queue.updated',
     keyOf,
     belongs: always,
-    urgent: isEmergency,
+    urgent: mayJoin,
+    atRest: useAtRest(queue, scroller),
   });
   const summary = useLiveSummary(first?.summary);
   const { acts, error: actError } = useRowActs();
@@ -149,7 +155,7 @@ export default function TownshipPage() {
   return (
     <div className="page">
       <TopBar pill={<LinePill line={channel.state === 'offline' ? undefined : summary?.line} />} />
-      <main className="township" data-state={query.isPending ? 'loading' : stale ? 'stale' : 'ready'}>
+      <main ref={scroller} className="township" data-state={query.isPending ? 'loading' : stale ? 'stale' : 'ready'}>
         {summary && <Summary summary={summary} stale={stale} add={() => add.current?.choose()} />}
         {channel.state === 'offline' && <NodeAway node={node.data} />}
         {summary && (
@@ -192,7 +198,7 @@ export default function TownshipPage() {
                 </Button>
               )}
             </div>
-            <div className={`queue${stale ? ' is-stale' : ''}`} role="treegrid" aria-label={t('tab.township')}>
+            <div ref={queue} className={`queue${stale ? ' is-stale' : ''}`} role="treegrid" aria-label={t('tab.township')}>
               <div role="rowgroup">
                 <div role="row" className="queue-row queue-head">
                   <div role="columnheader">{t('queue.colWho')}</div>

@@ -34,6 +34,8 @@ export interface ToSend {
   sopInstance: string;
   /** Patients this file belongs to: one for an image, several for a zip. */
   patients: string[];
+  /** Study Instance UIDs in it, as far as they can be read here. */
+  studies: string[];
 }
 
 export interface Found {
@@ -146,6 +148,7 @@ function file(picked: Picked, looked: Looked, collection: Collection, found: Fou
     kind: looked.kind,
     sopInstance: looked.kind === 'dicom' ? (looked.header?.sopInstance ?? '') : '',
     patients: [...new Set(keys)],
+    studies: [...new Set(headers.flatMap((header) => header?.study || []))],
   });
 }
 

@@ -11,16 +11,22 @@ interface Store {
   view: BatchView | null;
   /** Something was found and waits to be checked: its button is then the page's main one. */
   checking: boolean;
+  /** Studies this page has sent: what comes of them in the queue the person has caused just now. */
+  studies: ReadonlySet<string>;
 }
 
-export const useSending = create<Store>(() => ({ sender: null, view: null, checking: false }));
+export const useSending = create<Store>(() => ({ sender: null, view: null, checking: false, studies: new Set<string>() }));
 
 /** Begins to send; *kept* is the batch a closed page left behind, when its folder was chosen again. */
 export function beginSending(folder: string, files: readonly ToSend[], username: string, kept: KeptBatch | null): void {
   useSending.getState().sender?.close();
   const batch = kept && kept.folder === folder ? kept.batch : newBatchId();
   const sender = new Sender(batch, folder, files, username, (view) => useSending.setState({ view }));
-  useSending.setState({ sender, view: null });
+  useSending.setState(({ studies }) => ({
+    sender,
+    view: null,
+    studies: new Set([...studies, ...files.flatMap((file) => file.studies)]),
+  }));
   void sender.start();
 }
 
