@@ -79,11 +79,33 @@ export interface SeriesRow {
   thumbnail: string;
 }
 
+/** The content that came first under a UID and answers for it. */
+export interface FirstContent {
+  received_at: string;
+  institution: string;
+  institution_name: string;
+  ae_title: string;
+  size_bytes: number;
+  content: string;
+}
+
+/** Something of a study a person must look at: another content under a UID, or another patient's name in it. */
 export interface Conflict {
-  id: string | number;
+  id: string;
   sop_instance_uid: string;
   kept_at: string;
-  reason: string;
+  reason: 'other-content' | 'other-patient' | string;
+  /** What of it differs from the first. */
+  differs: ('dataset' | 'pixels' | string)[];
+  institution: string;
+  institution_name: string;
+  ae_title: string;
+  seen_count: number;
+  size_bytes: number;
+  /** Path of the object as a DICOM file. */
+  content: string;
+  /** null where no other content is in question. */
+  first: FirstContent | null;
 }
 
 export interface StudyDetail {

@@ -64,6 +64,8 @@ export function FilterBar({ filters, change, typed, type, institutions, find, fi
         size="small"
         className="wide"
         allowClear
+        showSearch={{ optionFilterProp: 'label' }}
+        popupMatchSelectWidth={false}
         aria-label={t('studies.institution')}
         placeholder={t('studies.institution')}
         value={filters.institution || undefined}
@@ -72,7 +74,7 @@ export function FilterBar({ filters, change, typed, type, institutions, find, fi
       />
       <ExamDates from={filters.from} to={filters.to} change={(from, to) => set({ from, to })} />
       {toggle('unidentified', t('patient.unidentified'))}
-      {toggle('conflicts', t('queue.conflict'))}
+      {toggle('conflicts', t('studies.conflicts'))}
       {filtered && (
         <Button size="small" type="text" onClick={clear}>
           {t('studies.clear')}

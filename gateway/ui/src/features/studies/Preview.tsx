@@ -3,7 +3,7 @@ import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 
 import { ask } from '../../api/client';
-import type { StudyDetail, StudyRow } from '../../api/types';
+import type { Conflict, StudyDetail, StudyRow } from '../../api/types';
 import { absolute } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { modalityWord, modalityWords } from '../../frame/modality';
@@ -11,6 +11,7 @@ import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
+import { Conflicts } from './Conflicts';
 
 /** Moving through the list must not ask for every study passed on the way. */
 const SETTLE_MS = 250;
@@ -33,7 +34,9 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
     queryKey: ['study', uid],
     queryFn: ({ signal }) => ask<StudyDetail>(`/api/v1/studies/${uid}`, { signal }),
   });
-  const series = uid === row.study_instance_uid ? (detail.data?.series ?? []) : [];
+  const here = uid === row.study_instance_uid ? detail.data : undefined;
+  const series = here?.series ?? [];
+  const conflicts = here?.conflicts ?? [];
   return (
     <aside
       className="preview"
@@ -54,7 +57,12 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         <p className="second">
           {row.institution.name} · {row.study_date_time ? absolute(row.study_date_time, language) : t('study.noDate')}
         </p>
-        {row.conflicts > 0 && <p className="note note-soon">{t('studies.conflictText', { count: row.conflicts })}</p>}
+        {row.conflicts > 0 && (
+          <div className="note note-soon">
+            <p>{t('studies.conflictText', { count: row.conflicts })}</p>
+            {conflicts.length > 0 && <Conflicts conflicts={conflicts} />}
+          </div>
+        )}
         {row.unidentified && <p className="note note-soon">{t('studies.unidentifiedText')}</p>}
         <Button type="primary" block onClick={() => open(row.study_instance_uid)} data-testid="open">
           {t('studies.open')}
@@ -76,12 +84,18 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         <Technical
           facts={{
             'Study Instance UID': row.study_instance_uid,
+            ...(conflicts.length ? { 'SOP Instance UID': listed(conflicts, 'sop_instance_uid') } : {}),
+            ...(conflicts.some(({ ae_title: title }) => title) ? { AE: listed(conflicts, 'ae_title') } : {}),
             ...(row.route ? { [t('studies.route')]: `${row.route.rule} > ${row.route.destination}` } : {}),
           }}
         />
       </div>
     </aside>
   );
+}
+
+function listed(conflicts: readonly Conflict[], what: 'sop_instance_uid' | 'ae_title'): string {
+  return [...new Set(conflicts.map((conflict) => conflict[what]).filter(Boolean))].join(' ');
 }
 
 function Picture({ address, word }: { address: string; word: string }) {

@@ -1,5 +1,6 @@
 import '../../styles/studies.css';
 
+import { useQuery } from '@tanstack/react-query';
 import { Button, type InputRef } from 'antd';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useLocation, useNavigate, useSearchParams } from 'react-router';
@@ -53,18 +54,18 @@ function useTyped(): Typed {
   return { typed, asked, type, keep };
 }
 
-/** Institutions met so far: the list itself tells which there are. */
+/** The houses to choose from; until the server has told them, those met in the list. */
 function useInstitutions(rows: readonly StudyRow[]): Institution[] {
-  const [met, setMet] = useState<ReadonlyMap<string, Institution>>(new Map());
-  useEffect(() => {
-    setMet((was) => {
-      const fresh = rows.filter(({ institution }) => institution.code && !was.has(institution.code));
-      return fresh.length
-        ? new Map([...was, ...fresh.map(({ institution }) => [institution.code, institution] as const)])
-        : was;
-    });
-  }, [rows]);
-  return useMemo(() => [...met.values()].sort((a, b) => a.name.localeCompare(b.name, 'zh-CN')), [met]);
+  const { data } = useQuery({
+    queryKey: ['institutions'],
+    queryFn: ({ signal }) => ask<Institution[]>('/api/v1/institutions', { signal }),
+    staleTime: 60 * 60_000,
+  });
+  return useMemo(() => {
+    const met = new Map(rows.map(({ institution }) => [institution.code, institution]));
+    const all = data ?? [...met.values()].filter(({ code }) => code);
+    return [...all].sort((a, b) => a.name.localeCompare(b.name, 'zh-CN'));
+  }, [data, rows]);
 }
 
 export default function StudiesPage() {

@@ -2,9 +2,9 @@ import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 
 import { Problem } from '../../api/client';
+import { saveInstance } from '../../api/download';
 import { type TextKey, useText } from '../../i18n';
 import { text } from './dicom-json';
-import { saveInstance } from './download';
 import type { LoadedSeries } from './library';
 import { instancePath } from './library';
 import { ReportTree } from './ReportTree';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { number, numbers, text } from './dicom-json';
-import { firstPart } from './download';
+import { firstPart } from '../../api/download';
 import { instance } from './instances.fixture';
 import { isDrawable, isLossy, kindOf } from './kinds';
 

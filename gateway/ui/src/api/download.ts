@@ -1,6 +1,6 @@
 /** One object as it is stored, saved by the browser. */
 
-import { Problem, tellSignedOut } from '../../api/client';
+import { Problem, tellSignedOut } from './client';
 
 const ACCEPT = 'application/dicom, multipart/related; type="application/dicom"; transfer-syntax=*';
 
