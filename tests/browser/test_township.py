@@ -82,7 +82,7 @@ def test_a_folder_goes_on_by_itself_after_the_network_was_away_and_arrives(
         if page.get_by_test_id("fresh").is_visible():
             page.get_by_test_id("fresh").click()
         expect(row).to_have_attribute("data-state", "at_county", timeout=60_000)
-        expect(page.get_by_test_id("at-county")).to_have_text(str(before + 1))
+        expect(page.get_by_test_id("at-county")).to_have_text(f"{before + 1}份")
         person.picture("township-arrived-zh-1366x625")
     found = demo.get("/api/v1/studies?q=mcg&limit=50")["items"]
     assert IMAGES in [row["instance_count"] for row in found]

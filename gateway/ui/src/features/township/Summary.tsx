@@ -17,10 +17,10 @@ export function Summary({ summary, stale, add }: { summary: QueueSummary; stale:
       data-testid="summary"
     >
       <p className="answer">
-        {t('queue.safe')} <b data-testid="safe-here">{summary.safe_here}</b>
+        {t('queue.safe')} <b data-testid="safe-here">{t('study.count', { count: summary.safe_here })}</b>
       </p>
       <p className="answer">
-        {t('queue.onTheLine')} <b data-testid="on-the-line">{summary.on_the_line}</b>
+        {t('queue.onTheLine')} <b data-testid="on-the-line">{t('study.count', { count: summary.on_the_line })}</b>
         {summary.on_the_line > 0 && (
           <span className="eta">
             {lineDown ? t('queue.etaNoLine') : summary.eta ? t('queue.etaAll', { at: clockTime(summary.eta) }) : ''}
@@ -28,11 +28,11 @@ export function Summary({ summary, stale, add }: { summary: QueueSummary; stale:
         )}
       </p>
       <p className="answer">
-        {t('queue.atCounty')} <b data-testid="at-county">{summary.at_county}</b>
+        {t('queue.atCounty')} <b data-testid="at-county">{t('study.count', { count: summary.at_county })}</b>
       </p>
       {summary.needs_attention > 0 && (
         <p className="answer attention">
-          {t('queue.attention')} <b>{summary.needs_attention}</b>
+          {t('queue.attention')} <b>{t('study.count', { count: summary.needs_attention })}</b>
         </p>
       )}
       <span className="stretch" />
