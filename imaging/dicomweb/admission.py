@@ -37,7 +37,7 @@ class Admission:
         if self.unfiled is not None:
             await self.unfiled.settle(request)
         asker = request[PRINCIPAL].institution
-        found = await self.database.read(partial(locate.find, resource=resource, asker=asker))
+        found = await self.database.look_up(partial(locate.find, resource=resource, asker=asker))
         if found is None:
             raise StudyMissing
         await self._saw(request, resource, found)
@@ -49,7 +49,7 @@ class Admission:
         if self.unfiled is not None:
             await self.unfiled.settle(request)
         asker = request[PRINCIPAL].institution
-        found = await self.database.read(
+        found = await self.database.look_up(
             partial(locate.find_instance, resource=resource, asker=asker)
         )
         if found is None:

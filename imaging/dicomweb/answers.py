@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 
 from imaging.dicomweb.multipart import closing, part_head
 from imaging.dicomweb.negotiate import MediaRange, accepted
@@ -24,6 +26,9 @@ Handler: TypeAlias = Callable[[S, web.Request], Coroutine[Any, Any, web.StreamRe
 _INNER_SPACE: Final = re.compile(r"(?<=[a-z0-9]) (?=[a-z])")
 WRITE_WITHIN_S: Final = 60.0
 """A client that takes nothing for this long has gone."""
+
+_LARGE_BYTES: Final = 64 << 10
+_AT_ONCE_BYTES: Final = 1 << 20
 
 FRESH: Final = "private, no-cache"
 """Kept by the browser, asked about each time: who may see it may have changed."""
@@ -67,7 +72,7 @@ def refusal(error: PlatformError, status: int) -> web.Response:
     return json_response(body, status=status, content_type="application/problem+json")
 
 
-def accepts(request: web.Request) -> list[MediaRange]:
+def accepts(request: web.Request) -> Sequence[MediaRange]:
     """Return what the client accepts, best first; the ``accept`` parameter wins."""
     # A plus sign that nobody encoded reads as a space; no media type has one inside.
     query = _INNER_SPACE.sub("+", request.query.get("accept", ""))
@@ -106,14 +111,52 @@ def not_modified(headers: Mapping[str, str]) -> web.Response:
 
 def whole(body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
     """Answer *body* by itself."""
-    return web.Response(body=body, headers={**headers, "Content-Type": content_type})
+    if len(body) < _LARGE_BYTES:
+        return web.Response(body=body, headers={**headers, "Content-Type": content_type})
+    return _pieces((body,), content_type, headers)
 
 
 def one_part(body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
     """Answer *body* as the only part of a multipart."""
     boundary = new_boundary()
-    framed = b"".join((part_head(boundary, content_type, first=True), body, closing(boundary)))
-    return whole(framed, multipart_type(content_type, boundary), headers)
+    pieces = (part_head(boundary, content_type, first=True), body, closing(boundary))
+    return _pieces(pieces, multipart_type(content_type, boundary), headers)
+
+
+def _pieces(
+    pieces: tuple[bytes, ...], content_type: str, headers: Mapping[str, str]
+) -> web.Response:
+    return web.Response(body=Pieces(pieces), headers={**headers, "Content-Type": content_type})
+
+
+class Pieces(Payload):
+    """A body in memory that leaves piece by piece, without a joined copy of it."""
+
+    _autoclose = True
+
+    def __init__(self, pieces: tuple[bytes, ...]) -> None:
+        """Answer *pieces* in their order."""
+        super().__init__(pieces)
+        self._pieces = pieces
+        self._size = sum(map(len, pieces))
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the body as text."""
+        return b"".join(self._pieces).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write every piece; raises ``TimeoutError`` when the client takes none of it for long."""
+        for piece in self._pieces:
+            if len(piece) <= _AT_ONCE_BYTES:
+                # Not waited for: the pieces of a usual frame leave in one system call.
+                await writer.write(piece, drain=False)  # type: ignore[call-arg]
+                continue
+            view = memoryview(piece)
+            for at in range(0, len(view), _AT_ONCE_BYTES):
+                async with asyncio.timeout(WRITE_WITHIN_S):
+                    await writer.write(view[at : at + _AT_ONCE_BYTES])
+        async with asyncio.timeout(WRITE_WITHIN_S):
+            await writer.drain()
 
 
 async def stream(

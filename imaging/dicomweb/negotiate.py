@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from kernel.errors import Category, PlatformError
@@ -12,6 +13,7 @@ DICOM: Final = "application/dicom"
 JSON: Final = "application/dicom+json"
 _PARAMETER: Final = re.compile(r';\s*([^\s=;,]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,]*)')
 _MAX_RANGES: Final = 64
+_REMEMBERED_LENGTH: Final = 1024
 
 
 class NotAcceptable(PlatformError):
@@ -49,7 +51,7 @@ class MediaRange:
         return self.essence.endswith("/*") and essence.startswith(self.essence[:-1])
 
 
-def accepted(header: str, query: str = "") -> list[MediaRange]:
+def accepted(header: str, query: str = "") -> Sequence[MediaRange]:
     """Return the alternatives a request accepts, best first, in the client's order where equal.
 
     Args:
@@ -60,8 +62,16 @@ def accepted(header: str, query: str = "") -> list[MediaRange]:
     cannot be read are left out, as are those of quality 0.
     """
     text = query or header or "*/*"
+    return _remembered(text) if len(text) <= _REMEMBERED_LENGTH else _ranges(text)
+
+
+def _ranges(text: str) -> tuple[MediaRange, ...]:
     ranges = [r for r in map(_range, _split(text)[:_MAX_RANGES]) if r is not None and r.quality > 0]
-    return sorted(ranges, key=lambda r: -r.quality)
+    return tuple(sorted(ranges, key=lambda r: -r.quality))
+
+
+# A viewer says the same for each of a thousand frames.
+_remembered: Final = lru_cache(maxsize=256)(_ranges)
 
 
 def content_type(header: str) -> MediaRange | None:

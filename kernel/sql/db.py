@@ -35,7 +35,9 @@ class UnknownDatabase(Invalid):
 
 class _Engine(Protocol):
     async def start(self) -> None: ...
-    async def read(self, fn: Callable[[sa.Connection], T], within_s: float) -> T: ...
+    async def read(
+        self, fn: Callable[[sa.Connection], T], within_s: float, *, one_statement: bool = False
+    ) -> T: ...
     async def write(self, fn: Callable[[sa.Connection], T]) -> T: ...
     async def close(self) -> None: ...
 
@@ -95,6 +97,15 @@ class Database:
             Unavailable: the database cannot be used now.
         """
         return await self._engine.read(fn, within_s)
+
+    async def look_up(
+        self, fn: Callable[[sa.Connection], T], *, within_s: float = READ_WITHIN_S
+    ) -> T:
+        """As ``read``, for a *fn* that runs one statement, which is a snapshot by itself.
+
+        Two statements of one *fn* might see different states here; they belong into ``read``.
+        """
+        return await self._engine.read(fn, within_s, one_statement=True)
 
     async def write(self, fn: Callable[[sa.Connection], T]) -> T:
         """Return what *fn* returns once everything it wrote is durable, or raise and keep nothing.

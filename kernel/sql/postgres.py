@@ -87,8 +87,10 @@ class PostgresEngine:
         """Connect once; raises ``Unavailable`` where the server does not answer."""
         await self.read(lambda conn: conn.execute(sa.select(sa.literal(1))).scalar_one(), 10.0)
 
-    async def read(self, fn: Callable[[sa.Connection], T], within_s: float) -> T:
-        """Run *fn* on one read-only snapshot."""
+    async def read(
+        self, fn: Callable[[sa.Connection], T], within_s: float, *, one_statement: bool = False
+    ) -> T:
+        """Run *fn* on one read-only snapshot, which *one_statement* does not make cheaper here."""
         for last in (False, True):
             try:
                 async with asyncio.timeout(within_s), self._reader.connect() as conn:

@@ -122,7 +122,9 @@ class SqliteEngine:
             pool_size=_READERS,
             max_overflow=0,
         )
-        sa.event.listen(self._read_engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN"))
+        self._own = threading.local()
+        self._held: list[sa.Connection] = []
+        sa.event.listen(self._read_engine, "begin", self._begin_read)
         self._write_engine = sa.create_engine(
             "sqlite://", creator=lambda: connect(path, busy_s=0), poolclass=StaticPool
         )
@@ -144,8 +146,10 @@ class SqliteEngine:
         with contextlib.closing(connect(self._path)) as raw:
             raw.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
-    async def read(self, fn: Callable[[sa.Connection], T], within_s: float) -> T:
-        """Run *fn* on one snapshot in a reader thread."""
+    async def read(
+        self, fn: Callable[[sa.Connection], T], within_s: float, *, one_statement: bool = False
+    ) -> T:
+        """Run *fn* on one snapshot in a reader thread; one statement is a snapshot by itself."""
         if self._closed:
             raise Unavailable("the database is closed", code="database-closed")
         if self._reading >= _READS_WAITING_MAX:
@@ -153,21 +157,54 @@ class SqliteEngine:
         self._reading += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._readers, self._read_now, fn, within_s)
+            return await loop.run_in_executor(
+                self._readers, self._read_now, fn, within_s, one_statement
+            )
         finally:
             self._reading -= 1
 
-    def _read_now(self, fn: Callable[[sa.Connection], T], within_s: float) -> T:
+    def _read_now(
+        self,
+        fn: Callable[[sa.Connection], T],
+        within_s: float,
+        one_statement: bool,  # noqa: FBT001
+    ) -> T:
         deadline = time.monotonic() + within_s
+        self._own.one_statement = one_statement
         try:
-            with self._read_engine.connect() as conn, _deadline(_raw(conn), deadline):
-                return fn(conn)
-        except sa.exc.OperationalError as exc:
+            conn = self._reader()
+            try:
+                with _deadline(_raw(conn), deadline):
+                    return fn(conn)
+            finally:
+                conn.rollback()
+        except sa.exc.DBAPIError as exc:
+            self._let_go()
             if getattr(exc.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
                 raise QueryTooSlow(f"over {within_s:g} s") from exc
             if (known := translate(exc)) is not None:
                 raise known from exc
             raise
+
+    def _reader(self) -> sa.Connection:
+        """Return the connection of this thread, which it keeps: taking one costs as a look-up."""
+        conn: sa.Connection | None = getattr(self._own, "conn", None)
+        if conn is None:
+            conn = self._own.conn = self._read_engine.connect()
+            self._held.append(conn)
+        return conn
+
+    def _let_go(self) -> None:
+        """Give this thread's connection back after trouble; the next read takes another."""
+        conn: sa.Connection | None = getattr(self._own, "conn", None)
+        if conn is not None:
+            self._own.conn = None
+            self._held.remove(conn)
+            conn.close()
+
+    def _begin_read(self, conn: sa.Connection) -> None:
+        if not self._own.one_statement:
+            _raw(conn).execute("BEGIN")
 
     async def write(self, fn: Callable[[sa.Connection], T]) -> T:
         """Run *fn* in the writer thread; returns after the commit that holds it is on disk."""
@@ -191,6 +228,8 @@ class SqliteEngine:
         await loop.run_in_executor(self._readers, self._queue.put, None)
         await loop.run_in_executor(self._readers, self._writer.join)
         self._readers.shutdown(wait=True)
+        for conn in self._held:
+            conn.close()
         self._read_engine.dispose()
 
     # Everything below runs in the writer thread.
