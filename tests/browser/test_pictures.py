@@ -62,6 +62,8 @@ def test_the_study_list(browser: Browser, demo: RunningDemo, language: str, size
         person.page.keyboard.press("Shift+Slash")
         person.page.get_by_role("dialog").wait_for()
         person.picture(f"studies-keys-{language}-{size}")
+        person.page.keyboard.press("Escape")
+        expect(person.page.get_by_role("dialog")).to_be_hidden()
 
 
 @pytest.mark.parametrize(("language", "size"), EACH)
@@ -90,6 +92,14 @@ def test_the_reading_page(browser: Browser, demo: RunningDemo, language: str, si
         page.mouse.move(x, y + 60 * zoom)
         expect(page.get_by_test_id("cell-0").locator("svg text").first).to_contain_text("mm")
         made = person.picture(f"reading-measured-{language}-{size}")
+        page.keyboard.press("Shift+Slash")
+        sheet = page.get_by_role("dialog").bounding_box()
+        assert sheet is not None
+        assert sheet["y"] >= 0
+        assert sheet["y"] + sheet["height"] <= SIZES[size][1]
+        person.picture(f"reading-keys-{language}-{size}")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
         if (language, size) == ("zh-CN", "1366x768") and "README_PICTURES" in os.environ:
             README_PICTURES.mkdir(parents=True, exist_ok=True)
             shutil.copy(made, README_PICTURES / "workstation.png")

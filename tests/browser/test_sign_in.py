@@ -49,10 +49,81 @@ def test_everybody_lands_on_their_own_page_and_sees_no_other_tab(
         assert person.page.locator("nav a").all_inner_texts() == ["本院影像"]
 
 
-def test_somebody_without_pages_is_told_so(browser: Browser, demo: RunningDemo) -> None:
+@pytest.mark.parametrize(
+    ("role", "called"),
+    [
+        ("audit-administrator", "审计管理员"),
+        ("coordinator", "转诊协调员"),
+        ("village-doctor", "村医"),
+    ],
+)
+def test_a_role_whose_page_comes_later_is_told_so_and_what_can_be_done_now(
+    browser: Browser, demo: RunningDemo, role: str, called: str
+) -> None:
     with at_work(browser, county(demo)) as person:
-        sign_in(person, demo, "audit-administrator")
-        expect(person.page.get_by_role("heading")).to_contain_text("您的工作页面还没有开通")
+        page = person.page
+        sign_in(person, demo, role)
+        expect(page.get_by_role("heading")).to_have_text("这一版还没有这个角色的页面")
+        expect(page.get_by_test_id("no-pages")).to_contain_text(f"角色是{called}")
+        assert page.locator("nav a").count() == 0
+        person.picture(f"nopages-{role}-zh-1366x625")
+        page.get_by_test_id("person").click()
+        entries = page.get_by_role("menuitem")
+        expect(entries.first).to_be_visible()
+        # No keys to show where there is no page; the others all do something.
+        assert [one.split("，")[0] for one in entries.all_inner_texts()] == [
+            "换密码",
+            "锁屏",
+            "退出",
+        ]
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="退出").click()
+        person.see("signin")
+
+
+def test_a_doctor_at_the_township_is_sent_to_the_address_with_the_studies(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, township(demo), language="en") as person:
+        sign_in(person, demo, "doctor")
+        heading = person.page.get_by_role("heading")
+        expect(heading).to_have_text("Your pages are at the county's address")
+        person.picture("nopages-doctor-en-1366x625")
+
+
+def test_a_password_is_changed_and_what_is_wrong_with_one_is_told(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        # Nobody else of these tests is this person.
+        account = sign_in(person, demo, "ward")
+        page.get_by_role("button", name="换密码").click()
+        person.see("password")
+        assert page.evaluate("() => document.activeElement.id") == "password-old"
+
+        def typed(old: str, new: str) -> None:
+            page.locator("#password-old").fill(old)
+            page.locator("#password-new").fill(new)
+            page.locator("#password-again").fill(new)
+            page.keyboard.press("Enter")
+
+        said = page.get_by_test_id("password").get_by_role("alert")
+        typed("not the password", "Qdzp-7rkw-2mxn")
+        expect(said).to_contain_text("现在的密码不对，没有换")
+        typed(account["password"], "short")
+        expect(said).to_contain_text("新密码太短，没有换")
+        person.picture("password-weak-zh-1366x625")
+        typed(account["password"], "Qdzp-7rkw-2mxn")
+        expect(page.get_by_test_id("password").get_by_role("status")).to_contain_text("密码换好了")
+        page.get_by_role("button", name="知道了").click()
+        expect(page.get_by_test_id("password")).to_be_hidden()
+        page.get_by_role("button", name="退出").click()
+        person.see("signin")
+        page.locator("#username").fill(account["username"])
+        page.locator("#password").fill("Qdzp-7rkw-2mxn")
+        page.keyboard.press("Enter")
+        person.see("no-pages")
 
 
 def test_signing_out_leaves_nothing_behind(browser: Browser, demo: RunningDemo) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from pathlib import Path
 
+import pydicom
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -98,6 +99,50 @@ def test_news_waits_above_and_moves_nothing_under_the_hand(
         assert page.get_by_test_id("study-row").all_inner_texts()[1:] == before
 
 
+def test_news_comes_in_by_itself_while_nobody_touches_the_list(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    fresh = Patient("QS0039902", "He^Yong=何^勇", "M", dt.date(1981, 3, 9))
+    files = sorted(folder_of(tmp_path, "browser-rest", slices=2, patient=fresh).iterdir())
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        expect(page.get_by_test_id("live")).to_have_attribute("data-state", "live")
+        before = person.number("total")
+        store(demo, [path.read_bytes() for path in files])
+        expect(page.get_by_test_id("study-row").first).to_contain_text("何勇")
+        expect(page.get_by_test_id("fresh")).to_have_count(0)
+        assert person.number("total") == before + 1
+
+
+def test_both_contents_under_a_number_are_shown_with_what_differs(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    twice = Patient("QS0039903", "Zheng^Yun=郑^云", "F", dt.date(1956, 8, 2))
+    first = next(folder_of(tmp_path, "browser-twice", slices=1, patient=twice).iterdir())
+    other = pydicom.dcmread(first)
+    other.PixelData = bytes(len(other.PixelData))
+    store(demo, [first.read_bytes()])
+    changed = tmp_path / "changed.dcm"
+    other.save_as(changed)
+    store(demo, [changed.read_bytes()])
+    with at_work(browser, county(demo) + "/studies?conflicts=1") as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        row = page.get_by_test_id("study-row").filter(has_text="郑云")
+        expect(row).to_contain_text("内容对不上1处")
+        row.click()
+        shown = page.get_by_test_id("conflicts")
+        expect(shown).to_contain_text("影像不同，文字信息一样")
+        assert shown.locator(".content").count() == 2
+        expect(shown.locator(".content").first).to_contain_text("先到，在用")
+        person.picture("studies-conflict-zh-1366x625")
+        with page.expect_download() as download:
+            shown.get_by_role("button").last.click()
+        assert pydicom.dcmread(download.value.path()).PixelData == other.PixelData
+
+
 def test_a_lost_line_is_said_with_its_time_and_the_rows_stay(
     browser: Browser, demo: RunningDemo
 ) -> None:
@@ -143,3 +188,26 @@ def test_a_page_whose_code_cannot_come_says_so_and_comes_later(
         page.unroute("**/assets/ViewerPage-*.js")
         page.get_by_role("button", name="再试").click()
         expect(page.get_by_test_id("cell-0")).to_have_attribute("data-state", "ready")
+
+
+def test_a_newer_build_at_the_server_is_told_as_such_and_typed_text_outlives_the_reload(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    entry = "/assets/index-another.js"
+    index = f'<!doctype html><script type="module" src="{entry}"></script>'
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        page.route("**/assets/ViewerPage-*.js", lambda route: route.fulfill(status=404))
+        page.route(f"**{entry}", lambda route: route.fulfill(body=""))
+        sign_in(person, demo, "radiologist")
+        page.get_by_test_id("find").fill("cjg")
+        expect(page.get_by_test_id("total")).to_contain_text("找到")
+        page.route(county(demo) + "/", lambda route: route.fulfill(body=index))
+        page.get_by_test_id("study-row").first.dblclick()
+        expect(page.get_by_role("alert")).to_contain_text("医联换了新版本")
+        person.picture("studies-newversion-zh-1366x625")
+        page.unroute_all()
+        page.get_by_role("button", name="重新打开").click()
+        expect(page.get_by_test_id("cell-0")).to_have_attribute("data-state", "ready")
+        page.go_back()
+        expect(page.get_by_test_id("find")).to_have_value("cjg")

@@ -1,5 +1,6 @@
 """The technician's day: folders, discs and broken files, with and without a network."""
 
+import datetime as dt
 import zipfile
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from playwright.sync_api import Browser, CDPSession, expect
 
 from tests.browser.workstation import Person, at_work, county, folder_of, sign_in, township
 from tests.demo.running import RunningDemo
-from yilian.samples.studies import LIU, MA
+from yilian.samples.studies import LIU, MA, Person as Patient
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -79,8 +80,7 @@ def test_a_folder_goes_on_by_itself_after_the_network_was_away_and_arrives(
             .filter(has_text="马成功")
             .filter(has_text=f"{IMAGES}幅")
         )
-        if page.get_by_test_id("fresh").is_visible():
-            page.get_by_test_id("fresh").click()
+        # What one has sent oneself stands in the list without being asked for.
         expect(row).to_have_attribute("data-state", "at_county", timeout=60_000)
         expect(page.get_by_test_id("at-county")).to_have_text(f"{before + 1}份")
         person.picture("township-arrived-zh-1366x625")
@@ -134,6 +134,33 @@ def test_several_patients_and_old_exams_wait_for_a_tick(
         expect(page.get_by_test_id("check")).to_be_hidden()
 
 
+def test_many_patients_are_all_in_reach_and_the_buttons_stay_in_sight(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    disc = tmp_path / "ward-round"
+    for nth in range(9):
+        patient = Patient(f"QS00399{nth:02}", f"Wu^{nth}=吴^{nth}", "F", dt.date(1960, 1, 1 + nth))
+        folder_of(disc, f"p{nth}", slices=1, patient=patient)
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        choose(person, disc)
+        expect(page.get_by_test_id("send")).to_be_in_viewport()
+        person.picture("township-many-zh-1366x625")
+        boxes = page.get_by_test_id("check").get_by_role("checkbox")
+        assert boxes.count() == 9
+        boxes.last.focus()
+        expect(boxes.last).to_be_in_viewport(ratio=1)
+        page.keyboard.press("Space")
+        # In sight, and not below the buttons either.
+        last, foot = boxes.last.bounding_box(), page.get_by_test_id("send").bounding_box()
+        assert last is not None
+        assert foot is not None
+        assert last["y"] + last["height"] <= foot["y"]
+        expect(page.get_by_test_id("send")).to_contain_text("开始传 1个")
+        page.get_by_role("button", name="先不传").click()
+
+
 def test_one_broken_file_is_named_with_its_reason_and_stops_no_other(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:
@@ -149,6 +176,9 @@ def test_one_broken_file_is_named_with_its_reason_and_stops_no_other(
         assert "有1个没收下，其余5个已保存" in said
         assert "IM0003.dcm" in said
         assert "请在设备上重发这一幅" in said
+        # The same broken file again would be refused again: what helps is said instead.
+        assert "在设备上重新导出或重发，再添加一次" in said
+        assert person.page.get_by_role("button", name="再传一次").count() == 0
         person.picture("township-refused-zh-1366x625")
 
 

@@ -1,5 +1,5 @@
 import { Problem } from '../api/client';
-import { lookForNewVersion } from './version';
+import { lookForNewVersion, useVersion } from './version';
 
 /**
  * *load*, for a part of the page whose code comes when it is first opened. Code that cannot come is told as what it
@@ -8,6 +8,9 @@ import { lookForNewVersion } from './version';
 export function page<Part>(load: () => Promise<Part>): () => Promise<Part> {
   return () =>
     load().catch(async () => {
-      throw (await lookForNewVersion()) ? new Problem(410, 'new-version', '') : new Problem(0, 'unreachable', '');
+      if (!(await lookForNewVersion())) throw new Problem(0, 'unreachable', '');
+      // Told where it was met, with the way out: no need to tell it in the corner as well.
+      useVersion.setState({ later: true });
+      throw new Problem(410, 'new-version', '');
     });
 }
