@@ -4,7 +4,10 @@ Each door maps ``Category`` to its own language exactly once (HTTP status, DIMSE
 FHIR, HL7 ACK, close code); nothing else decides what an error looks like outside.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 
 
 class Category(StrEnum):
@@ -20,6 +23,10 @@ class Category(StrEnum):
     """Not there, or not there for this asker; both look alike outside."""
     CONFLICT = "conflict"
     """Somebody or something else was first; the caller must look again."""
+    STALE = "stale"
+    """It has changed since the caller looked at it; nothing was done."""
+    UNVERSIONED = "unversioned"
+    """A change that does not say which version it was made from; nothing was done."""
     TOO_LARGE = "too-large"
     """Over a stated limit of size, depth or count."""
     UNSUPPORTED = "unsupported"
@@ -41,10 +48,12 @@ class PlatformError(Exception):
         code: stable kebab-case name, the key of the text shown to people.
         category: decides the answer at each door.
         detail: one English line without patient data, for logs and ``detail`` members.
+        members: what the answer says besides, such as who was first and when (RFC 9457 3.2).
     """
 
     code: str = "platform-error"
     category: Category = Category.BROKEN
+    members: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, detail: str = "", *, code: str | None = None) -> None:
         super().__init__(detail or code or self.code)
@@ -86,6 +95,20 @@ class Conflict(PlatformError):
 
     code = "conflict"
     category = Category.CONFLICT
+
+
+class Stale(PlatformError):
+    """It has changed since the caller looked."""
+
+    code = "changed-meanwhile"
+    category = Category.STALE
+
+
+class Unversioned(PlatformError):
+    """The caller does not say which version the change was made from."""
+
+    code = "version-missing"
+    category = Category.UNVERSIONED
 
 
 class TooLarge(PlatformError):

@@ -25,6 +25,12 @@ class Act(StrEnum):
     """Hand in images of an institution's own patients."""
     MANAGE_QUEUE = "manage-queue"
     """Put first, hold, or try again what waits for the line."""
+    READ_ORDERS = "read-orders"
+    """See who is registered and what is ordered here."""
+    REGISTER_PATIENT = "register-patient"
+    """Register patients, and mend what was registered."""
+    ORDER_EXAMINATION = "order-examination"
+    """Order an examination, change or cancel the order, say how far it is."""
     MANAGE_SYSTEM = "manage-system"
     """Institutions, DICOM peers, settings; how the machines run."""
     MANAGE_ACCOUNTS = "manage-accounts"
@@ -66,6 +72,7 @@ class Decision:
         return Forbidden(self.reason)
 
 
+_ORDERING: Final = frozenset({Role.TECHNICIAN, Role.DOCTOR, Role.REGISTRAR, Role.VILLAGE_DOCTOR})
 _ROLES: Final[dict[Act, frozenset[Role]]] = {
     Act.READ_LIST: CARE | {Role.PRIVACY_OFFICER},
     Act.READ_STUDY: CARE,
@@ -73,6 +80,9 @@ _ROLES: Final[dict[Act, frozenset[Role]]] = {
         {Role.TECHNICIAN, Role.RADIOLOGIST, Role.SENIOR_RADIOLOGIST, Role.ECG_PHYSICIAN}
     ),
     Act.MANAGE_QUEUE: frozenset({Role.TECHNICIAN, Role.SYSTEM_ADMINISTRATOR}),
+    Act.READ_ORDERS: _ORDERING,
+    Act.REGISTER_PATIENT: _ORDERING - {Role.VILLAGE_DOCTOR},
+    Act.ORDER_EXAMINATION: _ORDERING,
     Act.MANAGE_SYSTEM: frozenset({Role.SYSTEM_ADMINISTRATOR}),
     Act.MANAGE_ACCOUNTS: frozenset({Role.SECURITY_ADMINISTRATOR}),
     Act.READ_AUDIT: frozenset({Role.AUDIT_ADMINISTRATOR, Role.PRIVACY_OFFICER}),
@@ -81,7 +91,15 @@ _ROLES: Final[dict[Act, frozenset[Role]]] = {
 # These act on the node itself, whoever's it is.
 _NODE_ACTS: Final = frozenset({Act.MANAGE_SYSTEM, Act.MANAGE_ACCOUNTS, Act.READ_AUDIT})
 # Nobody does these for another institution, however near.
-_OWN_ONLY: Final = frozenset({Act.STORE_STUDY, Act.MANAGE_QUEUE})
+_OWN_ONLY: Final = frozenset(
+    {
+        Act.STORE_STUDY,
+        Act.MANAGE_QUEUE,
+        Act.READ_ORDERS,
+        Act.REGISTER_PATIENT,
+        Act.ORDER_EXAMINATION,
+    }
+)
 
 
 def roles_for(act: Act) -> frozenset[Role]:

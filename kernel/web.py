@@ -5,6 +5,7 @@ never an open door. The declaration also feeds /api/openapi.json.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -16,7 +17,16 @@ from aiohttp import web
 from kernel.audit.access_log import Access, AccessLog
 from kernel.audit.trail import AuditEvent
 from kernel.clock import Clock
-from kernel.errors import Category, Invalid, PlatformError, TooLarge, Unavailable, Unsupported
+from kernel.errors import (
+    Category,
+    Invalid,
+    PlatformError,
+    TooLarge,
+    Unavailable,
+    Unsupported,
+    Unversioned,
+)
+from kernel.idempotency import Ask
 from kernel.identity import Principal, Role
 from kernel.sql.db import Database
 
@@ -37,6 +47,7 @@ CLOCK: Final = web.AppKey("clock", Clock)
 KIB: Final = 1024
 JSON_LIMIT_BYTES: Final = 256 * KIB
 JSON_DEPTH_MAX: Final = 64
+_STRONG_TAG: Final = re.compile(r'"([\x21\x23-\x7e]{1,256})"', re.ASCII)
 BODY_WITHIN_S: Final = 30.0
 
 STATUS: Final[Mapping[Category, int]] = MappingProxyType(
@@ -46,6 +57,8 @@ STATUS: Final[Mapping[Category, int]] = MappingProxyType(
         Category.FORBIDDEN: 403,
         Category.MISSING: 404,
         Category.CONFLICT: 409,
+        Category.STALE: 412,
+        Category.UNVERSIONED: 428,
         Category.TOO_LARGE: 413,
         Category.UNSUPPORTED: 415,
         Category.BUSY: 429,
@@ -201,7 +214,7 @@ def problem(error: PlatformError) -> web.Response:
         "code": error.code,
         # Our own fault stays our own: the log has it.
         "detail": "" if error.category is Category.BROKEN else error.detail,
-    }
+    } | dict(error.members)
     headers: dict[str, str] = {}
     retry_after_s = getattr(error, "retry_after_s", None)
     if retry_after_s is not None:
@@ -212,6 +225,41 @@ def problem(error: PlatformError) -> web.Response:
     return json_response(
         body, status=status, headers=headers, content_type="application/problem+json"
     )
+
+
+def read_ask(request: web.Request, body: Any = None) -> Ask:
+    """Return whose write this is, by its Idempotency-Key; *body* is what was decoded of it.
+
+    Raises:
+        Invalid: there is no key (``idempotency-key-missing``), or it is not 1 to 128 visible
+            characters (``invalid-idempotency-key``).
+    """
+    key = request.headers.get("Idempotency-Key", "")
+    if not key:
+        raise Invalid(
+            "send Idempotency-Key, a new random value for each act and the same when it is tried "
+            "again",
+            code="idempotency-key-missing",
+        )
+    version = request.headers.get("If-Match", "")
+    content = [request.method, request.path, version, body]
+    return Ask.parse(request[PRINCIPAL].user_id, key, msgspec.json.encode(content, order="sorted"))
+
+
+def read_version(request: web.Request) -> str:
+    """Return the version the change is made from: the one strong ETag of If-Match, unquoted.
+
+    Raises:
+        Unversioned: there is none.
+        Invalid: it is weak, a list, or ``*`` (``invalid-if-match``).
+    """
+    raw = request.headers.get("If-Match", "").strip()
+    if not raw:
+        raise Unversioned("send the ETag of what was seen as If-Match")
+    found = _STRONG_TAG.fullmatch(raw)
+    if found is None:
+        raise Invalid("If-Match is one strong ETag", code="invalid-if-match")
+    return found[1]
 
 
 async def read_body(request: web.Request, *, limit: int, within_s: float = BODY_WITHIN_S) -> bytes:
@@ -246,7 +294,8 @@ async def read_json(request: web.Request, kind: type[T], *, limit: int = JSON_LI
     Raises:
         Unsupported: the content type is not JSON, which a form on a foreign page cannot send.
         TooLarge: more than *limit* bytes.
-        BrokenBody: no JSON, deeper than 64, or not a *kind*.
+        BrokenBody: no JSON, deeper than 64, with U+0000 in a text (PostgreSQL keeps none), or not
+            a *kind*.
     """
     content_type = request.content_type
     if content_type != "application/json" and not content_type.endswith("+json"):
@@ -254,6 +303,8 @@ async def read_json(request: web.Request, kind: type[T], *, limit: int = JSON_LI
     raw = await read_body(request, limit=limit)
     if _depth(raw) > JSON_DEPTH_MAX:
         raise BrokenBody(f"nested deeper than {JSON_DEPTH_MAX}")
+    if b"\\u0000" in raw and _NUL.search(raw) is not None:
+        raise BrokenBody("no text here holds U+0000")
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as exc:
@@ -276,6 +327,8 @@ def read_query(request: web.Request, kind: type[T]) -> T:
         raise BrokenBody(_without_content(str(exc)), code="invalid-query") from exc
 
 
+# An escape is one behind an even number of backslashes.
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _QUOTE, _ESCAPE = ord('"'), ord("\\")
 _OPEN, _CLOSE = frozenset(b"[{"), frozenset(b"]}")
 

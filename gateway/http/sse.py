@@ -50,6 +50,8 @@ Visible = Callable[[Principal, Event], bool]
 TOPIC_ACTS: Final[dict[str, Act | None]] = {
     "study": Act.READ_LIST,
     "queue": Act.READ_LIST,
+    "order": Act.READ_ORDERS,
+    "patient": Act.READ_ORDERS,
     "line": None,
 }
 """What somebody must be allowed in order to hear of a topic, by its first word; None asks for the

@@ -8,6 +8,7 @@ import datetime as dt
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -57,6 +58,9 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 # The binary form on PostgreSQL can be indexed and costs no parse; SQLite keeps text.
 JsonDocument: Final = sa.JSON().with_variant(JSONB(), "postgresql")
 """A JSON value; SQL NULL and JSON null are both ``None``."""
+
+Code: Final = sa.String().with_variant(postgresql.VARCHAR(collation="C"), "postgresql")
+"""Text compared by code point, so that prefixes are ranges and both databases agree."""
 
 RowId: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A number the database counts up; only INTEGER does so on SQLite, and it has 64 bits there."""

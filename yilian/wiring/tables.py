@@ -7,6 +7,7 @@ _ROOMS: Final = (
     "kernel.audit.access_log",
     "kernel.audit.trail",
     "kernel.events",
+    "kernel.idempotency",
     "kernel.identity",
     "gateway.accounts.tables",
     "gateway.routing.store",
@@ -14,6 +15,7 @@ _ROOMS: Final = (
     "gateway.uploads.batches",
     "gateway.uploads.batches",
     "imaging.archive.tables",
+    "referrals.orders.tables",
 )
 
 

@@ -1,0 +1,1 @@
+"""Orders: who is registered, what is to be examined, and how far that is."""
