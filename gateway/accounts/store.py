@@ -133,9 +133,15 @@ def set_password(
     """Replace the account's password and remember the one before."""
     account_id = kept.account.id
     if kept.password_hash is not None:
+        columns = old_passwords.c
+        newest = conn.scalar(
+            sa.select(sa.func.max(columns.replaced_at)).where(columns.account_id == account_id)
+        )
+        # A clock may stand still or be set back; the order of the old ones must not.
+        replaced_at = at if newest is None else max(at, newest + dt.timedelta(microseconds=1))
         conn.execute(
             sa.insert(old_passwords).values(
-                account_id=account_id, replaced_at=at, password_hash=kept.password_hash
+                account_id=account_id, replaced_at=replaced_at, password_hash=kept.password_hash
             )
         )
     conn.execute(

@@ -46,7 +46,10 @@ _HSTS: Final = "max-age=31536000"
 
 @web.middleware
 async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse secrets in the address, compressed bodies, and bodies over the route's limit."""
+    """Refuse secrets and NULs in the address, compressed bodies, bodies over the route's limit."""
+    if "\0" in request.path or any("\0" in text for pair in request.query.items() for text in pair):
+        # Nothing is named so, and PostgreSQL takes no such text.
+        raise Invalid("no address holds U+0000", code="bad-address")
     for name in request.query:
         if name.lower() in _SECRET_PARAMETERS:
             # Addresses are kept in logs and histories (ASVS 14.2.1).

@@ -7,7 +7,7 @@ at the patient.
 import datetime as dt
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
@@ -30,6 +30,9 @@ _TOLD: Final = ("username", "subject", "event", "since", "until")
 _VERIFY_WITHIN_S: Final = 600.0
 
 
+RowNumber = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
 class TrailQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows; ``before`` is the last id of the page before."""
 
@@ -39,7 +42,7 @@ class TrailQuery(msgspec.Struct, frozen=True, kw_only=True):
     event: str = ""
     since: dt.datetime | None = None
     until: dt.datetime | None = None
-    before: int | None = None
+    before: RowNumber | None = None
     limit: int = 100
 
 

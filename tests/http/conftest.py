@@ -144,7 +144,7 @@ OpenDoor = Callable[..., Awaitable[Door]]
 
 
 @asynccontextmanager
-async def _open(
+async def door_on(
     database: Database,
     hasher: Hasher,
     *,
@@ -156,6 +156,7 @@ async def _open(
     tls: ssl.SSLContext | None = None,
     on_prepare: Sequence[OnPrepare] = (),
 ) -> AsyncIterator[Door]:
+    """Open the door on *database*, with the people and houses of this file."""
     clock = FrozenClock(AT)
     sign_ins = SignIns(database, hasher, clock, chain="gateway")
     admin = Administration(database, sign_ins, clock, chain="gateway")
@@ -202,7 +203,7 @@ async def open_door(sqlite_url: str, hasher: Hasher) -> AsyncIterator[OpenDoor]:
         stack.push_async_callback(database.close)
 
         async def opener(**settings: Any) -> Door:
-            return await stack.enter_async_context(_open(database, hasher, **settings))
+            return await stack.enter_async_context(door_on(database, hasher, **settings))
 
         yield opener
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from gateway.http.app import UndeclaredRoute
 from gateway.http.server import ConnectionLimits
@@ -248,3 +249,31 @@ async def test_one_address_cannot_take_every_place(open_door: OpenDoor) -> None:
     assert answer.startswith(b"HTTP/1.1 200")
     for _, writer in held:
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/v1/reading/%00", 400), ("/api/v1/who?x=a%00", 400)]
+)
+async def test_an_address_holds_no_nul(door: Door, path: str, status: int) -> None:
+    page = await door.page("wang")
+    async with page.get(URL(path, encoded=True)) as answer:
+        assert answer.status == status
+        assert (await answer.json())["code"] == "bad-address"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        pytest.param(r"a\u0000b", 400, id="nul"),
+        pytest.param(r"a\\\u0000b", 400, id="nul-behind-a-backslash"),
+        pytest.param(r"a\\u0000b", 201, id="a-backslash-and-letters"),
+        pytest.param(r"a\u0001b", 201, id="another-control-character"),
+    ],
+)
+async def test_no_text_of_a_body_holds_a_nul(door: Door, text: str, status: int) -> None:
+    page = await door.page("wang")
+    body = f'{{"text": "{text}"}}'.encode()
+    headers = {"Content-Type": "application/json"}
+    async with page.post("/api/v1/notes", data=body, headers=headers) as answer:
+        assert answer.status == status
+        assert status == 201 or (await answer.json())["code"] == "invalid-body"
