@@ -8,7 +8,7 @@ import msgspec
 
 from kernel.arrival import Arrival, Priority
 from kernel.dicom.header import Header
-from kernel.dicom.shown import Age
+from kernel.dicom.shown import Age, DateTime
 
 RANK: Final = {
     Priority.EMERGENCY: 0,
@@ -109,9 +109,7 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     modality: str
     description: str
     body_part: str
-    study_date_time: str | None
-    """ISO 8601 in the device's local time with its offset; the date alone where no time is known
-    (``kernel.dicom.shown.date_time``)."""
+    study_date_time: DateTime | None
     priority: Priority
     paused: bool
     instances: Counts

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from kernel.arrival import NativeForm, Priority
-from kernel.dicom.shown import Age
+from kernel.dicom.shown import Age, DateTime
 from kernel.errors import Missing
 
 PRIORITY_ORDER: Final = (
@@ -95,9 +95,7 @@ class StudyRow(msgspec.Struct, frozen=True, kw_only=True):
     modalities: list[str]
     body_part: str
     institution: InstitutionRow
-    study_date_time: str | None
-    """ISO 8601 in the device's local time with its offset; the date alone where no time is known
-    (``kernel.dicom.shown.date_time``)."""
+    study_date_time: DateTime | None
     received_at: dt.datetime
     updated_at: dt.datetime
     instance_count: int

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from typing import Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -26,6 +26,18 @@ _TIME: Final = re.compile(
 )
 _DATE_DIGITS: Final = 8
 _LAST_SECOND: Final = 59
+
+
+DateTime = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}[+-]\d{2}:\d{2})?$",
+        description="ISO 8601 in the device's local time with its offset; the date alone where no "
+        "time of day is known",
+        examples=["2026-05-12T10:21:00+08:00", "2026-05-12"],
+    ),
+]
+"""What ``date_time`` returns, as the descriptions of both nodes' APIs say it."""
 
 
 class Age(msgspec.Struct, frozen=True):
@@ -73,7 +85,7 @@ def age_at(patient_age: str, birth_date: str, study_date: str) -> Age | None:
 
 def date_time(
     date: str, time: str, offset: str = "", *, zone: dt.tzinfo = LEGAL_TIME
-) -> str | None:
+) -> DateTime | None:
     """Return a DA and a TM as one ISO 8601 text in the local time of the device.
 
     ``2026-05-12T10:21:00+08:00``; the date alone, ``2026-05-12``, where no time of day is known;

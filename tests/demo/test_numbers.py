@@ -66,6 +66,15 @@ def test_duplicates_and_conflicts_are_no_images_at_either_node(
     assert here["patient"]["name"] == "陈建国"
 
 
+def test_both_nodes_describe_a_time_of_examination_alike(demo: RunningDemo) -> None:
+    told = []
+    for at, row in (("", "StudyRow"), ("qingshan", "QueueItem")):
+        schemas = demo.get("/api/openapi.json", at=at)["components"]["schemas"]
+        told.append(schemas[row]["properties"]["study_date_time"])
+    assert told[0] == told[1]
+    assert "pattern" in str(told[0])
+
+
 def test_the_township_tells_prometheus_of_its_queue(demo: RunningDemo) -> None:
     told = demo.fetch("/metrics", at="qingshan").decode()
     for name in ("yilian_spool_instances{state=", "yilian_forwarder_line_up ", "yilian_http_"):

@@ -2,10 +2,11 @@
 
 import datetime as dt
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from kernel.dicom.shown import Age, age_at, date_time, display_name, utc_offset
+from kernel.dicom.shown import Age, DateTime, age_at, date_time, display_name, utc_offset
 
 BEIJING = dt.timedelta(hours=8)
 
@@ -59,6 +60,8 @@ def test_a_time_of_examination_has_one_shape(
     date: str, time: str, offset: str, shown: str | None
 ) -> None:
     assert date_time(date, time, offset) == shown
+    # As the API describes it.
+    assert msgspec.convert(shown, DateTime | None) == shown
 
 
 @given(st.text(max_size=9), st.text(max_size=14), st.text(max_size=6))
@@ -66,6 +69,7 @@ def test_whatever_an_object_says_is_a_time_a_day_or_nothing(
     date: str, time: str, offset: str
 ) -> None:
     shown = date_time(date, time, offset)
+    assert msgspec.convert(shown, DateTime | None) == shown
     if shown is not None:
         read = dt.datetime.fromisoformat(shown)
         assert (read.tzinfo is None) == (len(shown) == len("2026-05-12"))
