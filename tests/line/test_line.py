@@ -1,7 +1,6 @@
 """The line over real sockets, by its own clock: what it says it is, it is."""
 
 import asyncio
-import hashlib
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -258,13 +257,10 @@ def test_no_drawn_trouble_hangs_or_invents_a_byte() -> None:
                 except (OSError, TimeoutError):
                     continue
             await line.until(line.now_s() + 10)
-            digest = hashlib.sha256(data).digest()
             flipped = 0
             for taken in echo.taken:
-                same = data.startswith(taken)
-                flipped += not same
-                assert same or sum(a != b for a, b in zip(taken, data, strict=False)) == 1
+                flipped += sum(a != b for a, b in zip(taken, data, strict=False))
             assert flipped == sum(each.fault is Fault.FLIP for each in line.strikes)
-            assert hashlib.sha256(echo.taken[-1]).digest() == digest
+            assert data in echo.taken
 
     run_virtually(measure())
