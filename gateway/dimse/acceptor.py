@@ -9,12 +9,14 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from gateway.dimse.connection import Connection
 from gateway.dimse.occupancy import Occupancy
 from gateway.dimse.ports import ObjectSink, Peer, PeerBook
 from gateway.dimse.reject import RejectReason
+from gateway.dimse.service import Services
 from gateway.dimse.settings import AcceptorSettings
 from kernel.clock import Clock
 
@@ -23,6 +25,7 @@ _SWEEP_S: Final = 0.25
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _EXHAUSTED_PAUSE_S: Final = 0.1
 _LAST_GRACE_S: Final = 1.0
+_STORAGE_ONLY: Final[Services] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Door:
 
 
 @contextlib.asynccontextmanager
-async def serve(
+async def serve(  # noqa: PLR0913  # what the wiring hands in
     sockets: Sequence[socket.socket],
     *,
     settings: AcceptorSettings,
@@ -49,6 +52,7 @@ async def serve(
     sink: ObjectSink,
     clock: Clock,
     tls_sockets: Sequence[socket.socket] = (),
+    services: Services = _STORAGE_ONLY,
 ) -> AsyncIterator[Door]:
     """Serve DICOM on listening *sockets* while the context is open.
 
@@ -63,13 +67,14 @@ async def serve(
         sink: where objects go.
         clock: for deadlines.
         tls_sockets: bound, listening, for DICOM over TLS; needs ``settings.tls``.
+        services: what is served besides storage and verification, by SOP class.
 
     Raises:
         ValueError: TLS sockets without a TLS context.
     """
     if tls_sockets and settings.tls is None:
         raise ValueError("TLS sockets need settings.tls")
-    acceptor = _Acceptor(settings, peers, sink, clock)
+    acceptor = _Acceptor(settings, peers, sink, services, clock)
     failure: BaseException | None = None
     async with asyncio.TaskGroup() as group:
         accepting = [
@@ -94,11 +99,17 @@ async def serve(
 
 class _Acceptor:
     def __init__(
-        self, settings: AcceptorSettings, peers: PeerBook, sink: ObjectSink, clock: Clock
+        self,
+        settings: AcceptorSettings,
+        peers: PeerBook,
+        sink: ObjectSink,
+        services: Services,
+        clock: Clock,
     ) -> None:
         self.settings = settings
         self.peers = peers
         self.sink = sink
+        self.services = services
         self.clock = clock
         self.draining = False
         self.occupancy: Occupancy[Connection] = Occupancy(settings)

@@ -63,6 +63,7 @@ class PeerTable:
                     max_associations=entity.max_associations,
                     charset_hint=entity.charset_hint,
                     may_store=entity.may_store,
+                    may_query=entity.may_query,
                 )
                 known[AETitle.parse(entity.ae_title)] = entity, admission
             except InvalidIdentifier as error:

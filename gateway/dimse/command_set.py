@@ -4,6 +4,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Final, Self
 
 from gateway.dimse.pdu_stream import AbortReason, ProtocolFault
@@ -14,6 +15,7 @@ _GROUP_LENGTH: Final = struct.Struct("<HHII")
 _RESPONSE_BIT: Final = 0x8000
 _ERROR_COMMENT_MAX: Final = 64
 NO_DATA_SET: Final = 0x0101
+_WITH_DATA_SET: Final = 0x0001
 
 
 class CommandField(IntEnum):
@@ -76,6 +78,12 @@ class Element(IntEnum):
     NUMBER_OF_WARNING_SUBOPERATIONS = 0x1023
     MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE = 0x1030
     MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
+
+
+_GIVEN_BACK: Final = (
+    (Element.AFFECTED_SOP_CLASS_UID, Element.REQUESTED_SOP_CLASS_UID),
+    (Element.AFFECTED_SOP_INSTANCE_UID, Element.REQUESTED_SOP_INSTANCE_UID),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,30 +162,70 @@ class Command:
         return self.us(Element.COMMAND_DATA_SET_TYPE) not in {None, NO_DATA_SET}
 
 
-def response(request: Command, *, status: int, comment: str = "") -> Command:
-    """Return the response without a data set to *request*, a request of any composite service.
+def response(
+    request: Command,
+    *,
+    status: int,
+    comment: str = "",
+    more: Mapping[int, bytes] = MappingProxyType({}),
+    has_data_set: bool = False,
+) -> Command:
+    """Return the response to *request*.
 
-    The affected SOP class and instance are given back byte for byte. An element of the request
-    that is longer than a UID may be is left out.
+    The affected SOP class and instance are given back byte for byte; of a normalized request they
+    are the requested ones (PS3.7 10.3). An element that is longer than a UID may be is left out.
 
     Args:
         request: what is answered; its message id is taken as 0 where it is missing.
         status: the DIMSE status.
         comment: plain English for Error Comment (0000,0902), cut at 64 characters; none if empty.
+        more: further elements, which replace those given back.
+        has_data_set: a data set follows.
     """
     values: dict[int, bytes] = {
         Element.MESSAGE_ID_BEING_RESPONDED_TO: _US.pack(request.message_id or 0),
-        Element.COMMAND_DATA_SET_TYPE: _US.pack(NO_DATA_SET),
+        Element.COMMAND_DATA_SET_TYPE: _US.pack(_WITH_DATA_SET if has_data_set else NO_DATA_SET),
         Element.STATUS: _US.pack(status),
     }
-    for element in (Element.AFFECTED_SOP_CLASS_UID, Element.AFFECTED_SOP_INSTANCE_UID):
-        uid = request.values.get(element)
+    for element, requested in _GIVEN_BACK:
+        uid = request.values.get(element) or request.values.get(requested)
         if uid and len(uid) <= _ERROR_COMMENT_MAX:
             values[element] = uid
     if comment:
         said = comment.encode("ascii", "replace")[:_ERROR_COMMENT_MAX]
         values[Element.ERROR_COMMENT] = said + b" " * (len(said) & 1)
-    return Command(CommandField(request.field | _RESPONSE_BIT), values)
+    return Command(CommandField(request.field | _RESPONSE_BIT), {**values, **more})
+
+
+def event_report(
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    event_type: int,
+    message_id: int,
+) -> Command:
+    """Return an N-EVENT-REPORT-RQ whose event information follows (PS3.7 Table 10.3-1)."""
+    return Command(
+        CommandField.N_EVENT_REPORT_RQ,
+        {
+            Element.AFFECTED_SOP_CLASS_UID: uid_bytes(sop_class_uid),
+            Element.MESSAGE_ID: us_bytes(message_id),
+            Element.COMMAND_DATA_SET_TYPE: us_bytes(_WITH_DATA_SET),
+            Element.AFFECTED_SOP_INSTANCE_UID: uid_bytes(sop_instance_uid),
+            Element.EVENT_TYPE_ID: us_bytes(event_type),
+        },
+    )
+
+
+def us_bytes(number: int) -> bytes:
+    """Return *number* as the value of a US element."""
+    return _US.pack(number)
+
+
+def uid_bytes(uid: str) -> bytes:
+    """Return *uid* as the value of a UI element, padded."""
+    raw = uid.encode("ascii")
+    return raw + b"\0" * (len(raw) & 1)
 
 
 def _us(raw: bytes) -> int | None:

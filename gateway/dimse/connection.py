@@ -8,13 +8,14 @@ from typing import Final, Protocol
 from gateway.dimse.access import admit
 from gateway.dimse.associate import AssociateRequest
 from gateway.dimse.association import State
-from gateway.dimse.command_set import Command
+from gateway.dimse.command_set import Command, CommandField
 from gateway.dimse.exchange import Exchange
 from gateway.dimse.messages import CommandReceived, DataReceived
 from gateway.dimse.negotiate import negotiate
 from gateway.dimse.pdu_stream import ProtocolFault
 from gateway.dimse.ports import ObjectSink, Peer, PeerBook
 from gateway.dimse.reject import RejectReason
+from gateway.dimse.service import Services
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.upper_layer import AssociationRequested, Ended, Indication, UpperLayer
 from gateway.dimse.wire import Wire
@@ -32,6 +33,7 @@ class House(Protocol):
     settings: AcceptorSettings
     peers: PeerBook
     sink: ObjectSink
+    services: Services
     clock: Clock
     draining: bool
 
@@ -67,7 +69,12 @@ class Connection:
     async def run(self) -> None:
         """Serve the peer until the association or the connection is over; discards what is open."""
         try:
-            while (data := await self.wire.receive()) is not None:
+            while True:
+                if not self.wire.has_news and await self._say_something():
+                    continue
+                data = await self.wire.receive()
+                if data is None:
+                    break
                 for count, indication in enumerate(self._layer.receive(data), 1):
                     await self._act(indication)
                     if not count % _TURN:
@@ -76,7 +83,7 @@ class Connection:
                     break
         finally:
             if self._exchange is not None:
-                self._exchange.discard()
+                await self._exchange.close()
             if self._layer.state is State.ESTABLISHED:
                 _LOG.warning("dimse.lost", extra=self._who)
             # Heard only where it is not the peer that went.
@@ -147,12 +154,51 @@ class Connection:
             answer = await self._exchange.data(received)
         else:
             self._progress()
-            self._context_id = received.context_id
+            if received.command.field is not CommandField.C_CANCEL_RQ:
+                # One request at a time: all that is owed is said first.
+                while await self._say_owed():
+                    pass
+                self._context_id = received.context_id
             self._working = True
             answer = await self._exchange.command(received)
         if answer is not None:
             await self._reply(answer)
-        self._working = False
+        self._working = self._exchange.owes
+
+    async def _say_something(self) -> bool:
+        """Say one thing the peer waits for, or did not ask for; returns whether there was any."""
+        if await self._say_owed():
+            # What the peer says meanwhile, C-CANCEL above all, has to be able to come in.
+            await asyncio.sleep(0)
+            return True
+        if (
+            self._exchange is None
+            or self._layer.state is not State.ESTABLISHED
+            or not self._layer.between_messages
+        ):
+            return False
+        event = self._exchange.line.next_event()
+        if event is None:
+            return False
+        self._progress()
+        await self.wire.send(self._layer.send(event.context_id, event.command, event.data_set))
+        return True
+
+    async def _say_owed(self) -> bool:
+        if self._exchange is None or not self._exchange.owes or self._layer.state not in _CAN_SEND:
+            return False
+        self._working = True
+        reply = await self._exchange.next_reply()
+        if self._layer.state not in _CAN_SEND:
+            return False
+        said = self._layer.send(reply.context_id, reply.command, reply.data_set)
+        self._progress()
+        if reply.is_final:
+            self._working = False
+            if self._house.draining and self._layer.state is State.ESTABLISHED:
+                said += self._layer.ask_release()
+        await self.wire.send(said)
+        return True
 
     async def _reply(self, answer: Command) -> None:
         # The association may have been ended while the answer was made.
@@ -180,8 +226,18 @@ class Connection:
         policy = house.settings.policy
         if not admission.may_store:
             policy = dataclasses.replace(policy, store=False)
+        services = {uid: one for uid, one in house.services.items() if one.open_to(admission)}
+        if services:
+            policy = dataclasses.replace(policy, services=policy.services | services.keys())
         agreement = negotiate(request, policy)
-        self._exchange = Exchange(peer, agreement.contexts, house.sink, house.settings)
+        self._exchange = Exchange(
+            peer,
+            agreement.contexts,
+            house.sink,
+            house.settings,
+            services=services,
+            nudge=self.wire.nudge,
+        )
         self.wire.grow()
         self._progress()
         _LOG.info("dimse.associated", extra=self._who)

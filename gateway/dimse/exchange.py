@@ -1,19 +1,23 @@
-"""The messages of one association: C-ECHO answered, C-STORE streamed on, the rest refused.
+"""The messages of one association: C-ECHO answered, C-STORE streamed on, the rest to its service.
 
 One message at a time (PS3.7 D.3.3.3, no asynchronous operations), so there is at most one object
-under way, and one response owed.
+under way, and the responses to one request owed.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from gateway.dimse.answering import Answering, Reply
+from gateway.dimse.association_line import AssociationLine
 from gateway.dimse.command_set import Command, CommandField, Element, response
 from gateway.dimse.messages import CommandReceived, DataReceived
 from gateway.dimse.negotiate import AcceptedContext
 from gateway.dimse.pdu_stream import AbortReason, ProtocolFault
 from gateway.dimse.ports import Incoming, ObjectSink, Peer, StoreOutcome, StoreRequest
+from gateway.dimse.service import Service, ServiceRequest, Services
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.sop_classes import is_storage
 from kernel.dicom.status import Status, comment_of, status_of
@@ -22,6 +26,8 @@ from kernel.identifiers import Uid
 
 _LOG: Final = logging.getLogger(__name__)
 _HIGH_PRIORITY: Final = 1
+_ENDLESS: Final = 16
+"""A message that is so many times larger than allowed is not read to its end."""
 OTHER_SOP_CLASS: Final = "sop-class-not-of-context"
 """Note of an object whose SOP class is not that of its presentation context; kept as it is."""
 
@@ -35,26 +41,70 @@ class Exchange:
         contexts: Mapping[int, AcceptedContext],
         sink: ObjectSink,
         settings: AcceptorSettings,
+        *,
+        services: Services,
+        nudge: Callable[[], None],
     ) -> None:
-        """Serve *peer* on *contexts*, handing its objects to *sink*."""
+        """Serve *peer* on *contexts*.
+
+        Args:
+            peer: who asks.
+            contexts: the accepted ones.
+            sink: where its objects go.
+            settings: limits and times.
+            services: what else it may use, by SOP class.
+            nudge: called when there is something to say that nobody asked for.
+        """
+        self.line: Final = AssociationLine(nudge)
+        """What is reported to the peer on its own association."""
         self._peer = peer
         self._contexts = contexts
         self._sink = sink
         self._settings = settings
+        self._services = services
         self._request: CommandReceived | None = None
         self._incoming: Incoming | None = None
+        self._gathered: tuple[Service, bytearray] | None = None
+        self._answering: Answering | None = None
         self._refusal: StoreOutcome | None = None
         self._received = 0
+        self._passed_over = False
+
+    @property
+    def owes(self) -> bool:
+        """Whether responses to the last request are still to be said: ``next_reply``."""
+        return self._answering is not None
+
+    async def next_reply(self) -> Reply:
+        """Return the next of the responses owed."""
+        assert self._answering is not None  # noqa: S101  # asked only where ``owes``
+        try:
+            reply = await self._answering.next_reply()
+        except PlatformError as error:
+            refused = self._refused(error)
+            reply = self._answering.refused(refused.status, refused.comment)
+        if reply.is_final:
+            answering, self._answering = self._answering, None
+            await answering.close()
+        return reply
 
     async def command(self, received: CommandReceived) -> Command | None:
         """Take a command; return its response if that is due now, else after the data set.
+
+        Where a service answers, the responses are owed instead.
 
         Raises:
             ProtocolFault: a response nobody asked for, or a request without a message id.
         """
         command = received.command
+        self._passed_over = False
         if command.field is CommandField.C_CANCEL_RQ:
-            return None  # what could be cancelled has always been answered already
+            if self._answering is not None:
+                self._answering.cancel(command.us(Element.MESSAGE_ID_BEING_RESPONDED_TO))
+            return None
+        if self.line.answered(command):
+            self._passed_over = True
+            return None
         if command.field.is_response or command.message_id is None:
             raise ProtocolFault(
                 AbortReason.UNEXPECTED_PARAMETER,
@@ -63,6 +113,7 @@ class Exchange:
         self._request = received
         self._received = 0
         self._refusal = None
+        self._gathered = None
         try:
             await self._open(received)
         except PlatformError as error:
@@ -73,31 +124,65 @@ class Exchange:
         """Take a piece of the data set; return the response after the last.
 
         Raises:
-            ProtocolFault: the data set goes on far beyond the largest object taken.
+            ProtocolFault: the data set goes on far beyond the largest taken.
         """
         self._received += len(piece.data)
-        if self._incoming is not None:
+        if self._passed_over:
+            self._must_end(self._settings.max_pdu_bytes)
+            return None
+        if self._gathered is not None:
+            self._gather(*self._gathered, piece.data)
+        elif self._incoming is not None:
             try:
                 if self._received > self._settings.max_object_bytes:
                     raise TooLarge(f"over {self._settings.max_object_bytes} bytes")
                 await self._incoming.write(piece.data)
             except PlatformError as error:
-                self.discard()
+                self._drop_object()
                 self._refusal = self._refused(error)
         elif self._received > 2 * self._settings.max_object_bytes:
             raise ProtocolFault(AbortReason.NOT_SPECIFIED, "a data set without end")
         return await self._finish() if piece.is_last else None
 
     def discard(self) -> None:
-        """Forget the object under way, if there is one."""
+        """Forget the object under way, if there is one, and say nothing any more."""
+        self.line.close()
+        self._gathered = None
+        self._drop_object()
+
+    async def close(self) -> None:
+        """End for good; closes what a service was reading from."""
+        self.discard()
+        answering, self._answering = self._answering, None
+        if answering is not None:
+            with contextlib.suppress(PlatformError):
+                await answering.close()
+
+    def _drop_object(self) -> None:
         incoming, self._incoming = self._incoming, None
         if incoming is not None:
             incoming.discard()
+
+    def _gather(self, service: Service, gathered: bytearray, data: memoryview) -> None:
+        if self._received <= service.max_bytes:
+            gathered += data
+            return
+        gathered.clear()
+        self._must_end(service.max_bytes)
+        self._refusal = StoreOutcome(service.too_large, f"Over {service.max_bytes} bytes.")
+
+    def _must_end(self, most: int) -> None:
+        if self._received > _ENDLESS * most:
+            raise ProtocolFault(AbortReason.NOT_SPECIFIED, "a data set without end")
 
     async def _open(self, received: CommandReceived) -> None:
         command = received.command
         context = self._contexts[received.context_id]
         if command.field is CommandField.C_ECHO_RQ:
+            return
+        service = self._services.get(context.abstract_syntax)
+        if service is not None:
+            self._gathered = service, bytearray()
             return
         if command.field is not CommandField.C_STORE_RQ:
             raise Unsupported(f"{command.field.name} is not served", code="unknown-operation")
@@ -117,11 +202,30 @@ class Exchange:
             )
         )
 
-    async def _finish(self) -> Command:
+    async def _finish(self) -> Command | None:
         assert self._request is not None  # noqa: S101  # a response is due only to a request
+        gathered, self._gathered = self._gathered, None
+        if gathered is not None and self._refusal is None:
+            self._answering = self._answered_by(self._request, *gathered)
+            self._request = None
+            return None
         outcome = self._refusal or await self._commit()
         request, self._request = self._request, None
         return response(request.command, status=outcome.status, comment=outcome.comment)
+
+    def _answered_by(
+        self, received: CommandReceived, service: Service, gathered: bytearray
+    ) -> Answering:
+        context = self._contexts[received.context_id]
+        self.line.on(context)
+        request = ServiceRequest(
+            command=received.command,
+            context=context,
+            data_set=bytes(gathered),
+            peer=self._peer,
+            line=self.line,
+        )
+        return Answering(request, service.answers(request))
 
     async def _commit(self) -> StoreOutcome:
         incoming, self._incoming = self._incoming, None

@@ -23,6 +23,9 @@ _NATIVE: Final = (EXPLICIT_LE, IMPLICIT_LE, DEFLATED_LE, EXPLICIT_BE)
 """Syntaxes that differ only in how elements are written, best first: explicit VR keeps what
 private elements are, and big endian is retired."""
 
+_READABLE: Final = (EXPLICIT_LE, IMPLICIT_LE)
+"""Of what we read and answer ourselves; every requestor must offer the second (PS3.5 10.1)."""
+
 _STANDARD_ROOT: Final = "1.2.840.10008."
 
 
@@ -111,6 +114,9 @@ def _answer(
     if allowed and not (allowed.scu or allowed.scp):
         return ContextResult.USER_REJECTION, IMPLICIT_LE
     syntax = choose_transfer_syntax(proposed.transfer_syntaxes)
+    if proposed.abstract_syntax in policy.services - {VERIFICATION}:
+        offered = proposed.transfer_syntaxes
+        syntax = next((known for known in _READABLE if known in offered), None)
     if syntax is None:
         return ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_LE
     return ContextResult.ACCEPTANCE, syntax

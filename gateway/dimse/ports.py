@@ -1,8 +1,11 @@
-"""What the DICOM door needs of others: who may come in, and where objects go."""
+"""What the DICOM door needs of others: who may come in, where objects go, who answers."""
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.dimse.attributes import Attributes
+from gateway.dimse.query_identifier import Query
 from gateway.dimse.reject import RejectReason
 from kernel.identifiers import AETitle, InstitutionCode, Uid
 
@@ -15,13 +18,15 @@ class Admission:
         institution: the institution its objects belong to.
         max_associations: how many associations its AE title may have at once.
         charset_hint: the character set it really writes where it declares another or none.
-        may_store: whether C-STORE is served to it.
+        may_store: whether C-STORE is served to it, and what a device that stores needs besides.
+        may_query: whether it may ask for what is here.
     """
 
     institution: InstitutionCode
     max_associations: int
     charset_hint: str = ""
     may_store: bool = True
+    may_query: bool = False
 
 
 class PeerBook(Protocol):
@@ -105,5 +110,116 @@ class ObjectSink(Protocol):
 
         Raises:
             PlatformError: it cannot be taken now, or never.
+        """
+        ...
+
+
+class WorklistSource(Protocol):
+    """What is scheduled."""
+
+    def find(self, query: Query, peer: Peer) -> AsyncIterator[Attributes]:
+        """Yield the entries *query* may mean, most wanted first, each with its attributes.
+
+        More than match may come, never fewer: what comes is matched again. Only entries of the
+        peer's institution come. Whoever stops asking closes the iterator.
+
+        Raises:
+            PlatformError: they cannot be read now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepAnswer:
+    """What the sender of a performed procedure step is told.
+
+    Attributes:
+        status: DIMSE status (PS3.4 F.7.2).
+        comment: plain English for Error Comment, or none.
+        error_id: Error ID (0000,0903), None for none.
+        faulty: keywords of the attributes the status is about.
+    """
+
+    status: int
+    comment: str = ""
+    error_id: int | None = None
+    faulty: tuple[str, ...] = ()
+
+
+class ProcedureSteps(Protocol):
+    """Where performed procedure steps are kept."""
+
+    async def create(self, uid: Uid, attributes: Attributes, peer: Peer) -> StepAnswer:
+        """Return once the step *uid* is durable, or refused.
+
+        Raises:
+            PlatformError: it cannot be kept now.
+        """
+        ...
+
+    async def set(self, uid: Uid, modifications: Attributes, peer: Peer) -> StepAnswer:
+        """Return once *modifications* of the step *uid* are durable, or refused.
+
+        Raises:
+            PlatformError: they cannot be kept now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One instance somebody asks about: SOP class and SOP instance."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedReference:
+    """An instance that is not committed, and why (Failure Reason (0008,1197), PS3.3 C.14)."""
+
+    reference: Reference
+    reason: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentResult:
+    """What became of one commitment request (PS3.4 J.3.3)."""
+
+    transaction_uid: str
+    committed: tuple[Reference, ...] = ()
+    failed: tuple[FailedReference, ...] = ()
+
+
+class ReplyLine(Protocol):
+    """The association a commitment request came on, for as long as it is open."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can still be said there."""
+        ...
+
+    async def report(self, result: CommitmentResult, *, within_s: float) -> int | None:
+        """Report *result* there and return the peer's status, None where no answer came."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentRequest:
+    """A storage commitment request, parsed."""
+
+    transaction_uid: Uid
+    references: tuple[Reference, ...] = field(repr=False)
+    peer: Peer
+
+
+class Commitments(Protocol):
+    """Where storage commitment requests go; results come later."""
+
+    async def request(self, asked: CommitmentRequest, line: ReplyLine) -> None:
+        """Return once *asked* is durable; its result is then reported, on *line* while it is open.
+
+        Raises:
+            PlatformError: it cannot be kept now.
         """
         ...

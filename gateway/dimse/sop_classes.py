@@ -8,6 +8,11 @@ service, retired ones too; a tree is given only where nothing in it stores.
 from typing import Final
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
+MODALITY_WORKLIST: Final = "1.2.840.10008.5.1.4.31"
+PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
+STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
+STORAGE_COMMITMENT_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+"""The one well-known instance of it (PS3.4 J.3.5)."""
 
 _OTHER_SERVICE_TREES: Final = (
     "1.2.840.10008.1.20.",  # storage commitment

@@ -165,13 +165,21 @@ class UpperLayer:
         self._step(Event.REJECT)
         return reject_pdu(reason)
 
-    def send(self, context_id: int, command: Command) -> bytes:
-        """Return *command*, which has no data set, in PDUs the peer takes."""
+    def send(self, context_id: int, command: Command, data_set: bytes = b"") -> bytes:
+        """Return *command*, and the data set it says it has, in PDUs the peer takes."""
         self._step(Event.SEND_DATA)
-        return data_pdus(
+        said = data_pdus(
             command.encode(),
             context_id=context_id,
             is_command=True,
+            peer_max_pdu_bytes=self._peer_max,
+        )
+        if not command.has_data_set:
+            return said
+        return said + data_pdus(
+            data_set,
+            context_id=context_id,
+            is_command=False,
             peer_max_pdu_bytes=self._peer_max,
         )
 

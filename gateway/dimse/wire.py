@@ -27,6 +27,7 @@ class Wire(asyncio.BufferedProtocol):
         self._end = 0
         self._paused = False
         self._ended = False
+        self._nudged = False
         self._finished = False
         self._arrived: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -91,11 +92,22 @@ class Wire(asyncio.BufferedProtocol):
         """Use the large buffer from the next time the small one is empty."""
         self._wanted_bytes = _BUFFER_BYTES
 
+    @property
+    def has_news(self) -> bool:
+        """Whether ``receive`` would return at once."""
+        return self._start != self._end or self._ended or self._nudged
+
+    def nudge(self) -> None:
+        """Let ``receive`` return, with no bytes where none came: something is to be said."""
+        self._nudged = True
+        _wake(self._arrived)
+
     async def receive(self) -> memoryview | None:
         """Return all bytes that came since the last call, or None after the last of them.
 
-        What was returned before is taken as used up: its memory is written over. There is no
-        deadline here; whoever owns the connection closes it when it is overdue.
+        After a ``nudge`` it may be none. What was returned before is taken as used up: its memory
+        is written over. There is no deadline here; whoever owns the connection closes it when it
+        is overdue.
         """
         if self._start == self._end:
             self._start = self._end = 0
@@ -107,8 +119,11 @@ class Wire(asyncio.BufferedProtocol):
             while not self._end:
                 if self._ended:
                     return None
+                if self._nudged:
+                    break
                 self._arrived = asyncio.get_running_loop().create_future()
                 await self._arrived
+        self._nudged = False
         data = self._buffer[self._start : self._end]
         self._start = self._end
         return data
