@@ -19,6 +19,7 @@ from gateway.dimse.ports import (
     StoreOutcome,
     StoreRequest,
 )
+from gateway.dimse.service import Services
 from gateway.dimse.settings import AcceptorSettings
 from kernel.clock import Clock, FrozenClock, SystemClock
 from kernel.dicom.status import Status
@@ -100,6 +101,7 @@ async def open_door(
     clock: Clock | None = None,
     tls: bool = False,
     send_buffer_bytes: int = 0,
+    services: Services | None = None,
 ) -> AsyncIterator[Door]:
     """Open the acceptor on one ephemeral port (and a TLS one) of 127.0.0.1."""
     with contextlib.ExitStack() as sockets:
@@ -114,6 +116,7 @@ async def open_door(
             sink=sink,
             clock=clock or SystemClock(),
             tls_sockets=secure,
+            services=services or {},
         ) as door:
             yield door
 
