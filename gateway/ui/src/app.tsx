@@ -94,12 +94,13 @@ function Pages() {
   const session = useSession((store) => store.session);
   const paths = tabsOf(session).map((tab) => tab.path);
   const landing = paths[0];
+  const { pathname } = useLocation();
   const changing = usePasswordSheet();
   const covered = lock !== null || changing;
   return (
     <>
       <div className="page" inert={covered} aria-hidden={covered}>
-        <Fence>
+        <Fence key={pathname}>
           <Suspense fallback={<GreyLines />}>
             <Routes>
               {paths.includes('/township') && <Route path="/township" element={<TownshipPage />} />}

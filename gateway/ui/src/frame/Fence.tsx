@@ -2,6 +2,7 @@ import { Component, type ReactNode } from 'react';
 
 import { Problem } from '../api/client';
 import { Leave } from './Leave';
+import { TopBar } from './TopBar';
 import { Trouble } from './Trouble';
 
 interface Props {
@@ -29,7 +30,8 @@ export class Fence extends Component<Props, { error: unknown }> {
     const { leave } = this.props;
     if (!leave) {
       return (
-        <div className="page">
+        <div className="page fenced">
+          <TopBar />
           <Trouble error={this.state.error} again={() => this.again()} />
         </div>
       );

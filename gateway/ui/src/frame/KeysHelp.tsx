@@ -1,18 +1,11 @@
 import { lazy, Suspense, useEffect, useMemo } from 'react';
-import { create } from 'zustand';
 
 import { Fence } from './Fence';
+import { closeKeysHelp, openKeysHelp, useHelp } from './help-state';
 import { coverKeys, type Key, usePageKeys } from './keys';
 import { page } from './page';
 
 const KeysSheet = lazy(page(() => import('./KeysSheet')));
-
-const useHelp = create(() => ({ open: false }));
-const close = () => useHelp.setState({ open: false });
-
-export function openKeysHelp(): void {
-  useHelp.setState({ open: true });
-}
 
 /** `?` shows the keys of the page that is open; while they are shown, none of them acts. */
 export function KeysHelp() {
@@ -22,9 +15,9 @@ export function KeysHelp() {
   useEffect(() => (open ? coverKeys() : undefined), [open]);
   if (!open) return null;
   return (
-    <Fence leave={close}>
+    <Fence leave={closeKeysHelp}>
       <Suspense>
-        <KeysSheet close={close} />
+        <KeysSheet close={closeKeysHelp} />
       </Suspense>
     </Fence>
   );

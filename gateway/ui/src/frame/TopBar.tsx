@@ -6,7 +6,7 @@ import { lockPage, signOut, useSession } from '../api/session';
 import { useText } from '../i18n';
 import { useChannel } from '../live/channel';
 import { clockTime } from './clock';
-import { openKeysHelp } from './KeysHelp';
+import { openKeysHelp } from './help-state';
 import { LanguageSwitch } from './LanguageSwitch';
 import { openPasswordSheet } from './PasswordSheet';
 import { tabsOf } from './tabs';

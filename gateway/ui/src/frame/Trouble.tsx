@@ -21,6 +21,11 @@ function isOldPage(error: unknown): boolean {
   return error instanceof Problem && error.code === 'new-version';
 }
 
+/** Whether asking again may be answered otherwise: what is not there for somebody stays so. */
+function mayHelp(error: unknown): boolean {
+  return !(error instanceof Problem && (error.status === 403 || error.status === 404));
+}
+
 /** An error in the place it concerns, with the next step. */
 export function Trouble({ error, again }: { error: unknown; again?: () => void }) {
   const t = useText();
@@ -29,7 +34,7 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
     <div className="trouble" role="alert">
       <p>{text}</p>
       {code && <p className="quiet">{t('trouble.code', { code })}</p>}
-      {again && <Button onClick={again}>{t(isOldPage(error) ? 'version.reload' : 'trouble.again')}</Button>}
+      {again && mayHelp(error) && <Button onClick={again}>{t(isOldPage(error) ? 'version.reload' : 'trouble.again')}</Button>}
     </div>
   );
 }

@@ -21,6 +21,13 @@ const WORDS: Readonly<Record<string, Record<Language, string>>> = {
   OT: { 'zh-CN': '其他', en: 'Other' },
 };
 
+/** Series of these hold no images: reports, documents, curves and what refers to other images. */
+const DOCUMENTS = new Set(['SR', 'PR', 'KO', 'DOC', 'SEG', 'RTSTRUCT', 'ECG']);
+
+export function isDocument(code: string): boolean {
+  return DOCUMENTS.has(code);
+}
+
 export function modalityWord(code: string, language: Language): string {
   return WORDS[code]?.[language] ?? code;
 }

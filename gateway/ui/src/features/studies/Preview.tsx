@@ -6,7 +6,7 @@ import { ask } from '../../api/client';
 import type { Conflict, StudyDetail, StudyRow } from '../../api/types';
 import { absolute } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { modalityWord, modalityWords } from '../../frame/modality';
+import { isDocument, modalityWord, modalityWords } from '../../frame/modality';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
@@ -35,6 +35,13 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
     queryFn: ({ signal }) => ask<StudyDetail>(`/api/v1/studies/${uid}`, { signal }),
   });
   const here = uid === row.study_instance_uid ? detail.data : undefined;
+  const older =
+    here !== undefined && (here.study.instance_count !== row.instance_count || here.study.conflicts !== row.conflicts);
+  const { refetch } = detail;
+  // The list's row is live: what it says newly, the detail is asked for again.
+  useEffect(() => {
+    if (older) void refetch();
+  }, [older, refetch]);
   const series = here?.series ?? [];
   const conflicts = here?.conflicts ?? [];
   return (
@@ -76,7 +83,9 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
               <span>
                 {modalityWord(one.modality, language)} {one.description || one.body_part}
                 <br />
-                <span className="second">{t('study.images', { count: one.instance_count })}</span>
+                <span className="second">
+                  {t(isDocument(one.modality) ? 'study.objects' : 'study.images', { count: one.instance_count })}
+                </span>
               </span>
             </li>
           ))}

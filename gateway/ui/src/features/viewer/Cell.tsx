@@ -72,6 +72,7 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
   const loaded = series.data;
   useEffect(() => {
     if (loaded?.kind === 'images') void pane.current?.show(loaded);
+    else if (loaded) pane.current?.clear();
   }, [loaded, engine, hand, prefetch]);
 
   useEffect(() => {

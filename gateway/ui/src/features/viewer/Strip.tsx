@@ -2,7 +2,7 @@ import { useState } from 'react';
 
 import type { SeriesRow } from '../../api/types';
 import { useLanguage } from '../../frame/language';
-import { modalityWord } from '../../frame/modality';
+import { isDocument, modalityWord } from '../../frame/modality';
 import { useText } from '../../i18n';
 import { SERIES_DRAG, useSeries } from './Cell';
 import type { Prefetch } from './prefetch';
@@ -57,7 +57,9 @@ function Thumbnail({ study, row, prefetch }: { study: string; row: SeriesRow; pr
         <img src={row.thumbnail} alt="" loading="lazy" draggable={false} onError={() => setNoPicture(true)} />
       )}
       <span className="count">
-        {fetched > 0 && fetched < count ? `${fetched}/${count}` : t('study.images', { count })}
+        {fetched > 0 && fetched < count
+          ? `${fetched}/${count}`
+          : t(isDocument(row.modality) ? 'study.objects' : 'study.images', { count })}
       </span>
       <span className="label">{name}</span>
       {here && here.missing.length > 0 && (

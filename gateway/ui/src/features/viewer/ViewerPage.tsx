@@ -13,7 +13,7 @@ import { usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { LanguageSwitch } from '../../frame/LanguageSwitch';
 import { useLate } from '../../frame/late';
-import { modalityWords } from '../../frame/modality';
+import { isDocument, modalityWords } from '../../frame/modality';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { darkTheme } from '../../frame/theme';
 import { LivePill } from '../../frame/TopBar';
@@ -64,8 +64,7 @@ function useRoom(): Room | null {
 
 /** The first series that is more than a localizer or a note, as the machine numbered them. */
 function firstToShow(detail: StudyDetail): string {
-  const documents = new Set(['SR', 'PR', 'KO', 'DOC', 'SEG', 'RTSTRUCT', 'ECG']);
-  const pictures = detail.series.filter(({ modality }) => !documents.has(modality));
+  const pictures = detail.series.filter(({ modality }) => !isDocument(modality));
   const stack = pictures.find(({ instance_count }) => instance_count > 1);
   return (stack ?? pictures[0] ?? detail.series[0])?.series_instance_uid ?? '';
 }

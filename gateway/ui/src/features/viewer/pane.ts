@@ -111,6 +111,15 @@ export class Pane {
     this.prefetch.look(this.number, series.imageIds, index);
   }
 
+  /** Lets go of its images: something that is none stands in its place, and no tool has anything to act on. */
+  clear(): void {
+    this.turn += 1;
+    this.stop();
+    this.series = null;
+    this.prefetch.forget(this.number);
+    this.set(EMPTY);
+  }
+
   /** Asks again for what could not be shown. */
   async again(): Promise<void> {
     if (!this.series) return;
