@@ -1,6 +1,6 @@
 import { ConfigProvider, Modal } from 'antd';
 
-import { useText, type TextKey } from '../i18n';
+import { type Say, type TextKey, useText } from '../i18n';
 import { useKeyBook } from './keys';
 import { useLanguage } from './language';
 import { darkTheme, lightTheme } from './theme';
@@ -18,9 +18,9 @@ const CAPS: Record<string, string> = {
 };
 
 /** What stands on the caps of *keys*; a row of digits is named by its ends. */
-function capsOf(keys: readonly string[]): string[] {
+function capsOf(keys: readonly string[], t: Say): string[] {
   if (keys.length > 2 && keys.every((key) => /^\d$/.test(key))) return [`${keys[0]} – ${keys[keys.length - 1]}`];
-  return keys.map((key) => CAPS[key] ?? key);
+  return keys.map((key) => (key === 'Space' ? t('key.space') : (CAPS[key] ?? key)));
 }
 
 /** The keys of the page that is open, from the same list the page answers. */
@@ -46,7 +46,7 @@ export default function KeysSheet({ close }: { close: () => void }) {
             {pages.flat().map((key) => (
               <li key={key.keys.join()}>
                 <span className="caps">
-                  {capsOf(key.keys).map((cap) => (
+                  {capsOf(key.keys, t).map((cap) => (
                     <kbd key={cap}>{cap}</kbd>
                   ))}
                 </span>

@@ -8,3 +8,8 @@ it('says modalities in words, each once', () => {
   expect(modalityWords(['CR', 'DX', 'DX'], 'en')).toBe('CR DR');
   expect(modalityWord('XYZ', 'en')).toBe('XYZ');
 });
+
+it('leaves out what only goes with the images', () => {
+  expect(modalityWords(['CT', 'DOC', 'ECG', 'SR'], 'zh-CN')).toBe('CT');
+  expect(modalityWords(['SR', 'ECG'], 'zh-CN')).toBe('报告 心电');
+});

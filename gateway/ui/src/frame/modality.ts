@@ -32,7 +32,8 @@ export function modalityWord(code: string, language: Language): string {
   return WORDS[code]?.[language] ?? code;
 }
 
-/** Several modalities of one study, each once. */
+/** Several modalities of one study, each once; beside images, what only goes with them is left out. */
 export function modalityWords(codes: readonly string[], language: Language): string {
-  return [...new Set(codes.map((code) => modalityWord(code, language)))].join(' ');
+  const images = codes.filter((code) => !isDocument(code));
+  return [...new Set((images.length ? images : codes).map((code) => modalityWord(code, language)))].join(' ');
 }

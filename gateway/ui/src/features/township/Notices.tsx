@@ -3,10 +3,8 @@ import { Button } from 'antd';
 import type { QueueSummary, TownshipNode } from '../../api/types';
 import { clockTime } from '../../frame/clock';
 import { useText } from '../../i18n';
+import { isShort, roundly } from './disk';
 import type { KeptBatch } from './kept-batch';
-
-/** At this share of the disk the page says how many patients still fit. */
-const DISK_NEARLY_FULL = 85;
 
 /** What the technician must know now and cannot see in the rows. */
 export function Notices({
@@ -44,9 +42,9 @@ export function Notices({
           {line.since ? t('queue.lineDown', { at: clockTime(line.since) }) : t('queue.lineDownNow')}
         </p>
       )}
-      {disk.used_percent >= DISK_NEARLY_FULL && (
+      {isShort(disk) && (
         <p className="note note-bad township-note" role="alert" data-testid="disk">
-          {disk.room_for_studies === null ? t('queue.diskUnknown') : t('queue.disk', { room: disk.room_for_studies })}
+          {disk.room_for_studies === null ? t('queue.diskUnknown') : t('queue.disk', { room: roundly(disk.room_for_studies) })}
         </p>
       )}
     </>

@@ -1,0 +1,18 @@
+/** When the page speaks of the disk, and how exactly. Pure. */
+
+import type { QueueSummary } from '../../api/types';
+
+const NEARLY_FULL_PERCENT = 85;
+/** Weeks of a township's work: a large disk that is 85 % full still has more, and nobody needs to do anything. */
+const FEW_STUDIES = 1_000;
+
+/** Whether somebody has to make sure that images leave before the disk is full. */
+export function isShort({ used_percent: used, room_for_studies: room }: QueueSummary['disk']): boolean {
+  return used >= NEARLY_FULL_PERCENT && (room === null || room < FEW_STUDIES);
+}
+
+/** *count* to its first two digits, downwards: an estimate. */
+export function roundly(count: number): number {
+  const step = 10 ** Math.max(0, String(Math.trunc(count)).length - 2);
+  return Math.floor(count / step) * step;
+}
