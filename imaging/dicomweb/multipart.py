@@ -1,8 +1,8 @@
 """multipart/related as DICOMweb uses it (RFC 2046 5.1, RFC 2387, PS3.18 8.6.1.2).
 
-The reader is bytes in, events out; it copies a part's bytes once and holds no more than one header
-block or one boundary's length back. The writer gives the framing that viewers parse: CRLF lines
-and ``Content-Type`` in exactly that case.
+The reader is bytes in, events out; it copies nothing of a part but where a boundary may begin at
+the end of a piece, and holds no more than one header block or one boundary's length back. The
+writer gives the framing that viewers parse: CRLF lines and ``Content-Type`` in exactly that case.
 """
 
 import re
@@ -38,7 +38,7 @@ class PartBegins:
 
 @dataclass(frozen=True, slots=True)
 class PartData:
-    """The next bytes of the part; a view, good until the next ``feed``."""
+    """The next bytes of the part; a view of what was fed."""
 
     data: memoryview
 
@@ -78,7 +78,7 @@ class MultipartReader:
             raise BrokenMultipart("not a boundary of RFC 2046", code="bad-boundary")
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         # The first boundary may stand at the very start of the body, without the line end before.
-        self._held = bytearray(_CRLF)
+        self._held = _CRLF
         self._where = _Where.PREAMBLE
         self._parts = 0
 
@@ -93,7 +93,7 @@ class MultipartReader:
         Raises:
             BrokenMultipart: a malformed boundary line, header block or too many parts.
         """
-        self._held += data
+        self._held = self._held + data if self._held else bytes(data)
         position = 0
         try:
             while True:
@@ -103,7 +103,7 @@ class MultipartReader:
                 if position == before and not events:
                     return
         finally:
-            del self._held[:position]
+            self._held = self._held[position:]
 
     def finish(self) -> None:
         """Say that the body has ended.
@@ -127,8 +127,7 @@ class MultipartReader:
         in_part = self._where is _Where.DATA
         found = self._held.find(self._delimiter, position)
         if found < 0:
-            # A delimiter may begin in the last bytes.
-            safe = max(position, len(self._held) - len(self._delimiter) + 1)
+            safe = max(position, len(self._held) - self._begun())
             return self._data(position, safe) if in_part else [], safe
         line = self._boundary_line(found + len(self._delimiter))
         if line is None:
@@ -146,9 +145,19 @@ class MultipartReader:
             raise BrokenMultipart(f"more than {MAX_PARTS} parts", code="too-many-parts")
         return events, end
 
+    def _begun(self) -> int:
+        """Return how many of the last bytes may be the beginning of a delimiter."""
+        tail = self._held[1 - len(self._delimiter) :]
+        at = tail.find(b"\r")
+        while at >= 0:
+            if self._delimiter.startswith(tail[at:]):
+                return len(tail) - at
+            at = tail.find(b"\r", at + 1)
+        return 0
+
     def _boundary_line(self, start: int) -> tuple[int, bool] | None:
         """Return where the line behind a delimiter ends and whether it closes; None: not yet."""
-        tail = bytes(self._held[start : start + 2])
+        tail = self._held[start : start + 2]
         if tail == b"--":
             return start + 2, True
         end = self._held.find(_CRLF, start, start + _MAX_LINE)
@@ -168,13 +177,12 @@ class MultipartReader:
                 raise BrokenMultipart("a part's header is too long", code="part-header-too-long")
             return [], position
         self._where = _Where.DATA
-        return [PartBegins(_fields(bytes(self._held[position:end])))], end + 4
+        return [PartBegins(_fields(self._held[position:end]))], end + 4
 
     def _data(self, start: int, end: int) -> list[Event]:
         if end <= start:
             return []
-        # A copy, because a view would forbid the buffer to shrink.
-        return [PartData(memoryview(bytes(self._held[start:end])))]
+        return [PartData(memoryview(self._held)[start:end])]
 
 
 def _fields(block: bytes) -> dict[str, str]:

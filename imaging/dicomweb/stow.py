@@ -196,13 +196,16 @@ class StowDoor:
         while True:
             try:
                 async with asyncio.timeout(self._idle_s):
-                    chunk = await request.content.readany()
+                    # As they came, where readany() would join them.
+                    chunk, _ = await request.content.readchunk()
             except TimeoutError as exc:
                 raise Unavailable("the body does not go on", code="body-too-slow") from exc
             except web.RequestPayloadError as exc:
                 raise Invalid("the body broke off or is malformed", code="body-broken") from exc
             if not chunk:
-                return
+                if request.content.at_eof():
+                    return
+                continue
             taken += len(chunk)
             if taken > REQUEST_BYTES:
                 raise TooLarge(f"at most {REQUEST_BYTES} bytes")

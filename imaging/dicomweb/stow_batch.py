@@ -6,6 +6,7 @@ wrong with a part, or with the disk, is that part's answer and nobody else's.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import Clock
 from kernel.errors import PlatformError, TooLarge, Unsupported
 from kernel.identifiers import Uid
-from kernel.journal.writer import Draft, JournalWriter, Position
+from kernel.journal.writer import Draft, JournalFailed, JournalFull, JournalWriter, Position
 
 COMMIT_OBJECTS: Final = 64
 COMMIT_BYTES: Final = 32 << 20
@@ -116,6 +117,9 @@ class StowBatch:
             return
         try:
             named = await self._check(part)
+            with contextlib.suppress(JournalFull, JournalFailed):
+                # Its commit will say so.
+                await part.draft.lay()
         except ObjectRefused as exc:
             part.draft.discard()
             self.failed.append(_refused(exc, part.number))

@@ -112,6 +112,17 @@ class Draft:
                 await self._stream()
             view = view[len(part) :]
 
+    async def lay(self) -> None:
+        """Hand what is there in whole chunks to the disk now, for a commit that comes later.
+
+        For one of many drafts of one commit, which then has little left to bring to the disk.
+        Waits and raises as ``write``.
+        """
+        if self._state is not State.OPEN:
+            raise RuntimeError("the draft was committed or discarded before")
+        self._ink.check()
+        await self._stream()
+
     def _close_chunk(self) -> None:
         if self._buffer:
             chunk = Chunk(len(self.chunks), len(self._buffer), self._crc, self._buffer)
