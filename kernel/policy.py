@@ -31,6 +31,8 @@ class Act(StrEnum):
     """Register patients, and mend what was registered."""
     ORDER_EXAMINATION = "order-examination"
     """Order an examination, change or cancel the order, say how far it is."""
+    WATCH_NODES = "watch-nodes"
+    """See how township nodes and their lines are; no patient is in it."""
     MANAGE_SYSTEM = "manage-system"
     """Institutions, DICOM peers, settings; how the machines run."""
     MANAGE_ACCOUNTS = "manage-accounts"
@@ -83,6 +85,7 @@ _ROLES: Final[dict[Act, frozenset[Role]]] = {
     Act.READ_ORDERS: _ORDERING,
     Act.REGISTER_PATIENT: _ORDERING - {Role.VILLAGE_DOCTOR},
     Act.ORDER_EXAMINATION: _ORDERING,
+    Act.WATCH_NODES: CARE | {Role.MANAGER, Role.PRIVACY_OFFICER, Role.SYSTEM_ADMINISTRATOR},
     Act.MANAGE_SYSTEM: frozenset({Role.SYSTEM_ADMINISTRATOR}),
     Act.MANAGE_ACCOUNTS: frozenset({Role.SECURITY_ADMINISTRATOR}),
     Act.READ_AUDIT: frozenset({Role.AUDIT_ADMINISTRATOR, Role.PRIVACY_OFFICER}),

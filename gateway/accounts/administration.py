@@ -205,6 +205,7 @@ class Administration:
         """
         kept = await self._database.read(lambda conn: self._kept(conn, username))
         self._not_oneself(by, kept.account)
+        await self._sign_ins.check_changeable(kept.account.id)
         new = random_password() if password is None else password
         hashed = await self._sign_ins.hash_new_password(kept, new)
         at = self._clock.now()
@@ -221,6 +222,7 @@ class Administration:
     async def set_roles(self, by: Principal, username: str, roles: frozenset[Role]) -> None:
         """Make *roles* the account's only ones; all its sessions end."""
         check_roles(roles)
+        await self._check_changeable(username)
 
         def change(conn: sa.Connection) -> None:
             account = self._kept(conn, username).account
@@ -243,6 +245,7 @@ class Administration:
 
     async def enable(self, by: Principal, username: str) -> None:
         """Open a closed account again."""
+        await self._check_changeable(username)
 
         def change(conn: sa.Connection) -> None:
             account = self._kept(conn, username).account
@@ -318,6 +321,10 @@ class Administration:
         if found is None:
             raise Missing("no account of that name", code="no-such-account")
         return found
+
+    async def _check_changeable(self, username: str) -> None:
+        kept = await self._database.read(lambda conn: self._kept(conn, username))
+        await self._sign_ins.check_changeable(kept.account.id)
 
     @staticmethod
     def _not_oneself(by: Principal, account: Account) -> None:

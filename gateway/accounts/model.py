@@ -15,6 +15,7 @@ from kernel.identity import ADMINISTRATORS, Principal, PrincipalKind, Role
 
 _USERNAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", re.ASCII)
 TOKEN_PREFIX: Final = "ylt_"  # noqa: S105  # lets scanners find a leaked one
+NODE_TOKEN_PREFIX: Final = "yln_"  # noqa: S105  # of the session of a township node
 
 
 class SignInFailed(Unauthenticated):

@@ -4,13 +4,14 @@ import asyncio
 import datetime as dt
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import sqlalchemy as sa
 
 from gateway.accounts import store
 from gateway.accounts.model import (
     DEFAULT_RULES,
+    NODE_TOKEN_PREFIX,
     TOKEN_PREFIX,
     SignIn,
     SignInFailed,
@@ -48,6 +49,40 @@ class _Remembered:
     until_s: float
 
 
+class NodeTokens(Protocol):
+    """Knows the nodes that have proven their key to this county."""
+
+    async def by_token(self, token: str) -> SignIn:
+        """Return the node whose session *token* is; raises ``Unauthenticated``."""
+        ...
+
+    async def revoked_among(self, ids: set[str]) -> set[str]:
+        """Return which of *ids* are nodes that may no longer come in."""
+        ...
+
+
+class AccountGuard(Protocol):
+    """Knows which accounts are another node's, and how long they are good without it."""
+
+    def may_sign_in(self, conn: sa.Connection, account_id: str, at: dt.datetime) -> None:
+        """Raise ``PlatformError`` where the account may not be used here now."""
+        ...
+
+    def may_change(self, conn: sa.Connection, account_id: str) -> None:
+        """Raise ``PlatformError`` where the account is changed at its own node only."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNodes:
+    """What other nodes have to do with signing in here."""
+
+    nodes: NodeTokens | None = None
+    """At a county."""
+    guard: AccountGuard | None = None
+    """At a township."""
+
+
 class SignIns:
     """Every way in, for one process."""
 
@@ -59,8 +94,11 @@ class SignIns:
         *,
         chain: str,
         rules: SignInRules = DEFAULT_RULES,
+        others: OtherNodes | None = None,
     ) -> None:
         self._database = database
+        self.nodes = others.nodes if others else None
+        self._guard = others.guard if others else None
         self._hasher = hasher
         self._clock = clock
         self._chain = chain
@@ -78,6 +116,7 @@ class SignIns:
             SignInFailed: they do not belong together, or the account is closed.
             SignInLocked: too many failures of this name from this range of addresses.
             Busy: too many sign-ins at once.
+            PlatformError: they do, but the account is not to be used here now (``AccountGuard``).
         """
         name = username.strip().lower()
         name_digest, where = digest(name), address_range(address)
@@ -121,6 +160,8 @@ class SignIns:
         address: str,
     ) -> None:
         at = self._clock.now()
+        if self._guard is not None:
+            self._guard.may_sign_in(conn, kept.account.id, at)
         store.forget_attempts(conn, *attempt)
         store.add_session(
             conn, digest(secret), kept.account.id, address=address, at=at, times=self.times
@@ -198,6 +239,9 @@ class SignIns:
         """
         key = digest(token) if len(token) <= _SECRET_MAX else ""
         found, known = self._recall(key)
+        if not known and self.nodes is not None and token.startswith(NODE_TOKEN_PREFIX):
+            # Asked each time: a node that was let go is out with its next request.
+            return await self.nodes.by_token(token)
         if not known:
             at = self._clock.now()
             kept = await self._database.read(lambda conn: store.find_token(conn, key, at=at))
@@ -230,6 +274,7 @@ class SignIns:
         Raises:
             Unauthenticated: the session has ended.
             SignInFailed: *old* is not the password; counts as a failed sign-in.
+            PlatformError: the account is changed at its own node only (``AccountGuard``).
             WeakPassword: *new* is not good enough, or was used before.
         """
         key, at = digest(secret), self._clock.now()
@@ -240,6 +285,7 @@ class SignIns:
         if live is None:
             raise Unauthenticated
         kept, name_digest = live.kept, digest(live.kept.account.username)
+        await self.check_changeable(kept.account.id)
         await self._database.write(
             lambda conn: store.begin_attempt(conn, name_digest, where, at=at, lock=self._lock)
         )
@@ -255,6 +301,12 @@ class SignIns:
 
         await self._database.write(change)
         self._remembered.clear()
+
+    async def check_changeable(self, account_id: str) -> None:
+        """Raise ``PlatformError`` where the account is changed at its own node only."""
+        guard = self._guard
+        if guard is not None:
+            await self._database.read(lambda conn: guard.may_change(conn, account_id))
 
     async def hash_new_password(self, kept: store.Kept | None, new: str, *names: str) -> str:
         """Return the hash of *new* for the account *kept*, or for a new one called *names*.

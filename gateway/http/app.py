@@ -128,7 +128,7 @@ def build_app(
     app[STREAMS] = streams
     app.add_routes(every)
     app.on_response_prepare.extend((*on_prepare, add_headers))
-    app.cleanup_ctx.append(_running(feed, parts.access_log))
+    app.cleanup_ctx.append(_running(feed, parts.access_log, auth))
     for lifespan in lifespans:
         app.cleanup_ctx.append(_entered(lifespan))
     app.on_shutdown.append(_end_streams)
@@ -143,12 +143,13 @@ def check_declared(routes: Iterable[web.RouteDef]) -> None:
 
 
 def _running(
-    feed: EventFeed, access_log: AccessLog
+    feed: EventFeed, access_log: AccessLog, auth: Auth
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(_app: web.Application) -> AsyncIterator[None]:
         async with Owner() as owner:
             owner.keep("event-feed", feed.run)
             owner.keep("access-counts", access_log.run)
+            owner.keep("revoked-nodes", auth.run)
             yield
 
     return run

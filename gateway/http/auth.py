@@ -5,8 +5,11 @@ made to send from a foreign page must not change anything, so every write by coo
 origin and the session's own token in a header.
 """
 
+import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +30,7 @@ PEER: Final = web.RequestKey("peer", Peer)
 CSRF_HEADER: Final = "X-CSRF-Token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_PAGES: Final = frozenset({"same-origin", "none"})
+_LOOK_FOR_REVOKED_S: Final = 15.0
 
 
 class ForeignPage(Forbidden):
@@ -56,6 +60,7 @@ class Auth:
     def __init__(self, sign_ins: SignIns, settings: AuthSettings) -> None:
         self._sign_ins = sign_ins
         self._settings = settings
+        self._by_machines: defaultdict[str, set[asyncio.Transport]] = defaultdict(set)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -80,7 +85,36 @@ class Auth:
         request[SIGN_IN] = sign_in
         request[SIGN_IN_ID] = sign_in.sign_in_id
         request[PRINCIPAL] = sign_in.principal
+        if sign_in.principal.kind is PrincipalKind.MACHINE and request.transport is not None:
+            async with self._noted(sign_in.principal.user_id, request.transport):
+                return await handler(request)
         return await handler(request)
+
+    @asynccontextmanager
+    async def _noted(self, user_id: str, transport: asyncio.Transport) -> AsyncIterator[None]:
+        """Know of a machine's request while it runs."""
+        self._by_machines[user_id].add(transport)
+        try:
+            yield
+        finally:
+            self._by_machines[user_id].discard(transport)
+            if not self._by_machines[user_id]:
+                del self._by_machines[user_id]
+
+    async def cut_revoked(self) -> None:
+        """Cut what nodes that were let go still have running; an upload may last for hours."""
+        nodes = self._sign_ins.nodes
+        if nodes is None or not self._by_machines:
+            return
+        for user_id in await nodes.revoked_among(set(self._by_machines)):
+            for transport in list(self._by_machines.get(user_id, ())):
+                transport.abort()
+
+    async def run(self) -> None:
+        """Look for revoked nodes every 15 s until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_FOR_REVOKED_S)
+            await self.cut_revoked()
 
     async def identify(self, request: web.Request, *, active: bool = True) -> SignIn | None:
         """Return who sends *request*, None for nobody.

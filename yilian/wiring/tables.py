@@ -10,6 +10,7 @@ _ROOMS: Final = (
     "kernel.idempotency",
     "kernel.identity",
     "gateway.accounts.tables",
+    "gateway.exchange.tables",
     "gateway.routing.store",
     "gateway.township.tables",
     "gateway.uploads.batches",

@@ -1,0 +1,1 @@
+"""Letters between township nodes and their county, who a node is, and how the nodes are doing."""

@@ -1,0 +1,254 @@
+"""The county's side of who is a node: invited by a code, known by its key, let go at once.
+
+A code is good for a day and makes one node. The answer to it may be lost on the line, so the same
+code with the same key is answered alike; with another key it is used up.
+"""
+
+import datetime as dt
+import os
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+
+from gateway.accounts.model import NODE_TOKEN_PREFIX, SignIn, digest, new_secret
+from gateway.exchange import nodes
+from gateway.exchange.codes import code_digest, new_code
+from gateway.exchange.model import Challenge, Enrolled, Session
+from gateway.exchange.nodes import Invitation, Node
+from gateway.exchange.proof import NonceRefused, check_nonce, check_proof, make_nonce, parse_key
+from kernel.audit.trail import AuditEntry, AuditEvent, record
+from kernel.clock import Clock
+from kernel.errors import Conflict, Forbidden, Missing, Unauthenticated
+from kernel.identifiers import new_id
+from kernel.identity import Principal, PrincipalKind, Role, find_institution
+from kernel.sql.db import Database
+
+CODE_VALID: Final = dt.timedelta(hours=24)
+SESSION_VALID: Final = dt.timedelta(minutes=15)
+_RANDOM_BYTES: Final = 16
+
+
+class CodeUnknown(Missing):
+    """Nobody was invited with that code here."""
+
+    code = "enrol-code-unknown"
+
+
+class CodeUsed(Conflict):
+    """The code has made a node already; ask the county for another."""
+
+    code = "enrol-code-used"
+
+
+class CodeLate(Conflict):
+    """The code's day is over; ask the county for another."""
+
+    code = "enrol-code-late"
+
+
+class NodeRevoked(Forbidden):
+    """The county has let this node go; it must be enrolled again."""
+
+    code = "node-revoked"
+
+
+class NodeUnknown(Missing):
+    """No node has that id."""
+
+    code = "node-unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CountyFacts:
+    """What a new node learns of the county."""
+
+    institution: str
+    name: str
+    phone: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A code, shown this once and kept nowhere."""
+
+    code: str
+    institution: str
+    expires_at: dt.datetime
+
+
+class Enrolment:
+    """Invites, enrols, signs in and revokes."""
+
+    def __init__(
+        self, database: Database, clock: Clock, county: CountyFacts, secret: bytes, *, chain: str
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._county = county
+        self._secret = secret
+        self._chain = chain
+
+    async def invite(self, by: Principal, institution: str) -> Invited:
+        """Make a code for *institution*.
+
+        Raises:
+            Missing: no such institution (``no-such-institution``).
+        """
+        code, at = new_code(), self._clock.now()
+        made = Invitation(institution, by.username, at, at + CODE_VALID, None, None)
+
+        def add(conn: sa.Connection) -> None:
+            if find_institution(conn, institution) is None:
+                raise Missing("no institution of that code", code="no-such-institution")
+            nodes.add_invitation(conn, code_digest(code), made)
+            self._audit(conn, by, f"node-invitation:{institution}")
+
+        await self._database.write(add)
+        return Invited(code, institution, made.expires_at)
+
+    async def enrol(self, code: str, public_key: str) -> Enrolled:
+        """Make the node whose key is *public_key*, or answer again for the one it made.
+
+        Raises:
+            InvalidCode, InvalidKey: not of their shape.
+            CodeUnknown, CodeUsed, CodeLate: see there.
+            NodeRevoked: this very key was let go; a new one is needed.
+        """
+        parse_key(public_key)
+        kept, key, at = code_digest(code), public_key.lower(), self._clock.now()
+
+        def make(conn: sa.Connection) -> Node:
+            invited = nodes.find_invitation(conn, kept)
+            if invited is None:
+                raise CodeUnknown("ask the county for a code")
+            known = nodes.find_key(conn, key)
+            if known is not None and known.revoked_at is not None:
+                raise NodeRevoked("this node's key was revoked")
+            if invited.used_at is not None:
+                if known is not None and invited.node == known.id:
+                    return known
+                raise CodeUsed("a code makes one node; ask the county for another")
+            if at >= invited.expires_at:
+                raise CodeLate("a code is good for 24 hours; ask the county for another")
+            if known is not None:
+                # Enrolled before; one key is one node, whatever code it comes with.
+                if known.institution != invited.institution:
+                    raise Conflict("this node speaks for another institution", code="other-node")
+                nodes.use_invitation(conn, kept, known.id, at=at)
+                return known
+            found = find_institution(conn, invited.institution)
+            name = found.name if found else invited.institution
+            node = Node(new_id(), invited.institution, name, key, at, None)
+            nodes.add_node(conn, node)
+            nodes.use_invitation(conn, kept, node.id, at=at)
+            self._audit(conn, principal_of(node), f"node:{node.id}")
+            return node
+
+        node = await self._database.write(make)
+        return Enrolled(
+            node=node.id,
+            institution=node.institution,
+            institution_name=node.institution_name,
+            county_public_key=self._county.public_key,
+            county_institution=self._county.institution,
+            county_name=self._county.name,
+            county_phone=self._county.phone,
+        )
+
+    def challenge(self, node: str) -> Challenge:
+        """Return a nonce for *node*, whether there is such a node or not."""
+        nonce = make_nonce(self._secret, node, self._clock.now(), os.urandom(_RANDOM_BYTES))
+        return Challenge(nonce=nonce)
+
+    async def open_session(self, node_id: str, nonce: str, signature: str) -> Session:
+        """Open a session for the node that signed *nonce*.
+
+        Raises:
+            NonceRefused: too old, used, or not ours.
+            ProofRefused, NodeRevoked: see there; an unknown node is answered as a wrong proof.
+        """
+        at = self._clock.now()
+        ends = check_nonce(self._secret, node_id, nonce, at)
+        node = await self._database.read(lambda conn: nodes.find_node(conn, node_id))
+        # The same work and the same answer for a node nobody knows.
+        key = node.public_key if node is not None else self._county.public_key
+        check_proof(key, node_id, nonce, signature)
+        if node is None or node.revoked_at is not None:
+            raise NodeRevoked("the county has let this node go")
+        token = NODE_TOKEN_PREFIX + new_secret()
+
+        def open_(conn: sa.Connection) -> None:
+            if not nodes.use_nonce(conn, digest(nonce), expires_at=ends, at=at):
+                raise NonceRefused("the nonce was used")
+            nodes.add_session(conn, digest(token), node_id, expires_at=at + SESSION_VALID, at=at)
+
+        await self._database.write(open_)
+        return Session(
+            token=token,
+            expires_in_s=SESSION_VALID.total_seconds(),
+            institution=node.institution,
+        )
+
+    async def by_token(self, token: str) -> SignIn:
+        """Return the node whose session *token* is (``gateway.accounts.service.NodeTokens``).
+
+        Raises:
+            Unauthenticated: it ended, or its node was let go (``bad-token``).
+        """
+        key, at = digest(token), self._clock.now()
+        node = await self._database.read(lambda conn: nodes.node_of_session(conn, key, at=at))
+        if node is None:
+            raise Unauthenticated("the session has ended", code="bad-token")
+        return SignIn(principal_of(node), key[:16], by_token=True)
+
+    async def revoked_among(self, ids: set[str]) -> set[str]:
+        """Return which of *ids* are nodes that were let go."""
+        return await self._database.read(lambda conn: nodes.revoked_among(conn, ids))
+
+    async def revoke(self, by: Principal, node_id: str) -> None:
+        """Let a node go; raises ``NodeUnknown``. It is out with its next request."""
+        at = self._clock.now()
+
+        def act(conn: sa.Connection) -> None:
+            if nodes.find_node(conn, node_id) is None:
+                raise NodeUnknown("see `yilian admin township list`")
+            nodes.revoke(conn, node_id, by.username, at=at)
+            self._audit(conn, by, f"node:{node_id}", act="revoke")
+
+        await self._database.write(act)
+
+    async def nodes(self) -> list[Node]:
+        """Return every node."""
+        return await self._database.read(nodes.all_nodes)
+
+    async def invitations(self) -> list[Invitation]:
+        """Return every invitation remembered, newest first."""
+        return await self._database.read(nodes.all_invitations)
+
+    def _audit(
+        self, conn: sa.Connection, by: Principal, subject: str, *, act: str = "enrol"
+    ) -> None:
+        entry = AuditEntry(
+            at=self._clock.now(),
+            event=AuditEvent.NETWORK_CHANGED,
+            user_id=by.user_id,
+            username=by.username,
+            institution=by.institution,
+            subject=subject,
+            detail={"act": act},
+        )
+        record(conn, self._chain, entry)
+
+
+def principal_of(node: Node) -> Principal:
+    """Return who a node is at the county's doors: a machine of its institution."""
+    return Principal(
+        node.id,
+        f"node-{node.institution}",
+        node.institution_name,
+        frozenset({Role.TECHNICIAN}),
+        node.institution,
+        PrincipalKind.MACHINE,
+    )

@@ -1,0 +1,192 @@
+"""What the node's own tables say of how it is: the heartbeat's content."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from gateway.exchange import outbox
+from gateway.exchange.completeness import QUIET, completeness
+from gateway.exchange.heartbeat import (
+    STUDIES_MAX,
+    DiskFacts,
+    Heartbeat,
+    LaneState,
+    LineFacts,
+    StudyState,
+)
+from gateway.exchange.ports import Expected
+from gateway.exchange.tables import expected
+from gateway.township.model import PRIORITY_OF_RANK, InstanceState
+from gateway.township.tables import instances, studies
+
+_TOLD_AFTER: Final = dt.timedelta(hours=24)
+"""How long a study is told of after the county has all of it."""
+
+
+def note_expected(conn: sa.Connection, study: str, instances_: int, *, at: dt.datetime) -> None:
+    """Keep how many instances the modality said *study* has; the last word holds.
+
+    Called where a performed procedure step is completed (PS3.4 F.7.2), at either node.
+    """
+    values = {"instances": instances_, "at": at}
+    mine = expected.c.study_instance_uid == study
+    if conn.execute(sa.update(expected).where(mine).values(values)).rowcount == 0:
+        conn.execute(sa.insert(expected).values(study_instance_uid=study, **values))
+
+
+def read_expected(conn: sa.Connection, studies: Sequence[str]) -> Mapping[str, int]:
+    """Return how many instances modalities said *studies* have (``ports.Expected``)."""
+    columns = expected.c
+    query = sa.select(columns.study_instance_uid, columns.instances).where(
+        columns.study_instance_uid.in_(list(studies))
+    )
+    return {row.study_instance_uid: row.instances for row in conn.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """Looks at the node's tables."""
+
+    program: str
+    started_at: dt.datetime
+    line: Callable[[], LineFacts]
+    disk: Callable[[], DiskFacts]
+    """Asks the operating system; quick."""
+    told: Expected = read_expected
+    quiet: dt.timedelta = QUIET
+
+    def heartbeat(self, conn: sa.Connection, *, at: dt.datetime) -> Heartbeat:
+        """Return how the node is *at* that instant of its own clock, studies and all."""
+        letters = outbox.waiting(conn)
+        return Heartbeat(
+            node_time=at,
+            program=self.program,
+            started_at=self.started_at,
+            lanes=lanes(conn),
+            line=self.line(),
+            disk=self.disk(),
+            letters_waiting=letters.waiting,
+            letters_refused=letters.refused,
+            set_aside=_set_aside(conn),
+            studies=self.studies(conn, at=at),
+        )
+
+    def studies(self, conn: sa.Connection, *, at: dt.datetime) -> list[StudyState]:
+        """Return the studies worth telling of: what is under way first, most urgent first."""
+        columns = studies.c
+        done = columns.county_received_at
+        query = (
+            sa.select(
+                columns.study_instance_uid,
+                columns.modality,
+                columns.rank,
+                columns.paused,
+                columns.first_received_at,
+                columns.last_received_at,
+            )
+            .where(sa.or_(done.is_(None), done > at - _TOLD_AFTER))
+            .order_by(done.is_not(None), columns.rank, columns.first_received_at.desc())
+            .limit(STUDIES_MAX)
+        )
+        rows = conn.execute(query).all()
+        return self._states(conn, rows, at)
+
+    def of_studies(
+        self, conn: sa.Connection, wanted: Sequence[str], *, at: dt.datetime
+    ) -> list[StudyState]:
+        """Return the state of the studies *wanted*; those never here are left out."""
+        columns = studies.c
+        query = sa.select(
+            columns.study_instance_uid,
+            columns.modality,
+            columns.rank,
+            columns.paused,
+            columns.first_received_at,
+            columns.last_received_at,
+        ).where(columns.study_instance_uid.in_(list(wanted)))
+        return self._states(conn, conn.execute(query).all(), at)
+
+    def _states(
+        self, conn: sa.Connection, rows: Sequence[Any], at: dt.datetime
+    ) -> list[StudyState]:
+        uids = [row.study_instance_uid for row in rows]
+        counts = _counts(conn, uids)
+        told = self.told(conn, uids)
+        return [
+            StudyState(
+                study_instance_uid=row.study_instance_uid,
+                modality=row.modality,
+                priority=PRIORITY_OF_RANK[row.rank],
+                paused=row.paused,
+                first_received_at=row.first_received_at,
+                last_received_at=row.last_received_at,
+                set_aside=counts[row.study_instance_uid].set_aside,
+                completeness=completeness(
+                    told=told.get(row.study_instance_uid),
+                    here=counts[row.study_instance_uid].here,
+                    arrived=counts[row.study_instance_uid].arrived,
+                    quiet_for=at - row.last_received_at,
+                    quiet=self.quiet,
+                ),
+            )
+            for row in rows
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    here: int
+    arrived: int
+    set_aside: int
+
+
+def _counts(conn: sa.Connection, uids: Sequence[str]) -> dict[str, _Counts]:
+    """Return by study how many instances there are; an instance is one SOP Instance UID."""
+    columns = instances.c
+    distinct = sa.distinct(columns.sop_instance_uid)
+    query = (
+        sa.select(
+            columns.study_instance_uid,
+            sa.func.count(distinct),
+            sa.func.count(distinct).filter(columns.state == InstanceState.AT_COUNTY),
+            sa.func.count(distinct).filter(columns.state == InstanceState.SET_ASIDE),
+        )
+        .where(columns.study_instance_uid.in_(list(uids)))
+        .group_by(columns.study_instance_uid)
+    )
+    found = {row[0]: _Counts(row[1], row[2], row[3]) for row in conn.execute(query)}
+    return {uid: found.get(uid, _Counts(0, 0, 0)) for uid in uids}
+
+
+def lanes(conn: sa.Connection) -> list[LaneState]:
+    """Return what waits of each priority, the most urgent first; empty lanes are left out."""
+    waiting = (InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT)
+    query = (
+        sa.select(
+            studies.c.rank,
+            sa.func.count(sa.distinct(studies.c.study_instance_uid)),
+            sa.func.count(sa.distinct(instances.c.sop_instance_uid)),
+            sa.func.sum(instances.c.size_bytes),
+        )
+        .join(instances, instances.c.study_instance_uid == studies.c.study_instance_uid)
+        .where(studies.c.county_received_at.is_(None), instances.c.state.in_(waiting))
+        .group_by(studies.c.rank)
+        .order_by(studies.c.rank)
+    )
+    return [
+        LaneState(
+            priority=PRIORITY_OF_RANK[rank],
+            studies=how_many,
+            instances=objects,
+            size_bytes=int(size),
+        )
+        for rank, how_many, objects, size in conn.execute(query)
+    ]
+
+
+def _set_aside(conn: sa.Connection) -> int:
+    query = sa.select(sa.func.count()).where(instances.c.state == InstanceState.SET_ASIDE)
+    return conn.scalar(query) or 0

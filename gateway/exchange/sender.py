@@ -1,0 +1,187 @@
+"""Letters up and heartbeats: one post at a time, for as long as it takes."""
+
+import asyncio
+import datetime as dt
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.exchange import outbox
+from gateway.exchange.county_link import CountyLink, CountyUnreachable, body_of, refusal
+from gateway.exchange.heartbeat import EVERY_S, Heartbeat, Post, StudyState
+from gateway.exchange.model import MEDIA_TYPE, PostAnswer, Sent, Versions
+from gateway.exchange.node_facts import NodeFacts
+from gateway.exchange.versions import SINCE, VERSIONS, carries
+from gateway.exchange.wire import pack, unpack
+from gateway.township.backoff import Backoff
+from kernel.clock import Clock
+from kernel.errors import PlatformError
+from kernel.sql.db import Database
+
+_LOG: Final = logging.getLogger(__name__)
+_LOOK_S: Final = 1.0
+_ALL_STUDIES_EVERY_S: Final = 600.0
+_OK: Final = 200
+BACKOFF: Final = Backoff(first_s=1.0, cap_s=60.0)
+
+
+class Hint(Protocol):
+    """Says early that there is something to send."""
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Return True at the next hint, False after *timeout_s*."""
+        ...
+
+
+class LineSide(Protocol):
+    """Is told whether the county answers, and knows what else needs the line."""
+
+    async def urgent(self) -> bool:
+        """Tell whether an emergency waits for the line or is on it."""
+        ...
+
+    async def reached(self) -> None:
+        """The county has answered."""
+        ...
+
+    async def lost(self, code: str) -> None:
+        """The county cannot be talked to now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSettings:
+    """How the sender behaves."""
+
+    backoff: Backoff = BACKOFF
+    chance: Callable[[], float] = random.random
+    heartbeat_s: float = EVERY_S
+    versions: Versions = VERSIONS
+    since: Mapping[str, int] = field(default_factory=lambda: SINCE)
+
+
+class LetterSender:
+    """The one sender of letters of a node."""
+
+    def __init__(
+        self,
+        database: Database,
+        link: CountyLink,
+        facts: NodeFacts,
+        line: LineSide,
+        *,
+        clock: Clock,
+        settings: SenderSettings | None = None,
+    ) -> None:
+        self._database = database
+        self._link = link
+        self._facts = facts
+        self._line = line
+        self._clock = clock
+        self._settings = settings or SenderSettings()
+        self._agreed: int | None = None
+        self._beat_s = float("-inf")
+        self._studies: list[StudyState] | None = None
+        self._studies_s = float("-inf")
+
+    async def run(self, hint: Hint) -> None:
+        """Send until cancelled; there is no last attempt.
+
+        Args:
+            hint: says early that a letter was written.
+        """
+        await self._database.write(self._begin)
+        failures = 0
+        while True:
+            try:
+                if await self.send_once():
+                    failures = 0
+                    continue
+                failures = 0
+                await hint.wait(_LOOK_S)
+            except PlatformError as exc:
+                failures += 1
+                if isinstance(exc, CountyUnreachable):
+                    self._agreed = None
+                    if exc.code == CountyUnreachable.code:
+                        await self._line.lost(exc.code)
+                _LOG.info("letters.later", extra={"code": exc.code, "failures": failures})
+                chance = self._settings.chance()
+                await asyncio.sleep(self._settings.backoff.delay_s(failures, chance))
+
+    def _begin(self, conn: sa.Connection) -> None:
+        outbox.make_place(conn)
+        outbox.offer_again(conn, at=self._clock.now())
+
+    async def send_once(self) -> bool:
+        """Send what is due in one post; returns whether there may be more at once.
+
+        The first post after an outage bears no letter: its answer says which version the county
+        speaks, and whether it and this database remember the same letters.
+
+        Raises:
+            CountyUnreachable: nothing is changed; the same letters go again.
+        """
+        known = self._agreed is not None
+        letters = await self._letters() if known else []
+        due = self._clock.monotonic_s() - self._beat_s >= self._settings.heartbeat_s
+        if known and not letters and not due:
+            return False
+        beat = await self._heartbeat() if due or not known else None
+        answer = await self._post(letters, beat)
+        if beat is not None:
+            self._beat_s = self._clock.monotonic_s()
+        at = self._clock.now()
+        if not await self._database.write(partial(self._note, letters=letters, answer=answer)):
+            _LOG.warning("letters.renumbered")
+        self._agreed = answer.protocol
+        await self._line.reached()
+        _LOG.debug("letters.sent", extra={"letters": len(letters), "at": at.isoformat()})
+        return bool(letters) or not known
+
+    async def _letters(self) -> list[Sent]:
+        agreed, since = self._agreed or 1, self._settings.since
+        held = [kind for kind in since if not carries(kind, agreed, since)]
+        urgent = await self._line.urgent()
+        return await self._database.read(
+            lambda conn: outbox.next_letters(conn, held, urgent_only=urgent)
+        )
+
+    def _note(self, conn: sa.Connection, *, letters: list[Sent], answer: PostAnswer) -> bool:
+        """Keep what the county said; returns False where the two remember different letters."""
+        at = self._clock.now()
+        outbox.set_place(conn, heard_at=at)
+        if not outbox.knows(conn, answer):
+            outbox.begin_anew(conn)
+            return False
+        outbox.note_answer(conn, letters, answer, at=at)
+        return True
+
+    async def _heartbeat(self) -> Heartbeat:
+        at: dt.datetime = self._clock.now()
+        beat = await self._database.read(lambda conn: self._facts.heartbeat(conn, at=at))
+        now_s = self._clock.monotonic_s()
+        if beat.studies == self._studies and now_s - self._studies_s < _ALL_STUDIES_EVERY_S:
+            return msgspec.structs.replace(beat, studies=None)
+        return beat
+
+    async def _post(self, letters: list[Sent], beat: Heartbeat | None) -> PostAnswer:
+        place = await self._database.write(outbox.make_place)
+        post = Post(
+            epoch=place.epoch, versions=self._settings.versions, letters=letters, heartbeat=beat
+        )
+        body = await asyncio.to_thread(pack, post)
+        path, headers = "/api/v1/nodes/letters", {"Content-Type": MEDIA_TYPE}
+        async with self._link.ask("POST", path, headers=headers, body=body) as answer:
+            if answer.status != _OK:
+                raise await refusal(answer)
+            raw = await body_of(answer)
+        if beat is not None and beat.studies is not None:
+            self._studies, self._studies_s = beat.studies, self._clock.monotonic_s()
+        return unpack(raw, PostAnswer)

@@ -1,0 +1,306 @@
+"""Letters up: every one taken once, in order, over a line that drops; what cannot be is kept."""
+
+import datetime as dt
+import random
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import sqlalchemy as sa
+from hypothesis import strategies as st
+
+from gateway.exchange import outbox
+from gateway.exchange.heartbeat import Post
+from gateway.exchange.inbox import InvalidPost, take_post
+from gateway.exchange.model import Sent, Source, Versions
+from gateway.exchange.nodes import Node, add_node
+from gateway.exchange.taking import kept_letters, retry_unknown
+from kernel.errors import Invalid, Unavailable
+from kernel.identity import Institution, InstitutionKind, put_institution
+from kernel.letter import Letter
+from kernel.sql.columns import metadata
+from kernel.sql.db import Database
+from tests.exchange.two_nodes import Read, county_in, township_in, until
+from tests.lossy_wire import Fault, Trouble, lossy_wire
+from yilian.wiring import tables
+
+tables.load()
+
+AT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+NODE = "n" * 26
+EPOCH = "e" * 26
+SOURCE = Source(NODE, "qingshan", AT)
+
+
+def order(number: int, **body: Any) -> Letter:
+    return Letter("order", f"o{number}", 1, {"number": number, **body})
+
+
+def sent(sequence: int, kind: str = "order", **body: Any) -> Sent:
+    return Sent(
+        sequence=sequence, id=f"id{sequence}", kind=kind, key=f"o{sequence}", version=1, body=body
+    )
+
+
+def post(*letters: Sent, epoch: str = EPOCH) -> Post:
+    return Post(epoch=epoch, versions=Versions(), letters=list(letters))
+
+
+def know_node(conn: sa.Connection) -> None:
+    put_institution(conn, Institution("qingshan", "q", InstitutionKind.TOWNSHIP), at=AT)
+    add_node(conn, Node(NODE, "qingshan", "q", "0" * 64, AT, None))
+
+
+async def test_letters_arrive_once_and_in_order_over_a_line_that_drops(tmp_path: Path) -> None:
+    read = Read()
+    async with county_in(tmp_path, {"order": read}) as county:
+        enrolled, key = await county.new_node()
+        async with (
+            lossy_wire(county.port) as wire,
+            township_in(tmp_path, wire.port, enrolled, key) as node,
+        ):
+            # Lost answers most of all: the county has taken what the node thinks it has not.
+            for after in (300, 900, 1500, 700, 1100, 500):
+                wire.troubles.append(Trouble(Fault.CUT, after_up=after, before_down=True))
+                wire.troubles.append(Trouble(Fault.CUT, after_up=after))
+            node.start()
+            drawn = random.Random(7)  # text that does not compress
+            for number in range(60):
+                await node.write(order(number, text=drawn.randbytes(number * 20).hex()))
+            await until(lambda: len(read.letters) >= 60)
+            await until(_none_waits(node))
+            assert wire.struck >= 3
+        assert read.keys == [f"o{number}" for number in range(60)]
+        assert {house for house, _ in read.letters} == {"qingshan"}
+
+
+def _none_waits(node: Any) -> Any:
+    async def none() -> bool:
+        return int(await node.waiting()) == 0
+
+    return none
+
+
+async def test_a_letter_its_room_refuses_is_kept_at_both_ends_and_holds_nothing_up(
+    tmp_path: Path,
+) -> None:
+    def strict(_conn: sa.Connection, letter: Letter, _source: Source) -> None:
+        if letter.body["number"] == 1:
+            raise Invalid("no such examination", code="examination-unknown")
+
+    async with county_in(tmp_path, {"order": strict}) as county:
+        enrolled, key = await county.new_node()
+        async with township_in(tmp_path, county.port, enrolled, key) as node:
+            node.start()
+            await node.write(order(0), order(1), order(2))
+            await until(_none_waits(node))
+            at_node = await node.database.read(outbox.waiting)
+            assert (at_node.waiting, at_node.refused) == (0, 1)
+        [kept] = await county.database.read(partial(kept_letters, limit=9))
+        assert (kept.source, kept.key, kept.code) == (enrolled.node, "o1", "examination-unknown")
+
+
+async def test_a_node_speaks_for_no_other_house(database: Database) -> None:
+    await database.write(know_node)
+    read = Read()
+    foreign = sent(2, institution="shiqiao")
+    take = partial(
+        take_post,
+        post=post(sent(1, institution="qingshan"), foreign, sent(3)),
+        handlers={"order": read},
+        source=SOURCE,
+        protocol=1,
+    )
+    answer = await database.write(take)
+    assert [(r.sequence, r.code) for r in answer.refused] == [(2, "other-institution")]
+    assert read.keys == ["o1", "o3"]
+
+
+async def test_the_same_post_again_changes_nothing_and_is_answered_alike(
+    database: Database,
+) -> None:
+    await database.write(know_node)
+    read = Read()
+    take = partial(
+        take_post,
+        post=post(sent(1), sent(2, "unheard-of"), sent(3)),
+        handlers={"order": read},
+        source=SOURCE,
+        protocol=1,
+    )
+    first = await database.write(take)
+    assert await database.write(take) == first
+    assert (first.last_sequence, first.last_id) == (3, "id3")
+    assert read.keys == ["o1", "o3"]
+
+
+async def test_a_part_that_is_down_undoes_the_whole_post(database: Database) -> None:
+    await database.write(know_node)
+    read, trouble = Read(), [Unavailable("later")]
+
+    def handler(conn: sa.Connection, letter: Letter, source: Source) -> None:
+        if letter.key == "o2" and trouble:
+            raise trouble.pop()
+        conn.execute(sa.text("INSERT INTO notes VALUES (:key)"), {"key": letter.key})
+        read(conn, letter, source)
+
+    notes = sa.Table("notes", sa.MetaData(), sa.Column("key", sa.Text))
+    await database.write(notes.metadata.create_all)
+    take = partial(
+        take_post,
+        post=post(sent(1), sent(2)),
+        handlers={"order": handler},
+        source=SOURCE,
+        protocol=1,
+    )
+    with pytest.raises(Unavailable):
+        await database.write(take)
+    query = sa.select(notes.c.key)
+    assert await database.read(lambda conn: list(conn.scalars(query))) == []
+    await database.write(take)
+    assert await database.read(lambda conn: list(conn.scalars(query))) == ["o1", "o2"]
+
+
+class PowerCut(Exception):
+    """The machine is gone in the middle of a transaction."""
+
+
+async def _notes(database: Database) -> sa.Table:
+    notes = sa.Table("notes", sa.MetaData(), sa.Column("key", sa.Text))
+    await database.write(notes.metadata.create_all)
+    await database.write(know_node)
+    return notes
+
+
+async def test_a_crash_between_a_letter_and_its_place_leaves_neither(sqlite_url: str) -> None:
+    database = await Database.open(sqlite_url)
+    await database.write(metadata.create_all)
+    notes = await _notes(database)
+
+    def handler(conn: sa.Connection, letter: Letter, _source: Source) -> None:
+        conn.execute(sa.insert(notes).values(key=letter.key))
+
+    take = partial(
+        take_post, post=post(sent(1)), handlers={"order": handler}, source=SOURCE, protocol=1
+    )
+
+    def cut(conn: sa.Connection) -> None:
+        take(conn)
+        raise PowerCut
+
+    with pytest.raises(PowerCut):
+        await database.write(cut)
+    await database.write(take)
+    count = sa.select(sa.func.count()).select_from(notes)
+    assert await database.read(lambda conn: conn.scalar(count)) == 1
+    await database.close()
+
+
+async def test_control_letter_and_place_in_two_transactions_take_it_twice(
+    sqlite_url: str,
+) -> None:
+    database = await Database.open(sqlite_url)
+    await database.write(metadata.create_all)
+    notes = await _notes(database)
+
+    def apply(conn: sa.Connection) -> None:
+        conn.execute(sa.insert(notes).values(key="o1"))
+
+    take = partial(
+        take_post,
+        post=post(sent(1)),
+        handlers={"order": lambda conn, _letter, _source: apply(conn)},
+        source=SOURCE,
+        protocol=1,
+    )
+    await database.write(apply)  # and the power goes before the place is written
+    await database.write(take)
+    count = sa.select(sa.func.count()).select_from(notes)
+    assert await database.read(lambda conn: conn.scalar(count)) == 2
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "letters",
+    [
+        pytest.param([sent(2), sent(1)], id="falling"),
+        pytest.param([sent(1), sent(1)], id="repeated"),
+        pytest.param([sent(0)], id="from-zero"),
+        pytest.param([sent(2**63)], id="beyond-the-column"),
+    ],
+)
+async def test_a_post_out_of_order_is_refused(sqlite_url: str, letters: list[Sent]) -> None:
+    database = await Database.open(sqlite_url)
+    await database.write(metadata.create_all)
+    with pytest.raises(InvalidPost):
+        await database.write(
+            partial(take_post, post=post(*letters), handlers={}, source=SOURCE, protocol=1)
+        )
+    await database.close()
+
+
+async def test_a_kind_nobody_reads_waits_for_the_program_that_does(database: Database) -> None:
+    await database.write(know_node)
+    await database.write(
+        partial(
+            take_post,
+            post=post(sent(1, "bed"), sent(2, "bed")),
+            handlers={},
+            source=SOURCE,
+            protocol=1,
+        )
+    )
+    read = Read()
+    retry = partial(
+        retry_unknown, handlers={"bed": read}, institutions={NODE: "qingshan"}, source=SOURCE
+    )
+    assert await database.write(retry) == 2
+    assert read.keys == ["o1", "o2"]
+    assert await database.read(partial(kept_letters, limit=9)) == []
+
+
+async def test_a_node_put_back_to_an_older_copy_loses_no_letter(tmp_path: Path) -> None:
+    read = Read()
+    async with county_in(tmp_path, {"order": read}) as county:
+        enrolled, key = await county.new_node()
+        async with township_in(tmp_path / "a", county.port, enrolled, key) as node:
+            node.start()
+            await node.write(*(order(number) for number in range(5)))
+            await until(_none_waits(node))
+        # The same box after its disk was changed: numbers begin again, the county is past them.
+        async with township_in(tmp_path / "b", county.port, enrolled, key) as node:
+            await node.write(*(order(number) for number in range(5, 8)))
+            node.start()
+            await until(_none_waits(node))
+        assert read.keys == [f"o{number}" for number in range(8)]
+
+
+@hypothesis.settings(max_examples=60)
+@hypothesis.given(
+    cuts=st.lists(
+        st.tuples(st.integers(1, 12), st.integers(1, 12)).map(sorted),
+        max_size=12,
+    )
+)
+def test_whatever_parts_come_in_whatever_order_each_letter_is_taken_once_and_in_order(
+    cuts: list[list[int]],
+) -> None:
+    """Posts overlap, come twice, come late: as a node does that hears no answers."""
+    letters = [sent(number) for number in range(1, 13)]
+    engine = sa.create_engine("sqlite://")
+    read = Read()
+    with engine.connect() as conn:
+        metadata.create_all(conn)
+        know_node(conn)
+        reached = 0
+        for begin, end in cuts:
+            # A node never leaves one out: it begins at or before the first unanswered one.
+            first = min(begin, reached + 1)
+            part = letters[first - 1 : max(end, first)]
+            answer = take_post(conn, post(*part), {"order": read}, SOURCE, protocol=1)
+            reached = answer.last_sequence
+        take_post(conn, post(*letters[reached:]), {"order": read}, SOURCE, protocol=1)
+    engine.dispose()
+    assert read.keys == [letter.key for letter in letters]
