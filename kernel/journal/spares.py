@@ -2,7 +2,8 @@
 
 A flush into blocks that were only reserved must also bring the file system's own notes to the disk:
 on ext4 that makes an acknowledgement cost about twice as much (7,300 against 2,900 flushes of 8 KB
-a second were measured). So released segments are written over, and idle time makes the first ones.
+a second were measured). So released segments are written over, and idle time makes the first ones,
+as many as the use of the journal so far gives reason for: each costs the disk a whole segment.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from typing import Final
 
 from kernel.journal.disk import Disk
 
-_KEPT: Final = 2
+KEPT: Final = 2
 _PREFIX: Final = "spare-"
 _BEGUN: Final = "spare.new"
 _STEP_BYTES: Final = 1 << 20
@@ -21,7 +22,7 @@ _STEP_BYTES: Final = 1 << 20
 
 def keep_or_delete(segment: Path) -> None:
     """Make a spare of the released *segment*, or delete it where there are enough."""
-    if len(_spares(segment.parent)) < _KEPT:
+    if len(_spares(segment.parent)) < KEPT:
         segment.rename(segment.with_name(f"{_PREFIX}{segment.stem}"))
     else:
         segment.unlink()
@@ -54,14 +55,14 @@ class Spares:
             spare.unlink()
         return None
 
-    def prepare(self) -> bool:
-        """Take one small step ahead of need; returns whether there is more to do.
+    def prepare(self, wanted: int) -> bool:
+        """Take one small step towards *wanted* spares; returns whether there is more to do.
 
         Raises:
             OSError: no room, or worse; nothing depends on it, but ask no more.
         """
         if self._fd < 0:
-            if len(_spares(self._directory)) >= _KEPT:
+            if len(_spares(self._directory)) >= wanted:
                 return False
             self._fd = os.open(self._begun(), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
             self._written = 0

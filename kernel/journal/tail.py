@@ -36,7 +36,7 @@ from kernel.journal.segment import (
     segment_numbers,
     segment_path,
 )
-from kernel.journal.spares import Spares
+from kernel.journal.spares import KEPT, Spares
 
 _NEW: Final = "next.new"
 _LOCK: Final = "writer.lock"
@@ -65,6 +65,7 @@ class Tail:
         self._pushed_end = 0
         self._write_offset = 0
         self._dirty = False
+        self._rolls = 0
         self._place = Place(0, 0)
         self._buffers: list[bytes | bytearray] = []
         self._durable = Position(0, 0)
@@ -116,9 +117,21 @@ class Tail:
         """Use idle time for the segments to come; returns whether there is more to do."""
         with contextlib.suppress(OSError):
             if self.has_reserve(beyond=self._segment_bytes):
-                return self._spares.prepare()
+                return self._spares.prepare(self._spares_wanted())
         self._spares.close()
         return False
+
+    def _spares_wanted(self) -> int:
+        """Return how many spares the use since the start gives reason for.
+
+        One before anything has come; the next once that is half full; then all, for one whose
+        segments fill up.
+        """
+        if self._rolls == 0:
+            return 1
+        if self._rolls == 1:
+            return int(self._end > self._segment_bytes // 2)
+        return KEPT
 
     def chunk(self, draft: int, index: int, data: bytes | bytearray, crc: int) -> Extent:
         """Lay one chunk of *draft*; *data* may not change until the next ``push``.
@@ -217,6 +230,7 @@ class Tail:
                 raise JournalFull("no room for another segment") from exc
             raise
         self._fd = fd
+        self._rolls += 1
         self._next = number + 1
         self._place = Place(salt, number)
         self._next_offset = self._end = self._pushed_end = SEGMENT_FRAME_BYTES

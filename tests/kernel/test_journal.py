@@ -186,14 +186,31 @@ async def test_release_deletes_only_what_is_filed_and_what_no_draft_needs(tmp_pa
     await writer.close()
 
 
-async def test_idle_time_makes_segments_to_write_over_and_keeps_two_at_most(tmp_path: Path) -> None:
+async def test_idle_time_makes_segments_to_write_over_as_use_goes_on(tmp_path: Path) -> None:
+    def spares() -> list[str]:
+        return [name for name in os.listdir(tmp_path) if name.startswith("spare-")]
+
+    async def made(count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(spares()) < count:  # noqa: ASYNC110  # made by the writer's thread
+                await asyncio.sleep(0.01)
+
+    writer = small(tmp_path)
+    await made(1)
+    await put(writer, b"the first object takes it")
+    assert spares() == []
+    await put(writer, os.urandom(40 * KIB))
+    await made(1)
+    await put(writer, os.urandom(40 * KIB))
+    await made(2)
+    await writer.close()
+
+
+async def test_released_segments_are_written_over_and_two_kept_at_most(tmp_path: Path) -> None:
     def spares() -> list[str]:
         return [name for name in os.listdir(tmp_path) if name.startswith("spare-")]
 
     writer = small(tmp_path)
-    async with asyncio.timeout(20):
-        while len(spares()) < 2:  # noqa: ASYNC110  # made by the writer's thread
-            await asyncio.sleep(0.01)
     positions = [await put(writer, os.urandom(30 * KIB)) for _ in range(20)]
     assert spares() == []
     reader = JournalReader.open(tmp_path, after=START)
