@@ -86,6 +86,7 @@ orders: Final = sa.Table(
     _code("scheduled_procedure_step_id"),
     _code("examination_code"),
     _text("examination_name"),
+    sa.Column("examination_example", sa.Boolean(), nullable=False, server_default=sa.false()),
     _code("modality"),
     _code("body_part"),
     _code("station_ae_title"),
@@ -168,6 +169,16 @@ accession_claims: Final = sa.Table(
     sa.Column("order", _ID, nullable=False),
     sa.Column("claimed_at", UtcDateTime, nullable=False),
     sa.Index("ix_accession_claims_order", "order"),
+)
+
+accession_former: Final = sa.Table(
+    "accession_former",
+    metadata,
+    # A number an order had to give up: it stands on its images, and is another order's now.
+    sa.Column("institution", _INSTITUTION, primary_key=True),
+    sa.Column("accession_number", Code, primary_key=True),
+    sa.Column("order", _ID, primary_key=True),
+    sa.Index("ix_accession_former_order", "order"),
 )
 
 examinations: Final = sa.Table(

@@ -35,14 +35,8 @@ def test_an_empty_block_says_what_to_do() -> None:
     assert "county" in none.value.detail
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 40)), min_size=1, max_size=8),
-    st.randoms(),
-)
-def test_numbers_of_all_nodes_are_different_and_fit(
-    allotted: list[tuple[str, int]], draw: object
-) -> None:
-    del draw
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 40)), min_size=1, max_size=8))
+def test_numbers_of_all_nodes_are_different_and_fit(allotted: list[tuple[str, int]]) -> None:
     given_out: list[str] = []
     at = 1
     for node, size in allotted:

@@ -1,0 +1,222 @@
+"""The only way a patient's or an order's rows change: a version is added, and what is true follows.
+
+What this node writes and what it hears of other nodes go the same way, so that both leave the same
+rows behind. Each change is one transaction with its line in the audit trail, the letter that tells
+other nodes, and the event that tells the pages.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final, TypeVar, cast
+
+import sqlalchemy as sa
+
+from kernel.audit.trail import AuditEntry, AuditEvent, record as write_trail
+from kernel.events import EventDraft, publish_all
+from kernel.identity import Principal
+from kernel.letter import Letter
+from referrals.orders import numbers, store
+from referrals.orders.model import Order, Patient
+from referrals.orders.numbers import Numbers
+from referrals.orders.ports import Post, Spellings
+from referrals.orders.records import (
+    Change,
+    Record,
+    from_letter,
+    kind_of,
+    next_version,
+    to_letter,
+)
+from referrals.orders.views import event_payload
+
+R = TypeVar("R", Patient, Order)
+PATIENT_REGISTERED: Final = "patient.registered"
+PATIENT_UPDATED: Final = "patient.updated"
+ORDER_UPDATED: Final = "order.updated"
+STUDY_MISMATCH: Final = "order.study-mismatch"
+RENUMBER: Final = "renumber"
+"""Act of a version in which an order got another accession number."""
+
+
+class Applied(StrEnum):
+    """What became of a letter."""
+
+    NEW = "new"
+    """It is what is shown now."""
+    KNOWN = "known"
+    """It was here already; nothing changed."""
+    OLDER = "older"
+    """Kept; something newer is shown."""
+    CONFLICT = "conflict"
+    """Kept beside another content of the same version; a person decides."""
+    RENUMBERED = "renumbered"
+    """Its accession number was another order's; it has a new one and keeps the old one as a
+    note."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """Who does something, and from where; nobody where a machine notes it."""
+
+    principal: Principal | None = None
+    address: str = ""
+    machine: str = ""
+    """What noted it, such as ``mpps:CT1``."""
+
+    @property
+    def username(self) -> str:
+        """The account, or empty."""
+        return self.principal.username if self.principal else ""
+
+    @property
+    def name(self) -> str:
+        """As people call them."""
+        return self.principal.display_name if self.principal else ""
+
+    def change(self, act: str, at: dt.datetime, *, reason: str = "") -> Change:
+        """Return the change that they do *act* at the instant *at*."""
+        return Change(
+            act=str(act), at=at, by_username=self.username, by_name=self.name, reason=reason
+        )
+
+
+@dataclass(slots=True)
+class Page:
+    """What one transaction of the ledger still has to tell when it ends."""
+
+    conn: sa.Connection
+    events: list[EventDraft] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Writes versions at one node, in one process."""
+
+    numbers: Numbers
+    spellings: Spellings
+    chain: str
+    """Of the audit trail; one writing process, one chain."""
+    post: Post
+
+    @property
+    def node(self) -> str:
+        """Code of this node."""
+        return self.numbers.node
+
+    def write(self, page: Page, record: R, change: Change, by: By) -> R:
+        """Return *record* as the next version this node writes of it."""
+        conn, kind = page.conn, kind_of(record)
+        known = store.versions_of(conn, kind, record.id)
+        after = max((kept.version.version for kept in known), default=0)
+        made = cast("R", next_version(record, after=after, node=self.node, at=change.at))
+        store.add_version(conn, made, change)
+        self._show(page, made, first=not known)
+        self._audit(conn, made, change, by)
+        self.post(conn, to_letter(made, change), made.institution)
+        return made
+
+    def apply(self, page: Page, letter: Letter) -> Applied:
+        """Keep what another node's *letter* tells; the same letter again changes nothing.
+
+        Raises:
+            InvalidLetter: it is no version of a patient or an order.
+            VersionDiffers: that node told another content under this version before.
+        """
+        heard, change = from_letter(letter)
+        conn, kind = page.conn, kind_of(heard)
+        known = store.versions_of(conn, kind, heard.id)
+        if not store.add_version(conn, heard, change):
+            return Applied.KNOWN
+        now = store.standing_of(conn, kind, heard.id)
+        shown = store.record_at(conn, kind, heard.id, now.shown)
+        self._show(page, shown, first=not known)
+        if isinstance(shown, Order) and self._settle_number(page, shown, change):
+            return Applied.RENUMBERED
+        if any(each.version == heard.version for each in now.open):
+            return Applied.CONFLICT
+        return Applied.NEW if shown == heard else Applied.OLDER
+
+    def _settle_number(self, page: Page, order: Order, change: Change) -> bool:
+        """See to it that the order's number is its own; returns whether it got another one."""
+        conn, number = page.conn, order.accession_number
+        owner = numbers.owner_of(conn, order.institution, number)
+        if owner in {None, order.id}:
+            numbers.claim(conn, order.institution, number, order.id, at=change.at)
+            return False
+        if not self.numbers.allots:
+            # All letters come from the county, which has decided; whoever had the number here
+            # hears of it by a letter of their own.
+            numbers.claim(conn, order.institution, number, order.id, at=change.at)
+            return False
+        mine = [one for one in numbers.claims_of(conn, order.id) if one != number]
+        new = (
+            mine[0] if mine else self.numbers.take(conn, order.institution, order.id, at=change.at)
+        )
+        noted = [*order.former_accession_numbers, number]
+        renumbered = replace(
+            order,
+            accession_number=new,
+            requested_procedure_id=new,
+            former_accession_numbers=tuple(dict.fromkeys(noted)),
+        )
+        told = Change(act=RENUMBER, at=change.at, reason="accession-number-taken")
+        self.write(page, renumbered, told, By(machine="county"))
+        return True
+
+    def _show(self, page: Page, shown: Record, *, first: bool) -> None:
+        conn = page.conn
+        conflicts = store.standing_of(conn, kind_of(shown), shown.id).conflicts
+        if isinstance(shown, Patient):
+            terms = self.spellings.terms(shown.name, shown.name_pinyin)
+            store.put(conn, shown, conflicts=conflicts, terms=terms)
+            topic = PATIENT_REGISTERED if first else PATIENT_UPDATED
+        else:
+            store.put(conn, shown, conflicts=conflicts)
+            topic = ORDER_UPDATED
+        self.tell(page, topic, shown)
+
+    def tell(
+        self, page: Page, topic: str, record: Record, more: Mapping[str, Any] | None = None
+    ) -> None:
+        """Tell the pages of *record* when the transaction ends."""
+        payload = {**event_payload(page.conn, record), **(more or {})}
+        page.events.append(EventDraft(topic, payload, record.institution))
+
+    def _audit(self, conn: sa.Connection, made: Record, change: Change, by: By) -> None:
+        who = by.principal
+        entry = AuditEntry(
+            at=change.at,
+            event=AuditEvent.CHANGED,
+            user_id=who.user_id if who else "",
+            username=by.username,
+            institution=who.institution if who else made.institution,
+            address=by.address,
+            subject=f"{kind_of(made)}:{made.id}",
+            patient=patient_number(conn, made),
+            reason="own-institution" if who else by.machine,
+            detail={"act": change.act, "version": made.version},
+        )
+        write_trail(conn, self.chain, entry)
+
+
+def patient_number(conn: sa.Connection, record: Record) -> str:
+    """Return the Patient ID *record* is about, empty where it is not here yet."""
+    if isinstance(record, Patient):
+        return record.patient_id
+    found = store.find_patient(conn, record.patient)
+    return found.patient_id if found else ""
+
+
+def end(page: Page, *, at: dt.datetime) -> None:
+    """Publish what the transaction has to tell, an event per record, the last of each; then stop.
+
+    Publishing holds a lock to the end of the transaction, so nothing comes behind it.
+    """
+    newest: dict[tuple[str, str], EventDraft] = {}
+    for draft in page.events:
+        key = (draft.topic, str(draft.payload.get("id", "")))
+        newest.pop(key, None)
+        newest[key] = draft
+    publish_all(page.conn, list(newest.values()), at=at)

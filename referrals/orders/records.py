@@ -1,0 +1,140 @@
+"""Patients and orders as they are written down and told: one way out, and one way back."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from kernel.errors import Invalid
+from kernel.letter import InvalidLetter, Letter
+from referrals.orders.machine import WEIGHT
+from referrals.orders.merge import Version
+from referrals.orders.model import Order, Patient, PatientStatus, version_tag
+
+Record: TypeAlias = Patient | Order
+
+
+class RecordKind(StrEnum):
+    """What a version is of; also the kind of its letter."""
+
+    PATIENT = "patient"
+    ORDER = "order"
+
+
+_TYPES: Final[Mapping[RecordKind, type[Record]]] = {
+    RecordKind.PATIENT: Patient,
+    RecordKind.ORDER: Order,
+}
+# Who wrote it when, and the moments a machine noted: two nodes that noted one thing agree.
+_NOT_CONTENT: Final = frozenset(
+    {"version", "written_by_node", "updated_at", "performed_at", "ended_at"}
+)
+_CHANGE: Final = "change"
+_RECORD: Final = "record"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Who did what when."""
+
+    act: str
+    at: dt.datetime
+    by_username: str = ""
+    """Empty where a machine did it."""
+    by_name: str = ""
+    reason: str = ""
+    settles: bool = False
+    """Whether a person chose this content to end a conflict."""
+
+    def told(self, record: Record) -> dict[str, Any]:
+        """Return what an answer says of it to whoever came too late."""
+        return {
+            "changed": {
+                "act": self.act,
+                "at": self.at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z"),
+                "by": self.by_name or self.by_username or "modality",
+                "version": version_tag(record),
+            }
+        }
+
+
+def kind_of(record: Record) -> RecordKind:
+    """Return what *record* is."""
+    return RecordKind.PATIENT if isinstance(record, Patient) else RecordKind.ORDER
+
+
+def to_body(record: Record) -> dict[str, Any]:
+    """Return *record* as JSON can say it."""
+    body: dict[str, Any] = msgspec.to_builtins(record)
+    return body
+
+
+def from_body(kind: RecordKind, body: object) -> Record:
+    """Return the record in *body*; unknown fields are passed over.
+
+    Raises:
+        InvalidLetter: it is none.
+    """
+    try:
+        record: Record = msgspec.convert(body, _TYPES[kind])
+    except msgspec.ValidationError as exc:
+        # The text of msgspec may quote a value.
+        raise InvalidLetter(f"the body is no {kind}") from exc
+    instants = (value for value in asdict(record).values() if isinstance(value, dt.datetime))
+    if any(instant.tzinfo is None for instant in instants) or record.version < 1:
+        raise InvalidLetter(f"the body is no {kind}")
+    return record
+
+
+def content_digest(record: Record) -> str:
+    """Return the SHA-256 of what a person would call the content of *record*."""
+    content = {name: value for name, value in asdict(record).items() if name not in _NOT_CONTENT}
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def version_of(record: Record, change: Change) -> Version:
+    """Return this version of *record* as ``merge`` weighs it."""
+    if isinstance(record, Patient):
+        weight = int(record.status is PatientStatus.RECONCILED)
+    else:
+        weight = WEIGHT[record.state]
+    return Version(
+        version=record.version,
+        node=record.written_by_node,
+        content=content_digest(record),
+        weight=weight,
+        settles=change.settles,
+    )
+
+
+def to_letter(record: Record, change: Change) -> Letter:
+    """Return the letter that tells another node of this version."""
+    body = {_RECORD: to_body(record), _CHANGE: msgspec.to_builtins(change)}
+    return Letter(kind_of(record).value, record.id, record.version, body)
+
+
+def from_letter(letter: Letter) -> tuple[Record, Change]:
+    """Return what *letter* tells.
+
+    Raises:
+        InvalidLetter: it tells of no version of a patient or an order, or its key or version is
+            another one than its body's.
+    """
+    try:
+        kind = RecordKind(letter.kind)
+        change = msgspec.convert(letter.body.get(_CHANGE), Change)
+    except (ValueError, Invalid) as exc:
+        raise InvalidLetter("no version of a patient or an order") from exc
+    record = from_body(kind, letter.body.get(_RECORD))
+    if (record.id, record.version) != (letter.key, letter.version) or change.at.tzinfo is None:
+        raise InvalidLetter("key and version are those of the body")
+    return record, change
+
+
+def next_version(record: Record, *, after: int, node: str, at: dt.datetime) -> Record:
+    """Return *record* as the version behind *after*, written by *node*."""
+    return replace(record, version=after + 1, written_by_node=node, updated_at=at)
