@@ -81,6 +81,40 @@ def by_username(conn: sa.Connection, username: str) -> Kept | None:
     return next(iter(_kept(conn, _query().where(accounts.c.username == username))), None)
 
 
+def people_of(conn: sa.Connection, institutions: Iterable[str]) -> list[Kept]:
+    """Return the accounts of people of *institutions*, with what proves them, by id."""
+    query = _query().where(
+        accounts.c.institution.in_(sorted(set(institutions))),
+        accounts.c.kind == PrincipalKind.PERSON.value,
+    )
+    return _kept(conn, query.order_by(accounts.c.id))
+
+
+def put_copy(conn: sa.Connection, kept: Kept, *, at: dt.datetime) -> None:
+    """Make the account of *kept*'s id as *kept* is, adding it where it is not there.
+
+    For an account that another node keeps: no rule is asked and no old password is remembered.
+    """
+    one = kept.account
+    known = conn.scalar(sa.select(accounts.c.id).where(accounts.c.id == one.id))
+    if known is None:
+        add_account(conn, one, password_hash=kept.password_hash, at=at)
+    conn.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == one.id)
+        .values(
+            username=one.username,
+            display_name=one.display_name,
+            institution=one.institution,
+            password_hash=kept.password_hash,
+            password_changed_at=kept.password_changed_at,
+            must_change_password=one.must_change_password,
+            disabled_at=at if one.disabled else None,
+        )
+    )
+    set_roles(conn, one.id, one.roles)
+
+
 def all_accounts(conn: sa.Connection) -> list[Account]:
     """Return every account, by name."""
     return [kept.account for kept in _kept(conn, _query().order_by(accounts.c.username))]

@@ -1,7 +1,8 @@
 """Letters down: one feed for each institution, of which every node keeps its own place.
 
-Of each thing only the newest letter stands in the feed, so that it never grows beyond what there
-is to tell, and a node that is new or was put back to an older copy reads it from the start.
+Of a thing that has no history (an account) only the newest letter stands in the feed, so that it
+never grows beyond what there is to tell; of records all versions do. A node that is new or was put
+back to an older copy reads it from the start.
 """
 
 import datetime as dt
@@ -30,19 +31,22 @@ def send_down(
     *,
     institution: str,
     node: str = "",
+    history: bool = False,
     at: dt.datetime,
 ) -> None:
     """Put *letters* into the feed of *institution*, in *conn*'s transaction.
 
-    The newest letter of a kind and key takes the place of the one before. Call it last in a
-    transaction: on PostgreSQL writers of the feed wait for each other from here to the commit, for
-    a number must never become visible after a higher one (as ``kernel.events``).
+    Call it last in a transaction: on PostgreSQL writers of the feed wait for each other from here
+    to the commit, for a number must never become visible after a higher one (as
+    ``kernel.events``).
 
     Args:
         conn: the transaction that made them true here.
         letters: what to tell.
         institution: code of whom to tell.
         node: only this node of it; empty for all.
+        history: whether earlier versions stay; else each letter takes the place of those of its
+            kind and key.
         at: now.
 
     Raises:
@@ -55,14 +59,15 @@ def send_down(
     columns = feed.c
     for letter in letters:
         size = body_size(letter.body)
-        conn.execute(
-            sa.delete(feed).where(
-                columns.institution == institution,
-                columns.node == node,
-                columns.kind == letter.kind,
-                columns.key == letter.key,
+        if not history:
+            conn.execute(
+                sa.delete(feed).where(
+                    columns.institution == institution,
+                    columns.node == node,
+                    columns.kind == letter.kind,
+                    columns.key == letter.key,
+                )
             )
-        )
         conn.execute(
             sa.insert(feed).values(
                 institution=institution,

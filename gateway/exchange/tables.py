@@ -122,7 +122,7 @@ received: Final = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
 )
 
-# County: letters down; of each key only the newest.
+# County: letters down; of what has no history only the newest.
 feed: Final = sa.Table(
     "exchange_feed",
     metadata,
@@ -133,8 +133,8 @@ feed: Final = sa.Table(
     *_letter(),
     sa.Column("size_bytes", sa.Integer, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.UniqueConstraint("institution", "node", "kind", "key"),
     sa.Index("ix_exchange_feed_institution", "institution", "id"),
+    sa.Index("ix_exchange_feed_key", "institution", "node", "kind", "key"),
     sqlite_autoincrement=True,
 )
 

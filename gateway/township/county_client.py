@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 import aiohttp
 import msgspec
@@ -34,6 +34,7 @@ does not queue behind what was handed over before it, and a cut costs little."""
 _TCP_USER_TIMEOUT_MS: Final = 30_000
 _ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 _TUS: Final = {"Tus-Resumable": TUS_VERSION}
+_UNAUTHENTICATED: Final = 401
 
 
 class Outage(Unavailable):
@@ -60,13 +61,26 @@ class ParcelRefused(Invalid):
     code = "parcel-refused"
 
 
+class Credential(Protocol):
+    """What opens the county's door for a while."""
+
+    async def token(self) -> str:
+        """Return a bearer token; raises ``Unavailable`` where none can be had now."""
+        ...
+
+    def refused(self, token: str) -> None:
+        """Note that the county does not take *token* any more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CountyDoor:
     """Where the county is and how the node signs in there."""
 
     base_url: str
     """Without trailing slash."""
-    token: str
+    token: str | Credential
+    """A machine's lasting token, or what an enrolled node's key opens."""
     institution: str
     """Whose node this is."""
     tls: ssl.SSLContext | None = None
@@ -216,21 +230,33 @@ class CountyClient:
         body: AsyncIterator[bytes] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send one request; line trouble comes out as ``Outage`` and closes all connections."""
+        token = await self._token()
         session = self._opened()
+        signed = _TUS | headers | {"Authorization": f"Bearer {token}"}
         within_s = None if body is not None else self._door.stall_s + self._door.receipt_wait_s
         try:
             async with (
                 asyncio.timeout(within_s),
                 session.request(
-                    method, url, headers=_TUS | headers, data=body, allow_redirects=False
+                    method, url, headers=signed, data=body, allow_redirects=False
                 ) as answer,
             ):
+                if answer.status == _UNAUTHENTICATED and not isinstance(self._door.token, str):
+                    self._door.token.refused(token)
                 yield answer
         except (aiohttp.ClientError, OSError) as exc:
             # What else is in the pool has most likely died with this one.
             if self._session is session:
                 await self.close()
             raise Outage(f"{method}: {type(exc).__name__}") from exc
+
+    async def _token(self) -> str:
+        if isinstance(self._door.token, str):
+            return self._door.token
+        try:
+            return await self._door.token.token()
+        except Unavailable as exc:
+            raise Outage(exc.detail, code=exc.code) from exc
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -242,7 +268,6 @@ class CountyClient:
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
-                headers={"Authorization": f"Bearer {self._door.token}"},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._door.connect_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,

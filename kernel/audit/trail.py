@@ -20,7 +20,8 @@ import sqlalchemy as sa
 
 from kernel.sql.columns import JsonDocument, RowId, UtcDateTime, metadata
 
-_ORIGIN: Final = "origin"
+ORIGIN: Final = "origin"
+"""What stands for the hash before the first row of a chain."""
 _PAGE: Final = 1000
 
 
@@ -161,7 +162,16 @@ for _dialect, _statements in (("sqlite", ONLY_ADD_SQLITE), ("postgresql", ONLY_A
         sa.event.listen(audit_entries, "after_create", _ddl.execute_if(dialect=_dialect))
 
 
-def _digest(algorithm: str, previous: str, chain: str, number: int, entry: AuditEntry) -> str:
+def row_hash(algorithm: str, previous: str, chain: str, number: int, entry: AuditEntry) -> str:
+    """Return the hash of a row, with its algorithm before it.
+
+    Args:
+        algorithm: a ``HashName``.
+        previous: hash of the row before it in the chain; ``origin`` for the first.
+        chain: name of the chain.
+        number: of the row in its chain, from 1 on.
+        entry: what the row says.
+    """
     content = {
         "chain": chain,
         "number": number,
@@ -196,8 +206,8 @@ def record(
     head = conn.execute(
         sa.select(audit_heads.c.number, audit_heads.c.hash).where(audit_heads.c.chain == chain)
     ).one_or_none()
-    number, previous = (1, _ORIGIN) if head is None else (head.number + 1, head.hash)
-    digest = _digest(algorithm, previous, chain, number, entry)
+    number, previous = (1, ORIGIN) if head is None else (head.number + 1, head.hash)
+    digest = row_hash(algorithm, previous, chain, number, entry)
     # The head first: two writers then meet at a row both have read, which the database sorts out.
     values = {"number": number, "hash": digest}
     if head is None:
@@ -315,13 +325,13 @@ class _Broken(Exception):
 
 def _walk(conn: sa.Connection, end: ChainHead, marks: Mapping[int, str]) -> None:
     """Go through one chain; raises ``_Broken`` at the first row that does not hold."""
-    previous, number = _ORIGIN, 0
+    previous, number = ORIGIN, 0
     for row in _rows(conn, end.chain):
         number += 1
         algorithm = row.hash.partition(":")[0]
         if row.number != number:
             raise _Broken(number, "missing")
-        if algorithm not in set(HashName) or row.hash != _digest(
+        if algorithm not in set(HashName) or row.hash != row_hash(
             algorithm, previous, end.chain, number, row.entry
         ):
             raise _Broken(number, "changed")

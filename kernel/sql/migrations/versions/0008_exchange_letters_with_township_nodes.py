@@ -45,11 +45,11 @@ def upgrade() -> None:
     sa.Column('size_bytes', sa.Integer(), nullable=False),
     sa.Column('at', UtcDateTime(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_exchange_feed')),
-    sa.UniqueConstraint('institution', 'node', 'kind', 'key', name=op.f('uq_exchange_feed_institution_node_kind_key')),
     sqlite_autoincrement=True
     )
     with op.batch_alter_table('exchange_feed', schema=None) as batch_op:
         batch_op.create_index('ix_exchange_feed_institution', ['institution', 'id'], unique=False)
+        batch_op.create_index('ix_exchange_feed_key', ['institution', 'node', 'kind', 'key'], unique=False)
 
     op.create_table('exchange_kept',
     sa.Column('id', RowId, autoincrement=True, nullable=False),

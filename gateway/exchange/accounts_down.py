@@ -1,0 +1,112 @@
+"""The county's side of accounts at its nodes: each state of an account becomes one letter.
+
+What an account is now is held against what was told last, so that no way of changing one can be
+forgotten: pages, command line, or a password its owner gave it.
+"""
+
+import asyncio
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.accounts.store import Kept, people_of
+from gateway.exchange.feed import send_down
+from gateway.exchange.model import Kind
+from gateway.exchange.nodes import all_nodes
+from gateway.exchange.tables import account_letters
+from kernel.clock import Clock
+from kernel.identity import Institution, find_institution
+from kernel.letter import Letter
+from kernel.sql.db import Database
+
+_LOOK_S: Final = 5.0
+
+
+def account_body(kept: Kept, house: Institution) -> dict[str, Any]:
+    """Return what a node needs to let this person in while the line is down."""
+    one = kept.account
+    changed = kept.password_changed_at
+    return {
+        "id": one.id,
+        "username": one.username,
+        "display_name": one.display_name,
+        "institution": one.institution,
+        "house": {"name": house.name, "kind": house.kind.value, "phone": house.phone},
+        "roles": sorted(one.roles),
+        "disabled": one.disabled,
+        "must_change_password": one.must_change_password,
+        "password_hash": kept.password_hash,
+        "password_changed_at": None if changed is None else changed.isoformat(),
+        "created_at": one.created_at.isoformat(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    version: int
+    digest: str
+
+
+def publish_accounts(conn: sa.Connection, *, at: dt.datetime) -> int:
+    """Write a letter for each account that is not as was told last; returns how many.
+
+    Only people, and only those of institutions that have a node.
+    """
+    houses = {node.institution for node in all_nodes(conn) if node.revoked_at is None}
+    told = _told(conn)
+    by_house: dict[str, list[Letter]] = {}
+    for kept in people_of(conn, houses):
+        house = find_institution(conn, kept.account.institution)
+        if house is None:
+            continue
+        body = account_body(kept, house)
+        digest = hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
+        before = told.get(kept.account.id)
+        if before is not None and before.digest == digest:
+            continue
+        version = 1 if before is None else before.version + 1
+        _note(conn, kept, _Told(version, digest), known=before is not None)
+        letter = Letter(Kind.ACCOUNT.value, kept.account.id, version, body)
+        by_house.setdefault(house.code, []).append(letter)
+    for code, letters in by_house.items():
+        send_down(conn, letters, institution=code, at=at)
+    return sum(map(len, by_house.values()))
+
+
+def _told(conn: sa.Connection) -> Mapping[str, _Told]:
+    columns = account_letters.c
+    query = sa.select(columns.account_id, columns.version, columns.digest)
+    return {row.account_id: _Told(row.version, row.digest) for row in conn.execute(query)}
+
+
+def _note(conn: sa.Connection, kept: Kept, told: _Told, *, known: bool) -> None:
+    table, account_id = account_letters, kept.account.id
+    values = {
+        "institution": kept.account.institution,
+        "version": told.version,
+        "digest": told.digest,
+    }
+    if known:
+        conn.execute(sa.update(table).where(table.c.account_id == account_id).values(values))
+    else:
+        conn.execute(sa.insert(table).values(account_id=account_id, **values))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsDown:
+    """Keeps the nodes' accounts as the county's; one process of the county runs it."""
+
+    database: Database
+    clock: Clock
+
+    async def run(self) -> None:
+        """Look every five seconds until cancelled."""
+        while True:
+            await self.database.write(partial(publish_accounts, at=self.clock.now()))
+            await asyncio.sleep(_LOOK_S)
