@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import qido, store, stow, wado
+from bench.line import comparison
 from bench.plan import Plan, long, short
 from bench.plots import draw
 from bench.report import RESULTS, Report
@@ -19,6 +20,7 @@ _BENCHES: Final[Mapping[str, Callable[[Plan], Report]]] = {
     "stow": stow.run,
     "wado": wado.run,
     "qido": qido.run,
+    "line": comparison.run,
 }
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a file system in memory, where there is one
 

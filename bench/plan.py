@@ -22,6 +22,12 @@ class Plan:
     qido_peer_studies: int
     qido_asked: int
     frames_asked: int
+    line_slices: int
+    line_radiographs: int
+    line_within_s: float
+    """Peers are given up on after this, once for the CT and once for the radiographs."""
+    line_backlog_slices: int
+    line_emergencies: int
 
 
 def short(folder: Path, memory: Path, results: Path) -> Plan:
@@ -39,6 +45,11 @@ def short(folder: Path, memory: Path, results: Path) -> Plan:
         qido_peer_studies=1_000,
         qido_asked=60,
         frames_asked=120,
+        line_slices=36,
+        line_radiographs=1,
+        line_within_s=110.0,
+        line_backlog_slices=200,
+        line_emergencies=2,
     )
 
 
@@ -57,4 +68,9 @@ def long(folder: Path, memory: Path, results: Path) -> Plan:
         qido_peer_studies=10_000,
         qido_asked=300,
         frames_asked=300,
+        line_slices=300,
+        line_radiographs=3,
+        line_within_s=1_500.0,
+        line_backlog_slices=2_000,
+        line_emergencies=5,
     )

@@ -1,6 +1,6 @@
 """A picture of each comparison: one panel for each figure, bars with the spread of the rounds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +22,18 @@ _COLOURS: Final = {
 _WIDTH: Final = 0.8
 
 
-def draw(report: Report, folder: Path) -> Path:
-    """Draw *report* as PNG into *folder*; returns the file."""
+def draw(report: Report, folder: Path) -> Path | None:
+    """Draw *report* as PNG into *folder*; returns the file, None where nothing was measured."""
     names = list(dict.fromkeys(name for row in report.rows for name in row.figures))
+    count = len(names) + len(report.curves)
+    if not count:
+        return None
     figure, panels = plt.subplots(
-        len(names), 1, figsize=(11, 3.4 * len(names)), squeeze=False, layout="constrained"
+        count, 1, figsize=(11, 3.4 * count), squeeze=False, layout="constrained"
     )
-    for name, panel in zip(names, panels[:, 0], strict=True):
+    for case, panel in zip(report.curves, panels[:, 0], strict=False):
+        _curves(panel, case, report.curves[case])
+    for name, panel in zip(names, panels[len(report.curves) :, 0], strict=True):
         rows = [row for row in report.rows if name in row.figures]
         cases = list(dict.fromkeys(row.case for row in rows))
         servers = list(dict.fromkeys(row.server for row in rows))
@@ -47,6 +52,22 @@ def draw(report: Report, folder: Path) -> Path:
     figure.savefig(path, dpi=90)
     plt.close(figure)
     return path
+
+
+def _curves(panel: Axes, case: str, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    for server, points in curves.items():
+        panel.step(
+            [at_s for at_s, _ in points],
+            [100 * share for _, share in points],
+            where="post",
+            label=server,
+            color=_COLOURS.get(server),
+        )
+    panel.set_title(case, fontsize=9)
+    panel.set_xlabel("s")
+    panel.set_ylabel("% arrived")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8)
 
 
 def _bars(

@@ -38,6 +38,8 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     loads: list[float] = field(default_factory=list)
+    curves: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    """By case and server: seconds, and the share (0 to 1) that had arrived."""
 
     def note_load(self) -> None:
         """Take down the load average of the last minute."""

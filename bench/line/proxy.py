@@ -31,6 +31,8 @@ class Strike:
     connections: int
     up_bytes: int
     """Put on the line until then, over all connections."""
+    before_answer: bool = False
+    """It took the answer to something that had arrived whole."""
 
 
 @dataclass
@@ -112,7 +114,9 @@ class Line:
     def strike_one(self, connection: Connection, trouble: AtByte) -> None:
         """Do *trouble* to one connection; what it lasts is the whole line's."""
         now = self.now_s()
-        self.strikes.append(Strike(now, trouble.fault, 1, self.up.sent_bytes))
+        self.strikes.append(
+            Strike(now, trouble.fault, 1, self.up.sent_bytes, trouble.before_answer)
+        )
         if trouble.fault is Fault.STALL:
             self._hold(now + trouble.lasts_s)
         elif trouble.fault is not Fault.FLIP:
