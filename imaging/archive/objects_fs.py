@@ -31,7 +31,7 @@ _SLOW_REST_S: Final = 30.0
 class FileReader:
     """One object file, open for reading."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self._fd).st_size
 
@@ -56,11 +56,12 @@ class StagedFile:
     """A file under a name of its own, not yet flushed."""
 
     key: str
-    path: Path
+    path: str
 
     def discard(self) -> None:
         """Remove it; the object keeps its own name once it has one."""
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
 
 
 class FileObjectStore:
@@ -71,6 +72,9 @@ class FileObjectStore:
         self._root = root
         self._incoming = root / _INCOMING
         self._incoming.mkdir(parents=True, exist_ok=True)
+        # Plain text beside the paths: for each object a Path costs as much as a system call.
+        self._root_text = str(root)
+        self._incoming_text = str(self._incoming)
         self._folders: set[str] = set()
         self._syncfs = _load_syncfs()
         self._syncfs_not_before = 0.0
@@ -89,7 +93,7 @@ class FileObjectStore:
 
     def stage(self, new: NewObject) -> StagedFile:
         """Write the bytes of *new* aside; see ``ObjectStore.stage``."""
-        staged = StagedFile(check_key(new.key), self._incoming / new_id())
+        staged = StagedFile(check_key(new.key), f"{self._incoming_text}/{new_id()}")
         try:
             with _translated():
                 descriptor = os.open(
@@ -116,8 +120,8 @@ class FileObjectStore:
             else:
                 for each in files:
                     _flush(each.path, os.fdatasync)
-            touched: set[Path] = set()
-            made = [self._link(each.path, self._root / each.key, touched) for each in files]
+            touched: set[str] = set()
+            made = [self._link(each, touched) for each in files]
             if sync_all is not None:
                 sync_all()
             else:
@@ -127,16 +131,17 @@ class FileObjectStore:
             each.discard()
         return made
 
-    def _link(self, temp: Path, final: Path, touched: set[Path]) -> bool:
-        folder = final.parent
+    def _link(self, staged: StagedFile, touched: set[str]) -> bool:
+        final = f"{self._root_text}/{staged.key}"
+        folder = final[: final.rindex("/")]
         # Also for a name that is taken: whoever took it may not have flushed the folder yet.
         touched.add(folder)
-        if str(folder) not in self._folders:
-            folder.mkdir(parents=True, exist_ok=True)
-            touched.update((folder.parent, self._root))
-            self._folders.add(str(folder))
+        if folder not in self._folders:
+            os.makedirs(folder, exist_ok=True)
+            touched.update((folder[: folder.rindex("/")], self._root_text))
+            self._folders.add(folder)
         try:
-            os.link(temp, final)
+            os.link(staged.path, final)
         except FileExistsError:
             return False
         return True
@@ -158,7 +163,7 @@ class FileObjectStore:
     def open(self, key: str) -> FileReader:
         """Return the object for reading; raises ``ObjectMissing``."""
         try:
-            return FileReader(self._root / check_key(key))
+            return FileReader(f"{self._root_text}/{check_key(key)}")
         except FileNotFoundError as exc:
             raise ObjectMissing("no such object file") from exc
         except OSError as exc:
@@ -189,7 +194,7 @@ def _write_all(descriptor: int, chunks: Iterable[bytes | memoryview]) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def _flush(path: Path, how: Callable[[int], None]) -> None:
+def _flush(path: Path | str, how: Callable[[int], None]) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         how(descriptor)

@@ -154,7 +154,9 @@ class Scan:
         Empty where it is absent, empty, a sequence or encapsulated.
         """
         element = self._by_tag.get(tag)
-        return b"" if element is None else self.raw(element)
+        if element is None or not element.length:
+            return b""
+        return self.raw(element)
 
     def raw(self, element: Element) -> bytes:
         """Return the raw value of *element*, wherever it lies, at most its first 64 KiB."""
@@ -164,7 +166,8 @@ class Scan:
 
     def text(self, tag: int) -> str:
         """Return the value of a top-level element of ASCII characters, without its padding."""
-        return self.value(tag).decode("latin-1").strip(" \0")
+        raw = self.value(tag)
+        return raw.decode("latin-1").strip(" \0") if raw else ""
 
     def unsigned(self, tag: int) -> int | None:
         """Return the first value of a top-level US or UL element, None where there is none."""

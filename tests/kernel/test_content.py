@@ -391,3 +391,26 @@ def test_pydicom_sees_the_same_elements_where_the_data_set_digest_is_the_same() 
         pydicom.dcmwrite(again, ds, implicit_vr=False, little_endian=True)
     assert dataset_digest(walked(again.getvalue())[2]) == dataset_digest(walked(data)[2])
     assert walked(encoded(ds, EXPLICIT_BE))[2].big_endian
+
+
+def test_the_digest_is_the_one_that_was_kept_when_objects_were_filed() -> None:
+    inner = element(0x00080100, "SH", b"T-D1100 ") + element(0x00080104, "LO", b"Head\0\0")
+    dataset = b"".join(
+        (
+            SOP,
+            element(0x00080020, "DA", b"20240105"),
+            element(0x00082218, "SQ", item(inner)),
+            element(0x00091001, "UN", b"\1\2\3\4\0\0"),
+            element(0x00100010, "PN", b"Wang^Xiaodong="),
+            element(0x00280002, "US", b"\1\0"),
+            element(0x00280004, "CS", b"YBR_RCT "),
+            element(0x00280006, "US", b"\0\0"),
+            element(0x00324000, "LT", b""),
+            element(0x00420011, "OB", bytes(range(256)) * 300),
+            element(0x60003000, "OW", b"\1\0 \0"),
+            element(0xFFFCFFFC, "OB", b"\0\0"),
+        )
+    )
+    assert dataset_digest(walked(part10(dataset))[2]) == (
+        "4263fc179fa8f84b5677f68465fd9dd3ba179eefa351af17199ec6c0067f0f7e"
+    )
