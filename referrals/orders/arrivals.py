@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from kernel.clock import Clock
 from kernel.events import Event, events_after
 from kernel.sql.db import Database
-from referrals.orders.ledger import By, Ledger, Page, end
+from referrals.orders.ledger import By, Ledger, Page
 from referrals.orders.machine import Act
 from referrals.orders.performing import Performed, note
 from referrals.orders.tables import orders_cursor
@@ -71,7 +71,7 @@ class ArrivalWatch:
                 note(self._ledger, page, performed, Act.BEGIN, _BY, at=now)
         if events:
             self._move_cursor(conn, events[-1].id)
-            end(page, at=now)
+            self._ledger.end(page, at=now)
         return len(events)
 
     def _cursor(self, conn: sa.Connection) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, cast
 import sqlalchemy as sa
 
 from kernel.audit.trail import AuditEntry, AuditEvent, record as write_trail
+from kernel.errors import Missing
 from kernel.events import EventDraft, publish_all
 from kernel.identity import Principal
 from kernel.letter import Letter
@@ -29,7 +30,7 @@ from referrals.orders.records import (
     next_version,
     to_letter,
 )
-from referrals.orders.views import event_payload
+from referrals.orders.views import event_payload, patient_number
 
 R = TypeVar("R", Patient, Order)
 PATIENT_REGISTERED: Final = "patient.registered"
@@ -54,6 +55,12 @@ class Applied(StrEnum):
     RENUMBERED = "renumbered"
     """Its accession number was another order's; it has a new one and keeps the old one as a
     note."""
+
+
+class ForeignRecord(Missing):
+    """The letter tells of a record that is not its sender's to tell of."""
+
+    code = "other-institution"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +95,8 @@ class Page:
 
     conn: sa.Connection
     events: list[EventDraft] = field(default_factory=list)
+    letters: list[tuple[str, Letter]] = field(default_factory=list)
+    """Each with the code of the institution it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,18 +123,30 @@ class Ledger:
         store.add_version(conn, made, change)
         self._show(page, made, first=not known)
         self._audit(conn, made, change, by)
-        self.post(conn, to_letter(made, change), made.institution)
+        page.letters.append((made.institution, to_letter(made, change)))
         return made
 
-    def apply(self, page: Page, letter: Letter) -> Applied:
+    def apply(
+        self, page: Page, letter: Letter, *, institution: str, writer: str | None = None
+    ) -> Applied:
         """Keep what another node's *letter* tells; the same letter again changes nothing.
+
+        Args:
+            page: the transaction.
+            letter: as it came.
+            institution: whose records its sender may tell of.
+            writer: the node whose own versions it may tell of; None for any.
 
         Raises:
             InvalidLetter: it is no version of a patient or an order.
+            ForeignRecord: it is of another institution or another writer.
             VersionDiffers: that node told another content under this version before.
         """
         heard, change = from_letter(letter)
         conn, kind = page.conn, kind_of(heard)
+        owners = {heard.institution, *filter(None, [store.institution_of(conn, kind, heard.id)])}
+        if owners != {institution} or writer not in {None, heard.written_by_node}:
+            raise ForeignRecord("a node tells of its own institution and its own versions only")
         known = store.versions_of(conn, kind, heard.id)
         if not store.add_version(conn, heard, change):
             return Applied.KNOWN
@@ -184,6 +205,21 @@ class Ledger:
         payload = {**event_payload(page.conn, record), **(more or {})}
         page.events.append(EventDraft(topic, payload, record.institution))
 
+    def end(self, page: Page, *, at: dt.datetime) -> None:
+        """Send what the transaction has to tell: its letters, and an event per record.
+
+        Both hold a lock to the end of the transaction, so nothing comes behind them.
+        """
+        for institution in dict.fromkeys(code for code, _ in page.letters):
+            letters = [letter for code, letter in page.letters if code == institution]
+            self.post(page.conn, letters, institution, at)
+        newest: dict[tuple[str, str], EventDraft] = {}
+        for draft in page.events:
+            key = (draft.topic, str(draft.payload.get("id", "")))
+            newest.pop(key, None)
+            newest[key] = draft
+        publish_all(page.conn, list(newest.values()), at=at)
+
     def _audit(self, conn: sa.Connection, made: Record, change: Change, by: By) -> None:
         who = by.principal
         entry = AuditEntry(
@@ -199,24 +235,3 @@ class Ledger:
             detail={"act": change.act, "version": made.version},
         )
         write_trail(conn, self.chain, entry)
-
-
-def patient_number(conn: sa.Connection, record: Record) -> str:
-    """Return the Patient ID *record* is about, empty where it is not here yet."""
-    if isinstance(record, Patient):
-        return record.patient_id
-    found = store.find_patient(conn, record.patient)
-    return found.patient_id if found else ""
-
-
-def end(page: Page, *, at: dt.datetime) -> None:
-    """Publish what the transaction has to tell, an event per record, the last of each; then stop.
-
-    Publishing holds a lock to the end of the transaction, so nothing comes behind it.
-    """
-    newest: dict[tuple[str, str], EventDraft] = {}
-    for draft in page.events:
-        key = (draft.topic, str(draft.payload.get("id", "")))
-        newest.pop(key, None)
-        newest[key] = draft
-    publish_all(page.conn, list(newest.values()), at=at)

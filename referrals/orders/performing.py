@@ -1,6 +1,7 @@
 """What modalities and images say of an order: that it has begun, ended, or is somebody else's."""
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,6 +82,17 @@ def _same_patient(conn: sa.Connection, order: Order, performed: Performed) -> bo
     people = store.patients_by_id(conn, {order.patient, order.first_patient} - {""})
     known = {patient.patient_id for patient in people.values()}
     return not known or performed.patient_id in known
+
+
+def act_of_steps(states: Collection[str]) -> Act:
+    """Return what the procedure steps of one study mean to its order: it ends with the last.
+
+    Args:
+        states: ``IN PROGRESS``, ``COMPLETED`` or ``DISCONTINUED`` (PS3.3 C.4.14), one of each step.
+    """
+    if "IN PROGRESS" in states:
+        return Act.BEGIN
+    return Act.COMPLETE if "COMPLETED" in states else Act.DISCONTINUE
 
 
 def note(

@@ -1,22 +1,26 @@
 """What this room needs of others."""
 
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
 
 from kernel.letter import Letter
 
-Post: TypeAlias = Callable[[sa.Connection, Letter, str], None]
-"""Puts a letter about an institution's record (its code last) on its way, in the transaction."""
+Post: TypeAlias = Callable[[sa.Connection, Sequence[Letter], str, dt.datetime], None]
+"""Puts letters about records of one institution (its code) on their way, in the transaction that
+wrote them and near its end."""
 
 
-def keep_to_oneself(conn: sa.Connection, letter: Letter, institution: str) -> None:
+def keep_to_oneself(
+    conn: sa.Connection, letters: Sequence[Letter], institution: str, at: dt.datetime
+) -> None:
     """Post nothing: a node that is enrolled nowhere has nobody to write to.
 
     Every version stays in ``order_versions``, from where it is told when there is somebody.
     """
-    del conn, letter, institution
+    del conn, letters, institution, at
 
 
 class Spellings(Protocol):

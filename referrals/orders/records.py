@@ -96,6 +96,16 @@ def content_digest(record: Record) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
+def differing(shown: Record, other: Record) -> dict[str, Any]:
+    """Return the fields of content in which *other* differs from *shown*, as *other* has them."""
+    mine, theirs = to_body(shown), to_body(other)
+    return {
+        name: value
+        for name, value in theirs.items()
+        if name not in _NOT_CONTENT and value != mine.get(name)
+    }
+
+
 def version_of(record: Record, change: Change) -> Version:
     """Return this version of *record* as ``merge`` weighs it."""
     if isinstance(record, Patient):
@@ -113,7 +123,11 @@ def version_of(record: Record, change: Change) -> Version:
 
 def to_letter(record: Record, change: Change) -> Letter:
     """Return the letter that tells another node of this version."""
-    body = {_RECORD: to_body(record), _CHANGE: msgspec.to_builtins(change)}
+    body = {
+        "institution": record.institution,
+        _RECORD: to_body(record),
+        _CHANGE: msgspec.to_builtins(change),
+    }
     return Letter(kind_of(record).value, record.id, record.version, body)
 
 

@@ -1,13 +1,15 @@
 """The lists: patients and orders of one institution, narrowed by what people type."""
 
 import datetime as dt
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import sqlalchemy as sa
 
 from kernel.dicom.shown import LEGAL_TIME
+from kernel.errors import Invalid
 from referrals.orders import store
 from referrals.orders.model import Order, Patient, State
 from referrals.orders.store import ORDER_COLUMNS, PATIENT_COLUMNS, named
@@ -15,6 +17,8 @@ from referrals.orders.tables import accession_former, orders, patient_terms, pat
 
 PAGE_MAX: Final = 200
 _PAST_ALL: Final = "\U0010ffff"
+_PLACE: Final = re.compile(r"[0-9]{1,16}-[0-9a-z]{26}", re.ASCII)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,32 @@ class Narrow:
     date_from: dt.date | None = None
     """First day in legal time, included: of the examination, of the registration."""
     date_to: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the list of orders a row stands."""
+
+    at: dt.datetime
+    order: str
+
+    @classmethod
+    def of(cls, order: Order) -> Self:
+        """Return the place of *order*."""
+        return cls(order.scheduled_at, order.id)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the place that ``text`` names; raises ``Invalid`` (``invalid-query``)."""
+        micros, _, order = text.partition("-")
+        if not _PLACE.fullmatch(text):
+            raise Invalid("cursor is what an answer gave as next_cursor", code="invalid-query")
+        return cls(_EPOCH + dt.timedelta(microseconds=int(micros)), order)
+
+    @property
+    def text(self) -> str:
+        """As an answer names it."""
+        return f"{(self.at - _EPOCH) // dt.timedelta(microseconds=1)}-{self.order}"
 
 
 def begins(column: sa.ColumnElement[str], start: str) -> sa.ColumnElement[bool]:
@@ -83,7 +113,7 @@ def list_patients(
 
 
 def list_orders(
-    conn: sa.Connection, narrow: Narrow, *, limit: int, before: tuple[dt.datetime, str] | None
+    conn: sa.Connection, narrow: Narrow, *, limit: int, before: Place | None
 ) -> list[Order]:
     """Return at most *limit* orders, the latest planned first.
 
@@ -91,7 +121,7 @@ def list_orders(
         conn: any connection.
         narrow: what the list is narrowed by.
         limit: most rows to return.
-        before: time and id of the last row of the page above; None for the first page.
+        before: place of the last row of the page above; None for the first page.
     """
     columns = orders.c
     query = sa.select(*ORDER_COLUMNS).where(
@@ -106,10 +136,9 @@ def list_orders(
     if narrow.typed:
         query = query.where(_typed_order(narrow))
     if before is not None:
-        at, key = before
-        query = query.where(
-            sa.or_(columns.scheduled_at < at, sa.and_(columns.scheduled_at == at, columns.id < key))
-        )
+        earlier = columns.scheduled_at < before.at
+        beside = sa.and_(columns.scheduled_at == before.at, columns.id < before.order)
+        query = query.where(sa.or_(earlier, beside))
     ordered = query.order_by(columns.scheduled_at.desc(), columns.id.desc()).limit(limit)
     return [store.order_of(named(row)) for row in conn.execute(ordered).mappings()]
 

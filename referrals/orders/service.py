@@ -26,7 +26,7 @@ from referrals.orders.asked import (
     PatientChanges,
 )
 from referrals.orders.gate import OrderGate
-from referrals.orders.ledger import By, Ledger, Page, end
+from referrals.orders.ledger import By, Ledger, Page
 from referrals.orders.machine import Act, ActNotAllowed, decide
 from referrals.orders.merge import Version
 from referrals.orders.model import (
@@ -290,7 +290,7 @@ class OrderDesk:
             page, now = Page(conn), self._clock.now()
             made = act(page)
             remember(conn, ask, made, at=now)
-            end(page, at=now)
+            self._ledger.end(page, at=now)
             return made
 
         return await self._database.write(transaction)

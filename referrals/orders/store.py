@@ -61,6 +61,12 @@ def patients_by_id(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Patient
     return found
 
 
+def institution_of(conn: sa.Connection, kind: RecordKind, record: str) -> str | None:
+    """Return whose the record is, None where it is not here."""
+    table = patients if kind is RecordKind.PATIENT else orders
+    return conn.scalar(sa.select(table.c.institution).where(table.c.id == record))
+
+
 def find_order(conn: sa.Connection, order: str) -> Order | None:
     """Return the order of that id, or None."""
     row = conn.execute(sa.select(*ORDER_COLUMNS).where(orders.c.id == order)).mappings().first()

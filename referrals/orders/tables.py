@@ -196,25 +196,6 @@ examinations: Final = sa.Table(
     sa.Column("position", sa.Integer(), nullable=False),
 )
 
-procedure_steps: Final = sa.Table(
-    "procedure_steps",
-    metadata,
-    sa.Column("sop_instance_uid", Code, primary_key=True),
-    sa.Column("institution", _INSTITUTION, nullable=False),
-    _code("ae_title"),
-    # IN PROGRESS, COMPLETED or DISCONTINUED (PS3.3 C.4.14).
-    _code("status"),
-    # Id of the order it performs; empty where it was not scheduled here.
-    sa.Column("order", _ID, nullable=False, server_default=""),
-    _code("study_instance_uid"),
-    # DICOM JSON of all that was sent, later values over earlier ones.
-    sa.Column("attributes", JsonDocument, nullable=False),
-    sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Column("updated_at", UtcDateTime, nullable=False),
-    sa.Index("ix_procedure_steps_order", "order"),
-    sa.Index("ix_procedure_steps_study_instance_uid", "study_instance_uid"),
-)
-
 orders_cursor: Final = sa.Table(
     "orders_cursor",
     metadata,

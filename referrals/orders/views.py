@@ -161,7 +161,8 @@ def rows_of_orders(conn: sa.Connection, found: Sequence[Order]) -> list[OrderRow
     for order in found:
         patient = people.get(order.patient)
         shown = None
-        if patient is not None:
+        # What a node told of an order opens no other institution's patient.
+        if patient is not None and patient.institution == order.institution:
             on = local_day(order.scheduled_at)
             shown = patient_row(patient, on=on, conflicts=open_people.get(patient.id, 0))
         rows.append(
@@ -221,3 +222,11 @@ def event_payload(conn: sa.Connection, record: Record) -> Mapping[str, Any]:
         (row,) = rows_of_orders(conn, [record])
     payload: Mapping[str, Any] = msgspec.to_builtins(row)
     return payload
+
+
+def patient_number(conn: sa.Connection, record: Record) -> str:
+    """Return the Patient ID *record* is about, empty where it is not here yet."""
+    if isinstance(record, Patient):
+        return record.patient_id
+    found = store.find_patient(conn, record.patient)
+    return found.patient_id if found and found.institution == record.institution else ""

@@ -72,7 +72,12 @@ def worklist(  # a page of a query
     columns = orders.c
     asked = (
         sa.select(*ORDER_COLUMNS)
-        .join(patients, patients.c.id == columns.patient)
+        .join(
+            patients,
+            sa.and_(
+                patients.c.id == columns.patient, patients.c.institution == columns.institution
+            ),
+        )
         .where(
             columns.institution == institution,
             columns.state.in_(sorted(OPEN)),

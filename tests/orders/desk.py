@@ -17,7 +17,7 @@ from referrals.orders import numbers, store
 from referrals.orders.asked import NewOrder, NewPatient
 from referrals.orders.examinations import replace_catalogue
 from referrals.orders.gate import OrderGate, UncheckedGate
-from referrals.orders.ledger import Applied, By, Ledger, Page, end
+from referrals.orders.ledger import Applied, By, Ledger, Page
 from referrals.orders.model import Examination, Order, Patient, version_tag
 from referrals.orders.numbers import Numbers
 from referrals.orders.records import Record, RecordKind
@@ -88,8 +88,8 @@ class Desk:
 
         def apply(conn: sa.Connection) -> Applied:
             page = Page(conn)
-            applied = self.ledger.apply(page, letter)
-            end(page, at=self.clock.now())
+            applied = self.ledger.apply(page, letter, institution=QINGSHAN)
+            self.ledger.end(page, at=self.clock.now())
             return applied
 
         return await self.database.write(apply)
@@ -123,7 +123,7 @@ async def open_desk(
         numbers=Numbers(node, allots=allots),
         spellings=NameSpellings(),
         chain="orders",
-        post=lambda _conn, letter, _institution: letters.append(letter),
+        post=lambda _conn, posted, _institution, _at: letters.extend(posted),
     )
 
     def fill(conn: sa.Connection) -> None:

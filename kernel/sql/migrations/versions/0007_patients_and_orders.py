@@ -162,22 +162,6 @@ def upgrade() -> None:
     sa.Column('event_id', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('consumer', name=op.f('pk_orders_cursor'))
     )
-    op.create_table('procedure_steps',
-    sa.Column('sop_instance_uid', sa.String().with_variant(sa.VARCHAR(collation='C'), 'postgresql'), nullable=False),
-    sa.Column('institution', sa.String(length=64), nullable=False),
-    sa.Column('ae_title', sa.String().with_variant(sa.VARCHAR(collation='C'), 'postgresql'), server_default='', nullable=False),
-    sa.Column('status', sa.String().with_variant(sa.VARCHAR(collation='C'), 'postgresql'), server_default='', nullable=False),
-    sa.Column('order', sa.String(length=26), server_default='', nullable=False),
-    sa.Column('study_instance_uid', sa.String().with_variant(sa.VARCHAR(collation='C'), 'postgresql'), server_default='', nullable=False),
-    sa.Column('attributes', JsonDocument, nullable=False),
-    sa.Column('created_at', UtcDateTime(), nullable=False),
-    sa.Column('updated_at', UtcDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('sop_instance_uid', name=op.f('pk_procedure_steps'))
-    )
-    with op.batch_alter_table('procedure_steps', schema=None) as batch_op:
-        batch_op.create_index('ix_procedure_steps_order', ['order'], unique=False)
-        batch_op.create_index('ix_procedure_steps_study_instance_uid', ['study_instance_uid'], unique=False)
-
     op.create_table('order_patient_terms',
     sa.Column('institution', sa.String(length=64), nullable=False),
     sa.Column('text', sa.String().with_variant(sa.VARCHAR(collation='C'), 'postgresql'), nullable=False),

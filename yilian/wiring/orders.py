@@ -1,0 +1,108 @@
+"""Orders bound to a node: its database, its own numbers, its events, its doors."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+import sqlalchemy as sa
+from aiohttp import web
+
+from gateway.township.tables import studies
+from kernel.events import Event
+from kernel.idempotency import KEEP, forget
+from kernel.settings import NodeKind
+from referrals.orders import http
+from referrals.orders.arrivals import ArrivalWatch, StudyIdentity
+from referrals.orders.counter import Counter
+from referrals.orders.gate import UncheckedGate
+from referrals.orders.ledger import Ledger
+from referrals.orders.numbers import Numbers
+from referrals.orders.performing import Performed
+from referrals.orders.ports import Post, keep_to_oneself
+from referrals.orders.service import OrderDesk
+from yilian.wiring.context import EVENTS, Context
+from yilian.wiring.spellings import NameSpellings
+
+_LOOK_EVERY_S: Final = 0.5
+_FORGET_EVERY_S: Final = 3600.0
+STUDY_UPDATED: Final = "study.updated"
+QUEUE_UPDATED: Final = "queue.updated"
+
+
+def node_name(context: Context) -> str:
+    """Return what this node writes under: the code of the institution it stands in."""
+    return context.institution
+
+
+def ledger(context: Context, *, post: Post = keep_to_oneself) -> Ledger:
+    """Return the ledger of one role's process; each has a chain of the trail of its own."""
+    return Ledger(
+        numbers=Numbers(node_name(context), allots=context.kind is NodeKind.COUNTY),
+        spellings=NameSpellings(),
+        chain=f"{context.role}-orders",
+        post=post,
+    )
+
+
+def order_routes(context: Context, written: Ledger) -> list[web.RouteDef]:
+    """Return the routes of patients and orders."""
+    desk = OrderDesk(context.database, context.clock, ledger=written, gate=UncheckedGate())
+    counter = Counter(context.database, context.clock, desk, written.numbers, written.spellings)
+    return http.routes(counter)
+
+
+def watch_arrivals(context: Context, written: Ledger) -> Callable[[], Awaitable[Any]]:
+    """Return what moves orders when their images come in, until cancelled."""
+    county = context.kind is NodeKind.COUNTY
+    identity: StudyIdentity = archived_study if county else queued_study
+    topic = STUDY_UPDATED if county else QUEUE_UPDATED
+    watch = ArrivalWatch(context.database, context.clock, written, identity, topic=topic)
+
+    async def run() -> None:
+        async with context.bus.listen([EVENTS]) as hints:
+            while True:
+                while await watch.note_new():
+                    pass
+                await hints.wait(_LOOK_EVERY_S)
+
+    return run
+
+
+def archived_study(conn: sa.Connection, event: Event) -> Performed | None:
+    """Return which study the archive tells of."""
+    del conn
+    study = event.payload
+    return Performed(
+        institution=event.institution,
+        study_instance_uid=str(study["study_instance_uid"]),
+        accession_number=str(study["accession_number"]),
+        patient_id=str(study["patient"]["patient_id"]),
+    )
+
+
+def queued_study(conn: sa.Connection, event: Event) -> Performed | None:
+    """Return which study the township's queue tells of."""
+    columns = studies.c
+    row = conn.execute(
+        sa.select(columns.accession_number, columns.patient_id).where(
+            columns.study_instance_uid == str(event.payload["study_instance_uid"])
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Performed(
+        institution=event.institution,
+        study_instance_uid=str(event.payload["study_instance_uid"]),
+        accession_number=row.accession_number,
+        patient_id=row.patient_id,
+    )
+
+
+async def forget_old_asks(context: Context) -> None:
+    """Drop the keys of acts nobody tries again, once an hour, until cancelled."""
+    while True:
+        before: dt.datetime = context.clock.now() - KEEP
+        await context.database.write(partial(forget, before=before))
+        await asyncio.sleep(_FORGET_EVERY_S)
