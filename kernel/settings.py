@@ -168,6 +168,10 @@ class Township(Section, frozen=True, kw_only=True):
     parallel_uploads: Annotated[int, Meta(ge=1, le=16)] = 2
     keep_days: Annotated[int, Meta(ge=0)] = 30
     """How long a study stays here after the county has it."""
+    offline_days: Positive = 30
+    """How long the county's accounts are good here after the county was last heard."""
+    quiet_s: Seconds = 120.0
+    """A study that has not grown for so long is whole, where no modality says how large it is."""
 
 
 class Limits(Section, frozen=True, kw_only=True):

@@ -68,6 +68,12 @@ class FeedFollower:
         await self._database.write(
             lambda conn: retry_unknown(conn, self._handlers, mine, self._source())
         )
+        try:
+            await self._run()
+        finally:
+            await self._link.close()
+
+    async def _run(self) -> None:
         failures = 0
         while True:
             try:

@@ -65,20 +65,47 @@ def write_letters(conn: sa.Connection, letters: Iterable[Letter], *, at: dt.date
 
 
 def next_letters(
-    conn: sa.Connection, kinds: Sequence[str] | None = None, *, urgent_only: bool = False
+    conn: sa.Connection, held: Sequence[str] = (), *, urgent_only: bool = False
 ) -> list[Sent]:
-    """Return the oldest letters that fit into one post.
+    """Return the letters of the next post, numbered; what was sent and not answered comes first.
+
+    Numbers are given here and not where letters are written, for not all go in that order, and
+    what the county has once passed by is never looked at again.
 
     Args:
-        conn: any connection.
-        kinds: kinds that stay back, because the county is too old for them.
+        conn: a transaction.
+        held: kinds that stay back, because the county is too old for them.
         urgent_only: leave the trail for later: something that must not wait needs the line.
     """
     columns = letters_out.c
-    held = {*(kinds or ()), *([Kind.AUDIT.value] if urgent_only else ())}
+    sent = _fitting(conn, columns.sent_as.is_not(None), columns.sent_as)
+    if sent:
+        return sent
+    back = sorted({*held, *([Kind.AUDIT.value] if urgent_only else ())})
+    fresh = columns.sent_as.is_(None) & columns.kind.not_in(back)
+    found = _fitting(conn, fresh, columns.sequence)
+    number = _last_number(conn)
+    for letter in found:
+        number += 1
+        conn.execute(
+            sa.update(letters_out).where(columns.sequence == letter.sequence).values(sent_as=number)
+        )
+    return _fitting(conn, columns.sent_as.is_not(None), columns.sent_as) if found else []
+
+
+def _last_number(conn: sa.Connection) -> int:
+    highest = conn.scalar(sa.select(sa.func.max(letters_out.c.sent_as))) or 0
+    return max(highest, make_place(conn).acked_sequence)
+
+
+def _fitting(
+    conn: sa.Connection, which: sa.ColumnElement[bool], order: sa.ColumnElement[Any]
+) -> list[Sent]:
+    """Return the first of *which* by *order* that fit into one post."""
+    columns = letters_out.c
     query = (
         sa.select(
-            columns.sequence,
+            order.label("number"),
             columns.id,
             columns.kind,
             columns.key,
@@ -86,8 +113,8 @@ def next_letters(
             columns.body,
             columns.size_bytes,
         )
-        .where(columns.refused_at.is_(None), columns.kind.not_in(sorted(held)))
-        .order_by(columns.sequence)
+        .where(columns.refused_at.is_(None), which)
+        .order_by(order)
         .limit(_POST_MAX_LETTERS)
     )
     found: list[Sent] = []
@@ -98,7 +125,7 @@ def next_letters(
             break
         found.append(
             Sent(
-                sequence=row.sequence,
+                sequence=row.number,
                 id=row.id,
                 kind=row.kind,
                 key=row.key,
@@ -163,7 +190,7 @@ def knows(conn: sa.Connection, answer: PostAnswer) -> bool:
     if (answer.last_sequence, answer.last_id) == (now.acked_sequence, now.acked_id):
         return True
     columns = letters_out.c
-    mine = conn.scalar(sa.select(columns.id).where(columns.sequence == answer.last_sequence))
+    mine = conn.scalar(sa.select(columns.id).where(columns.sent_as == answer.last_sequence))
     return mine == answer.last_id
 
 
@@ -172,6 +199,7 @@ def begin_anew(conn: sa.Connection) -> str:
     epoch = new_id()
     make_place(conn)
     set_place(conn, epoch=epoch, acked_sequence=0, acked_id="")
+    conn.execute(sa.update(letters_out).values(sent_as=None))
     return epoch
 
 
@@ -187,31 +215,24 @@ def note_answer(
     for sequence, refusal in refused.items():
         conn.execute(
             sa.update(letters_out)
-            .where(columns.sequence == sequence)
+            .where(columns.sent_as == sequence)
             .values(refused_at=at, refused_code=refusal.code, refused_detail=refusal.detail)
         )
     gone = [sequence for sequence in done if sequence not in refused]
     if gone:
-        conn.execute(sa.delete(letters_out).where(columns.sequence.in_(gone)))
+        conn.execute(sa.delete(letters_out).where(columns.sent_as.in_(gone)))
     set_place(conn, acked_sequence=answer.last_sequence, acked_id=answer.last_id)
 
 
-def offer_again(conn: sa.Connection, *, at: dt.datetime) -> int:
+def offer_again(conn: sa.Connection) -> int:
     """Send again what the county was too old for; returns how many. Run at the start."""
     columns = letters_out.c
-    rows = conn.execute(
-        sa.select(columns.sequence, columns.kind, columns.key, columns.version, columns.body)
+    again = (
+        sa.update(letters_out)
         .where(columns.refused_code == UNKNOWN_KIND)
-        .order_by(columns.sequence)
-    ).all()
-    if rows:
-        # Under new numbers: the county is past the old ones.
-        conn.execute(
-            sa.delete(letters_out).where(columns.sequence.in_([row.sequence for row in rows]))
-        )
-        letters = [Letter(row.kind, row.key, row.version, row.body) for row in rows]
-        write_letters(conn, letters, at=at)
-    return len(rows)
+        .values(sent_as=None, refused_at=None, refused_code="", refused_detail="")
+    )
+    return conn.execute(again).rowcount
 
 
 def waiting(conn: sa.Connection) -> Waiting:

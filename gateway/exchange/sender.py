@@ -97,6 +97,12 @@ class LetterSender:
             hint: says early that a letter was written.
         """
         await self._database.write(self._begin)
+        try:
+            await self._run(hint)
+        finally:
+            await self._link.close()
+
+    async def _run(self, hint: Hint) -> None:
         failures = 0
         while True:
             try:
@@ -117,12 +123,12 @@ class LetterSender:
 
     def _begin(self, conn: sa.Connection) -> None:
         outbox.make_place(conn)
-        outbox.offer_again(conn, at=self._clock.now())
+        outbox.offer_again(conn)
 
     async def send_once(self) -> bool:
         """Send what is due in one post; returns whether there may be more at once.
 
-        The first post after an outage bears no letter: its answer says which version the county
+        The first post after an outage is empty: its answer says which version the county
         speaks, and whether it and this database remember the same letters.
 
         Raises:
@@ -133,7 +139,7 @@ class LetterSender:
         due = self._clock.monotonic_s() - self._beat_s >= self._settings.heartbeat_s
         if known and not letters and not due:
             return False
-        beat = await self._heartbeat() if due or not known else None
+        beat = await self._heartbeat() if due and known else None
         answer = await self._post(letters, beat)
         if beat is not None:
             self._beat_s = self._clock.monotonic_s()
@@ -149,7 +155,9 @@ class LetterSender:
         agreed, since = self._agreed or 1, self._settings.since
         held = [kind for kind in since if not carries(kind, agreed, since)]
         urgent = await self._line.urgent()
-        return await self._database.read(
+        if not (await self._database.read(outbox.waiting)).waiting:
+            return []
+        return await self._database.write(
             lambda conn: outbox.next_letters(conn, held, urgent_only=urgent)
         )
 

@@ -26,6 +26,9 @@ letters_out: Final = sa.Table(
     "exchange_out",
     metadata,
     sa.Column("sequence", RowId, primary_key=True, autoincrement=True),
+    # Under which number the county knows it, in this epoch; NULL before it is first sent, for
+    # what is written first may go later.
+    sa.Column("sent_as", sa.BigInteger, index=True),
     sa.Column("id", sa.String(26), nullable=False),
     *_letter(),
     sa.Column("size_bytes", sa.Integer, nullable=False),

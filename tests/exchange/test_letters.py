@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.exchange import outbox
 from gateway.exchange.heartbeat import Post
 from gateway.exchange.inbox import InvalidPost, take_post
-from gateway.exchange.model import Sent, Source, Versions
+from gateway.exchange.model import PostAnswer, Sent, Source, Versions
 from gateway.exchange.nodes import Node, add_node
 from gateway.exchange.taking import kept_letters, retry_unknown
 from kernel.errors import Invalid, Unavailable
@@ -22,7 +23,7 @@ from kernel.identity import Institution, InstitutionKind, put_institution
 from kernel.letter import Letter
 from kernel.sql.columns import metadata
 from kernel.sql.db import Database
-from tests.exchange.two_nodes import Read, county_in, township_in, until
+from tests.exchange.two_nodes import Read, Township, county_in, township_in, until
 from tests.lossy_wire import Fault, Trouble, lossy_wire
 from yilian.wiring import tables
 
@@ -76,11 +77,15 @@ async def test_letters_arrive_once_and_in_order_over_a_line_that_drops(tmp_path:
         assert {house for house, _ in read.letters} == {"qingshan"}
 
 
-def _none_waits(node: Any) -> Any:
-    async def none() -> bool:
-        return int(await node.waiting()) == 0
+def _waits(node: Township, count: int) -> Callable[[], Awaitable[bool]]:
+    async def as_many() -> bool:
+        return await node.waiting() == count
 
-    return none
+    return as_many
+
+
+def _none_waits(node: Township) -> Callable[[], Awaitable[bool]]:
+    return _waits(node, 0)
 
 
 async def test_a_letter_its_room_refuses_is_kept_at_both_ends_and_holds_nothing_up(
@@ -304,3 +309,37 @@ def test_whatever_parts_come_in_whatever_order_each_letter_is_taken_once_and_in_
         take_post(conn, post(*letters[reached:]), {"order": read}, SOURCE, protocol=1)
     engine.dispose()
     assert read.keys == [letter.key for letter in letters]
+
+
+async def test_the_trail_waits_while_an_emergency_needs_the_line_and_is_not_lost(
+    tmp_path: Path,
+) -> None:
+    read = Read()
+    async with county_in(tmp_path, {"order": read, "audit": read}) as county:
+        enrolled, key = await county.new_node()
+        async with township_in(tmp_path, county.port, enrolled, key) as node:
+            node.line.emergency = True
+            node.start()
+            await node.write(Letter("audit", "1-2", 2, {}), order(1))
+            await until(_waits(node, 1))
+            assert read.keys == ["o1"]
+            node.line.emergency = False
+            await node.write(order(2))
+            await until(lambda: len(read.keys) == 3)
+            assert sorted(read.keys) == ["1-2", "o1", "o2"]
+            await until(_none_waits(node))
+
+
+async def test_the_same_letters_go_again_under_the_same_numbers(sqlite_url: str) -> None:
+    database = await Database.open(sqlite_url)
+    await database.write(metadata.create_all)
+    await database.write(lambda conn: outbox.write_letters(conn, [order(1)], at=AT))
+    first = await database.write(outbox.next_letters)
+    await database.write(lambda conn: outbox.write_letters(conn, [order(2)], at=AT))
+    assert await database.write(outbox.next_letters) == first
+    answer = PostAnswer(protocol=1, last_sequence=1, last_id=first[0].id)
+    await database.write(lambda conn: outbox.note_answer(conn, first, answer, at=AT))
+    assert [(each.sequence, each.key) for each in await database.write(outbox.next_letters)] == [
+        (2, "o2")
+    ]
+    await database.close()

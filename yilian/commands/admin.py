@@ -1,31 +1,27 @@
-"""``yilian admin``: institutions, people, machines, DICOM peers, tokens and routing rules."""
+"""``yilian admin``: institutions, people, machines, peers, tokens, townships, routing rules."""
 
 import argparse
 import asyncio
 import datetime as dt
-import json
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
-from typing import Any, Final, TypeAlias
-
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from kernel.identity import ApplicationEntity, Institution, InstitutionKind, PrincipalKind, Role
-from yilian.commands import routes
+from yilian.commands import routes, township
 from yilian.commands.nodes import add_home, settings_of
+from yilian.commands.shown import show
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import administration
 
 _Act: TypeAlias = Callable[[Administration, argparse.Namespace], Awaitable[object]]
-_WIDE: Final = 240
 _EXAMPLE: Final = """examples:
   yilian admin --home H institution add qingshan "青山卫生院" --kind township
   yilian admin --home H user add lijing "李静" --institution qingshan --role technician
   yilian admin --home H ae add CT_QS qingshan --host 10.1.2.3 --charset GB18030
   yilian admin --home H token add qingshan-node --label "forwarder" --days 365
   yilian admin --home H routes explain image.dcm
+  yilian admin --home H township invite qingshan
 """
 
 
@@ -33,7 +29,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb and what stands below it."""
     verb = verbs.add_parser(
         "admin",
-        help="institutions, users, AE titles, tokens, routing rules",
+        help="institutions, users, AE titles, tokens, townships, routing rules",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -45,6 +41,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     _peers(below.add_parser("ae", help="DICOM peers"))
     _tokens(below.add_parser("token", help="bearer tokens"))
     routes.add(below.add_parser("routes", help="check or explain the routing rules"))
+    township.add_admin(
+        below.add_parser("township", help="nodes of townships: invite, list, revoke")
+    )
     key = below.add_parser("key", help="print this node's public key, for a township's settings")
     key.set_defaults(run=_print_key)
 
@@ -130,7 +129,7 @@ def _tokens(verb: argparse.ArgumentParser) -> None:
 def _does(verb: argparse.ArgumentParser, act: _Act) -> None:
     def run(arguments: argparse.Namespace) -> int:
         made = asyncio.run(_with_database(arguments, act))
-        _show(made, as_json=arguments.json)
+        show(made, as_json=arguments.json)
         return 0
 
     verb.set_defaults(run=run)
@@ -187,37 +186,3 @@ async def _create_token(admin: Administration, asked: argparse.Namespace) -> dic
     days = None if asked.days is None else dt.timedelta(days=asked.days)
     made = await admin.create_token(OPERATOR, asked.username, label=asked.label, valid_for=days)
     return {"id": made.info.id, "token": made.token}
-
-
-def _show(made: object, *, as_json: bool) -> None:
-    if made is None:
-        print("{}" if as_json else "done")
-    elif as_json:
-        print(json.dumps(made, default=_plain, ensure_ascii=False))
-    elif isinstance(made, dict):
-        for name, value in made.items():
-            print(f"{name}: {value}")
-    else:
-        _table(made if isinstance(made, list) else [made])
-
-
-def _table(rows: Sequence[object]) -> None:
-    shown = [_plain(row) for row in rows]
-    if not shown:
-        print("none")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in shown[0]:
-        table.add_column(name, no_wrap=True)
-    for row in shown:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console(width=_WIDE).print(table)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, frozenset):
-        return sorted(map(str, value))
-    if isinstance(value, dt.datetime | Path):
-        return str(value)
-    slots = {name: getattr(value, name) for name in value.__dataclass_fields__}
-    return {k: ",".join(sorted(v)) if isinstance(v, frozenset) else v for k, v in slots.items()}

@@ -12,7 +12,9 @@ from typing import Any, Final, NoReturn
 from kernel.errors import Invalid
 from kernel.process.child import Inherited
 from kernel.settings import NodeKind, Settings
+from yilian.commands import township
 from yilian.wiring.homes import Home
+from yilian.wiring.pairing import paired_settings
 
 _DEFAULT_HOME: Final = "yilian-home"
 _ROLES: Final = {
@@ -37,6 +39,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
             "--role", choices=_ROLES[kind], help="run this one process of the node, supervised"
         )
         verb.set_defaults(run=_run_node, kind=kind)
+        if kind is NodeKind.TOWNSHIP:
+            township.add_enrol(verb)
     demo = verbs.add_parser(
         "demo",
         help="a county with two townships and sample data, in one command",
@@ -76,7 +80,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     kind = home.kind()
     if kind is None:
         raise Invalid(f"{home.root} is no node's home", code="no-such-home")
-    return Settings.load(kind, file=home.settings_file)
+    return paired_settings(home, Settings.load(kind, file=home.settings_file))
 
 
 def _run_node(arguments: argparse.Namespace) -> NoReturn:
@@ -85,9 +89,10 @@ def _run_node(arguments: argparse.Namespace) -> NoReturn:
     from yilian.wiring import nodes, roles  # noqa: PLC0415
 
     home = Home.prepare(arguments.home, NodeKind(arguments.kind))
-    settings = Settings.load(
+    loaded = Settings.load(
         NodeKind(arguments.kind), file=home.settings_file, port_offset=arguments.port_offset
     )
+    settings = paired_settings(home, loaded)
     if inherited is not None and arguments.role:
         _in_loop(roles.run(arguments.kind, arguments.role, home, settings, inherited))
     _in_loop(

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.accounts.service import OtherNodes
 from gateway.uploads.parcel_sink import CountyIdentity, ParcelSink
 from gateway.uploads.receipt_http import ReceiptDoor
 from gateway.uploads.receipts import ReceiptBook
@@ -24,6 +25,7 @@ from kernel.dicom.decode_pool import DecodePool
 from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import Context
+from yilian.wiring.county_exchange import county_exchange
 from yilian.wiring.shell import serve_shell
 
 JOURNAL: Final = "gateway"
@@ -58,7 +60,9 @@ async def run_gateway(context: Context) -> None:
             )
             searches = qido.routes(Search(context.database, PagingMemory(context.clock)))
             viewers = Cors(context.settings.dicomweb.viewer_origins)
+            exchange = await county_exchange(context)
             routes: list[web.RouteDef] = [
+                *exchange.routes,
                 *dicomweb_routes(dicomweb, searches),
                 *viewers.routes(),
                 *studies.routes(),
@@ -69,6 +73,7 @@ async def run_gateway(context: Context) -> None:
                 context,
                 routes,
                 others=["dicom", "worker"],
+                elsewhere=OtherNodes(nodes=exchange.enrolment),
                 lifespans=[uploads.running],
                 on_prepare=[viewers.add_headers],
             )

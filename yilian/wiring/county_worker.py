@@ -10,6 +10,7 @@ from imaging.archive.objects_fs import FileObjectStore
 from kernel.dicom.decode_pool import DecodePool
 from kernel.process.wake import Wake
 from yilian.wiring.context import EVENTS, AeCharsets, Context, relay_events
+from yilian.wiring.county_exchange import keep_exchange
 from yilian.wiring.county_routing import put_on_reading_lists, rules_in_force, study_facts
 
 JOURNALS: Final = ("dicom", "gateway")
@@ -55,6 +56,7 @@ async def run_worker(context: Context) -> None:
         context.owner.keep("filer", filer.run)
         context.owner.keep("events", lambda: relay_events(context))
         context.owner.keep("router", route)
+        await keep_exchange(context)
         context.inherited.ready()
         await context.stop.wait()
     wake.close()

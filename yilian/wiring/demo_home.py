@@ -1,5 +1,6 @@
 """What the demo county is made of: three homes, their settings, institutions and accounts."""
 
+import asyncio
 import json
 import os
 from collections.abc import Sequence
@@ -16,10 +17,12 @@ from gateway.accounts.passwords import Hasher, random_password
 from gateway.accounts.service import SignIns, new_token
 from kernel.clock import SystemClock
 from kernel.identifiers import new_id
-from kernel.identity import Institution, InstitutionKind, PrincipalKind, Role
+from kernel.identity import Institution, InstitutionKind, Role
 from kernel.settings import NodeKind, Settings
+from yilian.wiring.enrolment import county_enrolment
 from yilian.wiring.homes import Home, write_secret
 from yilian.wiring.offline import opened_database
+from yilian.wiring.pairing import Pairing, pair, pairing_of
 
 _CHAIN: Final = "demo"
 COUNTY: Final = Institution(
@@ -106,7 +109,7 @@ async def prepare(root: Path, *, port_offset: int) -> DemoHome:
     A crash in the middle is mended by the next call: accounts are written down before they are
     made, and made only where they are missing.
     """
-    accounts, node_tokens = _accounts(root / "accounts.json")
+    accounts = _accounts(root / "accounts.json")
     county = DemoNode("county", NodeKind.COUNTY, root / "county", port_offset)
     townships = tuple(
         DemoNode(each.code, NodeKind.TOWNSHIP, root / each.code, port_offset + number)
@@ -117,36 +120,42 @@ async def prepare(root: Path, *, port_offset: int) -> DemoHome:
     if not rules.exists():
         write_secret(rules, _RULES.encode())
     _write_settings(home, _county_settings())
-    machines = [
-        DemoAccount(
-            "technician", f"node-{t.code}", f"{t.name}前置机", "", node_tokens[t.code], t.code
-        )
-        for t in TOWNSHIPS
-    ]
-    await _fill(county, [COUNTY, *TOWNSHIPS, _VILLAGE], accounts, machines)
+    await _fill(county, [COUNTY, *TOWNSHIPS, _VILLAGE], accounts)
     address = Settings.load(county.kind, file=home.settings_file, port_offset=port_offset).http
     for node, institution in zip(townships, TOWNSHIPS, strict=True):
         place = Home.prepare(node.root, node.kind)
-        write_secret(place.secret("county.token"), node_tokens[institution.code].encode())
         url = f"http://{address.host}:{address.port}"
         _write_settings(place, _township_settings(institution, url, home.public_key()))
         here = [a for a in accounts if a.institution == institution.code]
-        await _fill(node, [COUNTY, *TOWNSHIPS], here, [])
+        await _fill(node, [COUNTY, *TOWNSHIPS], here)
+        await _enrol(home, place, institution.code, url)
     return DemoHome(root, (county, *townships), tuple(accounts))
 
 
-def _accounts(path: Path) -> tuple[list[DemoAccount], dict[str, str]]:
+async def _enrol(county: Home, place: Home, institution: str, url: str) -> None:
+    """Make the township at *place* a node of the county, by a code as anywhere, once."""
+    if await asyncio.to_thread(pairing_of, place) is not None:
+        return
+    clock = SystemClock()
+    settings = Settings.load(NodeKind.COUNTY, file=county.settings_file)
+    async with opened_database(county, settings) as database:
+        enrolment = await county_enrolment(county, settings, database, clock, chain=_CHAIN)
+        invited = await enrolment.invite(OPERATOR, institution)
+        told = await enrolment.enrol(invited.code, place.public_key())
+    pair(place, Pairing(county_url=url, enrolled=told))
+
+
+def _accounts(path: Path) -> list[DemoAccount]:
     if path.exists():
         kept = json.loads(path.read_text("utf-8"))
-        return [DemoAccount(**row) for row in kept["accounts"]], kept["nodes"]
+        return [DemoAccount(**row) for row in kept["accounts"]]
     accounts = [
         DemoAccount(role, username, name, random_password(), new_token(), institution)
         for username, name, institution, role in _PEOPLE
     ]
-    nodes = {township.code: new_token() for township in TOWNSHIPS}
-    content = {"accounts": [asdict(account) for account in accounts], "nodes": nodes}
+    content = {"accounts": [asdict(account) for account in accounts]}
     write_secret(path, json.dumps(content, ensure_ascii=False, indent=1).encode())
-    return accounts, nodes
+    return accounts
 
 
 def _county_settings() -> str:
@@ -181,7 +190,6 @@ county_url = "{county_url}"
 county_public_key = "{county_key}"
 county_name = "{COUNTY.name}"
 county_phone = "{COUNTY.phone}"
-token_file = "secrets/county.token"
 
 [log]
 file = "logs/node.log"
@@ -198,7 +206,6 @@ async def _fill(
     node: DemoNode,
     institutions: Sequence[Institution],
     people: Sequence[DemoAccount],
-    machines: Sequence[DemoAccount],
 ) -> None:
     done = node.root / ".filled"
     if done.exists():
@@ -213,14 +220,14 @@ async def _fill(
         for institution in institutions:
             await admin.put_institution(OPERATOR, institution)
         there = {account.username for account in await admin.accounts()}
-        for account in (*people, *machines):
+        for account in people:
             if account.username not in there:
-                await admin.create_account(OPERATOR, _asked(account, machine=account in machines))
+                await admin.create_account(OPERATOR, _asked(account))
         at = clock.now()
 
         def tokens(conn: sa.Connection) -> None:
             known = {info.username for info in store.all_tokens(conn)}
-            for account in (*people, *machines):
+            for account in people:
                 kept = store.by_username(conn, account.username)
                 if account.username not in known and kept is not None:
                     info = TokenInfo(new_id(), account.username, _CHAIN, at, None)
@@ -233,12 +240,11 @@ async def _fill(
     os.close(descriptor)
 
 
-def _asked(account: DemoAccount, *, machine: bool) -> NewAccount:
+def _asked(account: DemoAccount) -> NewAccount:
     return NewAccount(
         account.username,
         account.display_name,
         account.institution,
         frozenset({Role(account.role)}),
-        PrincipalKind.MACHINE if machine else PrincipalKind.PERSON,
         password=account.password or None,
     )

@@ -14,7 +14,7 @@ import gateway
 from gateway.accounts.administration import Administration
 from gateway.accounts.model import SessionTimes, SignInRules
 from gateway.accounts.passwords import Hasher
-from gateway.accounts.service import SignIns
+from gateway.accounts.service import OtherNodes, SignIns
 from gateway.http.app import Lifespan, OnPrepare, ShellParts, ShellSettings, build_app
 from gateway.http.auth import AuthSettings
 from gateway.http.peers import parse_networks
@@ -61,6 +61,7 @@ async def serve_shell(
     routes: Sequence[web.RouteDef],
     *,
     others: Sequence[str],
+    elsewhere: OtherNodes | None = None,
     lifespans: Sequence[Lifespan] = (),
     on_prepare: Sequence[OnPrepare] = (),
 ) -> None:
@@ -70,6 +71,7 @@ async def serve_shell(
         context: this role's process.
         routes: of the rooms.
         others: the node's other roles, which ``/health/ready`` asks for a sign of life.
+        elsewhere: what other nodes have to do with signing in here.
         lifespans: entered while the door is open.
         on_prepare: the rooms' own headers.
     """
@@ -80,7 +82,12 @@ async def serve_shell(
         absolute=dt.timedelta(seconds=settings.limits.session_s),
     )
     sign_ins = SignIns(
-        context.database, hasher, context.clock, chain=_CHAIN, rules=SignInRules(sessions=times)
+        context.database,
+        hasher,
+        context.clock,
+        chain=_CHAIN,
+        rules=SignInRules(sessions=times),
+        others=elsewhere,
     )
     parts = ShellParts(
         database=context.database,

@@ -11,10 +11,11 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from prometheus_client import REGISTRY
 
+from gateway.accounts.service import OtherNodes
 from gateway.township.bandwidth import TokenBucket
 from gateway.township.collector import ForwarderSettings
 from gateway.township.compress import Preparer
-from gateway.township.county_client import CountyClient, CountyDoor
+from gateway.township.county_client import CountyClient, CountyDoor, Credential
 from gateway.township.forwarder import Forwarder
 from gateway.township.http import (
     CountyFacts,
@@ -42,6 +43,7 @@ from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import AeCharsets, Context, relay_events
 from yilian.wiring.shell import serve_shell
+from yilian.wiring.township_exchange import TownshipExchange, guard, township_exchange
 from yilian.wiring.township_objects import TownshipObjects
 
 JOURNAL: Final = "gateway"
@@ -91,8 +93,9 @@ async def run_gateway(context: Context) -> None:
         context.owner.keep("keeper", keeper.run)
         metrics = QueueMetrics(context.database, news, REGISTRY)
         context.owner.keep("metrics", metrics.run)
+        exchange = await township_exchange(context, news)
         if township.county_url:
-            forwarder = await _forwarder(context, objects, news)
+            forwarder = await _forwarder(context, objects, news, exchange)
             context.owner.keep("forwarder", lambda: forwarder.run(filed))
         intake = Intake(journal, context.clock)
         longest = context.settings.limits.upload_bytes
@@ -110,7 +113,13 @@ async def run_gateway(context: Context) -> None:
             *BatchDoor(context.database, uploads).routes(),
             *uploads.routes(),
         ]
-        await serve_shell(context, routes, others=["dicom"], lifespans=[uploads.running])
+        await serve_shell(
+            context,
+            routes,
+            others=["dicom"],
+            elsewhere=OtherNodes(guard=guard(context)),
+            lifespans=[uploads.running],
+        )
 
 
 async def _facts(context: Context) -> TownshipFacts:
@@ -128,9 +137,18 @@ async def _facts(context: Context) -> TownshipFacts:
     )
 
 
-async def _forwarder(context: Context, objects: TownshipObjects, news: QueueNews) -> Forwarder:
+async def _forwarder(
+    context: Context,
+    objects: TownshipObjects,
+    news: QueueNews,
+    exchange: TownshipExchange | None,
+) -> Forwarder:
     home, township, clock = context.home, context.settings.township, context.clock
-    token = await asyncio.to_thread(_token, home.root, township.token_file)
+    token: str | Credential
+    if exchange is not None:
+        token = exchange.link
+    else:
+        token = await asyncio.to_thread(_token, home.root, township.token_file)
     bits = township.bandwidth_bits_per_s
     bucket = TokenBucket(
         bits / _BITS if bits else None, burst_bytes=_BURST_BYTES, now_s=clock.monotonic_s()

@@ -1,0 +1,65 @@
+"""The exchange with township nodes, at the county."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import sqlalchemy as sa
+from aiohttp import web
+
+from gateway.exchange.accounts_down import AccountsDown
+from gateway.exchange.audit_up import take_audit
+from gateway.exchange.county_http import NodeDoor
+from gateway.exchange.enrolment import Enrolment
+from gateway.exchange.feed_news import FeedNews
+from gateway.exchange.model import Kind, Source
+from gateway.exchange.nodes import all_nodes
+from gateway.exchange.nodes_http import NodesDoor
+from gateway.exchange.ports import Handlers
+from gateway.exchange.silence import SilenceWatch
+from gateway.exchange.taking import retry_unknown
+from yilian.wiring.context import Context
+from yilian.wiring.enrolment import county_enrolment
+
+_CHAIN: Final = "gateway"
+
+
+def handlers() -> Handlers:
+    """Return who reads the letters that come up."""
+    return {Kind.AUDIT.value: take_audit}
+
+
+@dataclass(frozen=True, slots=True)
+class CountyExchange:
+    """What the county's HTTP door has of it."""
+
+    enrolment: Enrolment
+    routes: list[web.RouteDef]
+
+
+async def county_exchange(context: Context) -> CountyExchange:
+    """Return the doors for nodes, and keep running what they stand on."""
+    enrolment = await county_enrolment(
+        context.home, context.settings, context.database, context.clock, chain=_CHAIN
+    )
+    news = FeedNews(context.database)
+    context.owner.keep("feed-news", news.run)
+    door = NodeDoor(
+        context.database, context.clock, enrolment, handlers(), news, context.institution
+    )
+    pages = NodesDoor(context.database, context.clock, context.institution)
+    return CountyExchange(enrolment, [*door.routes(), *pages.routes()])
+
+
+async def keep_exchange(context: Context) -> None:
+    """Keep running what one process of the county does for all nodes."""
+    await context.database.write(partial(_retry, context=context))
+    accounts = AccountsDown(context.database, context.clock)
+    silence = SilenceWatch(context.database, context.clock, context.institution)
+    context.owner.keep("accounts-down", accounts.run)
+    context.owner.keep("silent-nodes", silence.run)
+
+
+def _retry(conn: sa.Connection, *, context: Context) -> None:
+    houses = {node.id: node.institution for node in all_nodes(conn) if node.revoked_at is None}
+    retry_unknown(conn, handlers(), houses, Source("", "", context.clock.now()))

@@ -1,0 +1,115 @@
+"""The exchange with the county, at a township."""
+
+import asyncio
+import datetime as dt
+import shutil
+import ssl
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.exchange.accounts_here import CountyAccounts, take_account
+from gateway.exchange.audit_up import keep_collected
+from gateway.exchange.county_link import CountyAddress, CountyLink, NodeIdentity
+from gateway.exchange.follower import FeedFollower
+from gateway.exchange.heartbeat import DiskFacts, LineFacts
+from gateway.exchange.model import Kind
+from gateway.exchange.node_facts import NodeFacts
+from gateway.exchange.ports import Handlers
+from gateway.exchange.sender import LetterSender
+from gateway.township.model import RANK
+from gateway.township.parcel_index import best_rank
+from gateway.township.queue_news import QueueNews
+from kernel.arrival import Priority
+from kernel.process.wake import Wake
+from kernel.sql.db import Database
+from yilian.cli import program_version
+from yilian.wiring.context import Context
+from yilian.wiring.pairing import Pairing, pairing_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What the node knows of its line (``gateway.exchange.sender.LineSide``)."""
+
+    database: Database
+    news: QueueNews
+
+    async def urgent(self) -> bool:
+        return await self.database.read(best_rank) == RANK[Priority.EMERGENCY]
+
+    async def reached(self) -> None:
+        await self.news.reached()
+
+    async def lost(self, code: str) -> None:
+        await self.news.lost(code)
+
+
+@dataclass(frozen=True, slots=True)
+class TownshipExchange:
+    """What the rest of the node has of it."""
+
+    link: CountyLink
+    written: Wake
+    """Hint it when a letter was written."""
+
+
+def handlers() -> Handlers:
+    """Return who reads the letters that come down."""
+    return {Kind.ACCOUNT.value: take_account}
+
+
+def guard(context: Context) -> CountyAccounts:
+    """Return what holds here for the county's accounts."""
+    return CountyAccounts(dt.timedelta(days=context.settings.township.offline_days))
+
+
+async def township_exchange(context: Context, news: QueueNews) -> TownshipExchange | None:
+    """Keep running the exchange with the county; None where this node is enrolled nowhere."""
+    pairing = await asyncio.to_thread(pairing_of, context.home)
+    if pairing is None:
+        return None
+    link = await _link(context, pairing)
+    line = _Line(context.database, news)
+    sender = LetterSender(context.database, link, facts(context, news), line, clock=context.clock)
+    follower = FeedFollower(context.database, link, handlers(), clock=context.clock)
+    written = Wake.local()
+    context.owner.keep("letters", lambda: sender.run(written))
+    context.owner.keep("feed", follower.run)
+    context.owner.keep("audit-up", lambda: keep_collected(context.database, context.clock))
+    return TownshipExchange(link, written)
+
+
+async def _link(context: Context, pairing: Pairing) -> CountyLink:
+    key = await asyncio.to_thread(context.home.signing_key)
+    township = context.settings.township
+    ca_file = township.county_ca_file
+    tls = ssl.create_default_context(cafile=ca_file) if ca_file else None
+    address = CountyAddress(township.county_url.rstrip("/"), tls=tls)
+    told = pairing.enrolled
+    return CountyLink(address, NodeIdentity(told.node, told.institution, key), context.clock)
+
+
+def facts(context: Context, news: QueueNews) -> NodeFacts:
+    """Return what a heartbeat is made of."""
+    return NodeFacts(
+        program=program_version(),
+        started_at=context.clock.now(),
+        line=partial(_line_facts, news),
+        disk=partial(_disk_facts, context),
+        quiet=dt.timedelta(seconds=context.settings.township.quiet_s),
+    )
+
+
+def _line_facts(news: QueueNews) -> LineFacts:
+    line = news.line()
+    return LineFacts(
+        state=line.state.value,
+        since=line.since,
+        rate_bits_per_s=line.rate_bits_per_s,
+        code=line.code,
+    )
+
+
+def _disk_facts(context: Context) -> DiskFacts:
+    found = shutil.disk_usage(context.home.objects)
+    return DiskFacts(total_bytes=found.total, free_bytes=found.free)
