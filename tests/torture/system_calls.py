@@ -1,0 +1,299 @@
+"""R01 and R04: death, or refusal, at the system calls that make things durable, on both sides.
+
+A node runs under strace, which kills it at the n-th call of a kind, or lets that call fail. What
+it was doing is read from the trace. Then the node starts again as it stands, and everything that
+was acknowledged has to end up at the county, once. Counts are by thread, as strace has them.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from bench.line.proxy import open_line
+from tests.torture.as_seen import as_seen
+from tests.torture.figures import Control, Figures, Size, compared
+from tests.torture.hops import QUICK_LINE, Image, image_of
+from tests.torture.victim import KEY, raw_image
+from tests.township.node import door_to, node_in, settings_for
+from tests.uploads import county_door as doors
+
+ROOT: Final = Path(__file__).parents[2]
+CALLS: Final = (
+    *("write", "pwrite64", "pwritev2", "fsync", "fdatasync", "ftruncate", "fallocate"),
+    *("rename", "link", "unlink"),
+)
+REFUSABLE: Final = ("write", "pwrite64", "pwritev2", "fsync", "fdatasync", "rename", "link")
+_FEW: Final = ("pwrite64", "pwritev2", "fsync", "fdatasync", "rename", "link")
+_FEW_REFUSABLE: Final = ("pwritev2", "fdatasync", "rename")
+_KILL: Final = "signal=KILL"
+_EIO: Final = "error=EIO"
+_ENOSPC: Final = "error=ENOSPC"
+_MOST: Final = 400
+_IMAGES: Final = 3
+_WITHIN_S: Final = 30.0
+_HANGS_S: Final = 10.0
+_CALL: Final = re.compile(r"^\d+ +(\w+)\((?:\d+<([^>]*)>|[^\"]*\"([^\"]*)\")", re.MULTILINE)
+_NAMES: Final = ((re.compile(r"[0-9a-f]{16,}"), "*"), (re.compile(r"[0-9a-z]{26}"), "*"))
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One injection: what happens at which call."""
+
+    call: str
+    when: int
+    action: str = _KILL
+
+    def options(self, log: Path) -> list[str]:
+        """Return the command that starts a program under it."""
+        return [
+            *("strace", "-f", "-qqq", "-y", "-o", str(log)),
+            *("-e", f"trace={self.call}"),
+            *("-e", f"inject={self.call}:{self.action}:when={self.when}"),
+        ]
+
+
+@dataclass
+class Sum:
+    """What a whole sweep found."""
+
+    runs: int = 0
+    acknowledged: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    places: set[str] = field(default_factory=set)
+    broken: list[str] = field(default_factory=list)
+
+    def add(self, figures: Figures, place: str) -> None:
+        """Count one run in."""
+        self.runs += 1
+        self.acknowledged += figures.acknowledged
+        self.lost += figures.lost
+        self.duplicated += figures.duplicated
+        self.places.add(place)
+        self.broken += figures.broken
+
+    def figures(self) -> Figures:
+        """Return the sums."""
+        return Figures(
+            self.runs,
+            self.acknowledged,
+            self.lost,
+            self.duplicated,
+            notes=(f"{len(self.places)} different calls on different files",),
+            broken=tuple(self.broken),
+        )
+
+
+def missing() -> str:
+    """Return why nothing can be injected here, or an empty text."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    return ""
+
+
+def strikes(size: Size, *, refuse: bool = False) -> Iterator[Sequence[Strike]]:
+    """Yield rows of strikes; a row ends early once its call no longer happens so often."""
+    if size is Size.SHORT:
+        calls = _FEW_REFUSABLE if refuse else _FEW
+        yield from ([Strike(call, 3, _EIO if refuse else _KILL)] for call in calls)
+        return
+    for action in (_EIO, _ENOSPC) if refuse else (_KILL,):
+        for call in REFUSABLE if refuse else CALLS:
+            yield [Strike(call, when, action) for when in range(1, _MOST)]
+
+
+def expected() -> list[Image]:
+    """Return what is sent."""
+    return [image_of(raw_image(number)) for number in range(1, _IMAGES + 1)]
+
+
+async def township(folder: Path, size: Size, *, refuse: bool = False) -> Figures:
+    """Strike a node that takes images in and forwards them."""
+    found = Sum()
+    for row in strikes(size, refuse=refuse):
+        for strike in row:
+            home = folder / f"{strike.action}-{strike.call}-{strike.when}"
+            place, figures = await _strike_township(home, strike)
+            if place:
+                found.add(figures, f"{strike.action} {place}")
+            await asyncio.to_thread(shutil.rmtree, home)
+            if not place:
+                break
+    return found.figures()
+
+
+async def township_that_says_so_first(folder: Path) -> Figures:
+    """Strike a node that acknowledges before it has written anything."""
+    # The first write of the journal is of its own head, the second of the first image.
+    strike = Strike("pwritev2", 2)
+    _, figures = await _strike_township(folder, strike, "ack-first")
+    return figures
+
+
+async def _strike_township(home: Path, strike: Strike, *how: str) -> tuple[str, Figures]:
+    """Return the place of death (empty where it survived), and what was lost or doubled."""
+    node, log = home / "township", home / "trace"
+    node.mkdir(parents=True)
+    with _fixed_key():
+        async with doors.county_door(home / "county") as county:
+            run = _township(node, county.port, 1, *how)
+            async with _started([*strike.options(log), *run]) as process:
+                heard = await _heard(process)
+            acknowledged = max(heard.get("acked", [0]))
+            place = _place(log, strike, node)
+            async with _started(_township(node, county.port, acknowledged + 1)) as process:
+                heard = await _heard(process, within_s=_HANGS_S if how else _WITHIN_S)
+            # The second run goes on where the first ended and acknowledges the rest.
+            told = {each.uid: each.content for each in expected()}
+            broken = [] if "delivered" in heard else [f"not delivered after {place or strike.call}"]
+            return place, await _counted(home, told, broken)
+
+
+async def county(folder: Path, size: Size, *, refuse: bool = False) -> Figures:
+    """Strike a county that takes parcels."""
+    found = Sum()
+    for row in strikes(size, refuse=refuse):
+        for strike in row:
+            home = folder / f"{strike.action}-{strike.call}-{strike.when}"
+            place, figures = await _strike_county(home, strike)
+            if place:
+                found.add(figures, f"{strike.action} {place}")
+            await asyncio.to_thread(shutil.rmtree, home)
+            if not place:
+                break
+    return found.figures()
+
+
+async def _strike_county(home: Path, strike: Strike) -> tuple[str, Figures]:
+    there, log = home / "county", home / "trace"
+    there.mkdir(parents=True)
+    images = await asyncio.to_thread(expected)
+    settings = settings_for(county_key=KEY.public_key())
+    serve = [sys.executable, "-m", "tests.torture.victim", "county", str(there)]
+    async with open_line(0, QUICK_LINE) as line, AsyncExitStack() as held:
+        door = door_to(line.port)
+        node = await held.enter_async_context(node_in(home / "township", door, settings=settings))
+        async with _started([*strike.options(log), *serve]) as process:
+            line.target_port = await _port(process)
+            await node.store([raw_image(number) for number in range(1, _IMAGES + 1)])
+            delivered = asyncio.ensure_future(node.until(at_county=_IMAGES, timeout_s=_HANGS_S))
+            died = asyncio.ensure_future(process.wait())
+            await asyncio.wait((delivered, died), return_when=asyncio.FIRST_COMPLETED)
+            for task in (delivered, died):
+                task.cancel()
+            await asyncio.gather(delivered, died, return_exceptions=True)
+            _end(process)
+            await process.wait()
+            place = _place(log, strike, there)
+            async with _started(serve) as again:
+                line.target_port = await _port(again)
+                broken: list[str] = []
+                try:
+                    await node.until(at_county=_IMAGES, timeout_s=_WITHIN_S)
+                except AssertionError as exc:
+                    broken.append(f"after {place or strike.call}: {exc}")
+                _end(again)
+    told = {each.uid: each.content for each in images}
+    return place, await _counted(home, told, broken)
+
+
+async def _counted(home: Path, told: dict[str, str], broken: list[str]) -> Figures:
+    seen = await as_seen(home / "county" / "journal", home / "seen")
+    if seen.orphans:
+        broken = [*broken, f"{seen.orphans} object files without a row"]
+    return replace(compared(told, seen.instances, runs=1), broken=tuple(broken))
+
+
+async def controls(folder: Path) -> Sequence[Control]:
+    """Return the sweep's own control."""
+    found = await township_that_says_so_first(folder)
+    return [Control("the node answers before it has written", found)]
+
+
+@contextlib.contextmanager
+def _fixed_key() -> Iterator[None]:
+    before, doors.KEY = doors.KEY, KEY
+    try:
+        yield
+    finally:
+        doors.KEY = before
+
+
+def _township(home: Path, port: int, first: int, *how: str) -> list[str]:
+    numbers = (str(port), str(first), str(_IMAGES))
+    return [sys.executable, "-m", "tests.torture.victim", "township", str(home), *numbers, *how]
+
+
+@asynccontextmanager
+async def _started(command: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+        await process.wait()
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """End a program and what it started, at once: strace would only let go of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _heard(
+    process: asyncio.subprocess.Process, *, within_s: float = _HANGS_S
+) -> dict[str, list[int]]:
+    """Return the numbers a victim said by their word, until it ends or *within_s* is over."""
+    assert process.stdout is not None
+    said: dict[str, list[int]] = {}
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while line := await process.stdout.readline():
+                word, number = line.decode().split()
+                said.setdefault(word, []).append(int(number))
+    return said
+
+
+async def _port(process: asyncio.subprocess.Process) -> int:
+    """Return the port a county says; 1, where nobody listens, where it died before."""
+    heard = b""
+    assert process.stdout is not None
+    async with asyncio.timeout(_WITHIN_S):
+        heard = await process.stdout.readline()
+    return int(heard.split()[1]) if heard else 1
+
+
+def _place(log: Path, strike: Strike, home: Path) -> str:
+    """Return call and file of the injected call, numbers taken out; empty where it never came."""
+    text = log.read_text("utf-8", "replace") if log.exists() else ""
+    killed = strike.action.startswith("signal")
+    lines = text.splitlines()
+    if killed:
+        lines = [line for line in lines if line.endswith(("= ?", "<unfinished ...>"))]
+    else:
+        lines = [line for line in lines if "(INJECTED)" in line]
+    calls = [found for line in lines if (found := _CALL.match(line))]
+    if not calls:
+        return ""
+    call, by_fd, by_name = calls[-1].groups()
+    name = (by_fd or by_name or "").replace(f"{home}/", "")
+    for pattern, instead in _NAMES:
+        name = pattern.sub(instead, name)
+    return f"{call} {name}"
