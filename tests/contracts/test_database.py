@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -133,10 +134,21 @@ async def test_a_unit_may_have_savepoints_of_its_own(database: Database) -> None
     assert await database.read(_names) == ["kept"]
 
 
-async def test_a_read_cannot_write(database: Database) -> None:
+@pytest.mark.parametrize("how", ["read", "look_up"])
+async def test_a_read_cannot_write(database: Database, how: str) -> None:
+    ask = database.read if how == "read" else database.look_up
     with pytest.raises(sa.exc.DBAPIError):
-        await database.read(lambda conn: _add(conn, "a"))
-    assert await database.read(_names) == []
+        await ask(lambda conn: _add(conn, "a"))
+    assert await ask(_names) == []
+
+
+async def test_a_look_up_sees_every_commit_before_it(database: Database) -> None:
+    for number in range(12):
+        await database.write(partial(_add, name=f"{number:02}"))
+        # In between, so that every reader has held a snapshot before.
+        await asyncio.gather(*(database.read(_names) for _ in range(4)))
+        seen = await asyncio.gather(*(database.look_up(_names) for _ in range(4)))
+        assert [len(names) for names in seen] == [number + 1] * 4
 
 
 async def test_a_read_sees_one_moment(database: Database) -> None:
@@ -160,8 +172,9 @@ async def test_a_read_that_takes_too_long_is_stopped(database: Database) -> None
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000) "
         "SELECT count(*) FROM n"
     )
-    with pytest.raises(QueryTooSlow):
-        await database.read(lambda conn: conn.execute(counting).scalar(), within_s=0.2)
+    for ask in (database.read, database.look_up):
+        with pytest.raises(QueryTooSlow):
+            await ask(lambda conn: conn.execute(counting).scalar(), within_s=0.2)
     assert await database.read(_names) == []
 
 

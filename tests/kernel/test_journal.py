@@ -186,6 +186,22 @@ async def test_release_deletes_only_what_is_filed_and_what_no_draft_needs(tmp_pa
     await writer.close()
 
 
+async def test_what_was_laid_before_its_commit_is_read_back_whole(tmp_path: Path) -> None:
+    writer = small(tmp_path)
+    objects = [os.urandom(size * KIB + 7) for size in (40, 1, 33)]
+    drafts = [await draft_of(writer, data) for data in objects]
+    for draft in drafts:
+        await draft.lay()
+    given_up = await draft_of(writer, os.urandom(40 * KIB))
+    await given_up.lay()
+    given_up.discard()
+    await writer.commit([(draft, b"meta") for draft in drafts])
+    with pytest.raises(RuntimeError):
+        await drafts[0].lay()
+    assert [data for _, data in everything(tmp_path)] == objects
+    await writer.close()
+
+
 async def test_idle_time_makes_segments_to_write_over_as_use_goes_on(tmp_path: Path) -> None:
     def spares() -> list[str]:
         return [name for name in os.listdir(tmp_path) if name.startswith("spare-")]
