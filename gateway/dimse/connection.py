@@ -58,6 +58,7 @@ class Connection:
         self._layer = UpperLayer(
             first_pdu_bytes=house.settings.first_pdu_bytes,
             max_pdu_bytes=house.settings.max_pdu_bytes,
+            implementation_version=house.settings.implementation_version,
         )
         self._exchange: Exchange | None = None
         self._context_id = 0

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 
 from kernel.errors import Category, PlatformError
 from kernel.identifiers import AETitle
@@ -92,13 +93,13 @@ def echo(peer: Peer) -> None:
     Raises:
         PeerUnavailable: no connection, no association, or no success.
     """
-    ae = _entity(peer)
+    ae = entity(peer)
     ae.add_requested_context("1.2.840.10008.1.1")
-    assoc = _associate(ae, peer)
+    assoc = associate(ae, peer)
     try:
         status = assoc.send_c_echo()
     finally:
-        _end(assoc)
+        end(assoc)
     if getattr(status, "Status", None) != 0:
         raise PeerUnavailable("the peer did not answer the echo")
 
@@ -114,17 +115,17 @@ def send(peer: Peer, files: Sequence[Outgoing], answered: Callable[[Answered], N
             reported by then has not been answered.
     """
     _config.STORE_SEND_CHUNKED_DATASET = True
-    ae = _entity(peer)
+    ae = entity(peer)
     for sop_class, syntax in sorted({(f.sop_class_uid, f.transfer_syntax_uid) for f in files}):
         ae.add_requested_context(sop_class, syntax)
-    assoc = _associate(ae, peer)
+    assoc = associate(ae, peer)
     try:
         for file in files:
             answered(_send_one(assoc, file))
             if not assoc.is_established:
                 raise PeerUnavailable("the association was lost")
     finally:
-        _end(assoc)
+        end(assoc)
 
 
 def _send_one(assoc: Association, file: Outgoing) -> Answered:
@@ -139,7 +140,8 @@ def _send_one(assoc: Association, file: Outgoing) -> Answered:
     return Answered(file, status, str(getattr(answer, "ErrorComment", "") or ""))
 
 
-def _entity(peer: Peer) -> AE:
+def entity(peer: Peer) -> AE:
+    """Return what calls *peer*; its presentation contexts are the caller's."""
     ae = AE(ae_title=peer.calling_ae_title.value)
     ae.maximum_pdu_size = _MAX_PDU_BYTES
     ae.acse_timeout = ae.network_timeout = ae.connection_timeout = peer.timeout_s
@@ -147,7 +149,19 @@ def _entity(peer: Peer) -> AE:
     return ae
 
 
-def _associate(ae: AE, peer: Peer) -> Association:
+def associate(
+    ae: AE, peer: Peer, *, roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = ()
+) -> Association:
+    """Return an association with *peer*, whose messages the caller alone reads; ``end`` it.
+
+    Args:
+        ae: from ``entity``.
+        peer: whom to call.
+        roles: proposed where we are not simply the SCU.
+
+    Raises:
+        PeerUnavailable: it did not come to be.
+    """
     assoc = ae.associate(
         peer.host,
         peer.port,
@@ -155,6 +169,7 @@ def _associate(ae: AE, peer: Peer) -> Association:
         max_pdu=_MAX_PDU_BYTES,
         evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay)],
         tls_args=(peer.tls, peer.host) if peer.tls else None,
+        ext_neg=list(roles),
     )
     if not assoc.is_established:
         reason = "rejected by the peer" if assoc.is_rejected else "no association"
@@ -180,7 +195,8 @@ class _Held(threading.Event):
             super().set()
 
 
-def _end(assoc: Association) -> None:
+def end(assoc: Association) -> None:
+    """Release *assoc* if it is still there."""
     if assoc.is_established:
         assoc.release()
     # An association that was lost leaves its reader waiting at the checkpoint.

@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from gateway.dimse.negotiate import NegotiationPolicy
+from kernel.dicom.part10 import IMPLEMENTATION_VERSION_NAME
 
 KIB = 1024
 GIB = 1024**3
@@ -32,6 +33,8 @@ class AcceptorSettings:
         max_associations: associations held at once.
         associations_per_address: of them from one address.
         policy: what is accepted in negotiation.
+        implementation_version: says which node answers (``YILIAN_`` and its id), so that a sender
+            knows whether this is the one that acknowledged something before.
         tls: the context for TLS sockets, needed when there are any.
     """
 
@@ -50,4 +53,5 @@ class AcceptorSettings:
     max_associations: int = 200
     associations_per_address: int = 64
     policy: NegotiationPolicy = field(default_factory=NegotiationPolicy)
+    implementation_version: str = IMPLEMENTATION_VERSION_NAME
     tls: ssl.SSLContext | None = None

@@ -15,6 +15,7 @@ from kernel.dicom.dataset import DEFAULT, BrokenDataset, Limits, Scan, file_meta
 from kernel.dicom.status import Status
 from kernel.errors import Invalid
 from kernel.identifiers import InvalidIdentifier, Uid
+from kernel.journal.frames import Position
 from kernel.journal.writer import Draft, JournalWriter
 
 _ON_THE_LOOP: Final = dataclasses.replace(
@@ -49,6 +50,8 @@ class JournalSink:
         self._clock = clock
         self._limits = limits
         self._walks = asyncio.Semaphore(_WALKS_AT_ONCE)
+        self.newest: Position | None = None
+        """Where the newest object lies that this sink committed, None before the first."""
 
     async def begin(self, request: StoreRequest) -> Incoming:
         """Return a draft for the object of *request* (see ``ObjectSink``).
@@ -104,7 +107,8 @@ class JournalSink:
             priority=Priority.URGENT if request.high_priority else Priority.ROUTINE,
             note=request.note or next(iter(walked.oddities), ""),
         )
-        await self._journal.commit([(draft, encode_arrival(arrival))])
+        position = await self._journal.commit([(draft, encode_arrival(arrival))])
+        self.newest = position if self.newest is None else max(self.newest, position)
 
     async def _walk(self, request: StoreRequest, draft: Draft, dataset_offset: int) -> Scan:
         if draft.size == dataset_offset:

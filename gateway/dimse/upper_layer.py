@@ -82,6 +82,7 @@ class UpperLayer:
     __slots__ = (
         "_broken",
         "_first_pdu_bytes",
+        "_implementation_version",
         "_max_pdu_bytes",
         "_peer_max",
         "_reader",
@@ -89,13 +90,22 @@ class UpperLayer:
         "_stream",
     )
 
-    def __init__(self, *, first_pdu_bytes: int, max_pdu_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        first_pdu_bytes: int,
+        max_pdu_bytes: int,
+        implementation_version: str = IMPLEMENTATION_VERSION_NAME,
+    ) -> None:
         """Begin in Sta2, the transport being open.
 
         Args:
             first_pdu_bytes: the longest body an A-ASSOCIATE-RQ may claim.
             max_pdu_bytes: the Maximum Length we offer, and the longest P-DATA-TF body taken.
+            implementation_version: our Implementation Version Name (PS3.7 D.3.3.2.3), at most 16
+                characters.
         """
+        self._implementation_version = implementation_version
         self._first_pdu_bytes = first_pdu_bytes
         self._max_pdu_bytes = max_pdu_bytes
         self._peer_max = 0
@@ -157,7 +167,7 @@ class UpperLayer:
             roles=agreement.roles,
             max_pdu_bytes=self._max_pdu_bytes,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
-            implementation_version=IMPLEMENTATION_VERSION_NAME,
+            implementation_version=self._implementation_version,
         )
 
     def reject(self, reason: RejectReason) -> bytes:
