@@ -1,12 +1,16 @@
 """The study list of the workstation: ``/api/v1/studies``."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import msgspec
+import sqlalchemy as sa
 from aiohttp import web
 
 from imaging.archive.looks import look_at_list, look_at_study
-from imaging.archive.model import StudyDetail, StudyPage, StudyRow
+from imaging.archive.model import StudyArrival, StudyDetail, StudyPage, StudyRow
 from imaging.archive.study_list import PAGE_MAX, Narrow, read_detail, read_page
 from imaging.query.matching import normal_date
 from kernel.errors import Invalid
@@ -35,55 +39,92 @@ class InvalidListQuery(Invalid):
     code = "invalid-query"
 
 
-def routes() -> list[web.RouteDef]:
-    """Return the routes of the study list."""
+class Arrivals(Protocol):
+    """Knows what townships say of their studies."""
+
+    def __call__(
+        self, conn: sa.Connection, studies: Sequence[str], /
+    ) -> Mapping[str, StudyArrival]:
+        """Return it for those of *studies* that a township told of."""
+        ...
+
+
+def nothing_told(conn: sa.Connection, studies: Sequence[str], /) -> Mapping[str, StudyArrival]:
+    """Know nothing, for a county without townships (``Arrivals``)."""
+    del conn, studies
+    return {}
+
+
+def routes(arrivals: Arrivals = nothing_told) -> list[web.RouteDef]:
+    """Return the routes of the study list.
+
+    Args:
+        arrivals: tells of each study how much of it its township has sent.
+    """
+    door = _StudyDoor(arrivals)
     return [
-        web.get("/api/v1/studies", list_studies),
-        web.get("/api/v1/studies/{study}", show_study),
+        web.get("/api/v1/studies", door.list_studies),
+        web.get("/api/v1/studies/{study}", door.show_study),
     ]
 
 
-@describe("List studies, newest first", query=ListQuery, answer=StudyPage)
-@permit(roles=roles_for(Act.READ_LIST))
-async def list_studies(request: web.Request) -> web.Response:
-    """Answer one page of the studies in the asker's reach."""
-    asked = read_query(request, ListQuery)
-    if not 1 <= asked.limit <= PAGE_MAX:
-        raise InvalidListQuery(f"limit is 1 to {PAGE_MAX}")
-    if asked.cursor and not (asked.cursor.isascii() and asked.cursor.isdigit()):
-        raise InvalidListQuery("cursor is what an answer gave as next_cursor")
-    narrow = Narrow(
-        typed=asked.q.strip(),
-        modality=asked.modality,
-        institution=asked.institution,
-        date_from=_day(asked.date_from),
-        date_to=_day(asked.date_to),
-        unidentified=asked.unidentified,
-        conflicts=asked.conflicts,
-    )
-    principal = request[PRINCIPAL]
-    await look_at_list(request, "studies")
-    page = await request.app[DATABASE].read(
-        partial(
-            read_page,
-            narrow=narrow,
-            reach=reach(principal),
-            limit=asked.limit,
-            before=int(asked.cursor[:18]) if asked.cursor else None,
+@dataclass(frozen=True, slots=True)
+class _StudyDoor:
+    arrivals: Arrivals
+
+    async def _with_arrivals(
+        self, request: web.Request, rows: Sequence[StudyRow]
+    ) -> list[StudyRow]:
+        uids = [row.study_instance_uid for row in rows]
+        told = await request.app[DATABASE].read(lambda conn: self.arrivals(conn, uids))
+        principal = request[PRINCIPAL]
+        return [
+            msgspec.structs.replace(
+                for_eyes_of(principal, row), completeness=told.get(row.study_instance_uid)
+            )
+            for row in rows
+        ]
+
+    @describe("List studies, newest first", query=ListQuery, answer=StudyPage)
+    @permit(roles=roles_for(Act.READ_LIST))
+    async def list_studies(self, request: web.Request) -> web.Response:
+        """Answer one page of the studies in the asker's reach."""
+        asked = read_query(request, ListQuery)
+        if not 1 <= asked.limit <= PAGE_MAX:
+            raise InvalidListQuery(f"limit is 1 to {PAGE_MAX}")
+        if asked.cursor and not (asked.cursor.isascii() and asked.cursor.isdigit()):
+            raise InvalidListQuery("cursor is what an answer gave as next_cursor")
+        narrow = Narrow(
+            typed=asked.q.strip(),
+            modality=asked.modality,
+            institution=asked.institution,
+            date_from=_day(asked.date_from),
+            date_to=_day(asked.date_to),
+            unidentified=asked.unidentified,
+            conflicts=asked.conflicts,
         )
-    )
-    items = [for_eyes_of(principal, row) for row in page.items]
-    return json_response(msgspec.structs.replace(page, items=items))
+        principal = request[PRINCIPAL]
+        await look_at_list(request, "studies")
+        page = await request.app[DATABASE].read(
+            partial(
+                read_page,
+                narrow=narrow,
+                reach=reach(principal),
+                limit=asked.limit,
+                before=int(asked.cursor[:18]) if asked.cursor else None,
+            )
+        )
+        items = await self._with_arrivals(request, page.items)
+        return json_response(msgspec.structs.replace(page, items=items))
 
-
-@describe("Show a study with its series and conflicts", answer=StudyDetail)
-@permit(roles=roles_for(Act.READ_LIST))
-async def show_study(request: web.Request) -> web.Response:
-    """Answer one study; the look is in the audit trail before."""
-    ref = await look_at_study(request, request.match_info["study"])
-    detail = await request.app[DATABASE].read(partial(read_detail, ref=ref))
-    row = for_eyes_of(request[PRINCIPAL], detail.study)
-    return json_response(msgspec.structs.replace(detail, study=row))
+    @describe("Show a study with its series and conflicts", answer=StudyDetail)
+    @permit(roles=roles_for(Act.READ_LIST))
+    async def show_study(self, request: web.Request) -> web.Response:
+        """Answer one study; the look is in the audit trail before."""
+        ref = await look_at_study(request, request.match_info["study"])
+        detail = await request.app[DATABASE].read(partial(read_detail, ref=ref))
+        [row] = await self._with_arrivals(request, [detail.study])
+        return json_response(msgspec.structs.replace(detail, study=row))
 
 
 def for_eyes_of(principal: Principal, row: StudyRow) -> StudyRow:

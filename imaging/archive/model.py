@@ -85,6 +85,27 @@ class Route(msgspec.Struct, frozen=True):
     """Code of the institution that reads it."""
 
 
+class StudyArrival(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a study its township has sent, as the township last said."""
+
+    node: str
+    """Id of the township's node."""
+    expected: int | None
+    """Instances the study will have; None while nobody knows."""
+    basis: str
+    """``mpps`` the modality said it, ``quiet`` nothing came for a while, empty while unknown."""
+    here: int
+    """Instances that are at the township or were."""
+    arrived: int
+    """Of these, those the county has signed for."""
+    state: str
+    """``growing``, ``short``, ``on-the-way`` or ``complete``."""
+    told_at: dt.datetime
+    """When the township said so."""
+    down_since: dt.datetime | None
+    """Since when nothing is heard of the township; None while its line is up."""
+
+
 class StudyRow(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the study list, and the payload of ``study.updated``."""
 
@@ -105,6 +126,8 @@ class StudyRow(msgspec.Struct, frozen=True, kw_only=True):
     """Contents kept beside the first, plus one where the objects name several patients."""
     priority: Priority
     route: Route | None
+    completeness: StudyArrival | msgspec.UnsetType | None = msgspec.UNSET
+    """Null where no township told of it; left out of events, which change nothing of it."""
 
 
 class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,7 @@ async def test_a_row_says_what_a_radiologist_needs(desk: Desk, lists: Lists) -> 
         "conflicts": 0,
         "priority": "emergency",
         "route": None,
+        "completeness": None,
     }
 
 

@@ -1,5 +1,7 @@
 """The exchange with township nodes, at the county."""
 
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -13,11 +15,14 @@ from gateway.exchange.county_http import NodeDoor
 from gateway.exchange.enrolment import Enrolment
 from gateway.exchange.feed_news import FeedNews
 from gateway.exchange.model import Kind, Source
+from gateway.exchange.node_status import LATE_AFTER, StudyWord, words_of
 from gateway.exchange.nodes import all_nodes
 from gateway.exchange.nodes_http import NodesDoor
 from gateway.exchange.ports import Handlers
 from gateway.exchange.silence import SilenceWatch
 from gateway.exchange.taking import retry_unknown
+from imaging.archive.http import Arrivals
+from imaging.archive.model import StudyArrival
 from yilian.wiring.context import Context
 from yilian.wiring.enrolment import county_enrolment
 
@@ -49,6 +54,30 @@ async def county_exchange(context: Context) -> CountyExchange:
     )
     pages = NodesDoor(context.database, context.clock, context.institution)
     return CountyExchange(enrolment, [*door.routes(), *pages.routes()])
+
+
+def arrivals(context: Context) -> Arrivals:
+    """Return what the study list asks about studies that are still on their way."""
+
+    def told(conn: sa.Connection, studies: Sequence[str], /) -> Mapping[str, StudyArrival]:
+        now = context.clock.now()
+        return {uid: _arrival(word, now) for uid, word in words_of(conn, studies).items()}
+
+    return told
+
+
+def _arrival(word: StudyWord, now: dt.datetime) -> StudyArrival:
+    known = word.completeness
+    return StudyArrival(
+        node=word.node,
+        expected=known.expected,
+        basis=known.basis.value,
+        here=known.here,
+        arrived=known.arrived,
+        state=known.state.value,
+        told_at=word.told_at,
+        down_since=word.heard_at if now - word.heard_at >= LATE_AFTER else None,
+    )
 
 
 async def keep_exchange(context: Context) -> None:

@@ -25,7 +25,7 @@ from kernel.dicom.decode_pool import DecodePool
 from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import Context
-from yilian.wiring.county_exchange import county_exchange
+from yilian.wiring.county_exchange import arrivals, county_exchange
 from yilian.wiring.shell import serve_shell
 
 JOURNAL: Final = "gateway"
@@ -65,7 +65,7 @@ async def run_gateway(context: Context) -> None:
                 *exchange.routes,
                 *dicomweb_routes(dicomweb, searches),
                 *viewers.routes(),
-                *studies.routes(),
+                *studies.routes(arrivals(context)),
                 *ReceiptDoor(receipts, uploads).routes(),
                 *uploads.routes(),
             ]

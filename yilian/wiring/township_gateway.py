@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from prometheus_client import REGISTRY
 
 from gateway.accounts.service import OtherNodes
+from gateway.exchange.completeness_http import CompletenessDoor
 from gateway.township.bandwidth import TokenBucket
 from gateway.township.collector import ForwarderSettings
 from gateway.township.compress import Preparer
@@ -43,7 +44,7 @@ from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import AeCharsets, Context, relay_events
 from yilian.wiring.shell import serve_shell
-from yilian.wiring.township_exchange import TownshipExchange, guard, township_exchange
+from yilian.wiring.township_exchange import TownshipExchange, facts, guard, township_exchange
 from yilian.wiring.township_objects import TownshipObjects
 
 JOURNAL: Final = "gateway"
@@ -110,6 +111,9 @@ async def run_gateway(context: Context) -> None:
         queue = QueueDoor(context.database, news, await _facts(context), home.objects, filed.notify)
         routes: list[web.RouteDef] = [
             *queue.routes(),
+            *CompletenessDoor(
+                context.database, context.clock, facts(context, news), context.institution
+            ).routes(),
             *BatchDoor(context.database, uploads).routes(),
             *uploads.routes(),
         ]
