@@ -28,6 +28,7 @@ from gateway.dimse.ports import Reference
 from gateway.township.backoff import Backoff
 from kernel.clock import Clock
 from kernel.errors import PlatformError
+from kernel.process.owner import Owner
 from kernel.process.wake import Wake
 from kernel.sql.db import Database
 
@@ -101,12 +102,14 @@ class Reporter:
         self._forgotten_at: dt.datetime | None = None
         self._stirred = asyncio.Event()
 
-    async def run(self) -> None:
-        """Look and report until cancelled; a peer that is slow to take its report delays few."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._looking())
-            for _ in range(_REPORTS_AT_ONCE):
-                group.create_task(self._reporting())
+    def keep_by(self, owner: Owner) -> None:
+        """Let *owner* run it all: one task that looks, some that report.
+
+        Each is the owner's own, so that a peer that is slow to take its report delays few others.
+        """
+        owner.keep("commitment-looks", self._looking)
+        for number in range(_REPORTS_AT_ONCE):
+            owner.keep(f"commitment-reports-{number}", self._reporting)
 
     async def look_at_due(self) -> None:
         """Look once at every request that is due."""
