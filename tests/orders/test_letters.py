@@ -1,0 +1,449 @@
+"""What two nodes tell each other of patients and orders, in every order and however often."""
+
+import asyncio
+import datetime as dt
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+from hypothesis import given, strategies as st
+
+from kernel.errors import PlatformError
+from kernel.events import outbox
+from kernel.identity import Role
+from kernel.letter import InvalidLetter, Letter
+from kernel.sql.db import Database
+from referrals.orders import numbers
+from referrals.orders.accession import BlockRefused, NoAccessionNumbers
+from referrals.orders.asked import NewOrder, OrderChanges, PatientChanges
+from referrals.orders.ledger import Applied, ForeignRecord, Page
+from referrals.orders.machine import Act
+from referrals.orders.model import Order, State
+from referrals.orders.performing import Performed, matching
+from referrals.orders.records import RecordKind, from_letter, to_letter
+from referrals.orders.search import Narrow, list_orders
+from referrals.orders.store import VersionDiffers, shown_after
+from referrals.orders.tables import (
+    accession_claims,
+    accession_former,
+    orders,
+    patient_terms,
+    patients,
+    versions,
+)
+from referrals.orders.views import rows_of_orders
+from referrals.orders.worklist import WorklistQuery, worklist
+from tests.orders.desk import AT, COUNTY, HEAD, LIU, QINGSHAN, Desk, ask, by, open_desk, seen
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=12,
+)
+
+
+@pytest_asyncio.fixture
+async def county(database: Database) -> Desk:
+    return await open_desk(database, node=COUNTY, allots=True)
+
+
+@pytest_asyncio.fixture
+async def township(tmp_path: Path) -> AsyncIterator[Desk]:
+    database = await Database.open(f"sqlite:///{tmp_path / 'township.sqlite'}")
+    yield await open_desk(database)
+    await database.close()
+
+
+def over_the_line(letter: Letter) -> Letter:
+    """The letter as JSON brings it."""
+    body = msgspec.json.decode(msgspec.json.encode(letter.body))
+    return Letter.parse(letter.kind, letter.key, letter.version, body)
+
+
+async def tell(letters: Sequence[Letter], to: Desk) -> list[Applied]:
+    return [await to.hear(over_the_line(letter)) for letter in letters]
+
+
+async def wiped(desk: Desk) -> Desk:
+    def wipe(conn: sa.Connection) -> None:
+        for table in (
+            accession_claims,
+            accession_former,
+            versions,
+            orders,
+            patient_terms,
+            patients,
+        ):
+            conn.execute(sa.delete(table))
+
+    await desk.database.write(wipe)
+    return desk
+
+
+async def rows(desk: Desk) -> tuple[Any, ...]:
+    def read(conn: sa.Connection) -> tuple[Any, ...]:
+        return tuple(
+            [tuple(row) for row in conn.execute(sa.select(*columns).order_by(columns[0]))]
+            for columns in (
+                list(orders.c),
+                list(patients.c),
+                [patient_terms.c.text, patient_terms.c.patient],
+                [accession_claims.c.accession_number, accession_claims.c.order],
+            )
+        )
+
+    return await desk.read(read)
+
+
+async def test_what_a_township_writes_stands_at_the_county_as_it_is_there(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order()
+    assert await tell(township.letters, county) == [Applied.NEW, Applied.NEW]
+    assert await county.find_order(order.id) == order
+    assert await county.find_patient(order.patient) == await township.find_patient(order.patient)
+
+
+async def test_the_same_letter_twice_changes_nothing(township: Desk, county: Desk) -> None:
+    await township.order()
+    await tell(township.letters, county)
+    before, events = await rows(county), await county.count(outbox)
+    assert set(await tell(township.letters, county)) == {Applied.KNOWN}
+    assert await rows(county) == before
+    assert await county.count(outbox) == events
+
+
+@pytest.mark.timeout(120)
+async def test_every_order_of_arrival_ends_alike(township: Desk, county: Desk) -> None:
+    order = await township.order()
+    await tell(township.letters, county)
+    questions = OrderChanges(clinical_question="跌倒")
+    await township.desk.change(by(), seen(order), questions, ask())
+    here = await township.find_order(order.id)
+    await township.desk.move(by(), seen(here), Act.BEGIN, "", ask())
+    # The county knows nothing of that and cancels.
+    theirs = by(institution=QINGSHAN, username="wangjing")
+    await county.desk.move(theirs, seen(order), Act.CANCEL, "重复", ask())
+    letters = [*township.letters, *county.letters]
+    assert len(letters) == 5
+    ends = []
+    for arrival in itertools.permutations(letters):
+        await wiped(county)
+        await tell(arrival, county)
+        ends.append(await rows(county))
+    assert all(end == ends[0] for end in ends)
+    shown = await county.find_order(order.id)
+    # The highest version is what was done; the cancelling lies open beside version 2.
+    assert shown.state is State.IN_PROGRESS
+    kept = await county.versions(RecordKind.ORDER, order.id)
+    assert [(each.version.version, each.version.node) for each in kept] == [
+        (1, QINGSHAN),
+        (2, COUNTY),
+        (2, QINGSHAN),
+        (3, QINGSHAN),
+    ]
+
+
+async def test_both_nodes_end_alike_after_a_conflict_is_settled_at_one(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order()
+    await tell(township.letters, county)
+    here, there = len(township.letters), len(county.letters)
+    await township.desk.change(by(), seen(order), OrderChanges(clinical_question="跌倒"), ask())
+    await county.desk.change(by(), seen(order), OrderChanges(clinical_question="头痛"), ask())
+    assert await tell(township.letters[here:], county) == [Applied.CONFLICT]
+    assert await tell(county.letters[there:], township) == [Applied.CONFLICT]
+    assert await township.find_order(order.id) == await county.find_order(order.id)
+    shown = await county.find_order(order.id)
+    there = len(county.letters)
+    await county.desk.settle(by(), RecordKind.ORDER, seen(shown), "2.qingshan", ask())
+    assert await tell(county.letters[there:], township) == [Applied.NEW]
+    settled = await township.find_order(order.id)
+    assert settled == await county.find_order(order.id)
+    assert settled.clinical_question == "跌倒"
+    for desk in (township, county):
+        assert (
+            await desk.read(
+                lambda conn: conn.scalar(
+                    sa.select(orders.c.conflicts).where(orders.c.id == order.id)
+                )
+            )
+            == 0
+        )
+
+
+async def test_both_noting_the_same_beginning_is_no_conflict(township: Desk, county: Desk) -> None:
+    order = await township.order()
+    await tell(township.letters, county)
+    here, there = len(township.letters), len(county.letters)
+    await township.desk.move(by(), seen(order), Act.BEGIN, "", ask())
+    county.clock.advance(dt.timedelta(seconds=40))
+    await county.desk.move(by(), seen(order), Act.BEGIN, "", ask())
+    await tell(township.letters[here:], county)
+    await tell(county.letters[there:], township)
+    for desk in (township, county):
+        conflicts = sa.select(orders.c.conflicts)
+        assert await desk.read(lambda conn, q=conflicts: conn.scalar(q)) == 0  # type: ignore[misc]
+    assert await township.find_order(order.id) == await county.find_order(order.id)
+
+
+async def test_two_nodes_that_claim_one_number(
+    township: Desk, county: Desk, tmp_path: Path
+) -> None:
+    """A township's machine and its copy, set back to an older database, use one block."""
+    database = await Database.open(f"sqlite:///{tmp_path / 'copy.sqlite'}")
+    copy = await open_desk(database)
+    first = await township.order()
+    second = await copy.order(replace(LIU, name="马成功", resident_id="", patient_id="QS-9"))
+    assert first.accession_number == second.accession_number == "QIN00000001"
+    assert await tell(township.letters, county) == [Applied.NEW, Applied.NEW]
+    assert await tell(copy.letters, county) == [Applied.NEW, Applied.RENUMBERED]
+    renumbered = await county.find_order(second.id)
+    assert renumbered.accession_number != "QIN00000001"
+    assert renumbered.former_accession_numbers == ("QIN00000001",)
+    history = await county.versions(RecordKind.ORDER, second.id)
+    assert [(each.change.act, each.change.reason) for each in history] == [
+        ("order", "not-checked"),
+        ("renumber", "accession-number-taken"),
+    ]
+    # The same letters again give no further number.
+    await tell(copy.letters, county)
+    assert await county.find_order(second.id) == renumbered
+    # The node that was refused hears of it, and both orders stand there with a number each.
+    await tell(county.letters, copy)
+    assert (await copy.find_order(second.id)).accession_number == renumbered.accession_number
+    # Images bear the old number; they are found by it, each at its own patient.
+    for order, patient_id in ((first, ""), (second, "QS-9")):
+        known = patient_id or (await county.find_patient(order.patient)).patient_id
+        performed = Performed(
+            institution=QINGSHAN, accession_number="QIN00000001", patient_id=known
+        )
+        match = await county.read(lambda conn, p=performed: matching(conn, p))  # type: ignore[misc]
+        assert match is not None
+        assert (match.order.id, match.same_patient) == (order.id, True)
+    narrow = Narrow(institution=QINGSHAN, typed="QIN00000001", folded="qin00000001")
+    found = await county.read(lambda conn: list_orders(conn, narrow, limit=9, before=None))
+    assert {order.id for order in found} == {first.id, second.id}
+    await database.close()
+
+
+async def test_a_number_two_orders_have_at_a_node_is_shown_until_the_county_decides(
+    township: Desk, county: Desk, tmp_path: Path
+) -> None:
+    database = await Database.open(f"sqlite:///{tmp_path / 'copy.sqlite'}")
+    copy = await open_desk(database)
+    mine = await township.order()
+    theirs = await copy.order(replace(LIU, name="马成功", resident_id="", patient_id="QS-9"))
+    await tell(copy.letters, county)
+    # The county tells all nodes of the institution; the other order is the first there.
+    assert await tell(copy.letters, township) == [Applied.NEW, Applied.NEW]
+
+    def disputed(conn: sa.Connection) -> dict[str, bool]:
+        return {row.id: row.number_disputed for row in rows_of_orders(conn, [mine, theirs])}
+
+    assert await township.read(disputed) == {mine.id: True, theirs.id: False}
+    assert Applied.RENUMBERED in await tell(township.letters, county)
+    await tell(county.letters, township)
+    settled = await township.find_order(mine.id)
+    assert settled.former_accession_numbers == ("QIN00000001",)
+    await database.close()
+
+
+async def test_an_order_may_come_before_its_patient(township: Desk, county: Desk) -> None:
+    order = await township.order()
+    patient, ordered = township.letters
+    await tell([ordered], county)
+
+    def row(conn: sa.Connection) -> tuple[bool, int]:
+        (found,) = rows_of_orders(conn, [order])
+        listed = worklist(conn, QINGSHAN, WorklistQuery(), now=AT, limit=9)
+        return found.patient is not None, len(listed)
+
+    assert await county.read(row) == (False, 0)
+    await tell([patient], county)
+    assert await county.read(row) == (True, 1)
+
+
+async def test_what_was_corrected_and_reconciled_reaches_the_county(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order()
+    patient = await township.find_patient(order.patient)
+    await township.desk.correct(by(), seen(patient), PatientChanges(name="刘晓凤"), ask())
+    await tell(reversed_pairs(township.letters), county)
+    assert await rows(county) == await rows(township)
+
+
+def reversed_pairs(letters: Sequence[Letter]) -> list[Letter]:
+    return list(reversed(letters))
+
+
+async def test_a_node_tells_of_its_own_institution_only(township: Desk, county: Desk) -> None:
+    order = await township.order()
+    await tell(township.letters, county)
+    stolen = replace(order, institution="dahe", version=2)
+    change = from_letter(township.letters[1])[1]
+    for record in (stolen, replace(order, id="0" * 26, institution="dahe")):
+        with pytest.raises(ForeignRecord):
+            await county.hear(over_the_line(to_letter(record, change)))
+
+    def by_writer(conn: sa.Connection) -> Applied:
+        forged = replace(order, version=9, written_by_node=COUNTY)
+        letter = to_letter(forged, change)
+        return county.ledger.apply(Page(conn), letter, institution=QINGSHAN, writer=QINGSHAN)
+
+    with pytest.raises(ForeignRecord):
+        await county.database.write(by_writer)
+    assert await county.find_order(order.id) == order
+
+
+async def test_an_order_shows_no_other_institutions_patient(township: Desk, county: Desk) -> None:
+    stranger = await county.desk.register(by(institution=COUNTY), LIU, ask())
+    order = await township.order()
+    forged = replace(order, patient=stranger, id="1" * 26, accession_number="QIN00000009")
+    await tell([to_letter(forged, from_letter(township.letters[1])[1])], county)
+
+    def shown(conn: sa.Connection) -> tuple[object, int]:
+        (row,) = rows_of_orders(conn, [forged])
+        return row.patient, len(worklist(conn, QINGSHAN, WorklistQuery(), now=AT, limit=9))
+
+    assert await county.read(shown) == (None, 0)
+
+
+async def test_two_contents_of_one_node_under_one_version_are_refused(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order()
+    await tell(township.letters, county)
+    change = from_letter(township.letters[1])[1]
+    other = to_letter(replace(order, clinical_question="别的"), change)
+    with pytest.raises(VersionDiffers):
+        await county.hear(over_the_line(other))
+
+
+@given(
+    st.sampled_from(["patient", "order", "account"]),
+    st.dictionaries(st.sampled_from(["record", "change", "x"]), JSON),
+)
+def test_what_is_no_letter_of_ours_is_refused(kind: str, body: dict[str, Any]) -> None:
+    with pytest.raises(InvalidLetter):
+        from_letter(Letter(kind, "k", 1, body))
+
+
+async def test_a_letter_whose_version_is_not_its_bodys_is_refused(township: Desk) -> None:
+    await township.order()
+    letter = township.letters[1]
+    with pytest.raises(InvalidLetter):
+        from_letter(replace(letter, version=7))
+    broken = {**letter.body, "record": {**letter.body["record"], "scheduled_at": "2026-05-12"}}
+    with pytest.raises(InvalidLetter):
+        from_letter(replace(letter, body=broken))
+
+
+async def test_everything_can_be_told_from_the_beginning(township: Desk, county: Desk) -> None:
+    first = await township.order()
+    for _ in range(2):
+        await township.order(first.patient)
+    for kind, most in ((RecordKind.PATIENT, 1), (RecordKind.ORDER, 3)):
+        after, told = "", 0
+        while True:
+            page = await township.read(
+                lambda conn, k=kind, a=after: shown_after(conn, k, QINGSHAN, a, limit=2)  # type: ignore[misc]
+            )
+            if not page:
+                break
+            await tell([to_letter(*each) for each in page], county)
+            after, told = page[-1][0].id, told + len(page)
+        assert told == most
+    assert await rows(county) == await rows(township)
+
+
+# Accession numbers
+
+
+async def ask_county(township: Desk, county: Desk) -> list[Letter]:
+    need = await township.read(lambda conn: numbers.need_letter(conn, QINGSHAN, QINGSHAN))
+    if need is None:
+        return []
+    asked = over_the_line(need)
+    return await county.database.write(lambda conn: numbers.allot_to(conn, asked, QINGSHAN, at=AT))
+
+
+async def take(letters: Sequence[Letter], at: Desk) -> list[bool]:
+    def taken(conn: sa.Connection) -> list[bool]:
+        return [
+            numbers.take_block(conn, over_the_line(letter), QINGSHAN, at=AT) for letter in letters
+        ]
+
+    return await at.database.write(taken)
+
+
+async def no_blocks(desk: Desk) -> None:
+    await desk.database.write(lambda conn: conn.execute(sa.text("DELETE FROM accession_blocks")))
+
+
+async def test_a_node_asks_in_time_and_is_given_each_block_once(
+    township: Desk, county: Desk
+) -> None:
+    await no_blocks(township)
+    with pytest.raises(NoAccessionNumbers):
+        await township.order()
+    letters = await ask_county(township, county)
+    # The answer is lost, and asked for again.
+    assert await ask_county(township, county) == letters
+    assert len(letters) == 2
+    assert await take(letters, township) == [True, True]
+    assert await take(letters, township) == [False, False]
+    assert await ask_county(township, county) == []
+    mine = await township.order()
+    theirs = await county.order(LIU, NewOrder(examination=HEAD.code))
+    assert mine.accession_number == "QIN00000001"
+    assert theirs.accession_number == "QIN00004001"
+
+
+async def test_a_block_of_another_node_is_not_taken(township: Desk, county: Desk) -> None:
+    def allot(conn: sa.Connection) -> Letter:
+        return numbers.block_letter(numbers.allot(conn, QINGSHAN, "elsewhere", at=AT))
+
+    letter = await county.database.write(allot)
+    with pytest.raises(InvalidLetter):
+        await take([letter], township)
+
+
+async def test_a_block_over_another_is_refused(township: Desk) -> None:
+    there = await township.read(lambda conn: numbers.blocks_of(conn, QINGSHAN, QINGSHAN))
+    over = replace(there[0], first=10, last=40, next=10)
+    with pytest.raises(BlockRefused):
+        await take([numbers.block_letter(over)], township)
+
+
+@pytest.mark.parametrize("body", [{}, {"institution": 1}, {"prefix": "Q", "first": "x"}])
+async def test_what_is_no_block_is_refused(township: Desk, body: dict[str, Any]) -> None:
+    with pytest.raises(PlatformError):
+        await take([Letter(numbers.BLOCK_LETTER, "k", 1, body)], township)
+
+
+async def test_blocks_allotted_at_once_do_not_overlap(county: Desk) -> None:
+    made = await asyncio.gather(
+        *(
+            county.database.write(
+                lambda conn, n=node: numbers.allot(conn, QINGSHAN, n, at=AT, size=10)  # type: ignore[misc]
+            )
+            for node in "abcdefgh"
+        )
+    )
+    spans = sorted((block.first, block.last) for block in made)
+    assert all(a[1] < b[0] for a, b in itertools.pairwise(spans))
+
+
+async def test_a_doctor_of_the_county_orders_with_the_countys_own_numbers(county: Desk) -> None:
+    order = await county.order(who=by(Role.DOCTOR, COUNTY, "wanghai"))
+    assert isinstance(order, Order)
+    assert order.accession_number == "COU00000001"
