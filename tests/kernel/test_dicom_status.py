@@ -23,9 +23,26 @@ def test_every_category_has_a_status_and_a_sentence() -> None:
     assert set(OF_CATEGORY_COMMENT) == set(Category)
 
 
-@pytest.mark.parametrize("status", [s for s in Status if s is not Status.SUCCESS])
-def test_no_trouble_looks_like_success_or_a_warning(status: Status) -> None:
-    assert code_to_category(status) == "Failure"
+_CATEGORY = {
+    Status.SUCCESS: "Success",
+    Status.PENDING: "Pending",
+    Status.PENDING_KEYS_NOT_MATCHED: "Pending",
+    Status.CANCELLED: "Cancel",
+    # PS3.7 C.4.3.1: the attributes that were understood are kept.
+    Status.ATTRIBUTE_LIST_ERROR: "Warning",
+    # PS3.4 J.3.2.1.4, later than the oracle's table.
+    Status.DUPLICATE_TRANSACTION_UID: "Unknown",
+}
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_each_status_is_of_its_category(status: Status) -> None:
+    assert code_to_category(status) == _CATEGORY.get(status, "Failure")
+
+
+def test_no_trouble_looks_like_success_or_a_warning() -> None:
+    for status in (*OF_CATEGORY.values(), *OF_CODE.values()):
+        assert code_to_category(status) == "Failure"
 
 
 def test_store_statuses_are_those_of_the_storage_service() -> None:
