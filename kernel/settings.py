@@ -88,6 +88,9 @@ class Dicom(Door, frozen=True, kw_only=True):
     max_object_bytes: Positive = 8 * _GIB
     admit_loopback: bool = False
     """Admit any calling AE title from this machine itself; for demonstrations only."""
+    commitment_give_up_hours: Annotated[int, Meta(ge=0)] = 0
+    """How long a storage commitment result is offered to a device that does not take it; 0 for
+    ever."""
 
 
 class WebSocket(Door, frozen=True, kw_only=True):
@@ -172,6 +175,8 @@ class Township(Section, frozen=True, kw_only=True):
     """How long the county's accounts are good here after the county was last heard."""
     quiet_s: Seconds = 120.0
     """A study that has not grown for so long is whole, where no modality says how large it is."""
+    commitment: Annotated[str, Meta(pattern="^(county|spool)$")] = "county"
+    """When storage commitment is given: with the county's receipt, or once it is durable here."""
 
 
 class Limits(Section, frozen=True, kw_only=True):

@@ -1,0 +1,135 @@
+"""What the DICOM door serves besides storage, at the township and at the county."""
+
+import datetime as dt
+import random
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from gateway.commitment.callback import PeerCallback
+from gateway.commitment.ports import Committed
+from gateway.commitment.reporter import Reporter, ReporterSettings
+from gateway.commitment.service import CommitmentBook, OpenLines
+from gateway.dimse.commitment_scp import CommitmentScp
+from gateway.dimse.mpps_scp import MppsScp
+from gateway.dimse.service import Services
+from gateway.dimse.sop_classes import (
+    MODALITY_WORKLIST,
+    PERFORMED_PROCEDURE_STEP,
+    STORAGE_COMMITMENT,
+)
+from gateway.dimse.store_scp import JournalSink
+from gateway.dimse.worklist_scp import WorklistScp
+from gateway.exchange.node_facts import note_expected
+from gateway.procedure_steps import store as steps
+from gateway.procedure_steps.model import PerformedStep
+from gateway.procedure_steps.service import Noted, StepBook
+from kernel.audit.access_log import AccessLog
+from kernel.clock import Clock
+from kernel.journal.frames import Position
+from kernel.journal.segment import segment_numbers
+from kernel.process.owner import Owner
+from kernel.process.wake import Wake
+from kernel.settings import NodeKind, Settings
+from yilian.wiring.commitments import CountyCommitted, Safe, TownshipCommitted
+from yilian.wiring.context import Context
+from yilian.wiring.orders import ledger
+from yilian.wiring.orders_dimse import OrderWorklist, steps_to_orders
+from yilian.wiring.worklist_trail import TracedWorklist
+
+
+@dataclass(frozen=True, slots=True)
+class DicomServices:
+    """The services, and the tasks that go with them."""
+
+    services: Services
+    reporter: Reporter
+    trail: AccessLog
+
+    def keep_by(self, owner: Owner) -> None:
+        """Let *owner* run what goes on behind the services."""
+        self.reporter.keep_by(owner)
+        owner.keep("worklist-trail", self.trail.run)
+
+
+def is_empty(journal: Path) -> bool:
+    """Whether nothing lies in the journal folder that is not filed; ask before it is opened."""
+    return not journal.is_dir() or not segment_numbers(journal)
+
+
+def dicom_services(context: Context, sink: JournalSink, *, fresh: bool) -> DicomServices:
+    """Return what is served beside *sink*, the door's store.
+
+    Args:
+        context: of the role.
+        sink: new, before its first object.
+        fresh: whether its journal was empty when it was opened (``is_empty``).
+    """
+    database, clock = context.database, context.clock
+    nothing_yet = Position(0, 0) if fresh else None
+    wake, lines = Wake.local(), OpenLines()
+    book = CommitmentBook(
+        database, clock, mark=lambda: sink.newest or nothing_yet, lines=lines, wake=wake
+    )
+    reporter = Reporter(
+        database,
+        clock,
+        committed=_committed(context),
+        callback=PeerCallback(database, tls=_calling_tls(context.settings)),
+        lines=lines,
+        wake=wake,
+        chance=random.random,
+        settings=_reporting(context.settings),
+    )
+    noted = _noted(steps_to_orders(ledger(context), clock), clock)
+    trail = AccessLog(database, clock, chain=f"{context.role}-worklist")
+    worklist = TracedWorklist(OrderWorklist(database, clock), trail)
+    services: Services = {
+        MODALITY_WORKLIST: WorklistScp(worklist),
+        PERFORMED_PROCEDURE_STEP: MppsScp(StepBook(database, clock, noted)),
+        STORAGE_COMMITMENT: CommitmentScp(book),
+    }
+    return DicomServices(services, reporter, trail)
+
+
+def _committed(context: Context) -> Committed:
+    if context.kind is NodeKind.TOWNSHIP:
+        return TownshipCommitted(Safe(context.settings.township.commitment))
+    return CountyCommitted()
+
+
+def _reporting(settings: Settings) -> ReporterSettings:
+    hours = settings.dicom.commitment_give_up_hours
+    return ReporterSettings(give_up_after=dt.timedelta(hours=hours) if hours else None)
+
+
+def _calling_tls(settings: Settings) -> Callable[[], ssl.SSLContext] | None:
+    """Return what makes the context in which a peer is called that asks for TLS."""
+    tls = settings.tls
+    if not tls.on:
+        return None
+
+    def made() -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=tls.client_ca_file or None)
+        # Devices are called by their addresses, which their certificates seldom name.
+        context.check_hostname = False
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        return context
+
+    return made
+
+
+def _noted(orders: Noted, clock: Clock) -> Noted:
+    """Return who is told of each step: its orders, and who counts what is expected."""
+
+    def noted(conn: sa.Connection, step: PerformedStep) -> None:
+        performed = steps.performed(conn, step.study_instance_uid)
+        if performed is not None and performed.is_over:
+            count = len(performed.instances)
+            note_expected(conn, step.study_instance_uid, count, at=clock.now())
+        orders(conn, step)
+
+    return noted
