@@ -16,7 +16,9 @@ from kernel.journal.writer import JournalWriter
 from kernel.process.owner import Owner
 from kernel.process.wake import Wake
 from kernel.settings import Settings
+from yilian.wiring.commitments import DICOM_JOURNAL
 from yilian.wiring.context import Context
+from yilian.wiring.dicom_services import dicom_services, is_empty
 
 _PEERS_EVERY_S: Final = 2.0
 
@@ -37,12 +39,16 @@ async def run_dicom(context: Context) -> None:
         loopback=loopback if settings.dicom.admit_loopback else None,
     )
     wake = Wake.sender(context.filer_socket)
+    folder = context.home.journal(DICOM_JOURNAL)
+    fresh = await asyncio.to_thread(is_empty, folder)
     journal = JournalWriter.open(
-        context.home.journal("dicom"),
+        folder,
         reserve_bytes=settings.journal.reserve_bytes,
         wake=wake,
         at_once=True,
     )
+    sink = JournalSink(journal, clock=context.clock)
+    beside = dicom_services(context, sink, fresh=fresh)
 
     async def refresh() -> None:
         while True:
@@ -55,13 +61,15 @@ async def run_dicom(context: Context) -> None:
                 [plain] if plain else [],
                 settings=_acceptor(settings),
                 peers=peers,
-                sink=JournalSink(journal, clock=context.clock),
+                sink=sink,
                 clock=context.clock,
                 tls_sockets=[secure] if secure else [],
+                services=beside.services,
             ),
             Owner(clock=context.clock) as owner,
         ):
             owner.keep("peers", refresh)
+            beside.keep_by(owner)
             inherited.ready()
             await context.stop.wait()
     finally:
