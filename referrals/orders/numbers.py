@@ -11,6 +11,7 @@ from kernel.errors import Conflict
 from kernel.letter import InvalidLetter, Letter
 from referrals.orders.accession import (
     BLOCK_SIZE,
+    IN_HAND,
     LAST,
     Block,
     BlockRefused,
@@ -151,7 +152,7 @@ def allot_to(conn: sa.Connection, need: Letter, node: str, *, at: dt.datetime) -
     asked = _parse(_Need, need)
     there = blocks_of(conn, asked.institution, node)
     unheard = [block for block in there if block.first > asked.heard_to]
-    missing = max(0, asked.wanted - len(unheard))
+    missing = max(0, min(asked.wanted, IN_HAND + 1) - len(unheard))
     made = [allot(conn, asked.institution, node, at=at) for _ in range(missing)]
     return [block_letter(block) for block in (*unheard, *made)]
 

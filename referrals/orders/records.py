@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -11,6 +12,7 @@ import msgspec
 
 from kernel.errors import Invalid
 from kernel.letter import InvalidLetter, Letter
+from referrals.orders.accession import NUMBER_MAX
 from referrals.orders.machine import WEIGHT
 from referrals.orders.merge import Version
 from referrals.orders.model import Order, Patient, PatientStatus, version_tag
@@ -34,6 +36,11 @@ _NOT_CONTENT: Final = frozenset(
     {"version", "written_by_node", "updated_at", "performed_at", "ended_at"}
 )
 _CHANGE: Final = "change"
+_ID: Final = re.compile(r"[0-9a-z]{26}", re.ASCII)
+_IDS: Final = ("first_patient", "replaces", "reconciled_with")
+_NAME_MAX: Final = 64
+_ACT_MAX: Final = 32
+_VERSION_MAX: Final = 2**31 - 1
 _RECORD: Final = "record"
 
 
@@ -84,10 +91,29 @@ def from_body(kind: RecordKind, body: object) -> Record:
     except msgspec.ValidationError as exc:
         # The text of msgspec may quote a value.
         raise InvalidLetter(f"the body is no {kind}") from exc
-    instants = (value for value in asdict(record).values() if isinstance(value, dt.datetime))
-    if any(instant.tzinfo is None for instant in instants) or record.version < 1:
+    if not _fits(record):
         raise InvalidLetter(f"the body is no {kind}")
     return record
+
+
+def _fits(record: Record) -> bool:
+    """Tell whether what came from outside can be kept: ids, instants, lengths, no NUL."""
+    values = asdict(record)
+    keys = [record.id, *(values[name] for name in _IDS if values.get(name))]
+    if isinstance(record, Order):
+        keys.append(record.patient)
+        numbers = (record.accession_number, *record.former_accession_numbers)
+        if not all(0 < len(number) <= NUMBER_MAX for number in numbers):
+            return False
+    instants = (value for value in values.values() if isinstance(value, dt.datetime))
+    names = (record.institution, record.origin_node, record.written_by_node)
+    return (
+        all(_ID.fullmatch(key) for key in keys)
+        and all(instant.tzinfo is not None for instant in instants)
+        and all(0 < len(name) <= _NAME_MAX for name in names)
+        and 1 <= record.version <= _VERSION_MAX
+        and b"\\u0000" not in msgspec.json.encode(values)
+    )
 
 
 def content_digest(record: Record) -> str:
@@ -144,8 +170,11 @@ def from_letter(letter: Letter) -> tuple[Record, Change]:
     except (ValueError, Invalid) as exc:
         raise InvalidLetter("no version of a patient or an order") from exc
     record = from_body(kind, letter.body.get(_RECORD))
-    if (record.id, record.version) != (letter.key, letter.version) or change.at.tzinfo is None:
+    if (record.id, record.version) != (letter.key, letter.version):
         raise InvalidLetter("key and version are those of the body")
+    told = msgspec.json.encode(change)
+    if change.at.tzinfo is None or len(change.act) > _ACT_MAX or b"\\u0000" in told:
+        raise InvalidLetter("nobody can have done that")
     return record, change
 
 

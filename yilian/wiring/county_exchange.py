@@ -25,13 +25,15 @@ from imaging.archive.http import Arrivals
 from imaging.archive.model import StudyArrival
 from yilian.wiring.context import Context
 from yilian.wiring.enrolment import county_enrolment
+from yilian.wiring.orders import ledger
+from yilian.wiring.orders_letters import up_handlers
 
 _CHAIN: Final = "gateway"
 
 
-def handlers() -> Handlers:
+def handlers(context: Context) -> Handlers:
     """Return who reads the letters that come up."""
-    return {Kind.AUDIT.value: take_audit}
+    return {Kind.AUDIT.value: take_audit, **up_handlers(ledger(context))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ async def county_exchange(context: Context) -> CountyExchange:
     news = FeedNews(context.database)
     context.owner.keep("feed-news", news.run)
     door = NodeDoor(
-        context.database, context.clock, enrolment, handlers(), news, context.institution
+        context.database, context.clock, enrolment, handlers(context), news, context.institution
     )
     pages = NodesDoor(context.database, context.clock, context.institution)
     return CountyExchange(enrolment, [*door.routes(), *pages.routes()])
@@ -91,4 +93,4 @@ async def keep_exchange(context: Context) -> None:
 
 def _retry(conn: sa.Connection, *, context: Context) -> None:
     houses = {node.id: node.institution for node in all_nodes(conn) if node.revoked_at is None}
-    retry_unknown(conn, handlers(), houses, Source("", "", context.clock.now()))
+    retry_unknown(conn, handlers(context), houses, Source("", "", context.clock.now()))

@@ -26,6 +26,7 @@ from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import Context
 from yilian.wiring.county_exchange import arrivals, county_exchange
+from yilian.wiring.orders import forget_old_asks, ledger, order_routes
 from yilian.wiring.shell import serve_shell
 
 JOURNAL: Final = "gateway"
@@ -61,11 +62,13 @@ async def run_gateway(context: Context) -> None:
             searches = qido.routes(Search(context.database, PagingMemory(context.clock)))
             viewers = Cors(context.settings.dicomweb.viewer_origins)
             exchange = await county_exchange(context)
+            context.owner.keep("old-asks", lambda: forget_old_asks(context))
             routes: list[web.RouteDef] = [
                 *exchange.routes,
                 *dicomweb_routes(dicomweb, searches),
                 *viewers.routes(),
                 *studies.routes(arrivals(context)),
+                *order_routes(context, ledger(context)),
                 *ReceiptDoor(receipts, uploads).routes(),
                 *uploads.routes(),
             ]

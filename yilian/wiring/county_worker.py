@@ -12,6 +12,7 @@ from kernel.process.wake import Wake
 from yilian.wiring.context import EVENTS, AeCharsets, Context, relay_events
 from yilian.wiring.county_exchange import keep_exchange
 from yilian.wiring.county_routing import put_on_reading_lists, rules_in_force, study_facts
+from yilian.wiring.orders import ledger, watch_arrivals
 
 JOURNALS: Final = ("dicom", "gateway")
 """The journals of the county's doors; a name never changes."""
@@ -56,6 +57,7 @@ async def run_worker(context: Context) -> None:
         context.owner.keep("filer", filer.run)
         context.owner.keep("events", lambda: relay_events(context))
         context.owner.keep("router", route)
+        context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
         await keep_exchange(context)
         context.inherited.ready()
         await context.stop.wait()

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -20,9 +20,9 @@ from referrals.orders.gate import UncheckedGate
 from referrals.orders.ledger import Ledger
 from referrals.orders.numbers import Numbers
 from referrals.orders.performing import Performed
-from referrals.orders.ports import Post, keep_to_oneself
 from referrals.orders.service import OrderDesk
 from yilian.wiring.context import EVENTS, Context
+from yilian.wiring.orders_letters import posts
 from yilian.wiring.spellings import NameSpellings
 
 _LOOK_EVERY_S: Final = 0.5
@@ -36,13 +36,13 @@ def node_name(context: Context) -> str:
     return context.institution
 
 
-def ledger(context: Context, *, post: Post = keep_to_oneself) -> Ledger:
+def ledger(context: Context) -> Ledger:
     """Return the ledger of one role's process; each has a chain of the trail of its own."""
     return Ledger(
         numbers=Numbers(node_name(context), allots=context.kind is NodeKind.COUNTY),
         spellings=NameSpellings(),
         chain=f"{context.role}-orders",
-        post=post,
+        post=posts(context.kind, context.institution),
     )
 
 
@@ -53,7 +53,9 @@ def order_routes(context: Context, written: Ledger) -> list[web.RouteDef]:
     return http.routes(counter)
 
 
-def watch_arrivals(context: Context, written: Ledger) -> Callable[[], Awaitable[Any]]:
+def watch_arrivals(
+    context: Context, written: Ledger
+) -> Callable[[], Coroutine[Any, Any, None]]:
     """Return what moves orders when their images come in, until cancelled."""
     county = context.kind is NodeKind.COUNTY
     identity: StudyIdentity = archived_study if county else queued_study

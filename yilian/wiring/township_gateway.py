@@ -43,6 +43,7 @@ from kernel.identity import find_institution
 from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import AeCharsets, Context, relay_events
+from yilian.wiring.orders import forget_old_asks, ledger, order_routes, watch_arrivals
 from yilian.wiring.shell import serve_shell
 from yilian.wiring.township_exchange import TownshipExchange, facts, guard, township_exchange
 from yilian.wiring.township_objects import TownshipObjects
@@ -94,6 +95,8 @@ async def run_gateway(context: Context) -> None:
         context.owner.keep("keeper", keeper.run)
         metrics = QueueMetrics(context.database, news, REGISTRY)
         context.owner.keep("metrics", metrics.run)
+        context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
+        context.owner.keep("old-asks", lambda: forget_old_asks(context))
         exchange = await township_exchange(context, news)
         if township.county_url:
             forwarder = await _forwarder(context, objects, news, exchange)
@@ -111,6 +114,7 @@ async def run_gateway(context: Context) -> None:
         queue = QueueDoor(context.database, news, await _facts(context), home.objects, filed.notify)
         routes: list[web.RouteDef] = [
             *queue.routes(),
+            *order_routes(context, ledger(context)),
             *CompletenessDoor(
                 context.database, context.clock, facts(context, news), context.institution
             ).routes(),
