@@ -168,7 +168,8 @@ class Township(Section, frozen=True, kw_only=True):
     token_file: str = ""
     bandwidth_bits_per_s: Annotated[int, Meta(ge=0)] = 0
     """How much of the line images may take; 0 for all of it."""
-    parallel_uploads: Annotated[int, Meta(ge=1, le=16)] = 2
+    parallel_uploads: Annotated[int, Meta(ge=1, le=3)] = 3
+    """Parcels on the line at a time, at most; how many there are is decided by the line."""
     keep_days: Annotated[int, Meta(ge=0)] = 30
     """How long a study stays here after the county has it."""
     offline_days: Positive = 30
@@ -177,6 +178,15 @@ class Township(Section, frozen=True, kw_only=True):
     """A study that has not grown for so long is whole, where no modality says how large it is."""
     commitment: Annotated[str, Meta(pattern="^(county|spool)$")] = "county"
     """When storage commitment is given: with the county's receipt, or once it is durable here."""
+
+
+class Line(Section, frozen=True, kw_only=True):
+    """A township's line to its county, which the clinic uses for other things, too."""
+
+    clinic_hours: str = ""
+    """Such as ``mon-sat 08:00-12:00,14:00-17:30``, by the clinic's clock; empty for never."""
+    share_in_clinic_hours: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """Of the line, what images and letters may take then; an emergency may take all."""
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -229,6 +239,7 @@ class Settings(Section, frozen=True, kw_only=True):
     journal: Journal = Journal()
     routing: Routing = Routing()
     township: Township = Township()
+    line: Line = Line()
     limits: Limits = Limits()
     tls: Tls = Tls()
     log: Log = Log()

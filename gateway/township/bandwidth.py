@@ -13,6 +13,17 @@ class TokenBucket:
         self._tokens = float(burst_bytes)
         self._at_s = now_s
 
+    def set_rate(self, rate_bytes_per_s: float | None, *, now_s: float) -> None:
+        """Let another rate hold from now on; None lets everything through."""
+        if rate_bytes_per_s == self._rate:
+            return
+        if self._rate is None:
+            # What went through without a limit is not owed afterwards.
+            self._tokens, self._at_s = float(self._burst), now_s
+        else:
+            self._refill(now_s)
+        self._rate = rate_bytes_per_s
+
     def take(self, count: int, *, now_s: float) -> float:
         """Take *count* bytes and return how many seconds to wait before sending them.
 

@@ -2,27 +2,34 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.township import parcel_index
 from gateway.township.backoff import Backoff
-from gateway.township.county_client import CountyClient, Outage, ParcelRefused, UploadGone
-from gateway.township.parcel_index import ParcelRow
-from gateway.township.parcel_maker import PARCEL_BYTES, ParcelMaker
+from gateway.township.county_client import CountyClient, ParcelRefused, UploadGone
+from gateway.township.county_session import NotNow, Outage
+from gateway.township.line_plan import PARALLEL_MOST
+from gateway.township.parcel_maker import ParcelMaker
+from gateway.township.parcel_queue import ParcelRow
 from gateway.township.queue_news import QueueNews
-from gateway.township.refusals import AfterRefusal, after_refusal
-from gateway.uploads.receipts import Receipt, UntrustedReceipt, open_receipt
+from gateway.township.refusals import AfterRefusal, Refused, after_refusal
+from gateway.uploads.parcel import VERSIONS, version_to_write
+from gateway.uploads.receipts import Outcome, Receipt, UntrustedReceipt, open_receipt
 from gateway.uploads.threads import finish_in_thread
 from kernel.clock import Clock
 from kernel.errors import PlatformError
 from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
+_LATELY_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,12 @@ class ForwarderSettings:
     county_key: Ed25519PublicKey
     """Pinned when the node was paired; no other signature counts."""
     backoff: Backoff = field(default_factory=Backoff)
-    parcel_bytes: int = PARCEL_BYTES
+    parcel_bytes: int | None = None
+    """Most bytes of one parcel; None leaves it to the plan of the line."""
+    parallel_most: int = PARALLEL_MOST
+    """Uploads at a time."""
+    versions: frozenset[int] = VERSIONS
+    """Of parcels, that this side writes."""
     unreceipted_max: int = 8
     """Parcels that may be over the line without receipt before no more are sent."""
     damaged_max: int = 3
@@ -63,9 +75,15 @@ class Collector:
         self._news = news
         self._settings = settings
         self._clock = clock
+        self._accepted_s = -math.inf
+        """When the county last accepted an instance, on the clock's monotonic seconds."""
 
     async def collect(self, parcel: ParcelRow) -> None:
-        """Return once the parcel is receipted, refused, or must be sent again."""
+        """Return once the parcel is receipted, refused, or must be sent again.
+
+        Raises:
+            Outage: it was refused, and nothing but waiting helps.
+        """
         failures = 0
         while True:
             try:
@@ -78,9 +96,8 @@ class Collector:
                 await self._send_anew(parcel)
                 return
             except ParcelRefused as exc:
-                if await self.refused(parcel, exc):
-                    return
-                failures += 1
+                await self.refused(parcel, exc)
+                return
             except PlatformError as exc:
                 failures += 1
                 await self._note_trouble(parcel, exc)
@@ -88,51 +105,72 @@ class Collector:
                 chance = self._settings.chance()
                 await asyncio.sleep(self._settings.backoff.delay_s(failures, chance))
 
-    async def refused(self, parcel: ParcelRow, exc: ParcelRefused) -> bool:
-        """Act on a refusal of the whole parcel; False when all there is to do is to wait."""
+    async def refused(self, parcel: ParcelRow, exc: ParcelRefused) -> None:
+        """Act on a refusal of the whole parcel.
+
+        Raises:
+            Outage: all there is to do is to wait; ``NotNow`` where only its study has to.
+        """
         count = await self._database.read(
             lambda conn: parcel_index.instances_in(conn, parcel.parcel_id)
         )
-        step = after_refusal(
+        told = Refused(
             exc.code,
-            instances=count,
+            count,
             damaged=parcel.damaged,
-            damaged_max=self._settings.damaged_max,
+            other_version=exc.code == "parcel-version" and await self._has_other_version(parcel),
+            others_pass=self._clock.monotonic_s() - self._accepted_s < _LATELY_S,
         )
+        step = after_refusal(told, damaged_max=self._settings.damaged_max)
         _LOG.warning(
             "parcel.refused",
             extra={"parcel_id": parcel.parcel_id, "code": exc.code, "step": step.value},
         )
         match step:
             case AfterRefusal.SEND_ANEW:
-                await self._news.write(
-                    lambda conn: parcel_index.note_damaged(conn, parcel.parcel_id),
-                    lambda _: [parcel.study_key],
-                )
-            case AfterRefusal.SPLIT:
-                await self.take_apart(parcel, alone=True)
+                await self._change(parcel, parcel_index.note_damaged)
+            case AfterRefusal.MAKE_ANEW:
+                await self.take_apart(parcel)
+            case AfterRefusal.HALVE:
+                await self._change(parcel, partial(parcel_index.halve, at=self._clock.now()))
+                await self._forget_file(parcel)
             case AfterRefusal.SET_ASIDE:
-                await self._news.write(
-                    lambda conn: parcel_index.refuse_parcel(
-                        conn, parcel.parcel_id, exc.code, exc.detail, self._clock.now()
-                    ),
-                    lambda _: [parcel.study_key],
+                refuse = partial(
+                    parcel_index.refuse_parcel,
+                    code=exc.code,
+                    detail=exc.detail,
+                    at=self._clock.now(),
                 )
+                await self._change(parcel, refuse)
                 await self._forget_file(parcel)
             case AfterRefusal.WAIT:
-                await self._news.lost(exc.code)
                 await self._send_anew(parcel)
-        return True
+                raise Outage(exc.detail, code=exc.code)
+            case AfterRefusal.WAIT_APART:
+                await self._send_anew(parcel)
+                raise NotNow(exc.detail, code=exc.code)
 
-    async def take_apart(self, parcel: ParcelRow, *, alone: bool) -> None:
+    async def take_apart(self, parcel: ParcelRow) -> None:
         """Let what a parcel held wait again, to be packed anew."""
-        await self._news.write(
-            lambda conn: parcel_index.dissolve(
-                conn, parcel.parcel_id, self._clock.now(), alone=alone
-            ),
-            lambda _: [parcel.study_key],
-        )
+        await self._change(parcel, partial(parcel_index.dissolve, at=self._clock.now()))
         await self._forget_file(parcel)
+
+    async def _has_other_version(self, parcel: ParcelRow) -> bool:
+        """Return whether the county knows a version of parcels this side writes, and this is not.
+
+        Raises:
+            Outage: it cannot be asked now.
+        """
+        found = version_to_write(await self._client.versions(), self._settings.versions)
+        written = await finish_in_thread(lambda: self._maker.version(parcel.parcel_id))
+        return found is not None and found != written
+
+    async def _change(
+        self, parcel: ParcelRow, change: Callable[[sa.Connection, str], None]
+    ) -> None:
+        await self._news.write(
+            lambda conn: change(conn, parcel.parcel_id), lambda _: [parcel.study_key]
+        )
 
     async def _apply(self, parcel: ParcelRow, receipt: Receipt) -> None:
         if (receipt.parcel_id, receipt.institution) != (
@@ -140,6 +178,8 @@ class Collector:
             self._settings.institution,
         ):
             raise UntrustedReceipt("the receipt is for another parcel")
+        if any(told.outcome is Outcome.ACCEPTED for told in receipt.instances):
+            self._accepted_s = self._clock.monotonic_s()
         await self._news.write(
             lambda conn: parcel_index.apply_outcomes(
                 conn, parcel.parcel_id, receipt.instances, self._clock.now()
@@ -149,10 +189,7 @@ class Collector:
         await self._forget_file(parcel)
 
     async def _send_anew(self, parcel: ParcelRow) -> None:
-        await self._news.write(
-            lambda conn: parcel_index.note_upload(conn, parcel.parcel_id, None),
-            lambda _: [parcel.study_key],
-        )
+        await self._change(parcel, partial(parcel_index.note_upload, upload_url=None))
 
     async def _forget_file(self, parcel: ParcelRow) -> None:
         await finish_in_thread(lambda: self._maker.remove(parcel.parcel_id))

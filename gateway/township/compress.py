@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway.township.model import Filed
+from gateway.township.sending_order import place_along_normal
 from kernel.arrival import Arrival, ContentDigest, Sender, decode_arrival
 from kernel.dicom.codecs import FrameDecoder
 from kernel.dicom.content import content_digest
@@ -26,6 +27,8 @@ from kernel.identifiers import Uid, object_key
 from kernel.journal.writer import JournalCorrupt, Stored
 
 _TIMEZONE_OFFSET: Final = 0x00080201
+_IMAGE_POSITION: Final = 0x00200032
+_IMAGE_ORIENTATION: Final = 0x00200037
 _NOT_THE_OBJECTS_FAULT: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
 
 
@@ -135,6 +138,9 @@ def _kept(arrival: Arrival, seen: tuple[Scan, Header], chunks: Iterable[bytes]) 
         header=header,
         object_key=key,
         timezone_offset_from_utc=utc_offset(walked.text(_TIMEZONE_OFFSET)),
+        position_mm=place_along_normal(
+            _numbers(walked.text(_IMAGE_POSITION)), _numbers(walked.text(_IMAGE_ORIENTATION))
+        ),
     )
     return Prepared(filed, chunks)
 
@@ -166,3 +172,11 @@ def _lost(arrival: Arrival, meta: bytes, detail: str) -> Prepared:
         reason=detail,
     )
     return Prepared(filed, ())
+
+
+def _numbers(text: str) -> list[float]:
+    """Return the values of a DS element; none where one of them is no number (PS3.5 6.2)."""
+    try:
+        return [float(part) for part in text.split("\\")] if text else []
+    except ValueError:
+        return []

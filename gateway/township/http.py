@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
-from gateway.township import parcel_index
+from gateway.township import queue_acts
 from gateway.township.line import Line
 from gateway.township.model import RANK, QueueItem
 from gateway.township.queue_news import QueueNews
@@ -187,18 +187,18 @@ class QueueDoor:
     @permit(roles=_MOVERS)
     async def _priority(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, PriorityBody)
-        return await self._change(request, partial(parcel_index.set_rank, rank=RANK[body.priority]))
+        return await self._change(request, partial(queue_acts.set_rank, rank=RANK[body.priority]))
 
     @describe("Hold a study back, or let it go on", body=PauseBody, answer=QueueItem)
     @permit(roles=_MOVERS)
     async def _pause(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, PauseBody)
-        return await self._change(request, partial(parcel_index.set_paused, paused=body.paused))
+        return await self._change(request, partial(queue_acts.set_paused, paused=body.paused))
 
     @describe("Try again what was set aside of a study", answer=QueueItem)
     @permit(roles=_MOVERS)
     async def _retry(self, request: web.Request) -> web.StreamResponse:
-        return await self._change(request, parcel_index.retry)
+        return await self._change(request, queue_acts.retry)
 
     async def _change(
         self, request: web.Request, change: Callable[[sa.Connection, str], object]

@@ -7,9 +7,17 @@ from typing import Final
 
 import msgspec
 
+from gateway.township.line_plan import LineWindow
+from gateway.township.tcp_losses import TcpLosses
+
 _WINDOW_S: Final = 10.0
 _FORGET_S: Final = 60.0
 _MIN_SPAN_S: Final = 0.5
+_PLAN_WINDOW_S: Final = 300.0
+_REMEMBER_S: Final = 1800.0
+_NOTED_MAX: Final = 1000
+_TOGETHER_S: Final = 0.05
+"""What goes out within this time is noted as one, so that a fast line makes no long lists."""
 
 
 class LineState(StrEnum):
@@ -28,6 +36,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     rate_bits_per_s: int | None
     code: str = ""
     """Why it is down, where more is known than that."""
+    held_until: dt.datetime | None = None
+    """Until when a person holds it; nothing is sent before."""
+    held_by: str = ""
+    limit_bits_per_s: int | None = None
+    """What images may take of it now; None for all there is."""
+    clinic_hours: bool = False
+    """Whether that is because the clinic works."""
 
 
 class LineMeter:
@@ -38,33 +53,69 @@ class LineMeter:
         self._since: dt.datetime | None = None
         self._code = ""
         self._sent: deque[tuple[float, int]] = deque()
-        self._window_bytes = 0
+        self._cuts: deque[float] = deque(maxlen=_NOTED_MAX)
+        self._round_trips: deque[tuple[float, float]] = deque(maxlen=_NOTED_MAX)
+        self._known_rate: tuple[float, float] | None = None
         self.sent_bytes = 0
         """All that went out since the start."""
+        self.losses = TcpLosses()
+        """Of the connections to the county."""
 
     def reached(self, at: dt.datetime) -> bool:
         """Note that the county answered; returns whether that is news."""
         return self._set(LineState.UP, at, "")
 
-    def lost(self, at: dt.datetime, code: str) -> bool:
+    def lost(self, at: dt.datetime, code: str, now_s: float) -> bool:
         """Note that the county could not be reached or is not able; returns whether it is news."""
+        if self._state is LineState.UP:
+            self._cuts.append(now_s)
         return self._set(LineState.DOWN, at, code)
+
+    def answered(self, within_s: float, now_s: float) -> None:
+        """Note that a small question had its answer *within_s* seconds."""
+        self._round_trips.append((now_s, within_s))
 
     def sent(self, count: int, now_s: float) -> None:
         """Note that *count* bytes went out."""
         self.sent_bytes += count
+        if self._sent and now_s - self._sent[-1][0] < _TOGETHER_S:
+            began_s, before = self._sent[-1]
+            self._sent[-1] = (began_s, before + count)
+            return
         self._sent.append((now_s, count))
-        self._window_bytes += count
         self._drop(now_s - _WINDOW_S, keep=2)
+        rate = self.bytes_per_s(now_s)
+        if rate is not None:
+            self._known_rate = (now_s, rate)
 
-    def bytes_per_s(self, now_s: float) -> float | None:
-        """Return the rate of the last ten seconds of sending; None when too little is known."""
+    def bytes_per_s(self, now_s: float, *, since_s: float | None = None) -> float | None:
+        """Return the rate of the last ten seconds of sending; None when too little is known.
+
+        Args:
+            now_s: monotonic seconds.
+            since_s: what went out before does not count; None for all of the ten seconds.
+        """
         if not self._sent or self._state is LineState.DOWN:
             return None
-        first_s, last_s = self._sent[0][0], self._sent[-1][0]
-        if now_s - last_s > _FORGET_S or last_s - first_s < _MIN_SPAN_S:
+        counted = [one for one in self._sent if since_s is None or one[0] >= since_s]
+        if not counted or now_s - counted[-1][0] > _FORGET_S:
             return None
-        return (self._window_bytes - self._sent[0][1]) / (last_s - first_s)
+        span_s = counted[-1][0] - counted[0][0]
+        if span_s < _MIN_SPAN_S:
+            return None
+        return sum(count for _, count in counted[1:]) / span_s
+
+    def window(self, now_s: float) -> LineWindow:
+        """Return what was measured in the last minutes, for a plan; a cut does not wipe it out."""
+        since_s = now_s - _PLAN_WINDOW_S
+        known = self._known_rate
+        return LineWindow(
+            bytes_per_s=known[1] if known and now_s - known[0] < _REMEMBER_S else None,
+            rtt_s=min((took for at_s, took in self._round_trips if at_s >= since_s), default=None),
+            cuts=sum(at_s >= since_s for at_s in self._cuts),
+            lost_share=self.losses.share(),
+            window_s=_PLAN_WINDOW_S,
+        )
 
     def line(self, now_s: float) -> Line:
         """Return the line as it is now."""
@@ -83,10 +134,9 @@ class LineMeter:
             self._since = at
             if state is LineState.DOWN:
                 self._sent.clear()
-                self._window_bytes = 0
         self._state, self._code = state, code
         return True
 
     def _drop(self, before_s: float, *, keep: int) -> None:
         while len(self._sent) > keep and self._sent[0][0] < before_s:
-            self._window_bytes -= self._sent.popleft()[1]
+            self._sent.popleft()

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.exchange.completeness import Completeness
 from kernel.arrival import Arrival, Priority
 from kernel.dicom.header import Header
 from kernel.dicom.shown import Age, DateTime
@@ -35,6 +36,8 @@ class InstanceState(StrEnum):
     """The county's receipt is here."""
     SET_ASIDE = "set-aside"
     """Cannot be sent as it is; kept, shown with its reason, blocks nothing."""
+    RELEASED = "released"
+    """Was set aside, and a person decided that it shall not go; kept, and nobody waits for it."""
 
 
 class StudyState(StrEnum):
@@ -57,6 +60,8 @@ class Filed(msgspec.Struct, frozen=True, kw_only=True):
     object_key: str
     timezone_offset_from_utc: str = ""
     """As the object states it, such as ``+0800``."""
+    position_mm: float | None = None
+    """Place along the normal of the image's plane; None where it states no plane."""
     reason_code: str = ""
     reason: str = ""
 
@@ -90,6 +95,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Receipted, at least one content of each; the county's ``instance_count``."""
     set_aside: int
     """With a content that cannot be sent as it is."""
+    released: int = 0
+    """With a content that shall not go, as a person decided."""
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,10 +119,15 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     study_date_time: DateTime | None
     priority: Priority
     paused: bool
+    put_first: bool
+    """Whether a person put it before the others of its priority."""
     instances: Counts
+    completeness: Completeness
+    """How many images it has of how many it will have, and how we know."""
     state: StudyState
     position: int | None
     eta: dt.datetime | None
+    """When it will be over the line; None where it is, or where it waits for the line."""
     county_received_at: dt.datetime | None
     unidentified: bool
     conflicts: int
@@ -133,9 +145,10 @@ def state_of(
         last_received_at: when it last grew.
         now: the present instant.
     """
-    if counts.at_county == counts.here:
-        return StudyState.AT_COUNTY
-    if counts.at_county + counts.set_aside == counts.here:
+    settled = counts.at_county + counts.released
+    if settled == counts.here:
+        return StudyState.AT_COUNTY if counts.at_county else StudyState.SET_ASIDE
+    if settled + counts.set_aside == counts.here:
         return StudyState.SET_ASIDE
     if packed or counts.sent > counts.at_county:
         return StudyState.SENDING

@@ -1,45 +1,15 @@
-"""The rows of parcels: what goes next, what is on the line, what the receipts said."""
+"""The rows of parcels: made, on the line, over it, and what the receipts said."""
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
-import msgspec
 import sqlalchemy as sa
 
 from gateway.township.model import InstanceState
+from gateway.township.parcel_queue import ParcelRow
 from gateway.township.tables import instances, parcels, studies
 from gateway.uploads.receipts import InstanceOutcome, Outcome
-from kernel.arrival import Arrival
 from kernel.errors import Conflict
-
-_UNDELIVERED: Final = (InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One instance that may go into the next parcel."""
-
-    id: int
-    study_key: str
-    object_key: str
-    size_bytes: int
-    arrival: Arrival
-    alone: bool
-    rank: int
-
-
-@dataclass(frozen=True, slots=True)
-class ParcelRow:
-    """One parcel on its way."""
-
-    parcel_id: str
-    study_key: str
-    size_bytes: int
-    upload_url: str | None
-    damaged: int
-    rank: int
 
 
 class NoLongerWaiting(Conflict):
@@ -48,101 +18,26 @@ class NoLongerWaiting(Conflict):
     code = "no-longer-waiting"
 
 
-def next_waiting(conn: sa.Connection, limit: int, *, below: int | None = None) -> list[Waiting]:
-    """Return the instances to be sent next, all of one study, the most urgent and oldest first.
-
-    Args:
-        conn: any connection.
-        limit: most to return.
-        below: only where the study's rank is below this, that is more urgent.
-    """
-    columns = instances.c
-    query = _studies_waiting().order_by(
-        studies.c.rank, studies.c.first_received_at, studies.c.study_instance_uid
-    )
-    if below is not None:
-        query = query.where(studies.c.rank < below)
-    first = conn.execute(query.limit(1)).one_or_none()
-    if first is None:
-        return []
-    rows = (
-        sa.select(
-            columns.id, columns.object_key, columns.size_bytes, columns.arrival, columns.alone
-        )
-        .where(
-            columns.study_instance_uid == first.study_instance_uid,
-            columns.state == InstanceState.WAITING,
-        )
-        .order_by(columns.alone, columns.id)
-        .limit(limit)
-    )
-    return [
-        Waiting(
-            row.id,
-            first.study_instance_uid,
-            row.object_key,
-            row.size_bytes,
-            msgspec.convert(row.arrival, Arrival),
-            row.alone,
-            first.rank,
-        )
-        for row in conn.execute(rows)
-    ]
-
-
 def best_rank(conn: sa.Connection) -> int | None:
     """Return the rank of the most urgent thing that could go on the line, None without any."""
-    unsent = (
-        sa.select(sa.func.min(studies.c.rank))
-        .join(parcels, parcels.c.study_instance_uid == studies.c.study_instance_uid)
-        .where(parcels.c.sent_at.is_(None), studies.c.paused.is_(sa.false()))
+    open_studies = sa.select(sa.func.min(studies.c.rank)).where(studies.c.paused.is_(sa.false()))
+    unsent = open_studies.join(
+        parcels, parcels.c.study_instance_uid == studies.c.study_instance_uid
+    ).where(parcels.c.sent_at.is_(None))
+    waiting = open_studies.where(
+        studies.c.county_received_at.is_(None),
+        sa.exists().where(
+            instances.c.study_instance_uid == studies.c.study_instance_uid,
+            instances.c.state == InstanceState.WAITING,
+        ),
     )
-    waiting = conn.scalar(_studies_waiting().with_only_columns(sa.func.min(studies.c.rank)))
-    found = [rank for rank in (waiting, conn.scalar(unsent)) if rank is not None]
-    return min(found, default=None)
-
-
-def _studies_waiting() -> sa.Select[str, int]:
-    """Return the studies that have an instance no parcel holds yet, in no order."""
-    has_one = sa.exists().where(
-        instances.c.study_instance_uid == studies.c.study_instance_uid,
-        instances.c.state == InstanceState.WAITING,
-    )
-    return sa.select(studies.c.study_instance_uid, studies.c.rank).where(
-        studies.c.county_received_at.is_(None), studies.c.paused.is_(sa.false()), has_one
-    )
-
-
-def next_parcel(conn: sa.Connection) -> ParcelRow | None:
-    """Return the parcel to put on the line now, ``None`` when there is none."""
-    query = _parcel_rows().where(parcels.c.sent_at.is_(None), studies.c.paused.is_(sa.false()))
-    row = conn.execute(
-        query.order_by(studies.c.rank, parcels.c.made_at, parcels.c.parcel_id).limit(1)
-    ).one_or_none()
-    return None if row is None else ParcelRow(*row)
-
-
-def awaiting_receipt(conn: sa.Connection) -> list[ParcelRow]:
-    """Return the parcels that are wholly over the line, oldest first."""
-    query = _parcel_rows().where(parcels.c.sent_at.is_not(None)).order_by(parcels.c.sent_at)
-    return [ParcelRow(*row) for row in conn.execute(query)]
+    ranks = (conn.scalar(unsent), conn.scalar(waiting))
+    return min((rank for rank in ranks if rank is not None), default=None)
 
 
 def all_parcel_ids(conn: sa.Connection) -> set[str]:
     """Return the id of every parcel that is not done."""
     return set(conn.scalars(sa.select(parcels.c.parcel_id)))
-
-
-def _parcel_rows() -> sa.Select[str, str, int, str | None, int, int]:
-    columns = parcels.c
-    return sa.select(
-        columns.parcel_id,
-        columns.study_instance_uid,
-        columns.size_bytes,
-        columns.upload_url,
-        columns.damaged,
-        studies.c.rank,
-    ).join(studies, studies.c.study_instance_uid == columns.study_instance_uid)
 
 
 def add_parcel(
@@ -232,21 +127,35 @@ def apply_outcomes(
                 reason_code="" if accepted else told.code,
                 reason="" if accepted else told.detail,
                 parcel_id=None,
+                half="",
             )
         )
-    _close(conn, parcel_id, at, alone=False)
+    _close(conn, parcel_id, at)
 
 
-def dissolve(conn: sa.Connection, parcel_id: str, at: dt.datetime, *, alone: bool) -> None:
-    """Take a parcel apart: what it held waits again.
+def dissolve(conn: sa.Connection, parcel_id: str, at: dt.datetime) -> None:
+    """Take a parcel apart: what it held waits again; one that is not there changes nothing."""
+    _close(conn, parcel_id, at)
 
-    Args:
-        conn: the transaction.
-        parcel_id: which one; one that is not there changes nothing.
-        at: now.
-        alone: each instance travels in a parcel of its own from now on.
+
+def halve(conn: sa.Connection, parcel_id: str, at: dt.datetime) -> None:
+    """Take a refused parcel apart, so that its halves travel in parcels of their own.
+
+    One of them is refused again; halved often enough, it is the culprit alone.
     """
-    _close(conn, parcel_id, at, alone=alone)
+    ids = list(
+        conn.scalars(
+            sa.select(instances.c.id)
+            .where(instances.c.parcel_id == parcel_id)
+            .order_by(instances.c.id)
+        )
+    )
+    middle = (len(ids) + 1) // 2
+    for name, half in (("a", ids[:middle]), ("b", ids[middle:])):
+        conn.execute(
+            sa.update(instances).where(instances.c.id.in_(half)).values(half=f"{parcel_id}.{name}")
+        )
+    _close(conn, parcel_id, at)
 
 
 def refuse_parcel(
@@ -256,9 +165,15 @@ def refuse_parcel(
     conn.execute(
         sa.update(instances)
         .where(instances.c.parcel_id == parcel_id)
-        .values(state=InstanceState.SET_ASIDE, reason_code=code, reason=detail, parcel_id=None)
+        .values(
+            state=InstanceState.SET_ASIDE,
+            reason_code=code,
+            reason=detail,
+            parcel_id=None,
+            half="",
+        )
     )
-    _close(conn, parcel_id, at, alone=False)
+    _close(conn, parcel_id, at)
 
 
 def instances_in(conn: sa.Connection, parcel_id: str) -> int:
@@ -267,28 +182,27 @@ def instances_in(conn: sa.Connection, parcel_id: str) -> int:
     return conn.scalar(query) or 0
 
 
-def _close(conn: sa.Connection, parcel_id: str, at: dt.datetime, *, alone: bool) -> None:
+def _close(conn: sa.Connection, parcel_id: str, at: dt.datetime) -> None:
     study_key = conn.scalar(
         sa.select(parcels.c.study_instance_uid).where(parcels.c.parcel_id == parcel_id)
     )
     if study_key is None:
         return
-    values: dict[str, object] = {"state": InstanceState.WAITING, "parcel_id": None}
     conn.execute(
         sa.update(instances)
         .where(instances.c.parcel_id == parcel_id)
-        .values(values | ({"alone": True} if alone else {}))
+        .values(state=InstanceState.WAITING, parcel_id=None)
     )
     conn.execute(sa.delete(parcels).where(parcels.c.parcel_id == parcel_id))
     settle_study(conn, study_key, at)
 
 
 def settle_study(conn: sa.Connection, study_key: str, at: dt.datetime) -> None:
-    """Note when all of a study is at the county."""
+    """Note when all of a study that shall be at the county is there."""
     undelivered = conn.scalar(
         sa.select(sa.func.count()).where(
             instances.c.study_instance_uid == study_key,
-            instances.c.state != InstanceState.AT_COUNTY,
+            instances.c.state.not_in((InstanceState.AT_COUNTY, InstanceState.RELEASED)),
         )
     )
     conn.execute(
@@ -296,42 +210,3 @@ def settle_study(conn: sa.Connection, study_key: str, at: dt.datetime) -> None:
         .where(studies.c.study_instance_uid == study_key)
         .values(county_received_at=None if undelivered else at)
     )
-
-
-def set_aside(conn: sa.Connection, instance_id: int, code: str, detail: str) -> None:
-    """Take one undelivered instance out of the queue, with its reason."""
-    conn.execute(
-        sa.update(instances)
-        .where(instances.c.id == instance_id, instances.c.state.in_(_UNDELIVERED))
-        .values(state=InstanceState.SET_ASIDE, reason_code=code, reason=detail, parcel_id=None)
-    )
-
-
-def retry(conn: sa.Connection, study_key: str) -> int:
-    """Let what was set aside of a study wait again, each on its own; returns how many."""
-    freed = conn.execute(
-        sa.update(instances)
-        .where(
-            instances.c.study_instance_uid == study_key,
-            instances.c.state == InstanceState.SET_ASIDE,
-            instances.c.object_key != "",
-        )
-        .values(state=InstanceState.WAITING, reason_code="", reason="", alone=True)
-    )
-    return freed.rowcount
-
-
-def set_rank(conn: sa.Connection, study_key: str, rank: int) -> bool:
-    """Give a study another priority; returns whether it is known."""
-    changed = conn.execute(
-        sa.update(studies).where(studies.c.study_instance_uid == study_key).values(rank=rank)
-    )
-    return changed.rowcount > 0
-
-
-def set_paused(conn: sa.Connection, study_key: str, *, paused: bool) -> bool:
-    """Hold a study back or let it go; returns whether it is known."""
-    changed = conn.execute(
-        sa.update(studies).where(studies.c.study_instance_uid == study_key).values(paused=paused)
-    )
-    return changed.rowcount > 0

@@ -1,4 +1,4 @@
-"""Makes parcels: which waiting instances travel together, and their file."""
+"""Makes parcels: the file of the instances that travel together."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,13 +9,15 @@ from typing import Final
 
 import zstandard
 
-from gateway.township.parcel_index import ParcelRow, Waiting
+from gateway.township.parcel_queue import ParcelRow, Waiting
 from gateway.township.ports import ObjectFiles, OpenObject
 from gateway.uploads.parcel import (
+    OLDEST,
     Encoding,
     ParcelHeader,
     ParcelInstance,
     parcel_bytes,
+    read_version,
     write_parcel,
 )
 from kernel.clock import Clock
@@ -23,12 +25,9 @@ from kernel.dicom.part10 import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from kernel.errors import Category, Invalid, PlatformError, StorageFull, Unavailable
 from kernel.identifiers import new_id
 
-PARCEL_BYTES: Final = 4 * 1024 * 1024
-INSTANCES_MAX: Final = 500
 _NATIVE: Final = frozenset({IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE})
 _CHUNK_BYTES: Final = 1024 * 1024
 _IN_MEMORY_BYTES: Final = 32 * 1024 * 1024
-_ZSTD_LEVEL: Final = 3
 _WORTH_IT: Final = 0.97
 """A body is sent compressed when that takes at most this share of its bytes."""
 
@@ -59,23 +58,6 @@ class _Body:
     chunks: Iterable[bytes]
 
 
-def choose(waiting: Sequence[Waiting], *, parcel_bytes: int = PARCEL_BYTES) -> list[Waiting]:
-    """Return which of *waiting*, in their order, travel together next; never none of some.
-
-    An instance larger than a parcel travels alone, as does one that was in a parcel that failed.
-    """
-    chosen: list[Waiting] = []
-    total = 0
-    for instance in waiting:
-        total += instance.size_bytes
-        if chosen and (instance.alone or total > parcel_bytes or len(chosen) == INSTANCES_MAX):
-            break
-        chosen.append(instance)
-        if instance.alone:
-            break
-    return chosen
-
-
 class ParcelMaker:
     """Writes parcel files into the outbox. Blocking; run on a thread."""
 
@@ -97,6 +79,11 @@ class ParcelMaker:
         except FileNotFoundError:
             return False
 
+    def version(self, parcel_id: str) -> int:
+        """Return which version a parcel was written in; raises ``BrokenParcel``, ``OSError``."""
+        with self.path(parcel_id).open("rb") as file:
+            return read_version(file)
+
     def sweep(self, known: set[str]) -> None:
         """Remove every file that belongs to none of the parcels *known*."""
         for path in self._outbox.iterdir():
@@ -107,8 +94,15 @@ class ParcelMaker:
         """Remove the file of a parcel that is done."""
         self.path(parcel_id).unlink(missing_ok=True)
 
-    def make(self, chosen: Sequence[Waiting]) -> MadeParcel:
+    def make(
+        self, chosen: Sequence[Waiting], *, level: int = 3, version: int = OLDEST
+    ) -> MadeParcel:
         """Return a new parcel of *chosen*, its file durable.
+
+        Args:
+            chosen: at least one.
+            level: of Zstandard, for what is not compressed already.
+            version: one the county takes.
 
         Raises:
             InstanceUnreadable: one of the object files is missing or has another size.
@@ -118,7 +112,7 @@ class ParcelMaker:
         scratch = self._outbox / f"{parcel_id}.bodies"
         try:
             with ExitStack() as held:
-                bodies = [self._body(instance, held, scratch) for instance in chosen]
+                bodies = [self._body(instance, held, scratch, level) for instance in chosen]
                 header = ParcelHeader(
                     parcel_id=parcel_id,
                     node=self._node,
@@ -130,16 +124,18 @@ class ParcelMaker:
                         for instance, body in zip(chosen, bodies, strict=True)
                     ),
                 )
-                self._write(parcel_id, header, [body.chunks for body in bodies])
+                self._write(parcel_id, header, [body.chunks for body in bodies], version)
         except OSError as exc:
             raise StorageFull("the parcel could not be written", code="outbox-full") from exc
         finally:
             scratch.unlink(missing_ok=True)
         return MadeParcel(
-            parcel_id, parcel_bytes(header), tuple(instance.id for instance in chosen)
+            parcel_id,
+            parcel_bytes(header, version=version),
+            tuple(instance.id for instance in chosen),
         )
 
-    def _body(self, instance: Waiting, held: ExitStack, scratch: Path) -> _Body:
+    def _body(self, instance: Waiting, held: ExitStack, scratch: Path, level: int) -> _Body:
         try:
             source = held.enter_context(self._objects.open(instance.object_key))
         except PlatformError as exc:
@@ -153,20 +149,24 @@ class ParcelMaker:
             return as_is
         if source.size <= _IN_MEMORY_BYTES:
             chunks: Iterator[bytes]
-            packed = zstandard.compress(source.read(0, source.size), _ZSTD_LEVEL)
+            packed = zstandard.compress(source.read(0, source.size), level)
             size, chunks = len(packed), iter([packed])
         else:
             # Only ever one of these in a parcel: it is larger than a parcel and travels alone.
-            size, chunks = _pack_aside(source, scratch)
+            size, chunks = _pack_aside(source, scratch, level)
         return _Body(Encoding.ZSTD, size, chunks) if size <= source.size * _WORTH_IT else as_is
 
     def _write(
-        self, parcel_id: str, header: ParcelHeader, bodies: Sequence[Iterable[bytes]]
+        self,
+        parcel_id: str,
+        header: ParcelHeader,
+        bodies: Sequence[Iterable[bytes]],
+        version: int,
     ) -> None:
         unfinished = self._outbox / f"{parcel_id}.new"
         try:
             with unfinished.open("xb") as out:
-                write_parcel(out, header, bodies)
+                write_parcel(out, header, bodies, version=version)
                 out.flush()
                 os.fsync(out.fileno())
             unfinished.rename(self.path(parcel_id))
@@ -186,9 +186,9 @@ def _pieces(source: OpenObject) -> Iterator[bytes]:
         pos += len(piece)
 
 
-def _pack_aside(source: OpenObject, scratch: Path) -> tuple[int, Iterator[bytes]]:
+def _pack_aside(source: OpenObject, scratch: Path, level: int) -> tuple[int, Iterator[bytes]]:
     """Compress a large body into a file of its own, since its length goes before it."""
-    engine = zstandard.ZstdCompressor(_ZSTD_LEVEL).compressobj(size=source.size)
+    engine = zstandard.ZstdCompressor(level).compressobj(size=source.size)
     with scratch.open("wb") as out:
         for piece in _pieces(source):
             out.write(engine.compress(piece))

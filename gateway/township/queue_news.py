@@ -7,8 +7,12 @@ from typing import TypeVar
 import msgspec
 import sqlalchemy as sa
 
+from gateway.exchange.completeness import QUIET
 from gateway.township.line import Line, LineMeter
-from gateway.township.queue_view import Now, item_events, totals
+from gateway.township.line_plan import LineWindow
+from gateway.township.queue_places import ExpectedCounts, Now, nobody_knows
+from gateway.township.queue_view import item_events, totals
+from gateway.township.traffic import TrafficState
 from kernel.clock import Clock
 from kernel.events import EventDraft, publish_all
 from kernel.sql.db import Database
@@ -35,15 +39,60 @@ class QueueNews:
         self._zone = zone
         self.heard_s = clock.monotonic_s()
         """When the line was last tried, on the clock's monotonic seconds."""
+        self.expected: ExpectedCounts = nobody_knows
+        """Says how many images modalities announced; whoever knows is put here once."""
+        self.quiet = QUIET
+        """After how long without a new image a study is taken for whole."""
+        self.traffic: Callable[[], TrafficState] | None = None
+        """Says what holds images back; None where nothing is sent from here."""
+        self._over: dict[str, tuple[str, int]] = {}
+        self._held: dt.datetime | None = None
+        self._held_by = ""
 
     def now(self) -> Now:
-        """Return the time and the rate of the line."""
+        """Return the time, the rate of the line, and what of its studies is over already."""
         rate = self._meter.bytes_per_s(self._clock.monotonic_s())
-        return Now(self._clock.now(), rate, self._zone)
+        over: dict[str, int] = {}
+        for study, count in self._over.values():
+            over[study] = over.get(study, 0) + count
+        return Now(
+            self._clock.now(),
+            rate if self._held is None else None,
+            self._zone,
+            over=over,
+            expected=self.expected,
+            quiet=self.quiet,
+        )
 
     def line(self) -> Line:
         """Return the line as it is now."""
-        return self._meter.line(self._clock.monotonic_s())
+        line = self._meter.line(self._clock.monotonic_s())
+        told = self.traffic() if self.traffic is not None else None
+        limit = told.limit_bytes_per_s if told else None
+        return msgspec.structs.replace(
+            line,
+            held_until=self._held,
+            held_by=self._held_by,
+            limit_bits_per_s=None if limit is None else round(limit * 8),
+            clinic_hours=told is not None and told.clinic_hours,
+        )
+
+    def line_window(self) -> LineWindow:
+        """Return what was measured of the line in the last minutes."""
+        return self._meter.window(self._clock.monotonic_s())
+
+    def over(self, parcel_id: str, study_key: str, count: int | None) -> None:
+        """Note how many bytes of a parcel that is on the line went out; None once it is not."""
+        if count is None:
+            self._over.pop(parcel_id, None)
+        else:
+            self._over[parcel_id] = (study_key, count)
+
+    async def held(self, until: dt.datetime | None, by: str = "") -> None:
+        """Note whether a person holds the line; the pages hear it when it is news."""
+        if (until, by) != (self._held, self._held_by):
+            self._held, self._held_by = until, by
+            await self._tell_line()
 
     def sent_bytes(self) -> int:
         """Return how much went out since the start."""
@@ -87,7 +136,7 @@ class QueueNews:
     async def lost(self, code: str) -> None:
         """Note that the county cannot be talked to now; the pages hear it when it is news."""
         self.heard_s = self._clock.monotonic_s()
-        if self._meter.lost(self._clock.now(), code):
+        if self._meter.lost(self._clock.now(), code, self.heard_s):
             await self._tell_line()
 
     def sent(self, count: int) -> None:

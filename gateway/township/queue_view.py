@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from gateway.exchange.completeness import completeness
 from gateway.township.model import (
     PRIORITY_OF_RANK,
     Counts,
@@ -18,24 +19,14 @@ from gateway.township.model import (
     StudyState,
     state_of,
 )
+from gateway.township.parcel_queue import in_line
+from gateway.township.queue_places import LEFT, TO_SEND, Now, Place, eta_of, places_of
 from gateway.township.tables import instances, studies
 from kernel.dicom.shown import age_at, date_time, display_name
 from kernel.events import EventDraft
 
 SET_ASIDE_SHOWN: Final = 50
 _LATELY: Final = 20_000
-_LEFT: Final = (InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT)
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """What the rows do not know: the time, and how fast the line is."""
-
-    at: dt.datetime
-    bytes_per_s: float | None
-    """Measured; None where nothing was sent lately or the line is down."""
-    zone: dt.tzinfo
-    """Of the examinations' local times."""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,13 +40,20 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """Of what moment an item tells, and how many images its study was said to have."""
+
+    now: Now
+    expected: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Tally:
     """One study's contents, counted."""
 
     counts: Counts
     """Of contents: all of them must come over, also a second one under a UID."""
     packed: int
-    left_bytes: int
 
 
 def queue_items(
@@ -71,8 +69,7 @@ def queue_items(
                 open_first,
                 sa.case((studies.c.county_received_at.is_(None), studies.c.rank), else_=0),
                 studies.c.county_received_at.desc(),
-                studies.c.first_received_at,
-                studies.c.study_instance_uid,
+                *in_line()[1:],
             )
             .limit(limit)
             .offset(offset)
@@ -91,14 +88,15 @@ def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueIt
     # Where each UID has one content, contents are instances.
     shown = _instances(conn, [key for key, row in rows.items() if row.conflicts])
     aside = _set_aside(conn, keys)
-    ahead = _ahead(conn)
+    places = places_of(conn, now)
+    expected = now.expected(conn, keys)
     return [
         _item(
             rows[key],
             (tallies[key], shown.get(key, tallies[key].counts)),
             tuple(aside.get(key, ())),
-            ahead.get(key),
-            now,
+            places.get(key),
+            _Asked(now, expected.get(key)),
         )
         for key in keys
         if key in rows and key in tallies
@@ -113,7 +111,7 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
             studies.c.study_instance_uid,
             studies.c.county_received_at,
             sa.func.count().filter(columns.state == InstanceState.SET_ASIDE).label("aside"),
-            sa.func.count().filter(columns.state.in_(_LEFT)).label("left"),
+            sa.func.count().filter(columns.state.in_(LEFT)).label("left"),
         )
         .join(instances, columns.study_instance_uid == studies.c.study_instance_uid)
         .where(_shown(since))
@@ -129,14 +127,14 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
         )
     ).one()
     left_bytes = conn.scalar(
-        sa.select(sa.func.sum(columns.size_bytes)).where(columns.state.in_(_LEFT))
+        sa.select(sa.func.sum(columns.size_bytes)).where(columns.state.in_(TO_SEND))
     )
     return Totals(
         safe_here=row[0],
         on_the_line=row[1],
         at_county=row[2],
         needs_attention=row[3],
-        eta=_eta(int(left_bytes or 0), now),
+        eta=eta_of(int(left_bytes or 0) - sum(now.over.values()), now),
     )
 
 
@@ -189,9 +187,9 @@ def _tally(by_state: dict[str, tuple[int, int]]) -> _Tally:
             sent=count(InstanceState.SENT) + count(InstanceState.AT_COUNTY),
             at_county=count(InstanceState.AT_COUNTY),
             set_aside=count(InstanceState.SET_ASIDE),
+            released=count(InstanceState.RELEASED),
         ),
         packed=count(InstanceState.PACKED),
-        left_bytes=sum(by_state.get(state, (0, 0))[1] for state in _LEFT),
     )
 
 
@@ -210,12 +208,15 @@ def _instances(conn: sa.Connection, keys: Sequence[str]) -> dict[str, Counts]:
             with_any(InstanceState.SENT, InstanceState.AT_COUNTY),
             with_any(InstanceState.AT_COUNTY),
             with_any(InstanceState.SET_ASIDE),
+            with_any(InstanceState.RELEASED),
         )
         .where(columns.study_instance_uid.in_(keys))
         .group_by(columns.study_instance_uid)
     )
     return {
-        row[0]: Counts(here=row[1], sent=row[2], at_county=row[3], set_aside=row[4])
+        row[0]: Counts(
+            here=row[1], sent=row[2], at_county=row[3], set_aside=row[4], released=row[5]
+        )
         for row in conn.execute(query)
     }
 
@@ -247,44 +248,25 @@ def _set_aside(conn: sa.Connection, keys: Sequence[str]) -> dict[str, list[SetAs
     return found
 
 
-def _ahead(conn: sa.Connection) -> dict[str, tuple[int, int]]:
-    """Return, for each study to be sent, its place in the queue and the bytes before it."""
-    columns = instances.c
-    query = (
-        sa.select(studies.c.study_instance_uid, sa.func.sum(columns.size_bytes))
-        .join(instances, columns.study_instance_uid == studies.c.study_instance_uid)
-        .where(
-            studies.c.county_received_at.is_(None),
-            studies.c.paused.is_(sa.false()),
-            columns.state.in_(_LEFT),
-        )
-        .group_by(studies.c.study_instance_uid, studies.c.rank, studies.c.first_received_at)
-        .order_by(studies.c.rank, studies.c.first_received_at, studies.c.study_instance_uid)
-    )
-    ahead, places = 0, {}
-    for place, (key, size) in enumerate(conn.execute(query), start=1):
-        places[key] = (place, ahead)
-        ahead += int(size)
-    return places
-
-
-def _eta(left_bytes: int, now: Now) -> dt.datetime | None:
-    if not left_bytes or not now.bytes_per_s:
-        return None
-    return now.at + dt.timedelta(seconds=round(left_bytes / now.bytes_per_s))
-
-
 def _item(
     row: Any,
     counted: tuple[_Tally, Counts],
     aside: tuple[SetAside, ...],
-    ahead: tuple[int, int] | None,
-    now: Now,
+    place: Place | None,
+    asked: _Asked,
 ) -> QueueItem:
     tally, shown = counted
+    now = asked.now
     state = state_of(tally.counts, tally.packed, row.last_received_at, now.at)
     unsent = state not in (StudyState.AT_COUNTY, StudyState.SET_ASIDE)
-    eta = _eta(ahead[1] + tally.left_bytes, now) if ahead and unsent else None
+    eta = place.eta if place and unsent else None
+    whole = completeness(
+        told=asked.expected,
+        here=shown.here,
+        arrived=shown.at_county,
+        quiet_for=now.at - row.last_received_at,
+        quiet=now.quiet,
+    )
     return QueueItem(
         study_instance_uid=row.study_instance_uid,
         patient=Patient(
@@ -303,9 +285,11 @@ def _item(
         paused=row.paused,
         instances=shown,
         state=state,
-        position=ahead[0] if ahead and unsent else None,
+        put_first=row.put_first_at is not None,
+        position=place.number if place and unsent else None,
         eta=eta,
-        county_received_at=row.county_received_at,
+        completeness=whole,
+        county_received_at=row.county_received_at if shown.at_county else None,
         unidentified=row.unidentified,
         conflicts=row.conflicts,
         set_aside=aside,

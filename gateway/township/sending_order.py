@@ -4,6 +4,7 @@ With these three the county sees what was examined, and how well, long before al
 Pure.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -108,7 +109,7 @@ def place_along_normal(position: Sequence[float], orientation: Sequence[float]) 
     if max(map(abs, normal)) == 0:
         return None
     place = sum(part * along for part, along in zip(position, normal, strict=True))
-    return place if abs(place) < float("inf") else None
+    return place if math.isfinite(place) else None
 
 
 def cut_at_opening(order: Order, sizes: Mapping[int, int], most_bytes: int) -> list[int]:

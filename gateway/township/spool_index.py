@@ -92,6 +92,8 @@ def _file(conn: sa.Connection, filed: Filed) -> FiledAs:
             size_bytes=arrival.size_bytes,
             arrival=msgspec.to_builtins(arrival),
             received_at=arrival.received_at,
+            instance_number=filed.header.instance_number if filed.header else None,
+            position_mm=filed.position_mm,
             state=InstanceState.SET_ASIDE if refused else InstanceState.WAITING,
             reason_code=filed.reason_code,
             reason=filed.reason,

@@ -1,4 +1,4 @@
-"""The township's tables: studies, instances, parcels, and how far each journal is filed."""
+"""The township's tables: studies, instances, parcels, journal cursors, and what holds the line."""
 
 from typing import Final
 
@@ -36,6 +36,8 @@ studies: Final = sa.Table(
     # 0 emergency, 1 urgent, 2 routine, 3 backfill
     sa.Column("rank", sa.SmallInteger, nullable=False),
     _flag("paused"),
+    # When a person put it before the others of its rank; the latest goes first.
+    sa.Column("put_first_at", UtcDateTime),
     _flag("unidentified"),
     sa.Column("conflicts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("first_received_at", UtcDateTime, nullable=False),
@@ -76,8 +78,14 @@ instances: Final = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("parcel_id", sa.ForeignKey(parcels.c.parcel_id), index=True),
-    # It was in a parcel that failed as a whole: next time it travels alone, to find the culprit.
+    # It was set aside and is tried again: it travels alone.
     _flag("alone"),
+    # It was in a parcel that was refused as a whole: it travels with those of the same half only,
+    # to find the culprit. Empty for all others.
+    sa.Column("half", sa.String(32), nullable=False, server_default=""),
+    # What its place in the series is told by; NULL where the image does not say.
+    sa.Column("instance_number", sa.BigInteger),
+    sa.Column("position_mm", sa.Float),
     sa.Column("county_at", UtcDateTime),
     # When its object file was deleted here.
     sa.Column("deleted_at", UtcDateTime),
@@ -95,4 +103,15 @@ cursors: Final = sa.Table(
     sa.Column("segment", sa.BigInteger, nullable=False),
     # Named so because OFFSET is a word of SQL.
     sa.Column("at_offset", sa.BigInteger, nullable=False),
+)
+
+# One row, made when it is first needed.
+line_holds: Final = sa.Table(
+    "township_line_holds",
+    metadata,
+    sa.Column("line", sa.String(16), primary_key=True),
+    # Nothing is sent before; NULL where nothing holds it.
+    sa.Column("held_until", UtcDateTime),
+    # Who held it, as the page shows it.
+    _text("held_by"),
 )

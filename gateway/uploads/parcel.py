@@ -6,7 +6,7 @@ Layout, all numbers big endian (docs/reference/parcel.md)::
     2 bytes   version
     2 bytes   zero
     4 bytes   length of the header
-    n bytes   header, JSON
+    n bytes   header, JSON; from version 2 on as one Zstandard frame of it
     ...       one body per instance, in the header's order
     32 bytes  SHA-256 of everything before
 
@@ -17,7 +17,7 @@ import datetime as dt
 import hashlib
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Final
@@ -28,7 +28,14 @@ import zstandard
 from kernel.arrival import Arrival
 from kernel.errors import Invalid, TooLarge, Unsupported
 
-VERSION: Final = 1
+OLDEST: Final = 1
+VERSIONS: Final = frozenset({1, 2})
+"""What this side reads and writes; one release drops no more than the oldest."""
+VERSIONS_HEADER: Final = "Yilian-Parcel-Versions"
+"""In a county's answer to OPTIONS on its upload door: the versions it takes, with commas."""
+_PACKED_FROM: Final = 2
+"""From this version on the header is compressed: of small images it was a tenth of the parcel."""
+_HEADER_LEVEL: Final = 9
 HEADER_MAX_BYTES: Final = 16 * 1024 * 1024
 INSTANCES_MAX: Final = 10_000
 _MAGIC: Final = b"YILIANPC"
@@ -36,6 +43,7 @@ _PREFIX: Final = struct.Struct(">8sHHI")
 _DIGEST_BYTES: Final = 32
 _CHUNK_BYTES: Final = 256 * 1024
 _PARCEL_ID: Final = re.compile(r"[0-9a-z]{26}", re.ASCII)
+_VERSION: Final = re.compile(r"[0-9]{1,4}", re.ASCII)
 _ZSTD_WINDOW_MAX_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -46,7 +54,7 @@ class BrokenParcel(Invalid):
 
 
 class UnknownParcelVersion(Unsupported):
-    """A parcel of a later protocol; this side must be updated first."""
+    """A parcel of another protocol; the sender asks which versions are taken, and makes it anew."""
 
     code = "parcel-version"
 
@@ -103,8 +111,19 @@ def is_parcel_id(text: str) -> bool:
     return _PARCEL_ID.fullmatch(text) is not None
 
 
-def encode_head(header: ParcelHeader) -> bytes:
-    """Return what stands before the bodies.
+def parse_versions(text: str | None) -> frozenset[int]:
+    """Return the versions in a ``VERSIONS_HEADER``; what is no number is left out."""
+    parts = [part.strip() for part in (text or "")[:200].split(",")]
+    return frozenset(int(part) for part in parts if _VERSION.fullmatch(part))
+
+
+def version_to_write(theirs: Collection[int], ours: Collection[int] = VERSIONS) -> int | None:
+    """Return the newest version both sides know, None where there is none."""
+    return max(set(theirs) & set(ours), default=None)
+
+
+def encode_head(header: ParcelHeader, *, version: int) -> bytes:
+    """Return what stands before the bodies, in one of ``VERSIONS``.
 
     Raises:
         TooLarge: more instances or a longer header than a parcel may have.
@@ -112,23 +131,32 @@ def encode_head(header: ParcelHeader) -> bytes:
     encoded = msgspec.json.encode(header)
     if len(encoded) > HEADER_MAX_BYTES or len(header.instances) > INSTANCES_MAX:
         raise TooLarge("too many instances for one parcel", code="parcel-too-large")
-    return _PREFIX.pack(_MAGIC, VERSION, 0, len(encoded)) + encoded
+    if version >= _PACKED_FROM:
+        encoded = zstandard.compress(encoded, _HEADER_LEVEL)
+    return _PREFIX.pack(_MAGIC, version, 0, len(encoded)) + encoded
 
 
-def write_parcel(out: BinaryIO, header: ParcelHeader, bodies: Sequence[Iterable[bytes]]) -> str:
+def write_parcel(
+    out: BinaryIO,
+    header: ParcelHeader,
+    bodies: Sequence[Iterable[bytes]],
+    *,
+    version: int = OLDEST,
+) -> str:
     """Write a whole parcel to *out* and return its SHA-256 in hex.
 
     Args:
         out: open for writing, at its beginning; not flushed here.
         header: with the true ``body_bytes`` of every body.
         bodies: the encoded bytes of every instance, in order.
+        version: one of ``VERSIONS`` that whoever reads it knows.
 
     Raises:
         TooLarge: see ``encode_head``.
         ValueError: a body has another length than the header says.
     """
     digest = hashlib.sha256()
-    head = encode_head(header)
+    head = encode_head(header, version=version)
     digest.update(head)
     out.write(head)
     for instance, body in zip(header.instances, bodies, strict=True):
@@ -144,18 +172,27 @@ def write_parcel(out: BinaryIO, header: ParcelHeader, bodies: Sequence[Iterable[
     return digest.hexdigest()
 
 
-def parcel_bytes(header: ParcelHeader) -> int:
+def parcel_bytes(header: ParcelHeader, *, version: int = OLDEST) -> int:
     """Return how long the parcel with *header* is in all."""
     bodies = sum(instance.body_bytes for instance in header.instances)
-    return len(encode_head(header)) + bodies + _DIGEST_BYTES
+    return len(encode_head(header, version=version)) + bodies + _DIGEST_BYTES
 
 
-def read_parcel(source: BinaryIO, size: int) -> Parcel:
+def read_version(source: BinaryIO) -> int:
+    """Return which version the parcel in *source* is of; raises ``BrokenParcel``."""
+    prefix = source.read(_PREFIX.size)
+    if len(prefix) < _PREFIX.size or not prefix.startswith(_MAGIC):
+        raise BrokenParcel("not a parcel")
+    return int(_PREFIX.unpack(prefix)[1])
+
+
+def read_parcel(source: BinaryIO, size: int, *, versions: Collection[int] = VERSIONS) -> Parcel:
     """Return what the parcel in *source* holds, every byte of it checked against its SHA-256.
 
     Args:
         source: seekable, read from its beginning.
         size: its length in bytes.
+        versions: those that are taken.
 
     Raises:
         BrokenParcel: cut, damaged, or not a parcel.
@@ -167,13 +204,13 @@ def read_parcel(source: BinaryIO, size: int) -> Parcel:
     magic, version, _, header_bytes = _PREFIX.unpack(prefix)
     if magic != _MAGIC:
         raise BrokenParcel("not a parcel")
-    if version != VERSION:
-        raise UnknownParcelVersion(f"version {version}; this side knows {VERSION}")
+    if version not in versions:
+        raise UnknownParcelVersion(f"version {version}; this side knows {sorted(versions)}")
     if header_bytes > min(HEADER_MAX_BYTES, size):
         raise BrokenParcel("the header is longer than it may be")
     encoded = source.read(header_bytes)
     sha256 = _check_digest(source, prefix + encoded, size)
-    header = _decode_header(encoded)
+    header = _decode_header(_inflated(encoded) if version >= _PACKED_FROM else encoded)
     offset = _PREFIX.size + header_bytes
     bodies = []
     for instance in header.instances:
@@ -232,6 +269,18 @@ def _check_digest(source: BinaryIO, head: bytes, size: int) -> str:
     if source.read(_DIGEST_BYTES) != digest.digest():
         raise BrokenParcel("the SHA-256 is another one")
     return digest.hexdigest()
+
+
+def _inflated(encoded: bytes) -> bytes:
+    """Return the JSON of a compressed header, never more than a header may have."""
+    try:
+        told = zstandard.frame_content_size(encoded)
+        if not 0 <= told <= HEADER_MAX_BYTES:
+            raise BrokenParcel("the header does not say how long it is", code="parcel-header")
+        engine = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_MAX_BYTES)
+        return engine.decompress(encoded, max_output_size=HEADER_MAX_BYTES)
+    except zstandard.ZstdError as exc:
+        raise BrokenParcel("the header does not decompress", code="parcel-header") from exc
 
 
 def _decode_header(encoded: bytes) -> ParcelHeader:

@@ -12,7 +12,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.uploads.parcel import (
-    VERSION,
+    OLDEST,
+    VERSIONS,
+    VERSIONS_HEADER,
     Body,
     BrokenParcel,
     Parcel,
@@ -66,6 +68,14 @@ class CountyIdentity:
     key: Ed25519PrivateKey
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Which parcels are taken."""
+
+    max_bytes: int = PARCEL_MAX_BYTES
+    versions: frozenset[int] = VERSIONS
+
+
 class ParcelSink:
     """Takes parcels into the ingest journal and answers each with one receipt, for ever."""
 
@@ -77,19 +87,24 @@ class ParcelSink:
         *,
         decoder: FrameDecoder,
         clock: Clock,
-        max_bytes: int = PARCEL_MAX_BYTES,
+        taken: Taken | None = None,
     ) -> None:
         self._journal = journal
         self._receipts = receipts
         self._county = county
         self._decoder = decoder
         self._clock = clock
-        self._max_bytes = max_bytes
+        self._taken = taken or Taken()
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What the upload door tells senders of parcels before they make any."""
+        return {VERSIONS_HEADER: ",".join(map(str, sorted(self._taken.versions)))}
 
     @property
     def max_bytes(self) -> int:
         """Longest parcel."""
-        return self._max_bytes
+        return self._taken.max_bytes
 
     async def admit(self, info: UploadInfo) -> None:
         """Refuse before its first byte what would be refused after its last.
@@ -101,8 +116,8 @@ class ParcelSink:
         """
         if not is_parcel_id(info.metadata.get("parcel", "")):
             raise Invalid("Upload-Metadata names no parcel", code="parcel-id")
-        if info.metadata.get("version", str(VERSION)) != str(VERSION):
-            raise UnknownParcelVersion(f"this side knows {VERSION}")
+        if info.metadata.get("version", str(OLDEST)) not in map(str, self._taken.versions):
+            raise UnknownParcelVersion(f"this side knows {sorted(self._taken.versions)}")
         if info.metadata.get("node", info.owner.institution) != info.owner.institution:
             raise ForeignParcel("the parcel speaks for another institution")
 
@@ -118,8 +133,10 @@ class ParcelSink:
         institution, parcel_id = info.owner.institution, info.metadata["parcel"]
         if await finish_in_thread(lambda: self._receipts.find(institution, parcel_id)) is not None:
             return
-        with await asyncio.to_thread(path.open, "rb") as source:
-            parcel = await finish_in_thread(lambda: read_parcel(source, info.length))
+        with await _opened(path) as source:
+            parcel = await finish_in_thread(
+                lambda: read_parcel(source, info.length, versions=self._taken.versions)
+            )
             if parcel.header.parcel_id != parcel_id:
                 raise BrokenParcel("another parcel than announced", code="parcel-id")
             if parcel.header.node != institution:
@@ -194,6 +211,18 @@ class ParcelSink:
             dataset_offset=offset,
             parcel_id=parcel.header.parcel_id,
         )
+
+
+async def _opened(path: Path) -> BinaryIO:
+    """Open what was uploaded.
+
+    Raises:
+        BrokenParcel: the disk has lost it; its node has it still, and sends it again.
+    """
+    try:
+        return await asyncio.to_thread(path.open, "rb")
+    except FileNotFoundError as exc:
+        raise BrokenParcel("the bytes are gone from this disk") from exc
 
 
 def check_instance(source: Source, told: Arrival, decoder: FrameDecoder) -> int:

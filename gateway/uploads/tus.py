@@ -8,7 +8,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
@@ -82,6 +82,8 @@ class TusSettings:
     """Uploads in all, unfinished or remembered."""
     reserve_bytes: int = 256 * 1024 * 1024
     """Disk space that stays free."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Further headers of the answer to OPTIONS."""
 
 
 class TusServer:
@@ -193,6 +195,7 @@ class TusServer:
                 "Tus-Extension": EXTENSIONS,
                 "Tus-Max-Size": str(longest),
                 "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
+                **self._settings.options,
             },
         )
 

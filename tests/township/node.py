@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.township.backoff import Backoff
-from gateway.township.bandwidth import TokenBucket
+from gateway.township.clinic_hours import Shares
 from gateway.township.collector import ForwarderSettings
 from gateway.township.compress import Preparer
 from gateway.township.county_client import CountyClient, CountyDoor
@@ -21,6 +21,7 @@ from gateway.township.parcel_maker import ParcelMaker
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool import DoorJournal, Spool
 from gateway.township.tables import instances, parcels
+from gateway.township.traffic import Traffic
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.arrival import Arrival, Door, Priority, Sender, encode_arrival
 from kernel.clock import Clock, SystemClock
@@ -141,7 +142,7 @@ async def node_in(
     county: CountyDoor | None = None,
     *,
     settings: ForwarderSettings | None = None,
-    bucket: TokenBucket | None = None,
+    shares: Shares | None = None,
     clock: Clock | None = None,
     segment_bytes: int = 64 << 20,
 ) -> AsyncIterator[Node]:
@@ -171,10 +172,11 @@ async def node_in(
             doors = [DoorJournal("dicom", home / "journal", wake)]
             owner.keep("spool", lambda: spool.run(doors))
             if county is not None:
-                bucket = bucket or TokenBucket(None, burst_bytes=1 << 20, now_s=clock.monotonic_s())
+                traffic = Traffic(shares or Shares(), meter, clock, zone=ZONE)
+                news.traffic = traffic.state
                 forwarder = Forwarder(
                     database,
-                    CountyClient(county, bucket, clock),
+                    CountyClient(county, traffic, meter, clock),
                     maker,
                     news,
                     settings or settings_for(),

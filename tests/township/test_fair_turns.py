@@ -6,44 +6,61 @@ import pytest
 from hypothesis import given, strategies as st
 
 from gateway.township.eta import Load, arrivals_s
-from gateway.township.fair_turns import Ask, FairTurns
+from gateway.township.fair_turns import FairTurns
+
+
+class Turns:
+    """Turns of studies whose parcels are each of one size."""
+
+    def __init__(self, quantum: int, **sizes: int) -> None:
+        self.sizes = sizes
+        self.sent: Counter[str] = Counter()
+        self._turns = FairTurns()
+        self._quantum = quantum
+
+    def take(self, count: int) -> list[str]:
+        taken = []
+        for _ in range(count):
+            study = self._turns.next_of(list(self.sizes), self._quantum)
+            self._turns.charge(study, self.sizes[study])
+            self.sent[study] += self.sizes[study]
+            taken.append(study)
+        return taken
 
 
 def test_studies_of_equal_parcels_take_turns_the_oldest_first() -> None:
-    turns = FairTurns()
-    asks = [Ask(study, 100) for study in "abc"]
-    assert "".join(turns.next_of(asks, 100) for _ in range(7)) == "abcabca"
+    assert "".join(Turns(100, a=100, b=100, c=100).take(7)) == "abcabca"
 
 
 def test_a_study_of_large_images_gets_bytes_and_not_turns() -> None:
-    turns = FairTurns()
-    asks = [Ask("large", 1000), Ask("small", 100)]
-    given_bytes: Counter[str] = Counter()
-    for _ in range(220):
-        study = turns.next_of(asks, 100)
-        given_bytes[study] += 1000 if study == "large" else 100
-    assert abs(given_bytes["large"] - given_bytes["small"]) <= 1000
+    turns = Turns(100, large=1000, small=100)
+    turns.take(220)
+    assert abs(turns.sent["large"] - turns.sent["small"]) <= 1000
 
 
 def test_small_parcels_use_a_turn_up_before_it_passes_on() -> None:
-    turns = FairTurns()
-    asks = [Ask("a", 30), Ask("b", 30)]
-    assert "".join(turns.next_of(asks, 100) for _ in range(8)) == "aaabbbaa"
+    assert "".join(Turns(90, a=30, b=30).take(8)) == "aaabbbaa"
 
 
 def test_an_image_of_gigabytes_does_not_take_rounds_by_the_thousand() -> None:
-    turns = FairTurns()
-    asks = [Ask("a", 8 << 30), Ask("b", 8 << 30)]
-    assert {turns.next_of(asks, 1), turns.next_of(asks, 1)} == {"a", "b"}
+    turns = Turns(1, a=8 << 30, b=8 << 30)
+    assert turns.take(4) == ["a", "b", "a", "b"]
 
 
 def test_a_study_that_comes_later_waits_for_one_round_at_most() -> None:
-    turns = FairTurns()
-    old = [Ask(study, 100) for study in "abc"]
-    for _ in range(4):
-        turns.next_of(old, 100)
-    more = [*old, Ask("d", 100)]
-    assert "d" in [turns.next_of(more, 100) for _ in range(4)]
+    turns = Turns(100, a=100, b=100, c=100)
+    turns.take(4)
+    turns.sizes["d"] = 100
+    assert "d" in turns.take(4)
+
+
+def test_a_study_that_is_gone_leaves_its_debt_behind() -> None:
+    turns = Turns(100, a=5000, b=100)
+    assert turns.take(3) == ["a", "b", "b"]
+    del turns.sizes["a"]
+    turns.take(1)
+    turns.sizes["a"] = 100
+    assert "a" in turns.take(2)
 
 
 @given(
@@ -54,14 +71,10 @@ def test_a_study_that_comes_later_waits_for_one_round_at_most() -> None:
 def test_no_study_falls_behind_another_by_more_than_a_turn(
     sizes: list[int], quantum: int, steps: int
 ) -> None:
-    turns = FairTurns()
-    asks = [Ask(str(number), size) for number, size in enumerate(sizes)]
-    sent = dict.fromkeys((ask.study for ask in asks), 0)
-    for _ in range(steps):
-        study = turns.next_of(asks, quantum)
-        sent[study] += sizes[int(study)]
-    slack = 2 * max(sizes) + 2 * quantum
-    assert max(sent.values()) - min(sent.values()) <= slack
+    turns = Turns(quantum, **{f"s{number}": size for number, size in enumerate(sizes)})
+    turns.take(steps)
+    sent = [turns.sent[study] for study in turns.sizes]
+    assert max(sent) - min(sent) <= max(sizes) + 2 * quantum
 
 
 def test_a_lane_is_wholly_over_before_the_next_and_its_studies_share_the_line() -> None:

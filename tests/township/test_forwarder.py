@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.township.bandwidth import TokenBucket
+from gateway.township.clinic_hours import Shares
 from gateway.township.county_client import CountyDoor
 from gateway.township.keeping import Keeper, KeepSettings
 from gateway.township.line import LineState
@@ -132,7 +132,7 @@ async def test_while_the_line_is_down_everything_else_goes_on_and_it_is_told(
         await node.store([ct_slice(1)])
         await until(lambda: node.news.line().state is LineState.DOWN)
         await node.store([ct_slice(2), ct_slice(3)])
-        await node.until(packed=1, waiting=2)
+        await node.until(waiting=3)
         assert county.committed() == []
         wire.down = False
         await node.until(at_county=3)
@@ -291,10 +291,10 @@ async def test_on_a_full_disk_what_the_county_has_goes_before_its_time(tmp_path:
 
 
 async def test_a_share_of_the_line_is_not_exceeded(tmp_path: Path) -> None:
-    bucket = TokenBucket(400_000, burst_bytes=65_536, now_s=SystemClock().monotonic_s())
+    shares = Shares(most_bytes_per_s=400_000)
     async with (
         county_on_a_wire(tmp_path) as (county, _, door),
-        node_in(tmp_path / "node", door, bucket=bucket) as node,
+        node_in(tmp_path / "node", door, shares=shares) as node,
     ):
         began = SystemClock().monotonic_s()
         await node.store([noisy(1)])

@@ -127,7 +127,13 @@ async def test_what_the_county_has_stays_in_todays_list(tmp_path: Path) -> None:
             [item] = queue["items"]
             assert (item["state"], item["position"]) == ("at_county", None)
             assert item["county_received_at"]
-            assert item["instances"] == {"here": 1, "sent": 1, "at_county": 1, "set_aside": 0}
+            assert item["instances"] == {
+                "here": 1,
+                "sent": 1,
+                "at_county": 1,
+                "set_aside": 0,
+                "released": 0,
+            }
             assert queue["summary"]["at_county"] == 1
             assert queue["summary"]["line"]["state"] == "up"
 

@@ -110,7 +110,8 @@ async def test_a_study_tells_who_was_examined_and_takes_its_most_urgent_priority
             "patient_id": "990000-1",
         }
         assert last["priority"] == "emergency"
-        assert last["instances"] == {"here": 3, "sent": 0, "at_county": 0, "set_aside": 0}
+        counts = {"here": 3, "sent": 0, "at_county": 0, "set_aside": 0, "released": 0}
+        assert last["instances"] == counts
         assert last["study_date_time"] == "2026-03-01T08:30:00+08:00"
 
 

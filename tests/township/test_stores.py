@@ -6,10 +6,12 @@ from functools import partial
 import pytest
 import sqlalchemy as sa
 
-from gateway.township import parcel_index, spool_index
-from gateway.township.model import Filed, InstanceState, StudyState
-from gateway.township.parcel_index import NoLongerWaiting, ParcelRow
-from gateway.township.queue_view import Now, average_study_bytes, item_events, queue_items, totals
+from gateway.township import parcel_index, parcel_queue, queue_acts, spool_index
+from gateway.township.model import Filed, StudyState
+from gateway.township.parcel_index import NoLongerWaiting
+from gateway.township.parcel_queue import Board, ParcelRow, Waiting
+from gateway.township.queue_places import Now
+from gateway.township.queue_view import average_study_bytes, item_events, queue_items, totals
 from gateway.township.spool_index import Outcome as FilingOutcome
 from gateway.township.tables import instances
 from gateway.uploads import batches
@@ -59,10 +61,26 @@ async def file(database: Database, *batch: Filed) -> list[FilingOutcome]:
     return [one.outcome for one in told]
 
 
+async def board(database: Database) -> Board:
+    return await database.read(partial(parcel_queue.read_board, now=NOW.at))
+
+
+async def waiting(database: Database, *, parcel_bytes: int = 10_000) -> list[Waiting]:
+    """What would travel next of the study whose turn is first."""
+    studies = (await board(database)).studies
+    if not studies:
+        return []
+    key = studies[0].study_key
+    return await database.read(
+        partial(parcel_queue.next_waiting, study_key=key, parcel_bytes=parcel_bytes, now=NOW.at)
+    )
+
+
 async def pack(database: Database, parcel_id: str) -> list[int]:
-    waiting = await database.read(partial(parcel_index.next_waiting, limit=10))
-    ids = [one.id for one in waiting]
-    row = ParcelRow(parcel_id, waiting[0].study_key, 100, None, 0, waiting[0].rank)
+    chosen = await waiting(database)
+    rank = (await board(database)).studies[0].precedence[0]
+    ids = [one.id for one in chosen]
+    row = ParcelRow(parcel_id, chosen[0].study_key, 100, None, 0, rank)
     await database.write(partial(parcel_index.add_parcel, parcel=row, ids=ids, at=AT))
     return ids
 
@@ -88,18 +106,16 @@ async def test_the_most_urgent_study_goes_first_then_the_oldest(database: Databa
     await file(database, filed(1, study="1.1"), filed(2, study="1.2"))
     await file(database, filed(3, study="1.3", priority=Priority.URGENT))
     order = []
-    while waiting := await database.read(partial(parcel_index.next_waiting, limit=10)):
-        order.append(waiting[0].study_key)
+    while chosen := await waiting(database):
+        order.append(chosen[0].study_key)
         await pack(database, f"p{len(order)}")
     assert order == ["1.3", "1.1", "1.2"]
     assert await database.read(parcel_index.best_rank) == 1
-    parcel = await database.read(parcel_index.next_parcel)
-    assert parcel is not None
-    assert parcel.parcel_id == "p1"
-    await database.write(partial(parcel_index.set_paused, study_key="1.3", paused=True))
-    parcel = await database.read(parcel_index.next_parcel)
-    assert parcel is not None
-    assert parcel.study_key == "1.1"
+    assert [one.parcel_id for one in (await board(database)).parcels] == ["p1", "p2", "p3"]
+    await database.write(partial(queue_acts.set_paused, study_key="1.3", paused=True))
+    assert [one.study_key for one in (await board(database)).parcels] == ["1.1", "1.2"]
+    await database.write(partial(queue_acts.put_first, study_key="1.2", at=AT))
+    assert [one.study_key for one in (await board(database)).parcels] == ["1.2", "1.1"]
 
 
 async def test_an_instance_is_in_one_parcel_only(database: Database) -> None:
@@ -135,22 +151,89 @@ async def test_only_a_receipt_brings_an_instance_to_the_county(database: Databas
     assert len(due) == 1
     await database.write(partial(spool_index.mark_deleted, ids=[due[0][0]], at=AT))
     assert await file(database, filed(1)) == [FilingOutcome.GONE_BEFORE]
-    assert await database.write(partial(parcel_index.retry, study_key="1.2")) == 1
+    assert await database.write(partial(queue_acts.retry, study_key="1.2")) == 1
     assert await states(database) == ["at-county", "waiting", "waiting"]
 
 
 async def test_a_parcel_taken_apart_frees_what_it_held(database: Database) -> None:
     await file(database, filed(1), filed(2))
-    await pack(database, "p1")
-    await database.write(partial(parcel_index.dissolve, parcel_id="p1", at=AT, alone=True))
-    waiting = await database.read(partial(parcel_index.next_waiting, limit=10))
-    assert [one.alone for one in waiting] == [True, True]
-    await pack(database, "p2")
-    await database.write(
-        partial(parcel_index.refuse_parcel, parcel_id="p2", code="too-large", detail="", at=AT)
-    )
-    assert await states(database) == [InstanceState.SET_ASIDE] * 2
+    ids = await pack(database, "p1")
+    await database.write(partial(parcel_index.dissolve, parcel_id="p1", at=AT))
+    assert [one.id for one in await waiting(database)] == ids
     assert await database.read(parcel_index.all_parcel_ids) == set()
+
+
+async def test_a_refused_parcel_is_halved_until_the_culprit_is_alone(database: Database) -> None:
+    await file(database, *(filed(number) for number in range(1, 6)))
+    sizes, parcels = [], 0
+    while chosen := await waiting(database):
+        parcels += 1
+        name, numbers = f"p{parcels}", {one.arrival.sop_instance_uid[-1] for one in chosen}
+        row = ParcelRow(name, "1.2", 100, None, 0, 2)
+        ids = [one.id for one in chosen]
+        await database.write(partial(parcel_index.add_parcel, parcel=row, ids=ids, at=AT))
+        sizes.append(len(ids))
+        if "4" not in numbers:
+            outcomes = [
+                InstanceOutcome(
+                    sop_instance_uid=one.arrival.sop_instance_uid,
+                    content="c-",
+                    outcome=Outcome.ACCEPTED,
+                )
+                for one in chosen
+            ]
+            apply = partial(parcel_index.apply_outcomes, outcomes=outcomes)
+            await database.write(partial(apply, parcel_id=name, at=AT))
+        elif len(ids) > 1:
+            await database.write(partial(parcel_index.halve, parcel_id=name, at=AT))
+        else:
+            refuse = partial(parcel_index.refuse_parcel, parcel_id=name, code="x", detail="")
+            await database.write(partial(refuse, at=AT))
+    assert await states(database) == ["at-county"] * 3 + ["set-aside"] + ["at-county"]
+    assert max(sizes) == sizes[0]
+    assert sizes.count(1) <= 3
+
+
+async def test_of_a_set_aside_image_a_person_can_say_that_it_shall_not_go(
+    database: Database,
+) -> None:
+    await file(database, filed(1), filed(2))
+    [first, second] = await pack(database, "p1")
+    receipt = [
+        InstanceOutcome(sop_instance_uid="1.2.3.1", content="c-", outcome=Outcome.ACCEPTED),
+        InstanceOutcome(
+            sop_instance_uid="1.2.3.2", content="c-", outcome=Outcome.REFUSED, code="x"
+        ),
+    ]
+    apply = partial(parcel_index.apply_outcomes, outcomes=receipt)
+    await database.write(partial(apply, parcel_id="p1", at=AT))
+    release = partial(queue_acts.release, at=AT)
+    assert await database.write(partial(release, instance_id=first)) is None
+    assert await database.write(partial(release, instance_id=second)) == "1.2"
+    assert await states(database) == ["at-county", "released"]
+    [item] = await database.read(partial(queue_items, now=NOW, since=AT, limit=10))
+    assert (item.state, item.county_received_at) == (StudyState.AT_COUNTY, AT)
+    due = await database.read(
+        partial(spool_index.deletable, before=AT + dt.timedelta(days=99), limit=10)
+    )
+    assert [one for one, _ in due] == [first]
+    assert await database.write(partial(release, instance_id=second, released=False)) == "1.2"
+    [item] = await database.read(partial(queue_items, now=NOW, since=AT, limit=10))
+    assert item.state is StudyState.SET_ASIDE
+    assert await database.write(partial(queue_acts.retry_one, instance_id=second)) == 1
+    assert [one.id for one in await waiting(database)] == [second]
+
+
+async def test_a_line_is_held_until_then_and_no_longer(database: Database) -> None:
+    until = NOW.at + dt.timedelta(minutes=5)
+    await database.write(partial(parcel_queue.hold_line, until=until, by="李静"))
+    await database.write(partial(parcel_queue.hold_line, until=until, by="李静"))
+    held = await board(database)
+    assert (held.held_until, held.held_by) == (until, "李静")
+    read = partial(parcel_queue.line_hold, now=until)
+    assert await database.read(read) is None
+    await database.write(partial(parcel_queue.hold_line, until=None, by=""))
+    assert (await board(database)).held_until is None
 
 
 async def test_the_queue_says_the_same_on_both_databases(database: Database) -> None:

@@ -8,7 +8,7 @@ import aiohttp
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.uploads.parcel_sink import CountyIdentity, ParcelSink
+from gateway.uploads.parcel_sink import CountyIdentity, ParcelSink, Taken
 from gateway.uploads.receipt_http import ReceiptDoor
 from gateway.uploads.receipts import Receipt, ReceiptBook, open_receipt
 from gateway.uploads.tus import TusServer, TusSettings
@@ -93,12 +93,22 @@ async def errors(
 
 
 @asynccontextmanager
-async def county_door(home: Path, journal: JournalWriter | None = None) -> AsyncIterator[County]:
+async def county_door(
+    home: Path,
+    journal: JournalWriter | None = None,
+    *,
+    taken: Taken | None = None,
+) -> AsyncIterator[County]:
     """Run a county in *home* on an ephemeral port."""
     own = journal or JournalWriter.open(home / "journal", reserve_bytes=0)
     book = ReceiptBook(home / "receipts")
     sink = ParcelSink(
-        own, book, CountyIdentity("county", KEY), decoder=InThread(), clock=SystemClock()
+        own,
+        book,
+        CountyIdentity("county", KEY),
+        decoder=InThread(),
+        clock=SystemClock(),
+        taken=taken,
     )
     uploads = TusServer(
         home / "uploads",
@@ -106,7 +116,7 @@ async def county_door(home: Path, journal: JournalWriter | None = None) -> Async
         owner_of=owner_by_header,
         allow=lambda _request, _kind: None,
         clock=SystemClock(),
-        settings=TusSettings(reserve_bytes=0),
+        settings=TusSettings(reserve_bytes=0, options=sink.options),
     )
     app = web.Application(middlewares=[errors])
     app.add_routes(ReceiptDoor(book, uploads, owner_of=owner_by_header).routes())

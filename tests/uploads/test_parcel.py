@@ -110,7 +110,7 @@ def test_bytes_that_are_no_parcel_are_said_to_be_none(raw: bytes) -> None:
 
 def test_a_parcel_of_a_later_version_is_told_from_a_damaged_one() -> None:
     raw = bytearray(packed([]))
-    raw[8:10] = struct.pack(">H", 2)
+    raw[8:10] = struct.pack(">H", 9)
     with pytest.raises(UnknownParcelVersion):
         opened(bytes(raw))
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.township.model import InstanceState
-from gateway.township.parcel_index import retry
+from gateway.township.queue_acts import retry
 from gateway.township.set_aside import GivenOut, give_out
 from gateway.township.tables import instances, studies
 from imaging.archive.objects import pieces

@@ -10,7 +10,7 @@ from gateway.accounts.service import OtherNodes
 from gateway.uploads.parcel_sink import CountyIdentity, ParcelSink
 from gateway.uploads.receipt_http import ReceiptDoor
 from gateway.uploads.receipts import ReceiptBook
-from gateway.uploads.tus import TusServer
+from gateway.uploads.tus import TusServer, TusSettings
 from imaging.archive import http as studies
 from imaging.archive.objects_fs import FileObjectStore
 from imaging.archive.progress import FilingProgress
@@ -50,7 +50,12 @@ async def run_gateway(context: Context) -> None:
                 decoder=decoder,
                 clock=context.clock,
             )
-            uploads = TusServer(home.uploads, {"parcel": sink}, clock=context.clock)
+            uploads = TusServer(
+                home.uploads,
+                {"parcel": sink},
+                clock=context.clock,
+                settings=TusSettings(options=sink.options),
+            )
             pool = held.enter_context(closing(PixelPool(decoder)))
             dicomweb = DicomWebParts(
                 database=context.database,

@@ -2,22 +2,15 @@
 
 import asyncio
 import datetime as dt
-import ssl
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from prometheus_client import REGISTRY
 
 from gateway.accounts.service import OtherNodes
 from gateway.exchange.completeness_http import CompletenessDoor
-from gateway.township.bandwidth import TokenBucket
-from gateway.township.collector import ForwarderSettings
 from gateway.township.compress import Preparer
-from gateway.township.county_client import CountyClient, CountyDoor, Credential
-from gateway.township.forwarder import Forwarder
 from gateway.township.http import (
     CountyFacts,
     DicomDoor,
@@ -26,10 +19,7 @@ from gateway.township.http import (
     TownshipFacts,
 )
 from gateway.township.keeping import Keeper, KeepSettings
-from gateway.township.line import LineMeter
 from gateway.township.metrics import QueueMetrics
-from gateway.township.parcel_maker import ParcelMaker
-from gateway.township.queue_news import QueueNews
 from gateway.township.spool import DoorJournal, Spool
 from gateway.uploads.batches_http import BatchDoor
 from gateway.uploads.browser_upload import DicomFileSink, ZipSink
@@ -37,21 +27,19 @@ from gateway.uploads.intake import Intake
 from gateway.uploads.tus import TusServer
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.dicom.decode_pool import DecodePool
-from kernel.dicom.shown import LEGAL_TIME
-from kernel.errors import Invalid
 from kernel.identity import find_institution
 from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import AeCharsets, Context, relay_events
 from yilian.wiring.orders import forget_old_asks, ledger, order_routes, watch_arrivals
+from yilian.wiring.priors import township_priors
 from yilian.wiring.shell import serve_shell
-from yilian.wiring.township_exchange import TownshipExchange, facts, guard, township_exchange
+from yilian.wiring.township_exchange import facts, guard, township_exchange
+from yilian.wiring.township_line import forwarder_of, line_of
 from yilian.wiring.township_objects import TownshipObjects
 
 JOURNAL: Final = "gateway"
 """What people drop onto the page; the name never changes."""
-_BURST_BYTES: Final = 64 << 10
-_BITS: Final = 8
 
 
 async def run_gateway(context: Context) -> None:
@@ -63,10 +51,8 @@ async def run_gateway(context: Context) -> None:
     objects = TownshipObjects(store)
     charsets = AeCharsets(context.database)
     await charsets.load()
-    meter = LineMeter()
-    news = QueueNews(
-        context.database, meter, context.clock, institution=context.institution, zone=LEGAL_TIME
-    )
+    line = line_of(context)
+    news = line.news
     filed, chosen = Wake.local(), Wake.local()
     journal = JournalWriter.open(
         home.journal(JOURNAL), reserve_bytes=context.settings.journal.reserve_bytes, wake=chosen
@@ -99,7 +85,9 @@ async def run_gateway(context: Context) -> None:
         context.owner.keep("old-asks", lambda: forget_old_asks(context))
         exchange = await township_exchange(context, news)
         if township.county_url:
-            forwarder = await _forwarder(context, objects, news, exchange)
+            forwarder = await forwarder_of(
+                context, objects, line, exchange.link if exchange else None
+            )
             context.owner.keep("forwarder", lambda: forwarder.run(filed))
         intake = Intake(journal, context.clock)
         longest = context.settings.limits.upload_bytes
@@ -115,6 +103,7 @@ async def run_gateway(context: Context) -> None:
         routes: list[web.RouteDef] = [
             *queue.routes(),
             *order_routes(context, ledger(context)),
+            *township_priors(context, exchange, objects, decoder),
             *CompletenessDoor(
                 context.database, context.clock, facts(context, news), context.institution
             ).routes(),
@@ -143,49 +132,3 @@ async def _facts(context: Context) -> TownshipFacts:
             name=settings.township.county_name, phone=settings.township.county_phone
         ),
     )
-
-
-async def _forwarder(
-    context: Context,
-    objects: TownshipObjects,
-    news: QueueNews,
-    exchange: TownshipExchange | None,
-) -> Forwarder:
-    home, township, clock = context.home, context.settings.township, context.clock
-    token: str | Credential
-    if exchange is not None:
-        token = exchange.link
-    else:
-        token = await asyncio.to_thread(_token, home.root, township.token_file)
-    bits = township.bandwidth_bits_per_s
-    bucket = TokenBucket(
-        bits / _BITS if bits else None, burst_bytes=_BURST_BYTES, now_s=clock.monotonic_s()
-    )
-    door = CountyDoor(
-        township.county_url.rstrip("/"),
-        token,
-        context.institution,
-        tls=_county_tls(township.county_ca_file),
-    )
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(township.county_public_key))
-    except ValueError as exc:
-        raise Invalid(
-            "township.county_public_key is what `yilian admin key` prints at the county",
-            code="settings-refused",
-        ) from exc
-    maker = ParcelMaker(home.root / "outbox", objects, node=context.institution, clock=clock)
-    settings = ForwarderSettings(institution=context.institution, county_key=key)
-    client = CountyClient(door, bucket, clock)
-    return Forwarder(context.database, client, maker, news, settings, clock=clock)
-
-
-def _token(root: Path, name: str) -> str:
-    try:
-        return (root / name).read_text("ascii").strip() if name else ""
-    except OSError as exc:
-        raise Invalid(f"township.token_file: {exc}", code="settings-refused") from exc
-
-
-def _county_tls(ca_file: str) -> ssl.SSLContext | None:
-    return ssl.create_default_context(cafile=ca_file) if ca_file else None

@@ -1,0 +1,106 @@
+"""What images and letters take of the line to the county, both ways: one bucket, one rule."""
+
+import asyncio
+import datetime as dt
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from gateway.township.bandwidth import TokenBucket
+from gateway.township.clinic_hours import Learnt, Shares, allowed_bytes_per_s, learn
+from gateway.township.line import LineMeter
+from kernel.arrival import Priority
+from kernel.clock import Clock
+
+BURST_BYTES: Final = 64 * 1024
+_LEARN_SPAN_S: Final = 5.0
+
+
+class LineShare(Protocol):
+    """Who sends or fetches anything over the line asks here first, whichever way it goes."""
+
+    async def pass_bytes(self, count: int, *, lane: Priority = Priority.ROUTINE) -> None:
+        """Return once *count* more bytes may go over the line.
+
+        It takes as long as the line is held by a person, and, for any other lane, as long as an
+        emergency is on its way up. A caller with a deadline of its own puts it around this.
+
+        Args:
+            count: bytes about to be sent or asked for, at most some 100 KiB at a time.
+            lane: whose they are.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficState:
+    """What holds images back at the moment."""
+
+    limit_bytes_per_s: float | None
+    """None: nothing but the line itself."""
+    clinic_hours: bool
+
+
+class Traffic:
+    """The line's one bucket, with the clinic's hours and what was learnt of the line.
+
+    Sends of images take from it with ``reserve``; everybody else waits in ``pass_bytes``.
+    """
+
+    def __init__(self, shares: Shares, meter: LineMeter, clock: Clock, *, zone: dt.tzinfo) -> None:
+        self._shares = shares
+        self._meter = meter
+        self._clock = clock
+        self._zone = zone
+        self._learnt: Learnt | None = None
+        self._bucket = TokenBucket(None, burst_bytes=BURST_BYTES, now_s=clock.monotonic_s())
+        self._free_since_s = clock.monotonic_s()
+        self._limited = False
+        self._held = False
+        self._free = asyncio.Event()
+        self._free.set()
+
+    def note(self, *, held: bool, emergency: bool) -> None:
+        """Note whether a person holds the line, and whether an emergency is on its way up."""
+        self._held = held
+        if held or emergency:
+            self._free.clear()
+        else:
+            self._free.set()
+
+    def state(self) -> TrafficState:
+        """Return what holds images back."""
+        now = self._now()
+        return TrafficState(
+            allowed_bytes_per_s(self._shares, self._learnt, now, emergency=False),
+            self._shares.hours.hold(now),
+        )
+
+    def reserve(self, count: int, *, lane: Priority) -> float:
+        """Take *count* bytes and return how many seconds to wait before they go."""
+        now_s = self._clock.monotonic_s()
+        allowed = allowed_bytes_per_s(
+            self._shares, self._learnt, self._now(), emergency=lane is Priority.EMERGENCY
+        )
+        self._bucket.set_rate(allowed, now_s=now_s)
+        self._learn(now_s, limited=allowed is not None)
+        return self._bucket.take(count, now_s=now_s)
+
+    async def pass_bytes(self, count: int, *, lane: Priority = Priority.ROUTINE) -> None:
+        """See ``LineShare``."""
+        if self._held or lane is not Priority.EMERGENCY:
+            await self._free.wait()
+        await asyncio.sleep(self.reserve(count, lane=lane))
+
+    def _learn(self, now_s: float, *, limited: bool) -> None:
+        """Take the measured rate for the line's own where nothing has limited it long enough."""
+        if limited != self._limited:
+            self._limited, self._free_since_s = limited, now_s
+        if limited or now_s - self._free_since_s < _LEARN_SPAN_S:
+            return
+        rate = self._meter.bytes_per_s(now_s, since_s=self._free_since_s)
+        if rate is not None:
+            self._learnt = learn(self._learnt, rate, self._clock.now())
+            self._free_since_s = now_s
+
+    def _now(self) -> dt.datetime:
+        return self._clock.now().astimezone(self._zone)
