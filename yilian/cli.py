@@ -11,10 +11,6 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from kernel.errors import PlatformError
-from kernel.process.child import EX_CONFIG
-from kernel.settings import SettingsRefused
-
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 
@@ -56,15 +52,24 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     return whole
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; an error made on purpose is one line and exit code 1, never a traceback."""
-    words = list(sys.argv[1:] if argv is None else argv)
+def _main(words: list[str]) -> int:
+    # Imported here, where a Ctrl-C while modules load is met.
+    from kernel.errors import PlatformError  # noqa: PLC0415
+    from kernel.process.child import EX_CONFIG  # noqa: PLC0415
+    from kernel.settings import SettingsRefused  # noqa: PLC0415
+
     arguments = parser(words[0] if words else "").parse_args(words)
     try:
         return int(arguments.run(arguments))
     except PlatformError as exc:
         print(f"yilian {arguments.verb}: {exc.detail or exc.code} [{exc.code}]", file=sys.stderr)
         return EX_CONFIG if isinstance(exc, SettingsRefused) else EXIT_FAILED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; an error made on purpose is one line and exit code 1, never a traceback."""
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -28,6 +28,8 @@ class NodeFacts:
     name: str
     demo: bool = False
     websocket_url: str | None = None
+    node_id: str = ""
+    """By which those who send know the node again (``yilian send``)."""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     demo: bool
     idle_lock_s: int
     ws: str | None = None
+    node_id: str = ""
+    """Of this node, for whoever is signed in: what it acknowledged, it has."""
     user: UserView | None = None
     password_change_due: bool = False
     """The password is old or was set by somebody else."""
@@ -154,6 +158,7 @@ class SessionDoor:
             demo=self._facts.demo,
             idle_lock_s=int(self._sign_ins.times.idle.total_seconds()),
             ws=self._facts.websocket_url,
+            node_id=self._facts.node_id if sign_in else "",
             user=await self._user(sign_in) if sign_in else None,
             password_change_due=sign_in.password_change_due if sign_in else False,
         )

@@ -1,9 +1,12 @@
 """Send a folder to a DICOMweb root by STOW-RS (PS3.18 10.5), several requests at once."""
 
 import asyncio
+import os
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +14,11 @@ import aiohttp
 
 from kernel.errors import Category, PlatformError
 from kernel.identifiers import new_id
+from yilian.sending.greeting import NotReached
 from yilian.sending.ledger import Ledger
-from yilian.sending.run import Progress, Summary
+from yilian.sending.run import STOP, Progress, Summary
 from yilian.sending.survey import Found
+from yilian.sending.web_door import REFUSALS, explained, greet, pause, refused
 
 _BATCH_BYTES: Final = 32 << 20
 _BATCH_FILES: Final = 200
@@ -26,95 +31,164 @@ _OTHER_FAILURES: Final = "0008119A"
 _SOP_INSTANCE: Final = "00081155"
 _FAILURE_REASON: Final = "00081197"
 _SOP_INSTANCE_UID: Final = "00080018"
+_NO_CONTENT: Final = 204
+_NO_BODY: Final = 415
+"""What a POST without a body may be answered, which says nothing of the real one."""
+_ANSWERED: Final = (200, 202, 409)
+_BUSY: Final = (429, 502, 503, 504, 507)
+_OF_THE_BATCH: Final = (400, 413)
 
 
-class ServerRefused(PlatformError):
-    """The server answered something that sending again cannot mend."""
-
-    code = "server-refused"
+class _BatchRefused(PlatformError):
+    code = "batch-refused"
     category = Category.INVALID
 
 
 class StowRun:
-    """Send files to a DICOMweb root; what it already holds is left out."""
+    """Send files to a DICOMweb root; what it really holds is left out (``_missing``)."""
 
     def __init__(
-        self, root: str, token: str, ledger: Ledger, progress: Progress, *, requests: int
+        self,
+        root: str,
+        token: str,
+        ledger: Ledger,
+        progress: Progress,
+        *,
+        requests: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._root = root.rstrip("/").removesuffix("/studies")
+        self._root = root
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._ledger = ledger
         self._progress = progress
         self._requests = requests
+        self._tls = tls
+        self._gone: NotReached | None = None
         self.summary = Summary()
 
     def run(self, files: Sequence[Found], *, stop: threading.Event) -> Summary:
         """Send *files* and say what became of them; *stop* ends the run after the batch at hand."""
-        return asyncio.run(self._run(files, stop))
-
-    async def _run(self, files: Sequence[Found], stop: threading.Event) -> Summary:
         self.summary.found += len(files)
+        if files:
+            asyncio.run(self._run(files, stop))
+        return self.summary
+
+    async def _run(self, files: Sequence[Found], stop: threading.Event) -> None:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=120)
-        async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as http:
-            waiting = await self._missing(http, files)
+        connector = aiohttp.TCPConnector(ssl=self._tls) if self._tls else None
+        async with aiohttp.ClientSession(
+            headers=self._headers, timeout=timeout, connector=connector
+        ) as http:
+            try:
+                greeting = await greet(http, self._root, with_token=bool(self._headers))
+                waiting = await self._missing(http, files, greeting.node_id)
+            except NotReached as exc:
+                self._give_up(files, exc)
+                return
             turns = asyncio.Semaphore(self._requests)
             async with asyncio.TaskGroup() as tasks:
                 for batch in _batches(waiting):
                     await turns.acquire()
                     if stop.is_set():
-                        self._give_up(batch, "stopped")
+                        self._gone = STOP
+                    if self._gone is not None:
+                        self._give_up(batch, self._gone)
                         turns.release()
                     else:
-                        task = tasks.create_task(self._send(http, batch))
+                        task = tasks.create_task(self._send(http, batch, stop))
                         task.add_done_callback(lambda _done: turns.release())
-        return self.summary
 
-    async def _missing(self, http: aiohttp.ClientSession, files: Sequence[Found]) -> list[Found]:
+    async def _missing(
+        self, http: aiohttp.ClientSession, files: Sequence[Found], node_id: str
+    ) -> list[Found]:
+        """Return what the root does not hold yet, the rest reported as there.
+
+        There is what the ledger knows as this very file and the root lists. A node that is known
+        again but does not let us ask still has what it acknowledged; anybody else gets it all.
+        """
+        self._ledger.bind(f"node {node_id}" if node_id else f"web {self._root}")
         by_study: dict[str, list[Found]] = defaultdict(list)
         for found in files:
-            by_study[found.study_instance_uid].append(found)
-        waiting: list[Found] = []
+            if self._ledger.has(found):
+                by_study[found.study_instance_uid].append(found)
+        there: set[Found] = set()
         for study, members in by_study.items():
-            there = await self._held(http, study)
-            for found in members:
-                if self._ledger.has(found) and found.sop_instance_uid in there:
-                    self.summary.already_there += 1
-                    self._progress(found, "there")
-                else:
-                    waiting.append(found)
-        return waiting
+            listed = await self._listed(http, study)
+            if listed is None:
+                there |= set(members) if node_id else set()
+            else:
+                there |= {found for found in members if found.sop_instance_uid in listed}
+        for found in there:
+            self.summary.already_there += 1
+            self._progress(found, "there")
+        return [found for found in files if found not in there]
 
-    async def _held(self, http: aiohttp.ClientSession, study: str) -> set[str]:
-        held: set[str] = set()
+    async def _listed(self, http: aiohttp.ClientSession, study: str) -> set[str] | None:
+        """Return the SOP instances of *study* by QIDO-RS; None where it may not be asked."""
+        listed: set[str] = set()
         while True:
-            query = {"limit": str(_PAGE), "offset": str(len(held)), "StudyInstanceUID": study}
-            async with http.get(
-                f"{self._root}/instances",
-                params=query,
-                headers={"Accept": "application/dicom+json"},
-            ) as answer:
-                if answer.status in (204, 404):
-                    return held
-                if not answer.ok:
-                    raise ServerRefused(f"{self._root} answered {answer.status} to a query")
-                rows: list[dict[str, Any]] = await answer.json(content_type=None)
-            new = {row[_SOP_INSTANCE_UID]["Value"][0] for row in rows} - held
+            query = {"limit": str(_PAGE), "offset": str(len(listed)), "StudyInstanceUID": study}
+            try:
+                async with http.get(
+                    f"{self._root}/instances",
+                    params=query,
+                    headers={"Accept": "application/dicom+json"},
+                ) as answer:
+                    if answer.status == _NO_CONTENT:
+                        return listed
+                    if not answer.ok:
+                        return None
+                    rows: list[dict[str, Any]] = await answer.json(content_type=None)
+                new = {row[_SOP_INSTANCE_UID]["Value"][0] for row in rows} - listed
+            except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+                raise explained(self._root, exc) from exc
+            except (ValueError, TypeError, LookupError):
+                return None
             if not new:
-                return held
-            held |= new
+                return listed
+            listed |= new
 
-    async def _send(self, http: aiohttp.ClientSession, batch: Sequence[Found]) -> None:
-        reason = ""
-        for pause_s in (*_RETRY_S, None):
+    async def _send(
+        self, http: aiohttp.ClientSession, batch: Sequence[Found], stop: threading.Event
+    ) -> None:
+        batch = self._readable(batch)
+        why = STOP
+        for pause_s in (0.0, *_RETRY_S):
+            await pause(stop, pause_s)
+            if not batch or self._gone or stop.is_set():
+                break
             try:
                 self._note(batch, await self._post(http, batch))
+            except _BatchRefused as exc:
+                self._refuse(batch, exc.detail)
+                return
+            except NotReached as exc:
+                why = exc
+                if not exc.soon:
+                    break
             except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-                reason = f"{type(exc).__name__}"
+                why = await self._why(http, exc)
+                if not why.again:
+                    break
             else:
                 return
-            if pause_s is not None:
-                await asyncio.sleep(pause_s)
-        self._give_up(batch, reason)
+        if not stop.is_set():
+            # The rest fares no better; what is under way on other requests says so itself.
+            self._gone = self._gone or why
+        self._give_up(batch, self._gone or why)
+
+    async def _why(self, http: aiohttp.ClientSession, exc: Exception) -> NotReached:
+        """Return why a POST broke off; a server that refuses it early is asked without a body."""
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with http.post(f"{self._root}/studies") as answer:
+                if answer.status in REFUSALS and answer.status != _NO_BODY:
+                    return refused(self._root, answer.status)
+        return explained(self._root, exc)
+
+    def _readable(self, batch: Sequence[Found]) -> list[Found]:
+        gone = [found for found in batch if not os.access(found.path, os.R_OK)]
+        self._refuse(gone, "unreadable: the file is gone or closed to us")
+        return [found for found in batch if found not in gone]
 
     async def _post(self, http: aiohttp.ClientSession, batch: Sequence[Found]) -> dict[str, Any]:
         boundary = f"yilian-{new_id()}"
@@ -124,23 +198,30 @@ class StowRun:
         }
         body = _parts(batch, boundary)
         async with http.post(f"{self._root}/studies", data=body, headers=headers) as answer:
-            if answer.status in (429, 502, 503, 504, 507):
-                raise aiohttp.ClientError(f"busy {answer.status}")
-            if answer.status not in (200, 202, 409):
-                raise ServerRefused(f"{self._root} answered {answer.status}")
-            made: dict[str, Any] = await answer.json(content_type=None)
+            if answer.status in _BUSY:
+                raise NotReached(
+                    f"{self._root}: it has no room or no time now ({answer.status})",
+                    again=True,
+                    soon=True,
+                )
+            if answer.status in _OF_THE_BATCH:
+                raise _BatchRefused(f"HTTP {answer.status} {answer.reason}")
+            if answer.status not in _ANSWERED:
+                raise refused(self._root, answer.status)
+            try:
+                made: dict[str, Any] = await answer.json(content_type=None)
+                made.get(_REFERENCED)
+            except (ValueError, AttributeError) as exc:
+                raise NotReached(
+                    f"{self._root} answers, but not as STOW-RS does", again=False
+                ) from exc
             return made
 
     def _note(self, batch: Sequence[Found], answer: dict[str, Any]) -> None:
-        taken = {
-            row[_SOP_INSTANCE]["Value"][0] for row in answer.get(_REFERENCED, {}).get("Value", [])
-        }
-        failed = {
-            row.get(_SOP_INSTANCE, {}).get("Value", [""])[0]: _reason(row)
-            for row in answer.get(_FAILED, {}).get("Value", [])
-        }
+        taken = {_value(row, _SOP_INSTANCE) for row in _rows(answer, _REFERENCED)}
+        failed = {_value(row, _SOP_INSTANCE): _reason(row) for row in _rows(answer, _FAILED)}
         # Parts without a SOP instance cannot be told apart in the answer (PS3.18 I.2.2).
-        unnamed = {_reason(row) for row in answer.get(_OTHER_FAILURES, {}).get("Value", [])}
+        unnamed = {_reason(row) for row in _rows(answer, _OTHER_FAILURES)}
         for found in batch:
             uid = found.sop_instance_uid
             if uid in taken and uid not in failed:
@@ -150,18 +231,34 @@ class StowRun:
                 self._progress(found, "sent")
             else:
                 code = failed.get(uid, next(iter(unnamed), 0))
-                reason = f"0x{code:04X} refused" if code else "not answered"
-                self.summary.refused.append((found.path, reason))
-                self._progress(found, "refused")
+                self._refuse([found], f"0x{code:04X} refused" if code else "not answered")
 
-    def _give_up(self, batch: Sequence[Found], reason: str) -> None:
-        for found in batch:
-            self.summary.not_sent.append((found.path, reason))
+    def _refuse(self, files: Sequence[Found], reason: str) -> None:
+        for found in files:
+            self.summary.refused.append((found.path, reason))
+            self._progress(found, "refused")
+
+    def _give_up(self, files: Sequence[Found], why: NotReached) -> None:
+        self.summary.again = self.summary.again and why.again
+        for found in files:
+            self.summary.not_sent.append((found.path, why.detail))
             self._progress(found, "not-sent")
 
 
+def _rows(answer: dict[str, Any], tag: str) -> list[dict[str, Any]]:
+    found = (answer.get(tag) or {}).get("Value") or []
+    return [row for row in found if isinstance(row, dict)]
+
+
+def _value(row: dict[str, Any], tag: str) -> str:
+    return str(next(iter((row.get(tag) or {}).get("Value") or []), ""))
+
+
 def _reason(row: dict[str, Any]) -> int:
-    return int(row.get(_FAILURE_REASON, {}).get("Value", [0])[0])
+    try:
+        return int(_value(row, _FAILURE_REASON))
+    except ValueError:
+        return 0
 
 
 def _batches(files: Sequence[Found]) -> Iterator[list[Found]]:

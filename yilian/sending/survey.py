@@ -13,6 +13,7 @@ MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 _STUDY: Final = 0x0020000D
+_SERIES: Final = 0x0020000E
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,12 @@ class Found:
 
     path: Path
     size_bytes: int
+    modified_ns: int
+    """When the file was changed last, nanoseconds since 1970."""
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
+    series_instance_uid: str
     transfer_syntax_uid: str
     dataset_offset: int
     whole_part10: bool
@@ -55,22 +59,25 @@ def files_below(places: Iterable[Path]) -> Iterator[Path]:
 def survey(path: Path) -> Found | Skipped:
     """Return what *path* is; never raises for what the file holds."""
     try:
-        size_bytes = path.stat().st_size
+        stat = path.stat()
         with FileSource(path) as source:
             meta = read_file_meta(source)
             scanned = scan(
                 source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
             )
-            values = [_text(scanned.value(tag)) for tag in (_SOP_CLASS, _SOP_INSTANCE, _STUDY)]
+            wanted = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
+            values = [_text(scanned.value(tag)) for tag in wanted]
             sop_class = values[0] or meta.media_storage_sop_class_uid
             if sop_class == MEDIA_DIRECTORY:
                 return Skipped(path, "media-directory")
             return Found(
                 path=path,
-                size_bytes=size_bytes,
+                size_bytes=stat.st_size,
+                modified_ns=stat.st_mtime_ns,
                 sop_class_uid=Uid.parse(sop_class).value,
                 sop_instance_uid=Uid.parse(values[1] or meta.media_storage_sop_instance_uid).value,
                 study_instance_uid=values[2],
+                series_instance_uid=values[3],
                 transfer_syntax_uid=meta.transfer_syntax_uid,
                 dataset_offset=meta.dataset_offset,
                 whole_part10=meta.has_preamble and bool(meta.media_storage_sop_instance_uid),

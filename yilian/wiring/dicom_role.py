@@ -18,6 +18,7 @@ from kernel.process.wake import Wake
 from kernel.settings import Settings
 from yilian.wiring.commitments import DICOM_JOURNAL
 from yilian.wiring.context import Context
+from yilian.wiring.homes import VERSION_PREFIX
 from yilian.wiring.dicom_services import dicom_services, is_empty
 
 _PEERS_EVERY_S: Final = 2.0
@@ -59,7 +60,7 @@ async def run_dicom(context: Context) -> None:
         async with (
             serve(
                 [plain] if plain else [],
-                settings=_acceptor(settings),
+                settings=_acceptor(settings, await asyncio.to_thread(context.home.node_id)),
                 peers=peers,
                 sink=sink,
                 clock=context.clock,
@@ -93,10 +94,11 @@ def dicom_tls(settings: Settings) -> ssl.SSLContext | None:
     )
 
 
-def _acceptor(settings: Settings) -> AcceptorSettings:
+def _acceptor(settings: Settings, node_id: str) -> AcceptorSettings:
     return AcceptorSettings(
         max_object_bytes=settings.dicom.max_object_bytes,
         max_associations=settings.dicom.max_associations,
         associations_per_address=settings.dicom.associations_per_address,
+        implementation_version=f"{VERSION_PREFIX}{node_id}",
         tls=dicom_tls(settings),
     )

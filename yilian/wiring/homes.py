@@ -1,7 +1,9 @@
 """The folder that holds all of a node's state, and the keys made at its first start."""
 
 import os
+import secrets
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +21,10 @@ from kernel.settings import NodeKind, Settings
 
 _FOLDERS: Final = ("db", "journal", "objects", "uploads", "receipts", "logs", "secrets")
 _KIND: Final = "node.kind"
+_NODE_ID: Final = "node.id"
+_NODE_ID_BYTES: Final = 4
+VERSION_PREFIX: Final = "YILIAN_"
+"""Stands before the node's id in its Implementation Version Name (16 characters at most)."""
 _PRIVATE: Final = 0o700
 _OTHERS: Final = 0o077
 
@@ -109,6 +115,23 @@ class Home:
             raise UnsafeSecret(f"{path.name} can be read by others: chmod 600 {path}")
         return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
 
+    def node_id(self) -> str:
+        """Return the 8 hex digits by which senders know this node again, made at the first call.
+
+        What a node acknowledged is known by this id; a home that begins anew, or is brought back
+        from a copy, gets another one, and senders then believe nothing of before. Where the disk
+        has no room the id is made up for this process alone.
+        """
+        path = self.root / _NODE_ID
+        with suppress(OSError, ValueError):
+            found = path.read_text("ascii").strip()
+            if len(bytes.fromhex(found)) == _NODE_ID_BYTES:
+                return found
+        made = secrets.token_hex(_NODE_ID_BYTES)
+        with suppress(OSError):
+            write_secret(path, made.encode())
+        return made
+
     def public_key(self) -> str:
         """Return the public half of ``signing_key`` as hex."""
         public = self.signing_key().public_key()
@@ -124,8 +147,12 @@ def write_secret(path: Path, raw: bytes) -> None:
     """Write *raw* so that nobody else can read it and a crash leaves the old or the new file."""
     path.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(temporary).rename(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).rename(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -61,6 +61,7 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
     lock = await HomeLock.take(home.root)
     try:
         home.signing_key()
+        home.node_id()  # before the roles, or each would make its own
         await _first_start(kind, home, settings)
         doors = _doors(settings)
         sockets = {name: bind_door(host, port) for name, (host, port) in doors.items()}

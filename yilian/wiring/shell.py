@@ -106,6 +106,7 @@ async def serve_shell(
             node=str(context.kind),
             name=settings.node.name or context.institution,
             demo=settings.dicom.admit_loopback,
+            node_id=await asyncio.to_thread(context.home.node_id),
         ),
         auth=AuthSettings(
             cookie=f"yilian-{context.institution}",
