@@ -50,6 +50,8 @@ class Wire:
     rate_bytes_per_s: float | None = None
     up_bytes: int = 0
     """Bytes the client sent that reached the proxy, over all connections."""
+    down_bytes: int = 0
+    """Bytes the server answered that were passed on, over all connections."""
     connections: int = 0
     struck: int = 0
 
@@ -93,6 +95,7 @@ class _Connection:
                 self._wire.troubles.popleft()
                 await self._strike(trouble.fault)
                 return
+            self._wire.down_bytes += len(data)
             writer.write(data)
             await writer.drain()
         with contextlib.suppress(OSError):

@@ -224,9 +224,8 @@ returns: Final = sa.Table(
     _text("asked_by"),
     sa.Column("asked_at", UtcDateTime, nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False),
-    # Letters that name its objects, and how many of them are here.
-    sa.Column("parts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("parts_here", sa.Integer, nullable=False, server_default="0"),
+    # How many objects the county named in all; 0 before it did.
+    sa.Column("objects", sa.Integer, nullable=False, server_default="0"),
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
 )
 
@@ -244,6 +243,8 @@ return_objects: Final = sa.Table(
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("dataset_digest", sa.String(64), nullable=False),
     sa.Column("pixels_digest", sa.String(64), nullable=False),
+    # What it was before it was compressed without loss; NULL where it is as it was made.
+    sa.Column("native", JsonDocument),
     sa.Column("place", sa.Integer, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     _text("code"),

@@ -54,6 +54,7 @@ TOPIC_ACTS: Final[dict[str, Act | None]] = {
     "patient": Act.READ_ORDERS,
     "line": None,
     "node": Act.WATCH_NODES,
+    "prior": Act.READ_STUDY,
 }
 """What somebody must be allowed in order to hear of a topic, by its first word; None asks for the
 same institution only. Other topics are for other processes, not for pages."""

@@ -129,11 +129,16 @@ def put_new(store: ObjectStore, objects: Iterable[NewObject]) -> list[bool]:
             each.discard()
 
 
-def pieces(reader: ObjectReader, *, start: int = 0, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
-    """Yield the bytes of *reader* from *start* to the end in pieces of at most *chunk_bytes*."""
-    pos = start
-    while pos < reader.size:
-        piece = reader.read(pos, chunk_bytes)
+def pieces(
+    reader: ObjectReader, *, start: int = 0, stop: int | None = None, chunk_bytes: int = 1 << 20
+) -> Iterator[bytes]:
+    """Yield the bytes of *reader* at [start, stop), to its end without *stop*.
+
+    In pieces of at most *chunk_bytes*.
+    """
+    pos, end = start, reader.size if stop is None else min(stop, reader.size)
+    while pos < end:
+        piece = reader.read(pos, min(chunk_bytes, end - pos))
         if not piece:
             return
         yield piece

@@ -22,6 +22,7 @@ from imaging.dicomweb.answers import (
     stream,
     unchanged,
 )
+from imaging.dicomweb.bulkdata import parse_range
 from imaging.dicomweb.choice import Form, object_form
 from imaging.dicomweb.multipart import closing, part_head
 from imaging.dicomweb.negotiate import DICOM, NotAcceptable
@@ -119,7 +120,33 @@ class WadoDoor:
         headers = caching(etag, SETTLED)
         if unchanged(request, etag):
             return not_modified(headers)
-        return await self._single(request, _Part(location, form), headers)
+        part = _Part(location, form)
+        if form.stored and not form.multipart:
+            headers["Accept-Ranges"] = "bytes"
+            # Another object than the one the client has a part of comes whole (RFC 9110 13.1.5).
+            if request.headers.get("If-Range", f'"{etag}"') == f'"{etag}"':
+                asked = parse_range(request.headers.get("Range", ""), location.size_bytes)
+                if asked is not None:
+                    return await self._cut(request, part, headers, asked)
+        return await self._single(request, part, headers)
+
+    async def _cut(
+        self, request: web.Request, part: _Part, headers: dict[str, str], asked: tuple[int, int]
+    ) -> web.StreamResponse:
+        """Answer a part of the stored file, so that a client goes on where its line was cut."""
+        start, stop = asked
+        size = part.location.size_bytes
+        if start >= stop:
+            return web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+        named = {
+            **headers,
+            **_ATTACHMENT,
+            "Content-Disposition": _file_name(part.location),
+            "Content-Range": f"bytes {start}-{stop - 1}/{size}",
+        }
+        body = self._pool.read_pieces(self._file(part.location, start, stop))
+        kind = part.form.content_type
+        return await stream(request, body, kind, named, length=stop - start, status=206)
 
     async def _single(
         self, request: web.Request, part: _Part, headers: dict[str, str]
@@ -145,9 +172,9 @@ class WadoDoor:
         content_type = multipart_type(DICOM, boundary)
         return await stream(request, take(framed), content_type, headers, length=length)
 
-    def _file(self, location: InstanceLocation) -> Pieces:
+    def _file(self, location: InstanceLocation, start: int = 0, stop: int | None = None) -> Pieces:
         with self._objects.open(location.object_key) as source:
-            yield from pieces(source)
+            yield from pieces(source, start=start, stop=stop)
 
     def _begun(self, part: _Part) -> tuple[_Part, Pieces]:
         """Return the pieces of a transcoded object, its first frame already made."""

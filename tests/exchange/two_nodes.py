@@ -4,13 +4,14 @@ import asyncio
 import datetime as dt
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import sqlalchemy as sa
+from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
@@ -35,8 +36,11 @@ from gateway.http.app import ShellParts, ShellSettings, build_app
 from gateway.http.server import serve
 from gateway.http.session import NodeFacts as PageFacts
 from gateway.township.backoff import Backoff
+from imaging.dicomweb.routes import DicomWebParts, routes as dicomweb_routes
+from imaging.pixels.pool import PixelPool
 from kernel.audit.access_log import AccessLog
 from kernel.clock import Clock, SystemClock
+from kernel.dicom.decode_pool import DecodePool
 from kernel.identity import Institution, InstitutionKind, Role
 from kernel.letter import Letter
 from kernel.process.bus import NullBus
@@ -44,6 +48,7 @@ from kernel.process.owner import Owner
 from kernel.process.wake import Wake
 from kernel.sql.columns import metadata
 from kernel.sql.db import Database
+from tests.imaging.desk import Desk, open_desk
 from yilian.wiring import tables
 
 GOOD = "Kf7ma-x3Tpq-w9Rnc"
@@ -95,6 +100,7 @@ class County:
     enrolment: Enrolment
     admin: Administration
     owner: Owner
+    desk: Desk | None = None
 
     @property
     def url(self) -> str:
@@ -134,11 +140,10 @@ async def county_in(
     clock: ShiftedClock | None = None,
     versions: Versions = VERSIONS,
     since: Mapping[str, int] = SINCE,
-    key: Ed25519PrivateKey | None = None,
-    port: int = 0,
+    archive: bool = False,
 ) -> AsyncIterator[County]:
-    """Run a county with three houses and a radiologist ``wang``."""
-    clock, key = clock or ShiftedClock(), key or Ed25519PrivateKey.generate()
+    """Run a county with three houses and a radiologist ``wang``; with *archive*, DICOMweb too."""
+    clock, key = clock or ShiftedClock(), Ed25519PrivateKey.generate()
     database = await opened(home / "county.sqlite")
     hasher = Hasher(memory_kib=64, rounds=1)
     facts = CountyFacts("county", "县人民医院", "0571-1", public_hex(key))
@@ -158,25 +163,42 @@ async def county_in(
             await admin.create_account(OPERATOR, asked)
     news = FeedNews(database)
     door = NodeDoor(database, clock, enrolment, handlers or {}, news, "county", versions, since)
+    stack = AsyncExitStack()
+    desk = (
+        await stack.enter_async_context(open_desk(database, home / "archive")) if archive else None
+    )
     app = build_app(
-        routes=[*NodesDoor(database, clock, "county").routes(), *door.routes()],
+        routes=[
+            *_archived(desk, stack),
+            *NodesDoor(database, clock, "county").routes(),
+            *door.routes(),
+        ],
         parts=ShellParts(
             database, clock, NullBus(), sign_ins, AccessLog(database, clock, chain="looks"), admin
         ),
         settings=ShellSettings(PageFacts("county", "县人民医院")),
         registry=CollectorRegistry(),
     )
-    listening = socket.create_server(("127.0.0.1", port))
+    listening = socket.create_server(("127.0.0.1", 0))
     try:
         async with Owner() as owner:
             owner.keep("feed-news", news.run)
             async with serve(app, [listening]):
                 number = listening.getsockname()[1]
-                yield County(number, database, clock, enrolment, admin, owner)
+                yield County(number, database, clock, enrolment, admin, owner, desk)
             assert owner.faults == {}, owner.faults
     finally:
+        await stack.aclose()
         hasher.close()
         await database.close()
+
+
+def _archived(desk: Desk | None, stack: AsyncExitStack) -> list[web.RouteDef]:
+    if desk is None:
+        return []
+    pool = stack.enter_context(closing(PixelPool(stack.enter_context(DecodePool(workers=1)))))
+    parts = DicomWebParts(database=desk.database, objects=desk.objects, pool=pool, clock=desk.clock)
+    return dicomweb_routes(parts)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from gateway.exchange.node_status import LATE_AFTER, StudyWord, words_of
 from gateway.exchange.nodes import all_nodes
 from gateway.exchange.nodes_http import NodesDoor
 from gateway.exchange.ports import Handlers
+from gateway.exchange.return_letters import answer_request
 from gateway.exchange.silence import SilenceWatch
 from gateway.exchange.taking import retry_unknown
 from imaging.archive.http import Arrivals
@@ -27,13 +28,18 @@ from yilian.wiring.context import Context
 from yilian.wiring.enrolment import county_enrolment
 from yilian.wiring.orders import ledger
 from yilian.wiring.orders_letters import up_handlers
+from yilian.wiring.priors import archived_objects
 
 _CHAIN: Final = "gateway"
 
 
 def handlers(context: Context) -> Handlers:
     """Return who reads the letters that come up."""
-    return {Kind.AUDIT.value: take_audit, **up_handlers(ledger(context))}
+    return {
+        Kind.AUDIT.value: take_audit,
+        Kind.PRIOR_REQUEST.value: answer_request(archived_objects),
+        **up_handlers(ledger(context)),
+    }
 
 
 @dataclass(frozen=True, slots=True)

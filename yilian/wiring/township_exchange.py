@@ -4,17 +4,19 @@ import asyncio
 import datetime as dt
 import shutil
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
 from gateway.exchange.accounts_here import CountyAccounts, take_account
 from gateway.exchange.audit_up import keep_collected
 from gateway.exchange.county_link import CountyAddress, CountyLink, NodeIdentity
-from gateway.exchange.follower import FeedFollower
+from gateway.exchange.follower import FeedFollower, FollowerSettings
 from gateway.exchange.heartbeat import DiskFacts, LineFacts
 from gateway.exchange.model import Kind
 from gateway.exchange.node_facts import NodeFacts
 from gateway.exchange.ports import Handlers
+from gateway.exchange.return_letters import take_return
 from gateway.exchange.sender import LetterSender
 from gateway.township.model import RANK
 from gateway.township.parcel_index import best_rank
@@ -53,11 +55,20 @@ class TownshipExchange:
     link: CountyLink
     written: Wake
     """Hint it when a letter was written."""
+    taken: Wake
+    """Hinted when letters came down."""
+    urgent: Callable[[], Awaitable[bool]]
+    """Tells whether an emergency needs the line."""
 
 
 def handlers(context: Context) -> Handlers:
     """Return who reads the letters that come down."""
-    return {Kind.ACCOUNT.value: take_account, **down_handlers(ledger(context))}
+    return {
+        Kind.ACCOUNT.value: take_account,
+        Kind.PRIOR.value: take_return,
+        Kind.REPORT.value: take_return,
+        **down_handlers(ledger(context)),
+    }
 
 
 def guard(context: Context) -> CountyAccounts:
@@ -73,13 +84,19 @@ async def township_exchange(context: Context, news: QueueNews) -> TownshipExchan
     link = await _link(context, pairing)
     line = _Line(context.database, news)
     sender = LetterSender(context.database, link, facts(context, news), line, clock=context.clock)
-    follower = FeedFollower(context.database, link, handlers(context), clock=context.clock)
-    written = Wake.local()
+    written, taken = Wake.local(), Wake.local()
+    follower = FeedFollower(
+        context.database,
+        link,
+        handlers(context),
+        clock=context.clock,
+        settings=FollowerSettings(on_taken=taken.notify),
+    )
     context.owner.keep("letters", lambda: sender.run(written))
     context.owner.keep("feed", follower.run)
     context.owner.keep("accession-numbers", lambda: keep_numbers(context))
     context.owner.keep("audit-up", lambda: keep_collected(context.database, context.clock))
-    return TownshipExchange(link, written)
+    return TownshipExchange(link, written, taken, line.urgent)
 
 
 async def _link(context: Context, pairing: Pairing) -> CountyLink:

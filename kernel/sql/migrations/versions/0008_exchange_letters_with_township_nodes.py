@@ -103,8 +103,7 @@ def upgrade() -> None:
     sa.Column('asked_by', sa.Text(), server_default='', nullable=False),
     sa.Column('asked_at', UtcDateTime(), nullable=False),
     sa.Column('changed_at', UtcDateTime(), nullable=False),
-    sa.Column('parts', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('parts_here', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('objects', sa.Integer(), server_default='0', nullable=False),
     sa.Column('version', sa.BigInteger(), server_default='0', nullable=False),
     sa.PrimaryKeyConstraint('study_instance_uid', name=op.f('pk_exchange_returns'))
     )
@@ -150,6 +149,7 @@ def upgrade() -> None:
     sa.Column('size_bytes', sa.BigInteger(), nullable=False),
     sa.Column('dataset_digest', sa.String(length=64), nullable=False),
     sa.Column('pixels_digest', sa.String(length=64), nullable=False),
+    sa.Column('native', JsonDocument, nullable=True),
     sa.Column('place', sa.Integer(), nullable=False),
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('code', sa.Text(), server_default='', nullable=False),

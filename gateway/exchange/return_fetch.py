@@ -1,0 +1,266 @@
+"""Fetches what the county named: WADO-RS, from the byte where it was cut, believed by its content.
+
+One object at a time, and none while an emergency needs the line. A line that drops costs what was
+on it; an object that is not what was named is set aside and the rest goes on.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+import os
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import aiohttp
+
+from gateway.exchange import returns
+from gateway.exchange.county_link import CountyLink, CountyUnreachable, refusal
+from gateway.exchange.returns import Fetched, ObjectState, ReturnedObject
+from gateway.exchange.sender import BACKOFF, Hint
+from gateway.township.backoff import Backoff
+from gateway.township.ports import ObjectFiles
+from gateway.uploads.parcel_sink import check_instance
+from gateway.uploads.threads import finish_in_thread
+from kernel.arrival import Arrival, ContentDigest, Door, Sender
+from kernel.clock import Clock
+from kernel.dicom.codecs import FrameDecoder
+from kernel.errors import Category, PlatformError, StorageFull
+from kernel.identifiers import Uid, object_key
+from kernel.sql.db import Database
+
+_LOG: Final = logging.getLogger(__name__)
+_LOOK_S: Final = 5.0
+_PIECE_BYTES: Final = 64 * 1024
+_STALL_S: Final = 20.0
+_LATER: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
+_GONE: Final = frozenset({404, 406, 410})
+_WHOLE, _PART, _BEYOND = 200, 206, 416
+_TRIES: Final = 3
+_NEVER: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class _LeftOff(Exception):
+    """Something more urgent needs the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetcherSettings:
+    """How the fetcher behaves."""
+
+    folder: Path
+    """For what is half here; survives a restart."""
+    institution: str
+    backoff: Backoff = BACKOFF
+    chance: Callable[[], float] = random.random
+    stall_s: float = _STALL_S
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where objects go, and what they are checked with."""
+
+    objects: ObjectFiles
+    decoder: FrameDecoder
+
+
+class ReturnFetcher:
+    """The one fetcher of a node."""
+
+    def __init__(
+        self,
+        database: Database,
+        link: CountyLink,
+        shelf: Shelf,
+        urgent: Callable[[], Awaitable[bool]],
+        *,
+        clock: Clock,
+        settings: FetcherSettings,
+    ) -> None:
+        self._database = database
+        self._link = link
+        self._shelf = shelf
+        self._urgent = urgent
+        self._clock = clock
+        self._settings = settings
+        self._damaged = 0
+
+    async def run(self, hint: Hint) -> None:
+        """Fetch until cancelled; there is no last attempt for what only the line hinders."""
+        failures = 0
+        while True:
+            try:
+                if not await self.fetch_next():
+                    await hint.wait(_LOOK_S)
+                failures = 0
+            except PlatformError as exc:
+                failures += 1
+                _LOG.info("return.later", extra={"code": exc.code, "failures": failures})
+                chance = self._settings.chance()
+                await asyncio.sleep(self._settings.backoff.delay_s(failures, chance))
+
+    async def fetch_next(self) -> bool:
+        """Fetch one object; returns False where there is none to fetch, or not now.
+
+        Raises:
+            PlatformError: later; what came of it stays.
+        """
+        if await self._urgent():
+            return False
+        one = await self._database.read(returns.next_object)
+        if one is None:
+            return False
+        path = self._settings.folder / f"{_key(one).rpartition('/')[2]}.part"
+        try:
+            gone = await self._bring_over(one, path)
+        except _LeftOff:
+            return False
+        became = Fetched(ObjectState.SET_ASIDE, gone) if gone else await self._file(one, path)
+        if became is not None:
+            await self._database.write(
+                partial(
+                    returns.note_object,
+                    one=one,
+                    became=became,
+                    institution=self._settings.institution,
+                    at=self._clock.now(),
+                )
+            )
+        return True
+
+    async def _bring_over(self, one: ReturnedObject, path: Path) -> str:
+        """Bring the rest of the object to *path*; returns why the county has it no more, or ''."""
+        begin = await asyncio.to_thread(_size, path)
+        if begin >= one.size_bytes:
+            return ""
+        address = (
+            f"/dicom-web/studies/{one.study_instance_uid}/series/{one.series_instance_uid}"
+            f"/instances/{one.sop_instance_uid}"
+        )
+        headers = {"Accept": "application/dicom; transfer-syntax=*"}
+        if begin:
+            headers["Range"] = f"bytes={begin}-"
+        size_s = one.size_bytes / 1000  # no line is slower than a kilobyte a second for long
+        async with self._link.ask("GET", address, headers=headers, wait_s=size_s) as answer:
+            if answer.status in _GONE:
+                return (await refusal(answer)).code
+            if answer.status == _BEYOND:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+                raise CountyUnreachable("the county's object is shorter", code="county-answer")
+            if answer.status not in (_WHOLE, _PART):
+                raise await refusal(answer)
+            await self._take(answer, path, begin if answer.status == _PART else 0)
+        return ""
+
+    async def _take(self, answer: aiohttp.ClientResponse, path: Path, begin: int) -> None:
+        with await finish_in_thread(partial(_part_file, path, begin)) as file:
+            while True:
+                async with asyncio.timeout(self._settings.stall_s):
+                    piece = await answer.content.read(_PIECE_BYTES)
+                if not piece:
+                    return
+                await finish_in_thread(partial(_write, file, piece))
+                if await self._urgent():
+                    raise _LeftOff
+
+    async def _file(self, one: ReturnedObject, path: Path) -> Fetched | None:
+        """Put what came among the objects; None where it has to come once more."""
+        size = await asyncio.to_thread(_size, path)
+        if size < one.size_bytes:
+            raise CountyUnreachable("the object broke off", code="line-cut")
+        key = _key(one)
+        try:
+            await finish_in_thread(lambda: self._put(one, path, key))
+        except PlatformError as exc:
+            if exc.category in _LATER:
+                raise
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            self._damaged += 1
+            _LOG.warning("return.damaged", extra={"code": exc.code, "tries": self._damaged})
+            if self._damaged < _TRIES:
+                return None
+            self._damaged = 0
+            return Fetched(ObjectState.SET_ASIDE, exc.code)
+        self._damaged = 0
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        return Fetched(ObjectState.HERE, object_key=key)
+
+    def _put(self, one: ReturnedObject, path: Path, key: str) -> None:
+        with _OpenFile(path) as source:
+            check_instance(source, _told(one), self._shelf.decoder)
+            self._shelf.objects.put_new([(key, source.chunks())])
+
+
+def _key(one: ReturnedObject) -> str:
+    return object_key(Uid(one.sop_instance_uid), f"{one.dataset_digest}-{one.pixels_digest}")
+
+
+def _told(one: ReturnedObject) -> Arrival:
+    """Return what the county's letter says of the object, as a parcel would."""
+    return Arrival(
+        door=Door.PARCEL,
+        received_at=_NEVER,
+        sender=Sender(institution=""),
+        transfer_syntax_uid=one.transfer_syntax_uid,
+        sop_class_uid=one.sop_class_uid,
+        sop_instance_uid=one.sop_instance_uid,
+        study_instance_uid=one.study_instance_uid,
+        series_instance_uid=one.series_instance_uid,
+        dataset_offset=0,
+        size_bytes=one.size_bytes,
+        digest=ContentDigest(dataset=one.dataset_digest, pixels=one.pixels_digest),
+    )
+
+
+def _part_file(path: Path, begin: int) -> BinaryIO:
+    """Return the file to write on from *begin*; raises ``StorageFull``."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("r+b" if begin else "wb")
+        file.seek(begin)
+    except OSError as exc:
+        raise StorageFull("no room for what comes from the county") from exc
+    return file
+
+
+def _write(file: BinaryIO, piece: bytes) -> None:
+    try:
+        file.write(piece)
+        file.flush()
+    except OSError as exc:
+        raise StorageFull("no room for what comes from the county") from exc
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class _OpenFile:
+    """A file as a ``kernel.dicom.dataset.Source``."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self._fd).st_size
+
+    def read(self, pos: int, n: int) -> bytes:
+        """Return the bytes at [pos, pos + n)."""
+        return os.pread(self._fd, n, pos)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all of it."""
+        at = 0
+        while piece := self.read(at, _PIECE_BYTES * 16):
+            at += len(piece)
+            yield piece
+
+    def __enter__(self) -> "_OpenFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)

@@ -1,0 +1,321 @@
+"""SQL of studies that came back from the county, or are to."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.exchange.model import Kind, Source
+from gateway.exchange.outbox import write_letters
+from gateway.exchange.sendings import SendView, sends_of
+from gateway.exchange.tables import return_objects, returns
+from kernel.arrival import NativeForm
+from kernel.events import publish
+from kernel.letter import Letter
+
+if TYPE_CHECKING:
+    from gateway.exchange.return_letters import NamedObject
+
+HandlerFunction: TypeAlias = Callable[[sa.Connection, Letter, Source], None]
+TOPIC: Final = "prior.updated"
+
+
+class ReturnState(StrEnum):
+    """How far a study is on its way back."""
+
+    ASKED = "asked"
+    """The county has not answered yet."""
+    FETCHING = "fetching"
+    HERE = "here"
+    """Every object is here, and is what the county named."""
+    REFUSED = "refused"
+    """The county has no such study for this house."""
+
+
+class ObjectState(StrEnum):
+    """How far one object is."""
+
+    WAITING = "waiting"
+    HERE = "here"
+    SET_ASIDE = "set-aside"
+    """What came is not what the county named, or the county gives it no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedObject:
+    """One object of such a study."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    size_bytes: int
+    dataset_digest: str
+    pixels_digest: str
+    native: NativeForm | None
+    state: ObjectState
+    code: str
+    object_key: str
+
+
+class ReturnView(msgspec.Struct, frozen=True, kw_only=True):
+    """One study on its way back."""
+
+    study_instance_uid: str
+    kind: str
+    """``prior`` or ``report``."""
+    state: ReturnState
+    code: str
+    objects: int | None
+    """How many there are; None before the county has said."""
+    here: int
+    set_aside: int
+    asked_at: dt.datetime
+    changed_at: dt.datetime
+    sends: list[SendView]
+
+
+def ask(conn: sa.Connection, study: str, by: str, *, at: dt.datetime) -> None:
+    """Ask the county for *study*, in one transaction with the letter; again asks again."""
+    know(conn, study, Kind.PRIOR.value, at=at, by=by)
+    _change(conn, study, at=at, state=ReturnState.ASKED.value, code="", asked_by=by, asked_at=at)
+    number = round(at.timestamp() * 1000)
+    write_letters(conn, [Letter(Kind.PRIOR_REQUEST.value, study, number, {})], at=at)
+
+
+def know(
+    conn: sa.Connection, study: str, kind: str, *, at: dt.datetime, by: str = "county"
+) -> None:
+    """Have a row for *study*."""
+    there = conn.scalar(sa.select(returns.c.kind).where(returns.c.study_instance_uid == study))
+    if there is None:
+        conn.execute(
+            sa.insert(returns).values(
+                study_instance_uid=study,
+                kind=kind,
+                state=ReturnState.ASKED.value,
+                asked_by=by,
+                asked_at=at,
+                changed_at=at,
+            )
+        )
+
+
+def refuse(conn: sa.Connection, study: str, code: str, *, at: dt.datetime) -> None:
+    """Note that the county gives nothing; what is here already stays."""
+    _change(conn, study, at=at, state=ReturnState.REFUSED.value, code=code)
+
+
+def know_object(conn: sa.Connection, study: str, named: "NamedObject", *, place: int) -> None:
+    """Note an object to fetch; one that is here with that content stays as it is."""
+    columns = return_objects.c
+    mine = (columns.study_instance_uid == study) & (
+        columns.sop_instance_uid == named.sop_instance_uid
+    )
+    there = conn.execute(
+        sa.select(columns.state, columns.dataset_digest, columns.pixels_digest).where(mine)
+    ).one_or_none()
+    told = (named.digest.dataset, named.digest.pixels)
+    if there is not None and there.state == ObjectState.HERE and tuple(there[1:]) == told:
+        return
+    values: dict[str, Any] = {
+        "series_instance_uid": named.series_instance_uid,
+        "sop_class_uid": named.sop_class_uid,
+        "transfer_syntax_uid": named.transfer_syntax_uid,
+        "size_bytes": named.size_bytes,
+        "dataset_digest": named.digest.dataset,
+        "pixels_digest": named.digest.pixels,
+        "native": None if named.native is None else msgspec.to_builtins(named.native),
+        "place": place,
+        "state": ObjectState.WAITING.value,
+        "code": "",
+    }
+    if there is not None:
+        conn.execute(sa.update(return_objects).where(mine).values(values))
+    else:
+        conn.execute(
+            sa.insert(return_objects).values(
+                study_instance_uid=study, sop_instance_uid=named.sop_instance_uid, **values
+            )
+        )
+
+
+def expect(conn: sa.Connection, study: str, objects: int, version: int, *, at: dt.datetime) -> None:
+    """Note how many objects the county named in all; an older word changes nothing."""
+    newer = (returns.c.study_instance_uid == study) & (returns.c.version <= version)
+    conn.execute(sa.update(returns).where(newer).values(objects=objects, version=version))
+    _settle(conn, study, at=at)
+
+
+def next_object(conn: sa.Connection) -> ReturnedObject | None:
+    """Return the object to fetch now: of the study asked for first, in its order."""
+    columns = return_objects.c
+    query = (
+        _objects()
+        .join(returns, returns.c.study_instance_uid == columns.study_instance_uid)
+        .where(columns.state == ObjectState.WAITING.value)
+        .order_by(returns.c.asked_at, columns.study_instance_uid, columns.place)
+        .limit(1)
+    )
+    return next(iter(_read(conn, query)), None)
+
+
+def objects_of(conn: sa.Connection, study: str) -> list[ReturnedObject]:
+    """Return every object of *study*, in order."""
+    columns = return_objects.c
+    query = _objects().where(columns.study_instance_uid == study).order_by(columns.place)
+    return _read(conn, query)
+
+
+def find_object(conn: sa.Connection, study: str, sop: str) -> ReturnedObject | None:
+    """Return one object that is here."""
+    columns = return_objects.c
+    query = _objects().where(
+        columns.study_instance_uid == study,
+        columns.sop_instance_uid == sop,
+        columns.state == ObjectState.HERE.value,
+    )
+    return next(iter(_read(conn, query)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What became of fetching an object."""
+
+    state: ObjectState
+    code: str = ""
+    object_key: str = ""
+
+
+def note_object(
+    conn: sa.Connection,
+    one: ReturnedObject,
+    became: Fetched,
+    *,
+    institution: str,
+    at: dt.datetime,
+) -> None:
+    """Note what became of fetching *one*, and tell the pages when its study is over."""
+    columns = return_objects.c
+    conn.execute(
+        sa.update(return_objects)
+        .where(
+            columns.study_instance_uid == one.study_instance_uid,
+            columns.sop_instance_uid == one.sop_instance_uid,
+        )
+        .values(state=became.state.value, code=became.code, object_key=became.object_key)
+    )
+    if _settle(conn, one.study_instance_uid, at=at):
+        [view] = views(conn, [one.study_instance_uid])
+        publish(conn, TOPIC, msgspec.to_builtins(view), institution=institution, at=at)
+
+
+def _settle(conn: sa.Connection, study: str, *, at: dt.datetime) -> bool:
+    """Set the study's word by its objects; returns whether it is over now."""
+    columns = return_objects.c
+    total = conn.scalar(sa.select(returns.c.objects).where(returns.c.study_instance_uid == study))
+    here = conn.scalar(
+        sa.select(sa.func.count()).where(
+            columns.study_instance_uid == study, columns.state == ObjectState.HERE.value
+        )
+    )
+    over = bool(total) and here == total
+    state = ReturnState.HERE if over else ReturnState.FETCHING
+    _change(conn, study, at=at, state=state.value, code="")
+    return over
+
+
+def _change(conn: sa.Connection, study: str, *, at: dt.datetime, **values: object) -> None:
+    mine = returns.c.study_instance_uid == study
+    conn.execute(sa.update(returns).where(mine).values(changed_at=at, **values))
+
+
+def _objects() -> sa.Select[Any]:
+    columns = return_objects.c
+    return sa.select(
+        columns.study_instance_uid,
+        columns.series_instance_uid,
+        columns.sop_instance_uid,
+        columns.sop_class_uid,
+        columns.transfer_syntax_uid,
+        columns.size_bytes,
+        columns.dataset_digest,
+        columns.pixels_digest,
+        columns.native,
+        columns.state,
+        columns.code,
+        columns.object_key,
+    )
+
+
+def _read(conn: sa.Connection, query: sa.Select[Any]) -> list[ReturnedObject]:
+    return [
+        ReturnedObject(
+            study_instance_uid=row.study_instance_uid,
+            series_instance_uid=row.series_instance_uid,
+            sop_instance_uid=row.sop_instance_uid,
+            sop_class_uid=row.sop_class_uid,
+            transfer_syntax_uid=row.transfer_syntax_uid,
+            size_bytes=row.size_bytes,
+            dataset_digest=row.dataset_digest,
+            pixels_digest=row.pixels_digest,
+            native=None if row.native is None else msgspec.convert(row.native, NativeForm),
+            state=ObjectState(row.state),
+            code=row.code,
+            object_key=row.object_key,
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def views(
+    conn: sa.Connection, studies: Sequence[str] | None, *, limit: int = 200
+) -> list[ReturnView]:
+    """Return the studies named, or the newest *limit* of all."""
+    columns, objects = returns.c, return_objects.c
+    query = (
+        sa.select(
+            columns.study_instance_uid,
+            columns.kind,
+            columns.state,
+            columns.code,
+            columns.objects,
+            columns.asked_at,
+            columns.changed_at,
+            sa.func.count().filter(objects.state == ObjectState.HERE.value).label("here"),
+            sa.func.count().filter(objects.state == ObjectState.SET_ASIDE.value).label("aside"),
+        )
+        .outerjoin(return_objects, objects.study_instance_uid == columns.study_instance_uid)
+        .group_by(*[column for column in columns if column.name in _SHOWN])
+        .order_by(columns.asked_at.desc(), columns.study_instance_uid)
+        .limit(limit)
+    )
+    if studies is not None:
+        query = query.where(columns.study_instance_uid.in_(list(studies)))
+    rows = conn.execute(query).all()
+    sends = sends_of(conn, [row.study_instance_uid for row in rows])
+    return [
+        ReturnView(
+            study_instance_uid=row.study_instance_uid,
+            kind=row.kind,
+            state=ReturnState(row.state),
+            code=row.code,
+            objects=row.objects or None,
+            here=row.here,
+            set_aside=row.aside,
+            asked_at=row.asked_at,
+            changed_at=row.changed_at,
+            sends=sends.get(row.study_instance_uid, []),
+        )
+        for row in rows
+    ]
+
+
+_SHOWN: Final = frozenset(
+    {"study_instance_uid", "kind", "state", "code", "objects", "asked_at", "changed_at"}
+)
