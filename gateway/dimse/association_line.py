@@ -37,6 +37,11 @@ class AssociationLine:
         """Whether something can still be said there."""
         return not self._closed and self._context is not None
 
+    @property
+    def has_events(self) -> bool:
+        """Whether something waits to be said."""
+        return bool(self._waiting)
+
     def on(self, context: AcceptedContext) -> None:
         """Say what there is to say on *context* if it is one of storage commitment."""
         if context.abstract_syntax == STORAGE_COMMITMENT:

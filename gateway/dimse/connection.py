@@ -71,7 +71,7 @@ class Connection:
         """Serve the peer until the association or the connection is over; discards what is open."""
         try:
             while True:
-                if not self.wire.has_news and await self._say_something():
+                if self._has_to_say and not self.wire.has_news and await self._say_something():
                     continue
                 data = await self.wire.receive()
                 if data is None:
@@ -157,7 +157,7 @@ class Connection:
             self._progress()
             if received.command.field is not CommandField.C_CANCEL_RQ:
                 # One request at a time: all that is owed is said first.
-                while await self._say_owed():
+                while self._exchange.owes and await self._say_owed():
                     pass
                 self._context_id = received.context_id
             self._working = True
@@ -165,6 +165,11 @@ class Connection:
         if answer is not None:
             await self._reply(answer)
         self._working = self._exchange.owes
+
+    @property
+    def _has_to_say(self) -> bool:
+        exchange = self._exchange
+        return exchange is not None and (exchange.owes or exchange.line.has_events)
 
     async def _say_something(self) -> bool:
         """Say one thing the peer waits for, or did not ask for; returns whether there was any."""

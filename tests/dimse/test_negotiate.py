@@ -25,7 +25,7 @@ from gateway.dimse.negotiate import (
     choose_transfer_syntax,
     negotiate,
 )
-from gateway.dimse.sop_classes import is_storage
+from gateway.dimse.sop_classes import MODALITY_WORKLIST, is_storage
 from tests.dimse.wire_bytes import CT, EXPLICIT_LE, IMPLICIT_LE, VERIFICATION, associate_rq, context
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
@@ -181,6 +181,30 @@ def test_roles_are_cut_to_what_both_sides_do(
     else:
         assert agreement.roles == (RoleSelection(CT, scu=answered[0], scp=answered[1]),)
         assert set(agreement.contexts) == {1}
+
+
+@pytest.mark.parametrize(
+    ("proposed", "answer"),
+    [
+        pytest.param((IMPLICIT_LE,), (ContextResult.ACCEPTANCE, IMPLICIT_LE), id="implicit"),
+        pytest.param(
+            (JPEG_BASELINE, IMPLICIT_LE, EXPLICIT_LE),
+            (ContextResult.ACCEPTANCE, EXPLICIT_LE),
+            id="explicit-is-preferred",
+        ),
+        pytest.param(
+            (JPEG_BASELINE, EXPLICIT_BE, DEFLATED_LE),
+            (ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_LE),
+            id="nothing-we-read",
+        ),
+    ],
+)
+def test_what_is_read_and_answered_here_is_in_a_syntax_we_write(
+    proposed: tuple[str, ...], answer: tuple[ContextResult, str]
+) -> None:
+    policy = NegotiationPolicy(services=frozenset({VERIFICATION, MODALITY_WORKLIST}))
+    context = ProposedContext(1, MODALITY_WORKLIST, proposed)
+    assert answers(context, policy=policy) == [answer]
 
 
 def test_no_role_is_answered_that_was_not_asked_for() -> None:

@@ -1,1 +1,1 @@
-"""Tests of gateway/procedure_steps."""
+"""Performed procedure steps: what devices say they did."""

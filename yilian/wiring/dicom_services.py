@@ -84,7 +84,7 @@ def dicom_services(context: Context, sink: JournalSink, *, fresh: bool) -> Dicom
         chance=random.random,
         settings=_reporting(context.settings),
     )
-    noted = _noted(steps_to_orders(ledger(context), clock), clock)
+    noted = orders_and_counts(steps_to_orders(ledger(context), clock), clock)
     trail = AccessLog(database, clock, chain=f"{context.role}-worklist")
     worklist = TracedWorklist(OrderWorklist(database, clock), trail)
     services: Services = {
@@ -122,7 +122,7 @@ def _calling_tls(settings: Settings) -> Callable[[], ssl.SSLContext] | None:
     return made
 
 
-def _noted(orders: Noted, clock: Clock) -> Noted:
+def orders_and_counts(orders: Noted, clock: Clock) -> Noted:
     """Return who is told of each step: its orders, and who counts what is expected."""
 
     def noted(conn: sa.Connection, step: PerformedStep) -> None:
