@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from kernel.identity import ApplicationEntity, Institution, InstitutionKind, PrincipalKind, Role
-from yilian.commands import routes, township
+from yilian.commands import examinations, routes, township
 from yilian.commands.nodes import add_home, settings_of
 from yilian.commands.shown import show
 from yilian.wiring.homes import Home
@@ -21,6 +21,7 @@ _EXAMPLE: Final = """examples:
   yilian admin --home H ae add CT_QS qingshan --host 10.1.2.3 --charset GB18030
   yilian admin --home H token add qingshan-node --label "forwarder" --days 365
   yilian admin --home H routes explain image.dcm
+  yilian admin --home H examinations import items.toml --institution qingshan
   yilian admin --home H township invite qingshan
 """
 
@@ -40,6 +41,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     _users(below.add_parser("user", help="accounts of people and machines"))
     _peers(below.add_parser("ae", help="DICOM peers"))
     _tokens(below.add_parser("token", help="bearer tokens"))
+    examinations.add(below.add_parser("examinations", help="what an institution can examine"))
     routes.add(below.add_parser("routes", help="check or explain the routing rules"))
     township.add_admin(
         below.add_parser("township", help="nodes of townships: invite, list, revoke")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from kernel.clock import SystemClock
 from kernel.identifiers import new_id
 from kernel.identity import Institution, InstitutionKind, Role
 from kernel.settings import NodeKind, Settings
+from kernel.sql.db import Database
+from yilian.wiring.demo_orders import DemoDay, allotted, fill_day
 from yilian.wiring.enrolment import county_enrolment
 from yilian.wiring.homes import Home, write_secret
 from yilian.wiring.offline import opened_database
@@ -53,7 +56,10 @@ _PEOPLE: Final[Sequence[tuple[str, str, str, Role]]] = (
     ("sysadmin", "系统管理员", COUNTY.code, Role.SYSTEM_ADMINISTRATOR),
     ("secadmin", "安全管理员", COUNTY.code, Role.SECURITY_ADMINISTRATOR),
     ("audadmin", "审计管理员", COUNTY.code, Role.AUDIT_ADMINISTRATOR),
+    ("chenyu", "陈雨", COUNTY.code, Role.DOCTOR),
 )
+_ORDERING: Final = {COUNTY.code: "chenyu", "qingshan": "luoli", "dahe": "sunyu"}
+"""Who registers and orders on the demo's first day, by institution."""
 _RULES: Final = f"""\
 # Which studies the county centre reads, and how urgently. docs/reference/routing.md
 version = 1
@@ -129,7 +135,31 @@ async def prepare(root: Path, *, port_offset: int) -> DemoHome:
         here = [a for a in accounts if a.institution == institution.code]
         await _fill(node, [COUNTY, *TOWNSHIPS], here)
         await _enrol(home, place, institution.code, url)
+    await _first_day(county, townships)
     return DemoHome(root, (county, *townships), tuple(accounts))
+
+
+async def _first_day(county: DemoNode, townships: Sequence[DemoNode]) -> None:
+    """Register and order at every node, once."""
+    clock = SystemClock()
+    waiting = [node for node in (county, *townships) if not (node.root / ".ordered").exists()]
+    if not waiting:
+        return
+    async with _opened(county) as database:
+        codes = [township.name for township in townships]
+        blocks = await allotted(database, codes, at=clock.now())
+    for node in waiting:
+        code = node.name if node is not county else COUNTY.code
+        houses = [code] if node is not county else [code, _VILLAGE.code]
+        async with _opened(node) as database:
+            day = DemoDay(database, clock, node.kind, code, _ORDERING[code])
+            await fill_day(day, houses=houses, blocks=blocks)
+        _mark(node.root / ".ordered")
+
+
+def _opened(node: DemoNode) -> AbstractAsyncContextManager[Database]:
+    home = Home(node.root)
+    return opened_database(home, Settings.load(node.kind, file=home.settings_file))
 
 
 async def _enrol(county: Home, place: Home, institution: str, url: str) -> None:
@@ -235,6 +265,10 @@ async def _fill(
 
         await database.write(tokens)
     hasher.close()
+    _mark(done)
+
+
+def _mark(done: Path) -> None:
     descriptor = os.open(done, os.O_CREAT | os.O_WRONLY, 0o600)
     os.fsync(descriptor)
     os.close(descriptor)
