@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from gateway.township.collector import Collector
-from gateway.township.parcel_index import ParcelRow, apply_outcomes
+from gateway.township.parcel_index import apply_outcomes
+from gateway.township.parcel_queue import ParcelRow
 from gateway.uploads.parcel import read_parcel
 from gateway.uploads.receipts import InstanceOutcome, Outcome
 

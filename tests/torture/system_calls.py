@@ -6,27 +6,24 @@ was acknowledged has to end up at the county, once. Counts are by thread, as str
 """
 
 import asyncio
-import contextlib
-import os
 import re
 import shutil
-import signal
-import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from bench.line.proxy import open_line
+from tests.torture import processes
 from tests.torture.as_seen import as_seen
 from tests.torture.figures import Control, Figures, Size, compared
 from tests.torture.hops import QUICK_LINE, Image, image_of
+from tests.torture.processes import kill, port_of, started, the_victims_key
 from tests.torture.victim import KEY, raw_image
 from tests.township.node import door_to, node_in, settings_for
 from tests.uploads import county_door as doors
 
-ROOT: Final = Path(__file__).parents[2]
 CALLS: Final = (
     *("write", "pwrite64", "pwritev2", "fsync", "fdatasync", "ftruncate", "fallocate"),
     *("rename", "link", "unlink"),
@@ -144,15 +141,17 @@ async def _strike_township(home: Path, strike: Strike, *how: str) -> tuple[str, 
     """Return the place of death (empty where it survived), and what was lost or doubled."""
     node, log = home / "township", home / "trace"
     node.mkdir(parents=True)
-    with _fixed_key():
+    with the_victims_key():
         async with doors.county_door(home / "county") as county:
-            run = _township(node, county.port, 1, *how)
-            async with _started([*strike.options(log), *run]) as process:
-                heard = await _heard(process)
+            run = processes.township(node, county.port, 1, _IMAGES, *how)
+            async with started([*strike.options(log), *run]) as process:
+                heard = await processes.heard(process, within_s=_HANGS_S)
             acknowledged = max(heard.get("acked", [0]))
             place = _place(log, strike, node)
-            async with _started(_township(node, county.port, acknowledged + 1)) as process:
-                heard = await _heard(process, within_s=_HANGS_S if how else _WITHIN_S)
+            async with started(
+                processes.township(node, county.port, acknowledged + 1, _IMAGES)
+            ) as process:
+                heard = await processes.heard(process, within_s=_HANGS_S if how else _WITHIN_S)
             # The second run goes on where the first ended and acknowledges the rest.
             told = {each.uid: each.content for each in expected()}
             broken = [] if "delivered" in heard else [f"not delivered after {place or strike.call}"]
@@ -179,12 +178,12 @@ async def _strike_county(home: Path, strike: Strike) -> tuple[str, Figures]:
     there.mkdir(parents=True)
     images = await asyncio.to_thread(expected)
     settings = settings_for(county_key=KEY.public_key())
-    serve = [sys.executable, "-m", "tests.torture.victim", "county", str(there)]
+    serve = processes.county(there)
     async with open_line(0, QUICK_LINE) as line, AsyncExitStack() as held:
         door = door_to(line.port)
         node = await held.enter_async_context(node_in(home / "township", door, settings=settings))
-        async with _started([*strike.options(log), *serve]) as process:
-            line.target_port = await _port(process)
+        async with started([*strike.options(log), *serve]) as process:
+            line.target_port = await port_of(process)
             await node.store([raw_image(number) for number in range(1, _IMAGES + 1)])
             delivered = asyncio.ensure_future(node.until(at_county=_IMAGES, timeout_s=_HANGS_S))
             died = asyncio.ensure_future(process.wait())
@@ -192,17 +191,17 @@ async def _strike_county(home: Path, strike: Strike) -> tuple[str, Figures]:
             for task in (delivered, died):
                 task.cancel()
             await asyncio.gather(delivered, died, return_exceptions=True)
-            _end(process)
+            kill(process)
             await process.wait()
             place = _place(log, strike, there)
-            async with _started(serve) as again:
-                line.target_port = await _port(again)
+            async with started(serve) as again:
+                line.target_port = await port_of(again)
                 broken: list[str] = []
                 try:
                     await node.until(at_county=_IMAGES, timeout_s=_WITHIN_S)
                 except AssertionError as exc:
                     broken.append(f"after {place or strike.call}: {exc}")
-                _end(again)
+                kill(again)
     told = {each.uid: each.content for each in images}
     return place, await _counted(home, told, broken)
 
@@ -218,66 +217,6 @@ async def controls(folder: Path) -> Sequence[Control]:
     """Return the sweep's own control."""
     found = await township_that_says_so_first(folder)
     return [Control("the node answers before it has written", found)]
-
-
-@contextlib.contextmanager
-def _fixed_key() -> Iterator[None]:
-    before, doors.KEY = doors.KEY, KEY
-    try:
-        yield
-    finally:
-        doors.KEY = before
-
-
-def _township(home: Path, port: int, first: int, *how: str) -> list[str]:
-    numbers = (str(port), str(first), str(_IMAGES))
-    return [sys.executable, "-m", "tests.torture.victim", "township", str(home), *numbers, *how]
-
-
-@asynccontextmanager
-async def _started(command: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        _end(process)
-        await process.wait()
-
-
-def _end(process: asyncio.subprocess.Process) -> None:
-    """End a program and what it started, at once: strace would only let go of its own."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-async def _heard(
-    process: asyncio.subprocess.Process, *, within_s: float = _HANGS_S
-) -> dict[str, list[int]]:
-    """Return the numbers a victim said by their word, until it ends or *within_s* is over."""
-    assert process.stdout is not None
-    said: dict[str, list[int]] = {}
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(within_s):
-            while line := await process.stdout.readline():
-                word, number = line.decode().split()
-                said.setdefault(word, []).append(int(number))
-    return said
-
-
-async def _port(process: asyncio.subprocess.Process) -> int:
-    """Return the port a county says; 1, where nobody listens, where it died before."""
-    heard = b""
-    assert process.stdout is not None
-    async with asyncio.timeout(_WITHIN_S):
-        heard = await process.stdout.readline()
-    return int(heard.split()[1]) if heard else 1
 
 
 def _place(log: Path, strike: Strike, home: Path) -> str:

@@ -1,0 +1,167 @@
+"""R02 and R03: a node that is killed, or loses its power, at any moment while it works.
+
+Killed, the kernel keeps what was written; without power only what was flushed is there, which is
+why the second needs a disk of its own and root.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from bench.line.proxy import open_line
+from tests.demo import unflushed
+from tests.torture import processes
+from tests.torture.as_seen import as_seen
+from tests.torture.ext4_image import Ext4Image
+from tests.torture.figures import Control, Figures, Size, compared
+from tests.torture.hops import QUICK_LINE, image_of
+from tests.torture.processes import freeze, heard, port_of, started, the_victims_key
+from tests.torture.victim import KEY, raw_image
+from tests.township.node import Node, door_to, node_in, settings_for
+from tests.uploads.county_door import county_door
+
+KILLS: Final = {Size.SHORT: 6, Size.LONG: 1_000}
+CUTS: Final = {Size.SHORT: 3, Size.LONG: 200}
+_IMAGES: Final = 24
+_EACH: Final = 6
+_DELIVERED_S: Final = 60.0
+_LOST_S: Final = 10.0
+_DISK_BYTES: Final = 256 << 20
+_NOWHERE: Final = 1
+"""A port nobody listens on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a node ends."""
+
+    powerless: bool = False
+    """Its disk keeps only what was flushed; else it is killed."""
+    environment: Mapping[str, str] | None = None
+    county_away: bool = False
+    """Nothing can be forwarded until the last run."""
+
+
+class Side(Protocol):
+    """One side of the hop, ended so often."""
+
+    async def __call__(self, folder: Path, count: int, ending: Ending) -> Figures:
+        """Return what was found."""
+        ...
+
+
+class Disk:
+    """What a node stands on: a folder, or an image whose power can be cut."""
+
+    def __init__(self, folder: Path, *, powerless: bool) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._image = Ext4Image(folder, size=_DISK_BYTES) if powerless else None
+
+    @contextmanager
+    def mounted(self) -> Iterator[Path]:
+        """Give the folder to live in."""
+        if self._image is None:
+            yield self._folder
+            return
+        with self._image.mounted() as root:
+            yield root
+
+    def cut(self) -> None:
+        """Keep only what was flushed, where it is an image."""
+        if self._image is not None:
+            self._image.cut_power()
+
+
+async def township(folder: Path, count: int, ending: Ending, *, seed: int = 2) -> Figures:
+    """End a node *count* times while it takes images in and forwards them."""
+    draw = random.Random(seed)
+    disk = await asyncio.to_thread(Disk, folder / "disk", powerless=ending.powerless)
+    told: dict[str, str] = {}
+    first = 1
+    with the_victims_key():
+        async with county_door(folder / "county") as county:
+            port = _NOWHERE if ending.county_away else county.port
+            for _ in range(count):
+                with disk.mounted() as home:
+                    command = processes.township(home / "node", port, first, first + _IMAGES)
+                    async with started(command, environment=ending.environment) as process:
+                        enough = _IMAGES if ending.county_away else draw.randrange(1, _IMAGES)
+                        said = await heard(process, within_s=_DELIVERED_S, enough=enough)
+                        later = await heard(process, within_s=draw.uniform(0, 0.2))
+                        freeze(process)
+                        disk.cut()
+                first = _remember(told, [*said.get("acked", []), *later.get("acked", [])], first)
+            with disk.mounted() as home:
+                command = processes.township(home / "node", county.port, first, first)
+                async with started(command) as process:
+                    within_s = _LOST_S if ending.county_away else _DELIVERED_S
+                    said = await heard(process, within_s=within_s)
+                _remember(told, said.get("acked", []), first)
+    seen = await as_seen(folder / "county" / "journal", folder / "seen")
+    broken = () if "delivered" in said else ("not everything was delivered in the end",)
+    return replace(compared(told, seen.instances, runs=count), broken=broken)
+
+
+async def county(folder: Path, count: int, ending: Ending, *, seed: int = 3) -> Figures:
+    """End a county *count* times while a node sends to it; what it receipted must be there."""
+    draw = random.Random(seed)
+    disk = await asyncio.to_thread(Disk, folder / "disk", powerless=ending.powerless)
+    settings = settings_for(county_key=KEY.public_key())
+    told: dict[str, str] = {}
+    broken: tuple[str, ...] = ()
+    async with (
+        open_line(_NOWHERE, QUICK_LINE) as line,
+        node_in(folder / "township", door_to(line.port), settings=settings) as node,
+    ):
+        for run in range(count):
+            numbers = range(1 + run * _EACH, 1 + (run + 1) * _EACH)
+            with disk.mounted() as home:
+                command = processes.county(home / "county")
+                async with started(command, environment=ending.environment) as process:
+                    line.target_port = await port_of(process)
+                    await node.store([raw_image(number) for number in numbers])
+                    _remember(told, numbers, 0)
+                    await _receipted(node, run * _EACH + draw.randrange(1, _EACH + 1))
+                    freeze(process)
+                    disk.cut()
+        with disk.mounted() as home:
+            async with started(processes.county(home / "county")) as process:
+                line.target_port = await port_of(process)
+                try:
+                    await node.until(at_county=len(told), timeout_s=_DELIVERED_S)
+                except AssertionError as exc:
+                    broken = (str(exc),)
+            seen = await as_seen(home / "county" / "journal", folder / "seen")
+    return replace(compared(told, seen.instances, runs=count), broken=broken)
+
+
+async def controls(folder: Path) -> Sequence[Control]:
+    """Return R03 with flushes that do nothing."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    lying = Ending(
+        powerless=True,
+        environment={"LD_PRELOAD": str(unflushed.library(folder))},
+        county_away=True,
+    )
+    found = await township(folder / "township", 1, lying)
+    return [Control("flushes do nothing", found)]
+
+
+def _remember(told: dict[str, str], numbers: Sequence[int], first: int) -> int:
+    """Note what was acknowledged; return the number of the next image."""
+    for number in numbers:
+        image = image_of(raw_image(number))
+        told[image.uid] = image.content
+    return max(numbers, default=first - 1) + 1
+
+
+async def _receipted(node: Node, count: int) -> None:
+    """Return once *count* instances in all are at the county, by its receipts."""
+    async with asyncio.timeout(_DELIVERED_S):
+        while (await node.states()).get("at-county", 0) < count:  # noqa: ASYNC110  # rows, no event
+            await asyncio.sleep(0.01)
