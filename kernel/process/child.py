@@ -6,6 +6,7 @@ with its supervisor, and says on the pipe, in one line of JSON, that its doors a
 
 import asyncio
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from kernel.errors import Busy, Conflict
+from kernel.errors import Busy, Conflict, Invalid, PlatformError
 
 EX_CONFIG: Final = 78
 """Exit code of a child that can never start as it is set up; it is not started again."""
@@ -93,8 +94,9 @@ def bind_door(host: str, port: int) -> socket.socket:
     """Return a socket that listens on *host*, an address, and *port*; 0 takes a free one.
 
     Raises:
-        Conflict: somebody listens there already, or the address is not this machine's
-            (``port-in-use``).
+        Conflict: somebody listens there already (``port-in-use``).
+        Invalid: no address of this machine (``not-our-address``), or a port only root may take
+            (``port-forbidden``).
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     door = socket.socket(family, socket.SOCK_STREAM)
@@ -104,8 +106,25 @@ def bind_door(host: str, port: int) -> socket.socket:
         door.listen(_BACKLOG)
     except OSError as exc:
         door.close()
-        raise Conflict(f"cannot listen on {host}:{port}: {exc}", code="port-in-use") from exc
+        raise _cannot_listen(host, port, exc) from exc
     return door
+
+
+def _cannot_listen(host: str, port: int, exc: OSError) -> PlatformError:
+    said = f"cannot listen on {host}:{port}"
+    if exc.errno == errno.EADDRINUSE:
+        return Conflict(f"{said}: another program does", code="port-in-use")
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        return Invalid(
+            f"{said}: ports below 1024 are root's; take a higher one, behind a proxy if need be",
+            code="port-forbidden",
+        )
+    if exc.errno == errno.EADDRNOTAVAIL or isinstance(exc, socket.gaierror):
+        return Invalid(
+            f"{said}: this machine does not have that address (`ip address` lists its own)",
+            code="not-our-address",
+        )
+    return Conflict(f"{said}: {exc}", code="cannot-listen")
 
 
 class HomeLock:

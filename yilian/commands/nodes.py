@@ -13,6 +13,7 @@ from kernel.errors import Invalid
 from kernel.process.child import Inherited
 from kernel.settings import NodeKind, Settings
 from yilian.commands import township
+from yilian.wiring.files_named import with_absolute_files
 from yilian.wiring.homes import Home
 from yilian.wiring.pairing import paired_settings
 
@@ -80,7 +81,8 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     kind = home.kind()
     if kind is None:
         raise Invalid(f"{home.root} is no node's home", code="no-such-home")
-    return paired_settings(home, Settings.load(kind, file=home.settings_file))
+    loaded = Settings.load(kind, file=home.settings_file)
+    return with_absolute_files(home, paired_settings(home, loaded))
 
 
 def _run_node(arguments: argparse.Namespace) -> NoReturn:
@@ -92,7 +94,7 @@ def _run_node(arguments: argparse.Namespace) -> NoReturn:
     loaded = Settings.load(
         NodeKind(arguments.kind), file=home.settings_file, port_offset=arguments.port_offset
     )
-    settings = paired_settings(home, loaded)
+    settings = with_absolute_files(home, paired_settings(home, loaded))
     if inherited is not None and arguments.role:
         _in_loop(roles.run(arguments.kind, arguments.role, home, settings, inherited))
     _in_loop(

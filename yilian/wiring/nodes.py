@@ -17,6 +17,7 @@ from kernel.process.supervise import ChildSpec, Stage, Supervisor, stop_on_signa
 from kernel.process.valkey import valkey_child
 from kernel.settings import NodeKind, Settings
 from yilian.wiring.context import configure_logs
+from yilian.wiring.files_named import check_files
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database
 
@@ -62,9 +63,11 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
     try:
         home.signing_key()
         home.node_id()  # before the roles, or each would make its own
-        await _first_start(kind, home, settings)
+        check_files(home, settings)
         doors = _doors(settings)
         sockets = {name: bind_door(host, port) for name, (host, port) in doors.items()}
+        # Last: the password it prints is of use only where the node then starts.
+        await _first_start(kind, home, settings)
         bound = {name: sock.getsockname()[:2] for name, sock in sockets.items()}
         children = [
             ChildSpec(
