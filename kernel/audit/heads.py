@@ -44,6 +44,7 @@ def load_or_make_key(path: Path) -> Ed25519PrivateKey:
 
     Raises:
         PermissionError: others may read it.
+        OSError: there is no room to make it; nothing is left behind.
     """
     if not path.exists():
         pem = Ed25519PrivateKey.generate().private_bytes(
@@ -53,17 +54,18 @@ def load_or_make_key(path: Path) -> Ed25519PrivateKey:
         )
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
         try:
+            # What a crash left here is half a key at most.
+            descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(pem)
+                file.flush()
+                os.fsync(file.fileno())
             os.link(made, path)  # two processes may start at once; the first one's key stays
         except FileExistsError:
             pass
         finally:
-            made.unlink()
+            made.unlink(missing_ok=True)
     if path.stat().st_mode & 0o077:
         msg = f"{path.name} may be read by its owner only"
         raise PermissionError(msg)
@@ -104,18 +106,29 @@ def sign_heads(
         signature = key.sign(bare.signed_text()).hex()
         lines.append(msgspec.json.encode(msgspec.structs.replace(bare, signature=signature)))
     if lines:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / _FILE).open("ab") as file:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(os.open(folder / _FILE, flags, _OWNER_ONLY), "ab") as file:
+            os.fchmod(file.fileno(), _OWNER_ONLY)  # an older release left it open to read
+            os.ftruncate(file.fileno(), _whole_lines(folder / _FILE))
             file.write(b"".join(line + b"\n" for line in lines))
             file.flush()
             os.fsync(file.fileno())
     return len(lines)
 
 
-async def keep_signed(
-    database: Database, folder: Path, key: Ed25519PrivateKey, clock: Clock
-) -> None:
-    """Sign the ends of all chains once a day until cancelled."""
+def _whole_lines(path: Path) -> int:
+    """Return where the last whole line ends; a full disk or a crash may have torn one behind it."""
+    return path.read_bytes().rfind(b"\n") + 1
+
+
+async def keep_signed(database: Database, folder: Path, key_file: Path, clock: Clock) -> None:
+    """Sign the ends of all chains once a day until cancelled, with the key in *key_file*.
+
+    The key is made where absent; a disk without room for it stops this alone, and whoever owns
+    this begins again later.
+    """
+    key = await asyncio.to_thread(load_or_make_key, key_file)
     while True:
         ends = await database.read(heads)
         await asyncio.to_thread(sign_heads, folder, ends, key, now=clock.now())

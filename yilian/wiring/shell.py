@@ -21,7 +21,7 @@ from gateway.http.peers import parse_networks
 from gateway.http.server import serve
 from gateway.http.session import NodeFacts
 from kernel.audit.access_log import AccessLog
-from kernel.audit.heads import keep_signed, load_or_make_key
+from kernel.audit.heads import keep_signed
 from kernel.events import prune
 from kernel.settings import Settings
 from yilian.cli import program_version
@@ -121,8 +121,7 @@ async def serve_shell(
     app = build_app(
         routes=routes, parts=parts, settings=shell, lifespans=lifespans, on_prepare=on_prepare
     )
-    key = await asyncio.to_thread(load_or_make_key, context.home.secret("audit.pem"))
-    signed = context.home.root / "audit"
+    key, signed = context.home.secret("audit.pem"), context.home.root / "audit"
     context.owner.keep(
         "audit-heads", lambda: keep_signed(context.database, signed, key, context.clock)
     )
