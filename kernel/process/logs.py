@@ -27,6 +27,8 @@ WITHHELD: Final = "[withheld]"
 _OURS: Final = ("yilian", "kernel", "gateway", "imaging", "referrals", "realtime", "__main__")
 # What others say at lower levels quotes identifiers, element values and addresses with queries.
 _QUIET: Final = ("pynetdicom", "pydicom", "aiohttp.access", "py.warnings")
+# Their news are our own events (``migrate.ran``).
+_WARNINGS_ONLY: Final = ("alembic",)
 _SECRET: Final = (
     "patient", "birth", "idnumber", "identitynumber", "phone", "residentid", "password", "secret",
     "token", "authorization", "cookie", "header", "body", "payload", "dataset", "query",
@@ -73,6 +75,8 @@ def configure(
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in _WARNINGS_ONLY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     warnings.simplefilter("ignore" if level != "debug" else "default")
     sys.excepthook = _uncaught

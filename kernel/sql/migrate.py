@@ -9,6 +9,7 @@ alike.
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import Collection, Mapping
@@ -29,6 +30,7 @@ from kernel.sql.db import parse_url
 from kernel.sql.postgres import translate as translate_postgres
 from kernel.sql.sqlite import connect, translate as translate_sqlite
 
+_LOG: Final = logging.getLogger(__name__)
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 _LOCK_KEY: Final = 0x59_4C_4D_47
 _SECONDS: Final = 60.0
@@ -179,13 +181,17 @@ async def migrate(url: str, *, versions: Path | None = None) -> list[str]:
     parsed, config = parse_url(url), _config(versions)
     try:
         if parsed.get_backend_name() == "sqlite":
-            return await asyncio.to_thread(upgrade_file, Path(parsed.database or ""), config)
-        return await _upgrade_server(parsed, config)
+            ran = await asyncio.to_thread(upgrade_file, Path(parsed.database or ""), config)
+        else:
+            ran = await _upgrade_server(parsed, config)
     except (sa.exc.SQLAlchemyError, CommandError, sqlite3.Error, OSError) as exc:
         known = _translate(exc)
         if known is not None:
             raise known from exc
         raise MigrationFailed("a script failed; nothing was changed") from exc
+    if ran:
+        _LOG.info("migrate.ran", extra={"revisions": ", ".join(ran)})
+    return ran
 
 
 async def pending(url: str, *, versions: Path | None = None) -> list[str]:
