@@ -117,3 +117,22 @@ def test_a_folder_that_is_no_home_is_refused(
 ) -> None:
     assert admin(tmp_path, "user", "list") == 1
     assert "no-such-home" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("institution", "add", "qingshan", "青山", "--kind", "township"),
+        ("ae", "add", "CT_QS", "county-hospital"),
+    ],
+)
+def test_what_is_there_already_is_changed_only_when_asked(
+    home: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    house = ("institution", "add", "county-hospital", "县医院", "--kind", "county")
+    assert admin(home, *house) == 0
+    assert admin(home, *words, "--change") == 1
+    assert admin(home, *words) == 0
+    assert admin(home, *words) == 1
+    assert "already-there" in capsys.readouterr().err
+    assert admin(home, *words, "--change") == 0

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
+from kernel.errors import Conflict, Missing
 from kernel.identity import ApplicationEntity, Institution, InstitutionKind, PrincipalKind, Role
 from yilian.commands import examinations, routes, township
 from yilian.commands.nodes import add_home, settings_of
@@ -57,7 +58,8 @@ def _print_key(arguments: argparse.Namespace) -> int:
 
 def _institutions(verb: argparse.ArgumentParser) -> None:
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
-    one = acts.add_parser("add", help="add one, or change the one of that code")
+    one = acts.add_parser("add", help="add one; --change where there is one of that code")
+    one.add_argument("--change", action="store_true", help="change the one of that code")
     one.add_argument("code")
     one.add_argument("name")
     one.add_argument("--kind", choices=[k.value for k in InstitutionKind], required=True)
@@ -98,7 +100,8 @@ def _users(verb: argparse.ArgumentParser) -> None:
 
 def _peers(verb: argparse.ArgumentParser) -> None:
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
-    one = acts.add_parser("add", help="add one, or change the one of that title")
+    one = acts.add_parser("add", help="add one; --change where there is one of that title")
+    one.add_argument("--change", action="store_true", help="change the one of that title")
     one.add_argument("ae_title")
     one.add_argument("institution")
     one.add_argument("--host", default="", help="address or network it calls from; empty for any")
@@ -144,6 +147,8 @@ async def _with_database(arguments: argparse.Namespace, act: _Act) -> object:
 
 async def _put_institution(admin: Administration, asked: argparse.Namespace) -> None:
     kind = InstitutionKind(asked.kind)
+    known = {one.code for one in await admin.institutions()}
+    _new_unless_asked(asked.code in known, asked, asked.code)
     made = Institution(asked.code, asked.name, kind, asked.parent, asked.phone)
     await admin.put_institution(OPERATOR, made)
 
@@ -169,7 +174,16 @@ async def _new_password(admin: Administration, asked: argparse.Namespace) -> dic
     return {"username": asked.username, "password": password}
 
 
+def _new_unless_asked(known: bool, asked: argparse.Namespace, name: str) -> None:  # noqa: FBT001
+    if known and not asked.change:
+        raise Conflict(f"{name} is there already: --change to change it", code="already-there")
+    if asked.change and not known:
+        raise Missing(f"there is no {name} to change: add it without --change", code="not-there")
+
+
 async def _put_peer(admin: Administration, asked: argparse.Namespace) -> None:
+    known = {peer.ae_title for peer in await admin.peers()}
+    _new_unless_asked(asked.ae_title in known, asked, asked.ae_title)
     peer = ApplicationEntity(
         asked.ae_title,
         asked.institution,
