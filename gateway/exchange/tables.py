@@ -4,6 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from gateway.accounts.tables import accounts
 from kernel.sql.columns import JsonDocument, RowId, UtcDateTime, metadata
 
 
@@ -199,7 +200,7 @@ accounts_here: Final = sa.Table(
     "exchange_accounts",
     metadata,
     sa.Column("county_id", sa.String(26), primary_key=True),
-    sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False, unique=True),
+    sa.Column("account_id", sa.ForeignKey(accounts.c.id), nullable=False, unique=True),
     sa.Column("version", sa.BigInteger, nullable=False),
 )
 
