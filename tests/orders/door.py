@@ -49,7 +49,7 @@ class Door:
 
     desk: Desk
     url: str
-    _tokens: dict[str, str] = field(repr=False)
+    tokens: dict[str, str] = field(repr=False)
     _client: aiohttp.ClientSession = field(repr=False)
     _count: int = 0
 
@@ -74,7 +74,7 @@ class Door:
         return await self._send(method, path, who, json=body or {}, headers=kept)
 
     async def _send(self, method: str, path: str, who: str, **more: Any) -> Answer:
-        headers = {"Authorization": f"Bearer {self._tokens[who]}"} | more.pop("headers", {})
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"} | more.pop("headers", {})
         async with self._client.request(
             method, f"{self.url}/api/v1{path}", headers=headers, **more
         ) as answer:
