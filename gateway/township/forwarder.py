@@ -114,6 +114,10 @@ class Forwarder:
         finally:
             await self._client.close()
 
+    def uploads(self) -> int:
+        """Return how many parcels are being made or are on the line."""
+        return len(self._now.uploads)
+
     async def _hear(self, hint: Hint) -> None:
         while True:
             self._look.set()

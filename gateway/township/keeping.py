@@ -19,6 +19,8 @@ from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
 _BATCH: Final = 200
+_JUMP_MAX: Final = dt.timedelta(hours=48)
+"""A clock that moved further than this, beside the time that passed, measures no age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Keeper:
         self._directory = directory
         self._settings = settings
         self._clock = clock
+        self._began = (clock.now(), clock.monotonic_s())
+        self._frozen = False
 
     async def run(self) -> None:
         """Make room until cancelled."""
@@ -61,13 +65,20 @@ class Keeper:
             await asyncio.sleep(self._settings.every_s)
 
     async def sweep(self) -> int:
-        """Delete what is due now; returns how many object files."""
+        """Delete what is due now; returns how many object files.
+
+        While the clock has jumped nothing is due by its age, only where room is needed.
+        """
         deleted = 0
-        forgotten = self._clock.now() - self._settings.remember_files
-        await self._database.write(partial(batches.forget_before, before=forgotten))
+        frozen = self._has_jumped()
+        if not frozen:
+            forgotten = self._clock.now() - self._settings.remember_files
+            await self._database.write(partial(batches.forget_before, before=forgotten))
         while True:
             now = self._clock.now()
             short = await finish_in_thread(self._is_short)
+            if frozen and not short:
+                return deleted
             before = now if short else now - self._settings.keep
             due = await self._database.read(
                 partial(spool_index.deletable, before=before, limit=_BATCH)
@@ -78,6 +89,18 @@ class Keeper:
             ids = [instance_id for instance_id, _ in due]
             await self._database.write(partial(spool_index.mark_deleted, ids=ids, at=now))
             deleted += len(due)
+
+    def _has_jumped(self) -> bool:
+        began, began_s = self._began
+        passed = dt.timedelta(seconds=self._clock.monotonic_s() - began_s)
+        moved = self._clock.now() - began - passed
+        frozen = abs(moved) > _JUMP_MAX
+        if frozen and not self._frozen:
+            _LOG.warning(
+                "keeper.clock-jumped", extra={"hours": round(moved.total_seconds() / 3600)}
+            )
+        self._frozen = frozen
+        return frozen
 
     def _is_short(self) -> bool:
         return shutil.disk_usage(self._directory).free < self._settings.free_target_bytes

@@ -27,9 +27,10 @@ _CUTS_PER_MINUTE_MOST: Final = 2.0
 _BUFFER_LEAST_BYTES: Final = 16 * KIB
 _BUFFER_ALL_BYTES: Final = 192 * KIB
 """Linux doubles what is asked for, and routers hold some more: together well below a MiB."""
+_ALONE: Final = 0.8
 _BUFFER_UNKNOWN_BYTES: Final = 96 * KIB
-_QUEUED_S: Final = 0.4
-"""At most this much of the line may wait in sockets, so that an emergency does not queue."""
+_QUEUED_S: Final = 0.2
+"""About this much of the line may wait in sockets, so that an emergency does not queue."""
 _LEVELS: Final = ((1_250_000, 15), (2_500_000, 9), (12_500_000, 3))
 """Up to so many bytes a second, this Zstandard level; each is some times faster than its line."""
 _LEVEL_FAST: Final = 1
@@ -116,6 +117,7 @@ def _level(rate: float | None) -> int:
 def _buffer_bytes(rate: float | None, rtt_s: float, parallel: int) -> int:
     if rate is None:
         return max(_BUFFER_UNKNOWN_BYTES // parallel, _BUFFER_LEAST_BYTES)
-    # What the line holds in a round trip keeps it busy; more than that only waits.
-    together = rate * max(rtt_s * 2, _QUEUED_S)
-    return int(max(min(together, _BUFFER_ALL_BYTES) / parallel, _BUFFER_LEAST_BYTES))
+    # What the line holds in a round trip keeps it busy, also when one upload is alone.
+    held = rate * rtt_s
+    each = max(rate * max(rtt_s, _QUEUED_S) / parallel, held * _ALONE)
+    return int(max(min(each, _BUFFER_ALL_BYTES / parallel), _BUFFER_LEAST_BYTES))

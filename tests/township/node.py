@@ -75,6 +75,12 @@ class Node:
     meter: LineMeter
     news: QueueNews
     maker: ParcelMaker
+    hint: Wake
+    forwarder: Forwarder | None = None
+
+    def changed(self) -> None:
+        """Hint that the queue changed, as its door does."""
+        self.hint.notify()
 
     async def store(self, raws: Sequence[bytes], *, priority: Priority = Priority.ROUTINE) -> None:
         """Acknowledge *raws* as a modality's images are."""
@@ -166,7 +172,7 @@ async def node_in(
         on_filed=changed.notify,
     )
     maker = ParcelMaker(home / "outbox", objects, node="qingshan", clock=clock)
-    node = Node(home, database, journal, objects, spool, meter, news, maker)
+    node = Node(home, database, journal, objects, spool, meter, news, maker, changed)
     try:
         async with Owner() as owner:
             doors = [DoorJournal("dicom", home / "journal", wake)]
@@ -182,6 +188,7 @@ async def node_in(
                     settings or settings_for(),
                     clock=clock,
                 )
+                node.forwarder = forwarder
                 owner.keep("forwarder", lambda: forwarder.run(changed))
             yield node
             assert owner.faults == {}, owner.faults
