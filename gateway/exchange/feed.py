@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from gateway.exchange.model import POST_MAX_BYTES, FeedPage, Sent, Source
+from gateway.exchange.model import POST_MAX_BYTES, FeedPage, Kind, Sent, Source
 from gateway.exchange.outbox import make_place, set_place
 from gateway.exchange.ports import Handlers
 from gateway.exchange.tables import feed
@@ -80,6 +80,12 @@ def send_down(
                 at=at,
             )
         )
+
+
+def prune(conn: sa.Connection, *, before: dt.datetime) -> int:
+    """Drop what is asked for anew where it is still wanted: studies named before *before*."""
+    named = feed.c.kind.in_([Kind.PRIOR.value, Kind.REPORT.value])
+    return conn.execute(sa.delete(feed).where(named, feed.c.at < before)).rowcount
 
 
 def newest_id(conn: sa.Connection) -> int:

@@ -21,6 +21,8 @@ LATE_AFTER: Final = dt.timedelta(seconds=75)
 """Two heartbeats missed: the line is taken to be down since the last one."""
 SILENT_AFTER: Final = dt.timedelta(minutes=3)
 """From here on somebody is told."""
+_CLOCK_OFF: Final = "clock_off_s"
+"""Beside the heartbeat as it came: how far the node's clock was ahead when it did."""
 _STUDIES_KEPT: Final = dt.timedelta(days=30)
 
 
@@ -42,6 +44,7 @@ class Status:
     heard_at: dt.datetime
     protocol: int
     heartbeat: Heartbeat | None
+    clock_off_s: int | None
     silent_at: dt.datetime | None
     audit_fault: str
 
@@ -51,9 +54,9 @@ def hear(conn: sa.Connection, heard: Heard) -> None:
     before = statuses(conn, [heard.node.id]).get(heard.node.id)
     values: dict[str, Any] = {"heard_at": heard.at, "protocol": heard.protocol, "silent_at": None}
     if heard.heartbeat is not None:
-        values["heartbeat"] = msgspec.to_builtins(
-            msgspec.structs.replace(heard.heartbeat, studies=None)
-        )
+        bare = msgspec.structs.replace(heard.heartbeat, studies=None)
+        off_s = round((heard.heartbeat.node_time - heard.at).total_seconds())
+        values["heartbeat"] = msgspec.to_builtins(bare) | {_CLOCK_OFF: off_s}
     table, node_id = node_status, heard.node.id
     if before is None:
         conn.execute(sa.insert(table).values(node=node_id, **values))
@@ -162,6 +165,7 @@ def statuses(conn: sa.Connection, ids: Sequence[str] | None = None) -> dict[str,
             row.heard_at,
             row.protocol,
             None if row.heartbeat is None else msgspec.convert(row.heartbeat, Heartbeat),
+            None if row.heartbeat is None else row.heartbeat.get(_CLOCK_OFF),
             row.silent_at,
             row.audit_fault,
         )

@@ -182,7 +182,6 @@ def view_of(node: Node, status: Status | None, now: dt.datetime) -> NodeView:
     """Return *node* as pages show it."""
     state = state_of(node, status, now)
     beat: Heartbeat | None = status.heartbeat if status else None
-    off = beat.node_time - status.heard_at if beat is not None and status is not None else None
     down = status is not None and state in (NodeState.LATE, NodeState.SILENT)
     return NodeView(
         id=node.id,
@@ -194,7 +193,7 @@ def view_of(node: Node, status: Status | None, now: dt.datetime) -> NodeView:
         down_since=status.heard_at if status is not None and down else None,
         program=beat.program if beat else "",
         protocol=status.protocol if status else None,
-        clock_off_s=None if off is None else round(off.total_seconds()),
+        clock_off_s=status.clock_off_s if status else None,
         line=beat.line if beat else None,
         disk=beat.disk if beat else None,
         lanes=beat.lanes if beat else [],

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.outbox import write_letters
-from gateway.exchange.sendings import SendView, sends_of
-from gateway.exchange.tables import return_objects, returns
+from gateway.exchange.sendings import SendState, SendView, sends_of
+from gateway.exchange.tables import return_objects, return_sends, returns
+from gateway.township.tables import instances
 from kernel.arrival import NativeForm
 from kernel.events import publish
 from kernel.letter import Letter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 HandlerFunction: TypeAlias = Callable[[sa.Connection, Letter, Source], None]
 TOPIC: Final = "prior.updated"
+_FORGOTTEN_AT_ONCE: Final = 20
 
 
 class ReturnState(StrEnum):
@@ -271,6 +273,34 @@ def _read(conn: sa.Connection, query: sa.Select[Any]) -> list[ReturnedObject]:
         )
         for row in conn.execute(query)
     ]
+
+
+def forget_before(conn: sa.Connection, before: dt.datetime) -> list[str]:
+    """Forget studies nothing has happened to since *before*; returns the objects to delete.
+
+    What is still to come or to be sent on stays, and so does an object the queue holds as well.
+    """
+    columns, objects = returns.c, return_objects.c
+    waits = sa.exists().where(
+        return_sends.c.study_instance_uid == columns.study_instance_uid,
+        return_sends.c.state == SendState.WAITING.value,
+    )
+    over = columns.state.in_([ReturnState.HERE.value, ReturnState.REFUSED.value])
+    query = sa.select(columns.study_instance_uid).where(columns.changed_at < before, over, ~waits)
+    old = list(conn.scalars(query.limit(_FORGOTTEN_AT_ONCE)))
+    held = sa.exists().where(
+        instances.c.object_key == objects.object_key, instances.c.deleted_at.is_(None)
+    )
+    gone = list(
+        conn.scalars(
+            sa.select(objects.object_key).where(
+                objects.study_instance_uid.in_(old), objects.object_key != "", ~held
+            )
+        )
+    )
+    for table in (return_sends, return_objects, returns):
+        conn.execute(sa.delete(table).where(table.c.study_instance_uid.in_(old)))
+    return gone
 
 
 def views(

@@ -1,5 +1,6 @@
 """The township's pages of the exchange, as people of the house ask for them."""
 
+import datetime as dt
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.exchange import outbox, returns
+from gateway.exchange import outbox, returns, sendings
 from gateway.exchange.completeness_http import CompletenessDoor
 from gateway.exchange.heartbeat import DiskFacts, LineFacts
 from gateway.exchange.model import Source
@@ -221,3 +222,24 @@ async def test_the_house_sees_what_is_expected_and_what_has_arrived(pages: Pages
         )
     assert (await pages.get("/api/v1/completeness", "other"))[0] == 404
     assert (await pages.get(f"/api/v1/completeness?study={'1.2,' * 201}"))[0] == 400
+
+
+async def test_what_came_from_the_county_goes_after_a_while_but_not_what_is_to_be_sent_on(
+    pages: Pages,
+) -> None:
+    await pages.arrived()
+    later = pages.clock.now() + dt.timedelta(days=31)
+    at = pages.clock.now()
+    await pages.database.write(
+        partial(sendings.ask_send, study=STUDY, ae_title="PACS", by="li", at=at)
+    )
+    assert await pages.database.write(partial(returns.forget_before, before=later)) == []
+    [job] = await pages.database.read(sendings.waiting_sends)
+    done = partial(
+        sendings.note_send, job=job, state=sendings.SendState.DONE, sent=1, code="", at=at
+    )
+    await pages.database.write(done)
+    young = at - dt.timedelta(hours=1)
+    assert await pages.database.write(partial(returns.forget_before, before=young)) == []
+    assert await pages.database.write(partial(returns.forget_before, before=later)) == [KEY]
+    assert (await pages.get("/api/v1/priors"))[1] == {"items": []}

@@ -1,5 +1,6 @@
 """The exchange with township nodes, at the county."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from gateway.exchange.accounts_down import AccountsDown
 from gateway.exchange.audit_up import take_audit
 from gateway.exchange.county_http import NodeDoor
 from gateway.exchange.enrolment import Enrolment
+from gateway.exchange.feed import prune
 from gateway.exchange.feed_news import FeedNews
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.node_status import LATE_AFTER, StudyWord, words_of
@@ -31,6 +33,8 @@ from yilian.wiring.orders_letters import up_handlers
 from yilian.wiring.priors import archived_objects
 
 _CHAIN: Final = "gateway"
+_NAMED_FOR: Final = dt.timedelta(days=30)
+_PRUNE_EVERY_S: Final = 3600.0
 
 
 def handlers(context: Context) -> Handlers:
@@ -95,6 +99,15 @@ async def keep_exchange(context: Context) -> None:
     silence = SilenceWatch(context.database, context.clock, context.institution)
     context.owner.keep("accounts-down", accounts.run)
     context.owner.keep("silent-nodes", silence.run)
+    context.owner.keep("old-letters", lambda: _prune_feed(context))
+
+
+async def _prune_feed(context: Context) -> None:
+    """Drop what nodes have had long ago, once an hour, until cancelled."""
+    while True:
+        before = context.clock.now() - _NAMED_FOR
+        await context.database.write(partial(prune, before=before))
+        await asyncio.sleep(_PRUNE_EVERY_S)
 
 
 def _retry(conn: sa.Connection, *, context: Context) -> None:

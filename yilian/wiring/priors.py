@@ -1,11 +1,17 @@
 """Studies on the way back: the archive's objects at the county, fetching and showing below."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from aiohttp import web
 
-from gateway.exchange.return_fetch import FetcherSettings, ReturnFetcher, Shelf as ReturnShelf
+from gateway.exchange.return_fetch import (
+    FetcherSettings,
+    ReturnFetcher,
+    Shelf as ReturnShelf,
+    keep_tidy,
+)
 from gateway.exchange.return_letters import NamedObject
 from gateway.exchange.returns_http import PriorsDoor
 from gateway.exchange.send_on import SendOn, SendOnSettings
@@ -66,6 +72,10 @@ def township_priors(
         settings=SendOnSettings(AETitle(context.settings.dicom.ae_title), scratch),
     )
     context.owner.keep("send-on", lambda: send_on.run(to_send))
+    keep = dt.timedelta(days=max(1, context.settings.township.keep_days))
+    context.owner.keep(
+        "old-priors", lambda: keep_tidy(context.database, objects, keep, context.clock)
+    )
     door = PriorsDoor(
         context.database,
         context.clock,
