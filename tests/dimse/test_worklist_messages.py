@@ -9,7 +9,7 @@ import pytest
 from gateway.dimse.command_set import Command, CommandField, Element, uid_bytes, us_bytes
 from gateway.dimse.sop_classes import MODALITY_WORKLIST
 from tests.dimse.peers import Scu, associated
-from tests.dimse.wire_bytes import IMPLICIT_LE, p_data, pdv
+from tests.dimse.wire_bytes import IMPLICIT_LE, RELEASE_RP, p_data, pdv
 from tests.dimse.worklists import Book, entry, worklist
 
 
@@ -167,3 +167,26 @@ async def test_another_operation_on_the_worklist_is_refused() -> None:
             + p_data(pdv(1, 2, EVERYTHING))
         )
         assert await statuses(scu) == [0x0211]
+
+
+async def test_a_node_that_stops_says_its_whole_answer_and_then_asks_for_release() -> None:
+    book = Book([entry(number, f"N{number}") for number in range(50)])
+    book.hold = asyncio.Event()
+    begun = asyncio.Event()
+    said: list[int] = []
+
+    async def ask(address: tuple[str, int]) -> None:
+        async with associated(address, MODALITY_WORKLIST, IMPLICIT_LE) as scu:
+            await scu.send(p_data(pdv(1, 3, find_rq())) + p_data(pdv(1, 2, EVERYTHING)))
+            said.append(await status_of(scu))
+            begun.set()
+            said.extend(await statuses(scu))
+            assert (await scu.pdu())[0] == 5
+            await scu.send(RELEASE_RP)
+
+    async with asyncio.TaskGroup() as group:
+        async with worklist(book) as door:
+            group.create_task(ask(door.addresses[0]))
+            await begun.wait()
+            asyncio.get_running_loop().call_later(0.05, book.hold.set)
+    assert said == [0xFF00] * 50 + [0x0000]
