@@ -184,9 +184,8 @@ async def test_a_node_that_stops_says_its_whole_answer_and_then_asks_for_release
             assert (await scu.pdu())[0] == 5
             await scu.send(RELEASE_RP)
 
-    async with asyncio.TaskGroup() as group:
-        async with worklist(book) as door:
-            group.create_task(ask(door.addresses[0]))
-            await begun.wait()
-            asyncio.get_running_loop().call_later(0.05, book.hold.set)
+    async with asyncio.TaskGroup() as group, worklist(book) as door:
+        group.create_task(ask(door.addresses[0]))
+        await begun.wait()
+        asyncio.get_running_loop().call_later(0.05, book.hold.set)
     assert said == [0xFF00] * 50 + [0x0000]
