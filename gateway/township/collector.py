@@ -181,8 +181,9 @@ class Collector:
         if any(told.outcome is Outcome.ACCEPTED for told in receipt.instances):
             self._accepted_s = self._clock.monotonic_s()
         await self._news.write(
+            # By the county's clock: how long an image is kept must not hang on one that jumped.
             lambda conn: parcel_index.apply_outcomes(
-                conn, parcel.parcel_id, receipt.instances, self._clock.now()
+                conn, parcel.parcel_id, receipt.instances, receipt.issued_at
             ),
             lambda _: [parcel.study_key],
         )

@@ -75,6 +75,27 @@ async def test_a_line_cut_at_any_byte_costs_at_most_what_was_on_it(tmp_path: Pat
         assert len(set(uids(county))) == len(uids(county)) == 8
 
 
+async def test_a_cut_of_all_uploads_at_once_costs_at_most_a_mebibyte(tmp_path: Path) -> None:
+    images = [noisy(number, study=number % 4) for number in range(1, 17)]
+    async with (
+        county_on_a_wire(tmp_path) as (county, wire, door),
+        node_in(tmp_path / "node", door) as node,
+    ):
+        wire.rate_bytes_per_s = 1_500_000
+        await node.store(images)
+        cuts = 0
+        for part in range(1, 5):
+            await until(lambda part=part: wire.up_bytes > part * 1_500_000)
+            wire.take_down()
+            wire.down = False
+            cuts += 1
+        await node.until(at_county=16)
+        needed = sum(arrival.size_bytes for arrival, _ in county.committed())
+        assert wire.connections > 2 * cuts
+        assert wire.up_bytes - needed <= cuts * MIB
+        assert len(set(uids(county))) == len(uids(county)) == 16
+
+
 async def test_a_line_that_falls_silent_is_left_and_its_upload_taken_over(tmp_path: Path) -> None:
     async with (
         county_on_a_wire(tmp_path) as (county, wire, door),

@@ -98,6 +98,7 @@ async def county_door(
     journal: JournalWriter | None = None,
     *,
     taken: Taken | None = None,
+    tells_versions: bool = True,
 ) -> AsyncIterator[County]:
     """Run a county in *home* on an ephemeral port."""
     own = journal or JournalWriter.open(home / "journal", reserve_bytes=0)
@@ -116,7 +117,7 @@ async def county_door(
         owner_of=owner_by_header,
         allow=lambda _request, _kind: None,
         clock=SystemClock(),
-        settings=TusSettings(reserve_bytes=0, options=sink.options),
+        settings=TusSettings(reserve_bytes=0, options=sink.options if tells_versions else {}),
     )
     app = web.Application(middlewares=[errors])
     app.add_routes(ReceiptDoor(book, uploads, owner_of=owner_by_header).routes())
