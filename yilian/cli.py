@@ -4,6 +4,7 @@ Every verb's own module has ``add(subparsers)`` and a function that returns the 
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -75,4 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"yilian: no room on the disk: {exc.filename or ''} [disk-full]", file=sys.stderr)
         return EXIT_FAILED

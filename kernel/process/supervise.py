@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from io import FileIO
@@ -53,6 +53,8 @@ class ChildSpec:
         before_start: called before each start with how the last one ended (None at first).
         output: file its standard output and error are added to; None shares ours.
         ready_within_s: killed when it has not been ready by then.
+        stand_in: open while a child that ended before it was ready waits for its next start;
+            answers at its doors meanwhile.
     """
 
     name: str
@@ -65,6 +67,7 @@ class ChildSpec:
     before_start: Callable[[int | None], None] | None = None
     output: Path | None = None
     ready_within_s: float = 30.0
+    stand_in: Callable[[], AbstractAsyncContextManager[None]] | None = None
 
 
 class _Child:
@@ -81,6 +84,7 @@ class _Child:
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
+        self._was_ready = False
 
     async def run(self) -> None:
         """Return when stopped, or when the child refuses to run (then ``info`` says so)."""
@@ -97,11 +101,16 @@ class _Child:
                     "child.ended",
                     extra={"child": self.spec.name, "code": ended_with, "again_in_s": delay_s},
                 )
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(delay_s):
-                        await self._stopping.wait()
+                await self._wait(delay_s)
         finally:
             self.gone.set()
+
+    async def _wait(self, delay_s: float) -> None:
+        # One that ran is back in a moment, and nobody notices but by waiting that long.
+        stands_in = self.spec.stand_in if not self._was_ready else None
+        with suppress(TimeoutError):
+            async with stands_in() if stands_in else nullcontext(), asyncio.timeout(delay_s):
+                await self._stopping.wait()
 
     def _refused(self, code: int) -> bool:
         if code != EX_CONFIG:
@@ -124,6 +133,7 @@ class _Child:
                 return _NOT_STARTED
             finally:
                 os.close(told)
+            self._was_ready = False
             _LOG.info("child.started", extra={"child": self.spec.name, "pid": process.pid})
             if self._stopping.is_set():
                 self.signal(signal.SIGTERM)
@@ -183,6 +193,7 @@ class _Child:
                 process.kill()
             return
         if info is not None:
+            self._was_ready = True
             _LOG.info("child.ready", extra={"child": self.spec.name})
             if not self.info.done():
                 self.info.set_result(info)

@@ -1,8 +1,12 @@
 """One node: its parent process, which binds the doors and runs the roles."""
 
 import asyncio
+import logging
+import shutil
+import ssl
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +14,11 @@ from gateway.accounts.administration import Administration
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import SignIns
 from kernel.clock import SystemClock
+from kernel.errors import PlatformError
 from kernel.identity import Institution, InstitutionKind
 from kernel.process.child import HomeLock, Inherited, bind_door, write_ready_file
 from kernel.process.run_directory import run_directory
+from kernel.process.stand_in import answering_503
 from kernel.process.supervise import ChildSpec, Stage, Supervisor, stop_on_signals
 from kernel.process.valkey import valkey_child
 from kernel.settings import NodeKind, Settings
@@ -21,11 +27,15 @@ from yilian.wiring.files_named import check_files
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database
 
+_LOG: Final = logging.getLogger(__name__)
 _ROLES: Final[Mapping[NodeKind, Mapping[str, tuple[str, ...]]]] = {
     NodeKind.COUNTY: {"gateway": ("http",), "dicom": ("dicom", "dicom-tls"), "worker": ()},
     NodeKind.TOWNSHIP: {"gateway": ("http",), "dicom": ("dicom", "dicom-tls")},
 }
 """The processes of a node, and the doors each inherits."""
+_NO_ROOM_BYTES: Final = 1 << 20
+"""With less, SQLite cannot open even what is there."""
+_ROOM_TRIED_EVERY_S: Final = 5.0
 _HEAD: Final = {
     NodeKind.COUNTY: InstitutionKind.COUNTY,
     NodeKind.TOWNSHIP: InstitutionKind.TOWNSHIP,
@@ -66,8 +76,19 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
         check_files(home, settings)
         doors = _doors(settings)
         sockets = {name: bind_door(host, port) for name, (host, port) in doors.items()}
+        tls = _http_tls(settings)
+
+        def silent() -> AbstractAsyncContextManager[None]:
+            return answering_503(sockets["http"], tls=tls)
+
         # Last: the password it prints is of use only where the node then starts.
-        await _first_start(kind, home, settings)
+        while not await _has_started(kind, home, settings):
+            async with silent():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_ROOM_TRIED_EVERY_S):
+                        await stop.wait()
+            if stop.is_set():
+                return 0
         bound = {name: sock.getsockname()[:2] for name, sock in sockets.items()}
         children = [
             ChildSpec(
@@ -75,6 +96,7 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
                 argv=_argv(kind, home, role, port_offset),
                 stage=Stage.DOOR if names else Stage.ROLE,
                 sockets={name: sockets[name] for name in names if name in sockets},
+                stand_in=silent if "http" in names else None,
             )
             for role, names in _ROLES[kind].items()
             if only in (None, role)
@@ -139,6 +161,28 @@ def _redis(home: Home, settings: Settings) -> ChildSpec:
         server=Path(settings.redis.server) if settings.redis.server else None,
         log=home.root / "logs" / "redis.log",
     )
+
+
+def _http_tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls.on:
+        return None
+    # The parent needs nothing else of the shell, which takes its time to load.
+    from yilian.wiring.shell import http_tls  # noqa: PLC0415
+
+    return http_tls(settings)
+
+
+async def _has_started(kind: NodeKind, home: Home, settings: Settings) -> bool:
+    """Do what a start begins with; False where the disk has no room even for that."""
+    try:
+        await _first_start(kind, home, settings)
+    except (PlatformError, OSError) as exc:
+        if shutil.disk_usage(home.root).free > _NO_ROOM_BYTES:
+            raise
+        code = exc.code if isinstance(exc, PlatformError) else type(exc).__name__
+        _LOG.error("node.disk-full", extra={"reason": code, "again_in_s": _ROOM_TRIED_EVERY_S})
+        return False
+    return True
 
 
 async def _first_start(kind: NodeKind, home: Home, settings: Settings) -> None:
