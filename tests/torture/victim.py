@@ -3,29 +3,41 @@
 ``python -m tests.torture.victim township HOME PORT FIRST LAST [ack-first]`` acknowledges images,
 forwards them to the county at PORT and ends when all are delivered. ``... county HOME`` opens a
 county's upload door until it is ended. Both say on standard output what they have done. With
-``ack-first`` the node says that an image is safe before it is: the control.
+``ack-first`` the node says that an image is safe before it is: the control. ``... cramped HOME
+PORT LAST`` is a node whose disk somebody else fills until images are refused, and frees again.
 """
 
 import asyncio
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.township.node import door_to, node_in, settings_for
+from kernel.errors import PlatformError
+from tests.township.node import Node, door_to, node_in, settings_for
 from tests.uploads import county_door as doors
 from tests.uploads.dicom_files import ct_slice
 
 KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 """Of the county that dies and comes back; a test's, and nobody else's."""
 _SIDE: Final = 64
+_LARGE_SIDE: Final = 256
+_LEFT_BYTES: Final = 6 << 20
+_REFUSED_ENOUGH: Final = 10
+_AGAIN_S: Final = 0.05
 
 
 def raw_image(number: int) -> bytes:
     """Return the image of that number, as a Part 10 file."""
     return ct_slice(number, study=number % 2, side=_SIDE, noise=30_000)
+
+
+def large_image(number: int) -> bytes:
+    """Return a larger one, 131 KB."""
+    return ct_slice(number, study=number % 2, side=_LARGE_SIDE, noise=30_000)
 
 
 async def township(home: Path, port: int, first: int, last: int, *, ack_first: bool) -> None:
@@ -40,6 +52,50 @@ async def township(home: Path, port: int, first: int, last: int, *, ack_first: b
                 say(f"acked {number}")
         await node.until(at_county=last, timeout_s=60)
         say(f"delivered {last}")
+
+
+async def cramped(home: Path, port: int, last: int, *, ack_first: bool) -> None:
+    """Acknowledge images on a disk that gets full; a refused one is offered again."""
+    settings = settings_for(county_key=KEY.public_key())
+    async with node_in(home, door_to(port), settings=settings, segment_bytes=1 << 20) as node:
+        ballast = home / "ballast"
+        await asyncio.to_thread(_fill, ballast, leave=_LEFT_BYTES)
+        refused, stored, freed_s = 0, 0, 0.0
+        for number in range(1, last + 1):
+            if ack_first:
+                say(f"acked {number}")
+            while not (taken := await _is_stored(node, number)):
+                say(f"refused {number}")
+                refused += 1
+                if refused == _REFUSED_ENOUGH:
+                    ballast.unlink()
+                    freed_s = time.monotonic()
+                if ack_first:
+                    break
+                await asyncio.sleep(_AGAIN_S)
+            stored += taken
+            if taken and not ack_first:
+                say(f"acked {number}")
+            if taken and freed_s:
+                say(f"resumed {round(1000 * (time.monotonic() - freed_s))}")
+                freed_s = 0.0
+        await node.until(at_county=stored, timeout_s=60)
+        say(f"delivered {stored}")
+
+
+async def _is_stored(node: Node, number: int) -> bool:
+    try:
+        await node.store([large_image(number)])
+    except PlatformError:
+        return False
+    return True
+
+
+def _fill(path: Path, *, leave: int) -> None:
+    """Take all of a disk but *leave* bytes."""
+    with path.open("wb") as file:
+        found = os.statvfs(path.parent)
+        os.posix_fallocate(file.fileno(), 0, max(1, found.f_bavail * found.f_frsize - leave))
 
 
 async def county(home: Path) -> None:
@@ -60,6 +116,9 @@ def main() -> None:
     role, home, *rest = sys.argv[1:]
     if role == "county":
         asyncio.run(county(Path(home)))
+    elif role == "cramped":
+        port, last = (int(each) for each in rest[:2])
+        asyncio.run(cramped(Path(home), port, last, ack_first="ack-first" in rest))
     else:
         port, first, last = (int(each) for each in rest[:3])
         asyncio.run(township(Path(home), port, first, last, ack_first="ack-first" in rest))
