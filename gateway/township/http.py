@@ -14,17 +14,24 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from gateway.township import queue_acts
+from gateway.township.disk_room import Disk, Room, room_of
 from gateway.township.line import Line
 from gateway.township.model import RANK, QueueItem
+from gateway.township.queue_eyes import for_eyes_of
 from gateway.township.queue_news import QueueNews
-from gateway.township.queue_view import average_study_bytes, items_of, queue_items, totals
+from gateway.township.queue_view import (
+    average_study_bytes,
+    freeable_bytes,
+    items_of,
+    queue_items,
+    totals,
+)
 from kernel.arrival import Priority
 from kernel.audit.access_log import Access
 from kernel.audit.trail import AuditEvent
 from kernel.errors import Invalid, Missing
 from kernel.events import last_event_id
-from kernel.identity import Principal
-from kernel.policy import Act, Subject, masked_id, masked_name, require, roles_for, shows_full_name
+from kernel.policy import Act, Subject, require, roles_for
 from kernel.sql.db import Database
 from kernel.web import (
     ACCESS_LOG,
@@ -74,14 +81,6 @@ class TownshipFacts(msgspec.Struct, frozen=True, kw_only=True):
     county: CountyFacts
 
 
-class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    """How much room there is."""
-
-    used_percent: int
-    room_for_studies: int | None
-    """Of the usual size here; None before there was any."""
-
-
 class QueueSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The line above the queue; counts are studies of today and all that are not done."""
 
@@ -122,6 +121,12 @@ class PauseBody(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool
 
 
+class FirstBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a study goes before the others of its priority."""
+
+    first: bool
+
+
 class StudyNotQueued(Missing):
     """No such study was ever here."""
 
@@ -139,6 +144,8 @@ class QueueDoor:
     """Folder whose disk is shown."""
     on_changed: Callable[[], None]
     """Called when something may have become due to be sent."""
+    reserve_bytes: int = 0
+    """Free disk space below which the node accepts nothing more."""
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of node and queue."""
@@ -149,6 +156,7 @@ class QueueDoor:
             web.post(f"{study}/priority", self._priority),
             web.post(f"{study}/retry", self._retry),
             web.post(f"{study}/pause", self._pause),
+            web.post(f"{study}/first", self._first),
         ]
 
     @describe("What this node is and whom to call", answer=TownshipFacts)
@@ -176,9 +184,10 @@ class QueueDoor:
                 event=AuditEvent.QUERIED,
             )
         )
-        usage = await asyncio.to_thread(shutil.disk_usage, self.objects)
+        used = await asyncio.to_thread(shutil.disk_usage, self.objects)
+        room = Room(used.total, used.free, self.reserve_bytes)
         page = await self.database.read(
-            partial(self._page, limit=asked.limit, offset=int(asked.cursor[:9] or 0), disk=usage)
+            partial(self._page, limit=asked.limit, offset=int(asked.cursor[:9] or 0), disk=room)
         )
         items = [for_eyes_of(request[PRINCIPAL], item) for item in page.items]
         return json_response(msgspec.structs.replace(page, items=items))
@@ -194,6 +203,15 @@ class QueueDoor:
     async def _pause(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, PauseBody)
         return await self._change(request, partial(queue_acts.set_paused, paused=body.paused))
+
+    @describe(
+        "Put a study before the others of its priority, or back", body=FirstBody, answer=QueueItem
+    )
+    @permit(roles=_MOVERS)
+    async def _first(self, request: web.Request) -> web.StreamResponse:
+        body = await read_json(request, FirstBody)
+        at = self.news.now().at if body.first else None
+        return await self._change(request, partial(queue_acts.put_first, at=at))
 
     @describe("Try again what was set aside of a study", answer=QueueItem)
     @permit(roles=_MOVERS)
@@ -221,13 +239,10 @@ class QueueDoor:
     def _require(self, request: web.Request, act: Act) -> None:
         require(request[PRINCIPAL], act, Subject(self.facts.institution.code))
 
-    def _page(
-        self, conn: sa.Connection, *, limit: int, offset: int, disk: "shutil._ntuple_diskusage"
-    ) -> QueuePage:
+    def _page(self, conn: sa.Connection, *, limit: int, offset: int, disk: Room) -> QueuePage:
         now, since = self.news.now(), self.news.since()
         items = queue_items(conn, now, since=since, limit=limit + 1, offset=offset)
         counted = totals(conn, now, since=since)
-        usual = average_study_bytes(conn)
         summary = QueueSummary(
             safe_here=counted.safe_here,
             on_the_line=counted.on_the_line,
@@ -235,10 +250,7 @@ class QueueDoor:
             needs_attention=counted.needs_attention,
             eta=counted.eta,
             line=self.news.line(),
-            disk=Disk(
-                used_percent=round(100 * (disk.total - disk.free) / disk.total),
-                room_for_studies=int(disk.free // usual) if usual else None,
-            ),
+            disk=room_of(disk, average_study_bytes(conn), freeable_bytes(conn)),
         )
         more = len(items) > limit
         return QueuePage(
@@ -247,15 +259,3 @@ class QueueDoor:
             next_cursor=str(offset + limit) if more else None,
             last_event_id=last_event_id(conn),
         )
-
-
-def for_eyes_of(principal: Principal, item: QueueItem) -> QueueItem:
-    """Return *item* with the patient hidden from those who do not need the name."""
-    if shows_full_name(principal):
-        return item
-    patient = msgspec.structs.replace(
-        item.patient,
-        name=masked_name(item.patient.name),
-        patient_id=masked_id(item.patient.patient_id),
-    )
-    return msgspec.structs.replace(item, patient=patient)

@@ -16,6 +16,8 @@ from kernel.arrival import Arrival
 
 INSTANCES_MAX: Final = 500
 """Of one parcel."""
+HOLD_MOST_MINUTES: Final = 24 * 60
+"""A hold ends by itself: nobody looks after the box, and a forgotten one would stop the clinic."""
 _KNOWN_MAX: Final = 20_000
 _COUNTY_LINE: Final = "county"
 

@@ -1,8 +1,9 @@
 """Writes to the queue, and tells the pages of it in the same transaction."""
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from kernel.clock import Clock
 from kernel.events import EventDraft, publish_all
 from kernel.sql.db import Database
 
+_LOG: Final = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -127,6 +129,11 @@ class QueueNews:
 
         return await self._database.write(transaction)
 
+    async def tell(self, which: Callable[[sa.Connection], Sequence[str]]) -> None:
+        """Tell of studies of which no row changed; of none where *which* finds none."""
+        if await self._database.read(which):
+            await self.write(which, lambda keys: keys)
+
     async def reached(self) -> None:
         """Note that the county answered; the pages hear it when it is news."""
         self.heard_s = self._clock.monotonic_s()
@@ -137,6 +144,7 @@ class QueueNews:
         """Note that the county cannot be talked to now; the pages hear it when it is news."""
         self.heard_s = self._clock.monotonic_s()
         if self._meter.lost(self._clock.now(), code, self.heard_s):
+            _LOG.warning("line.down", extra={"code": code})
             await self._tell_line()
 
     def sent(self, count: int) -> None:

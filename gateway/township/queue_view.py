@@ -306,3 +306,12 @@ def average_study_bytes(conn: sa.Connection) -> int | None:
         ).where(instances.c.id > newest - _LATELY)
     ).one()
     return int(size) // int(count) if count else None
+
+
+def freeable_bytes(conn: sa.Connection) -> int:
+    """Return the bytes of images whose files are here although the county has signed for them."""
+    columns = instances.c
+    query = sa.select(sa.func.sum(columns.size_bytes)).where(
+        columns.state == InstanceState.AT_COUNTY, columns.deleted_at.is_(None)
+    )
+    return int(conn.scalar(query) or 0)

@@ -1,30 +1,36 @@
-"""``yilian spool``: what a township node holds, what is set aside, giving it out, trying again."""
+"""``yilian spool``: what a township node holds and has set aside, and what to do with it."""
 
 import argparse
 import asyncio
+import datetime as dt
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 from gateway.township.model import InstanceState
-from gateway.township.queue_acts import retry
-from gateway.township.set_aside import GivenOut, give_out
+from gateway.township.parcel_queue import HOLD_MOST_MINUTES, hold_line
+from gateway.township.queue_acts import release, retry
+from gateway.township.set_aside import GivenOut, find_aside, give_out
 from gateway.township.tables import instances, studies
 from imaging.archive.objects import pieces
 from imaging.archive.objects_fs import FileObjectStore
+from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import SystemClock
 from kernel.errors import Conflict, Missing
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database
 
-_SHOWN: int = 500
+T = TypeVar("T")
+_SHOWN: Final = 500
+_CHAIN: Final = "command-line"
+_OPERATOR: Final = "operator"
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,6 +47,19 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
             "spool export --home H 17 /mnt/usb/mend",
         ),
         ("retry", "try what is set aside again", _retry, "spool retry --home H 1.2.840.1"),
+        (
+            "release",
+            "let nobody wait for what is set aside; it stays here",
+            _release,
+            "spool release --home H 17",
+        ),
+        (
+            "pause",
+            "send nothing for a while, emergencies included",
+            _pause,
+            "spool pause --home H --minutes 30",
+        ),
+        ("resume", "let everything go again", _resume, "spool resume --home H"),
     ):
         one = acts.add_parser(act, help=text, epilog=f"example: yilian {example}")
         add_home(one)
@@ -50,6 +69,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
             one.add_argument("folder", type=Path, help="made where absent; nothing is overwritten")
         if act == "retry":
             one.add_argument("study", help="Study Instance UID")
+        if act == "release":
+            one.add_argument("id", type=int, help="id as `spool aside` shows it")
+            one.add_argument("--undo", action="store_true", help="set it aside again")
+        if act == "pause":
+            one.add_argument("--minutes", type=_minutes, default=60, help="1 to 1440; default 60")
         one.set_defaults(run=run)
 
 
@@ -139,16 +163,77 @@ def _copy(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    async def run() -> int:
-        home = Home(arguments.home.absolute())
-        async with opened_database(home, settings_of(arguments)) as database:
-            return await database.write(lambda conn: retry(conn, arguments.study))
-
-    again = asyncio.run(run())
+    again = _write(arguments, partial(retry, study_key=arguments.study))
     if not again:
         raise Missing("nothing of that study is set aside", code="nothing-set-aside")
     print(json.dumps({"again": again}) if arguments.json else f"{again} images will be tried again")
     return 0
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    def change(conn: sa.Connection) -> str | None:
+        at = SystemClock().now()
+        found = find_aside(conn, arguments.id)
+        if found is None:
+            return None
+        _note(conn, f"study:{found.study_key}", "take-back" if arguments.undo else "release")
+        return release(conn, arguments.id, at, released=not arguments.undo)
+
+    study = _write(arguments, change)
+    if study is None:
+        raise Missing("nothing of that id is set aside", code="nothing-set-aside")
+    text = "set aside again" if arguments.undo else "released; the file stays here"
+    print(json.dumps({"study": study}) if arguments.json else text)
+    return 0
+
+
+def _pause(arguments: argparse.Namespace) -> int:
+    until = SystemClock().now() + dt.timedelta(minutes=arguments.minutes)
+    return _hold(arguments, until)
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    return _hold(arguments, None)
+
+
+def _hold(arguments: argparse.Namespace, until: dt.datetime | None) -> int:
+    def change(conn: sa.Connection) -> None:
+        _note(conn, "line:county", until.isoformat() if until else "resume")
+        hold_line(conn, until, by=_OPERATOR)
+
+    _write(arguments, change)
+    told = until.astimezone().isoformat(timespec="minutes") if until else None
+    if arguments.json:
+        print(json.dumps({"held_until": told}))
+    else:
+        print(f"nothing is sent before {told}" if told else "the line is free")
+    return 0
+
+
+def _minutes(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= HOLD_MOST_MINUTES:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"minutes are 1 to {HOLD_MOST_MINUTES}")
+
+
+def _note(conn: sa.Connection, subject: str, reason: str) -> None:
+    entry = AuditEntry(
+        at=SystemClock().now(),
+        event=AuditEvent.CHANGED,
+        username=_OPERATOR,
+        subject=subject,
+        reason=reason,
+    )
+    record(conn, _CHAIN, entry)
+
+
+def _write(arguments: argparse.Namespace, change: Callable[[sa.Connection], T]) -> T:
+    async def run() -> T:
+        home = Home(arguments.home.absolute())
+        async with opened_database(home, settings_of(arguments)) as database:
+            return await database.write(change)
+
+    return asyncio.run(run())
 
 
 def _read(arguments: argparse.Namespace, fn: Any) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from gateway.accounts.service import OtherNodes
 from gateway.exchange.completeness_http import CompletenessDoor
 from gateway.township.compress import Preparer
+from gateway.township.growth_watch import GrowthWatch
 from gateway.township.http import (
     CountyFacts,
     DicomDoor,
@@ -35,7 +36,7 @@ from yilian.wiring.orders import forget_old_asks, ledger, order_routes, watch_ar
 from yilian.wiring.priors import township_priors
 from yilian.wiring.shell import serve_shell
 from yilian.wiring.township_exchange import facts, guard, township_exchange
-from yilian.wiring.township_line import forwarder_of, line_of
+from yilian.wiring.township_line import forwarder_of, line_of, line_routes
 from yilian.wiring.township_objects import TownshipObjects
 
 JOURNAL: Final = "gateway"
@@ -79,6 +80,7 @@ async def run_gateway(context: Context) -> None:
         keep = KeepSettings(keep=dt.timedelta(days=township.keep_days))
         keeper = Keeper(context.database, objects, home.objects, keep, clock=context.clock)
         context.owner.keep("keeper", keeper.run)
+        context.owner.keep("growth", GrowthWatch(news).run)
         metrics = QueueMetrics(context.database, news, REGISTRY)
         context.owner.keep("metrics", metrics.run)
         context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
@@ -99,9 +101,17 @@ async def run_gateway(context: Context) -> None:
             },
             clock=context.clock,
         )
-        queue = QueueDoor(context.database, news, await _facts(context), home.objects, filed.notify)
+        queue = QueueDoor(
+            context.database,
+            news,
+            await _facts(context),
+            home.objects,
+            filed.notify,
+            context.settings.journal.reserve_bytes,
+        )
         routes: list[web.RouteDef] = [
             *queue.routes(),
+            *line_routes(context, objects, line, filed),
             *order_routes(context, ledger(context)),
             *township_priors(context, exchange, objects, decoder),
             *CompletenessDoor(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.exchange.node_facts import read_expected
@@ -15,11 +16,14 @@ from gateway.township.collector import ForwarderSettings
 from gateway.township.county_client import CountyClient, CountyDoor, Credential
 from gateway.township.forwarder import Forwarder
 from gateway.township.line import LineMeter
+from gateway.township.line_http import LineDoor
 from gateway.township.parcel_maker import ParcelMaker
 from gateway.township.queue_news import QueueNews
+from gateway.township.set_aside_http import SetAsideDoor
 from gateway.township.traffic import Traffic
 from kernel.dicom.shown import LEGAL_TIME
 from kernel.errors import Invalid
+from kernel.process.wake import Wake
 from yilian.wiring.context import Context
 from yilian.wiring.township_objects import TownshipObjects
 
@@ -54,6 +58,15 @@ def line_of(context: Context) -> Line:
     news.expected = read_expected
     news.quiet = dt.timedelta(seconds=settings.township.quiet_s)
     return Line(meter, traffic, news)
+
+
+def line_routes(
+    context: Context, objects: TownshipObjects, line: Line, changed: Wake
+) -> list[web.RouteDef]:
+    """Return the routes of the line and of what is set aside."""
+    code = context.institution
+    aside = SetAsideDoor(context.database, line.news, objects, code, changed.notify)
+    return [*LineDoor(line.news, code, changed.notify).routes(), *aside.routes()]
 
 
 async def forwarder_of(
