@@ -4,7 +4,8 @@ Shown by trial: changing an SQLite table means copying and dropping it, and with
 drop deletes every child row without a word. So a migration has its own connection with foreign keys
 off, a copy of the file is made first, every key is checked and every row counted before the commit,
 and any doubt rolls all of it back. PostgreSQL migrates in one transaction as well, and is counted
-alike.
+alike. What only adds is noted as such, so that the release before may be started again
+(``kernel.sql.lineage``).
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from kernel.errors import Category, PlatformError, Unavailable
+from kernel.sql import lineage
 from kernel.sql.db import parse_url
 from kernel.sql.postgres import translate as translate_postgres
 from kernel.sql.sqlite import connect, translate as translate_sqlite
@@ -52,15 +54,17 @@ def _config(versions: Path | None) -> Config:
 
 
 def _pending(conn: sa.Connection, config: Config) -> list[str]:
-    """Return the revisions still to run, oldest first.
+    """Return the revisions still to run, oldest first; none where a newer release only added.
 
     Raises:
-        MigrationFailed: the database was made by a newer release.
+        MigrationFailed: a newer release has made a change this one cannot live with.
     """
     scripts = ScriptDirectory.from_config(config)
     at = MigrationContext.configure(conn).get_current_heads()
     known = {script.revision for script in scripts.walk_revisions()}
     if not set(at) <= known:
+        if lineage.only_added(conn, at, known):
+            return []
         raise MigrationFailed("a newer release has been here", code="database-newer")
     done = {script.revision for head in at for script in scripts.iterate_revisions(head, "base")}
     order = [script.revision for script in scripts.walk_revisions()]
@@ -85,7 +89,7 @@ def _count_rows(conn: sa.Connection) -> dict[str, int]:
 
 
 def _compare(before: Mapping[str, int], after: Mapping[str, int], allowed: set[str]) -> None:
-    for table in sorted(set(before) & set(after) - allowed - {"alembic_version"}):
+    for table in sorted(set(before) & set(after) - allowed - {"alembic_version", lineage.NAME}):
         if before[table] != after[table]:
             raise MigrationFailed(
                 f"{table}: {before[table]} rows before, {after[table]} after", code="rows-lost"
@@ -100,6 +104,7 @@ def _upgrade(conn: sa.Connection, config: Config) -> list[str]:
     before = _count_rows(conn)
     config.attributes["connection"] = conn
     command.upgrade(config, "heads")
+    lineage.note(conn, ScriptDirectory.from_config(config))
     _compare(before, _count_rows(conn), _may_change(config, pending))
     return pending
 

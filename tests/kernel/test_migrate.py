@@ -186,7 +186,7 @@ async def test_the_file_is_copied_before_it_is_changed(sqlite_url: str, versions
 async def test_a_database_of_a_newer_release_is_left_alone(
     database_url: str, versions: Path
 ) -> None:
-    _script(versions, 2, DELETE)
+    _script(versions, 2, DELETE + "\n\nONE_WAY = True\n")
     await migrate(database_url, versions=versions)
     (versions / "0002_change.py").unlink()
     with pytest.raises(MigrationFailed) as newer:
