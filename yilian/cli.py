@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 EXIT_FAILED: Final = 1
@@ -17,7 +18,12 @@ EXIT_INTERRUPTED: Final = 130
 
 
 def program_version() -> str:
-    """Return the installed version, or the one of the checkout."""
+    """Return the version of the release this is, or of the installed package or the checkout."""
+    try:
+        # deploy/install.sh writes it into each release folder.
+        return (Path(__file__).resolve().parents[1] / "VERSION").read_text("ascii").strip()
+    except OSError:
+        pass
     try:
         return version("yilian")
     except PackageNotFoundError:

@@ -19,12 +19,16 @@ from kernel.clock import SystemClock
 from kernel.errors import PlatformError
 from kernel.process.valkey import bundled_server
 from kernel.settings import NodeKind, Settings
+from yilian.cli import program_version
 from yilian.commands.nodes import add_home
 from yilian.doctor.certificates import certificates, key_files
 from yilian.doctor.county import county
 from yilian.doctor.database import database
 from yilian.doctor.finding import Finding
+from yilian.doctor.running import running
+from yilian.wiring.files_named import files_named
 from yilian.wiring.homes import Home
+from yilian.wiring.pairing import paired_settings
 from yilian.wiring.shell import ui_folder
 
 _MIN_FREE_BYTES: Final = 5 << 30
@@ -46,6 +50,14 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     verb.add_argument("--kind", choices=list(NodeKind), default=NodeKind.COUNTY)
     verb.add_argument("--port-offset", type=int, default=0, metavar="N", help="as the node's")
     verb.add_argument("--json", action="store_true")
+    verb.add_argument(
+        "--running",
+        action="store_true",
+        help="only whether the node runs, with all its parts, as this very release",
+    )
+    verb.add_argument(
+        "--within", type=float, default=0.0, metavar="S", help="with --running: ask for so long"
+    )
     verb.set_defaults(run=run)
 
 
@@ -53,7 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Look and return 0 when nothing has to be mended."""
     home = Home(arguments.home.absolute())
     kind = home.kind() or NodeKind(arguments.kind)
-    findings = list(look(home, kind, port_offset=arguments.port_offset))
+    offset = arguments.port_offset
+    if arguments.running:
+        settings = Settings.load(kind, file=home.settings_file, port_offset=offset)
+        version, within_s = program_version(), arguments.within
+        findings = [running(settings, version=version, within_s=within_s)]
+    else:
+        findings = list(look(home, kind, port_offset=offset))
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:
@@ -93,7 +111,8 @@ def look(home: Home, kind: NodeKind, *, port_offset: int = 0) -> Iterator[Findin
     files = os.sysconf("SC_OPEN_MAX")
     yield Finding("open files", files >= _MIN_FILES, f"{files}", "raise the limit: ulimit -n 4096")
     try:
-        settings = Settings.load(kind, file=home.settings_file, port_offset=port_offset)
+        loaded = Settings.load(kind, file=home.settings_file, port_offset=port_offset)
+        settings = paired_settings(home, loaded)
     except PlatformError as exc:
         yield Finding("settings", good=False, found="refused", mend=exc.detail)
     else:
@@ -103,7 +122,7 @@ def look(home: Home, kind: NodeKind, *, port_offset: int = 0) -> Iterator[Findin
         yield from key_files(home, settings)
         yield from database(home, settings, now)
         if kind is NodeKind.TOWNSHIP:
-            yield county(home, settings, now)
+            yield from county(home, settings, now)
     yield Finding(
         "clock",
         now.year >= _RELEASED,
@@ -177,20 +196,11 @@ def _runs(home: Home) -> bool:
 
 
 def _files_named(home: Home, settings: Settings) -> Iterator[Finding]:
-    named = {
-        "tls.cert_file": settings.tls.cert_file,
-        "tls.key_file": settings.tls.key_file,
-        "tls.client_ca_file": settings.tls.client_ca_file,
-        "township.token_file": settings.township.token_file,
-        "township.county_ca_file": settings.township.county_ca_file,
-        "routing.rules": settings.routing.rules,
-    }
-    for key, name in named.items():
-        if name:
-            path = home.root / name
-            yield Finding(
-                key, os.access(path, os.R_OK), str(path), "the file is missing or cannot be read"
-            )
+    for key, path, meaning in files_named(home, settings):
+        readable = path.is_file() and os.access(path, os.R_OK)
+        yield Finding(
+            key, readable, str(path), f"the file is missing or cannot be read: put there {meaning}"
+        )
 
 
 def _taken(host: str, port: int) -> bool:

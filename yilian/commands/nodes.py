@@ -39,6 +39,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         verb.add_argument(
             "--role", choices=_ROLES[kind], help="run this one process of the node, supervised"
         )
+        verb.add_argument(
+            "--prepare",
+            action="store_true",
+            help="make home, database and first administrator, and end",
+        )
         verb.set_defaults(run=_run_node, kind=kind)
         if kind is NodeKind.TOWNSHIP:
             township.add_enrol(verb)
@@ -95,6 +100,8 @@ def _run_node(arguments: argparse.Namespace) -> NoReturn:
         NodeKind(arguments.kind), file=home.settings_file, port_offset=arguments.port_offset
     )
     settings = with_absolute_files(home, paired_settings(home, loaded))
+    if arguments.prepare:
+        _in_loop(nodes.prepare(NodeKind(arguments.kind), home, settings))
     if inherited is not None and arguments.role:
         _in_loop(roles.run(arguments.kind, arguments.role, home, settings, inherited))
     _in_loop(

@@ -17,7 +17,9 @@ from kernel.clock import SystemClock
 from kernel.errors import PlatformError
 from kernel.identity import Institution, InstitutionKind
 from kernel.process.child import HomeLock, Inherited, bind_door, write_ready_file
+from kernel.process.owner import Owner
 from kernel.process.run_directory import run_directory
+from kernel.process.service_notice import ServiceNotice
 from kernel.process.stand_in import answering_503
 from kernel.process.supervise import ChildSpec, Stage, Supervisor, stop_on_signals
 from kernel.process.valkey import valkey_child
@@ -25,6 +27,7 @@ from kernel.settings import NodeKind, Settings
 from yilian.wiring.context import configure_logs
 from yilian.wiring.files_named import check_files
 from yilian.wiring.homes import Home
+from yilian.wiring.liveness import door_answers
 from yilian.wiring.offline import opened_database
 
 _LOG: Final = logging.getLogger(__name__)
@@ -33,6 +36,7 @@ _ROLES: Final[Mapping[NodeKind, Mapping[str, tuple[str, ...]]]] = {
     NodeKind.TOWNSHIP: {"gateway": ("http",), "dicom": ("dicom", "dicom-tls")},
 }
 """The processes of a node, and the doors each inherits."""
+_PREPARE_WAIT_S: Final = 1.0
 _NO_ROOM_BYTES: Final = 1 << 20
 """With less, SQLite cannot open even what is there."""
 _ROOM_TRIED_EVERY_S: Final = 5.0
@@ -67,6 +71,7 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
         inherited: where a demo supervises the node.
     """
     configure_logs(str(kind), home, settings)
+    notice = ServiceNotice.enter()
     stop = asyncio.Event()
     stop_on_signals(stop)
     lock = await HomeLock.take(home.root)
@@ -110,10 +115,38 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
                 write_ready_file(ready_file, content)
             if inherited is not None:
                 inherited.ready(content)
+            notice.ready()
+            # Not before, for a start may take longer than the watchdog's interval.
+            owner.keep("service", lambda: notice.follow(stop, well))
 
-        return await Supervisor(children, lock=lock).run(stop, on_ready=ready)
+        serves = only in (None, "gateway")
+        well = door_answers(settings, bound["http"]) if serves else _no_doubt
+        async with Owner() as owner:
+            return await Supervisor(children, lock=lock).run(stop, on_ready=ready)
     finally:
         lock.close()
+
+
+async def _no_doubt() -> bool:
+    return True
+
+
+async def prepare(kind: NodeKind, home: Home, settings: Settings) -> int:
+    """Make all that a first start makes, then end: keys, database, institution, administrator.
+
+    Raises:
+        Busy: the node runs (``home-in-use``).
+    """
+    configure_logs(str(kind), home, settings)
+    lock = await HomeLock.take(home.root, wait_s=_PREPARE_WAIT_S)
+    try:
+        home.signing_key()
+        home.node_id()
+        await _first_start(kind, home, settings)
+    finally:
+        lock.close()
+    print(f"prepared: {kind} at {home.root}", flush=True)
+    return 0
 
 
 def ready_content(
