@@ -7,6 +7,7 @@ hashed wheels. Run again with nothing changed it only reads a stamp.
     python3 -S -I tools/bootstrap.py           what Yilian runs on
     python3 -S -I tools/bootstrap.py --test    that, and what checks and tests need
     python3 -S -I tools/bootstrap.py --uv      only uv; prints its path
+    python3 -S -I tools/bootstrap.py --adopt VENV   take another checkout's, made from the same lock
 """
 
 from __future__ import annotations  # so that an older Python gets as far as the message
@@ -35,6 +36,8 @@ LOCK_WAIT_NOTICE: Final = "another make is at work in this folder, waiting for i
 LAUNCHER: Final = """\
 #!/bin/sh
 # The program, run from its checkout. Made by tools/bootstrap.py.
+# Never from modules that lie where somebody happens to stand.
+export PYTHONSAFEPATH=1
 exec "$(dirname "$(readlink -f "$0")")/python" -m yilian "$@"
 """
 
@@ -85,11 +88,11 @@ def wanted_stamp(level: str) -> dict[str, str]:
     return stamp
 
 
-def found_stamp() -> dict[str, str]:
-    """What the last set-up of this folder left; empty when there was none, or when it broke."""
+def found_stamp(venv: Path = VENV) -> dict[str, str]:
+    """What the last set-up of *venv* left; empty when there was none, or when it broke."""
     try:
-        stamp = json.loads((VENV / "yilian-stamp.json").read_text("utf-8"))
-        python = str((VENV / "bin" / "python").resolve(strict=True))
+        stamp = json.loads((venv / "yilian-stamp.json").read_text("utf-8"))
+        python = str((venv / "bin" / "python").resolve(strict=True))
     except (OSError, ValueError):
         return {}
     # A system upgrade may have replaced the interpreter under the environment.
@@ -144,11 +147,49 @@ def install(level: str, uv: Path, index: str) -> None:
     sync = [str(uv), "pip", "sync", "--quiet", "--python", str(python), "--require-hashes"]
     run([*sync, "--only-binary", ":all:", "--compile-bytecode", LOCKS[level]], environment)
 
+    join(level)
+
+
+def join(level: str) -> None:
+    """Let the environment find this checkout, and say what it is."""
     for site_packages in VENV.glob("lib/python3*/site-packages"):
         write_atomically(site_packages / "yilian_checkout.pth", f"{ROOT}\n")
     write_atomically(VENV / "bin" / "yilian", LAUNCHER, 0o755)
-    made = {**wanted_stamp(level), "python": str(python.resolve())}
+    python = (VENV / "bin" / "python").resolve()
+    made = {**wanted_stamp(level), "python": str(python)}
     write_atomically(VENV / "yilian-stamp.json", json.dumps(made, indent=1) + "\n")
+
+
+def adopt(other: Path) -> bool:
+    """Take over the environment *other*; False where it is none made from this very lock.
+
+    Files of our own are linked and take no room; those of others are copied, so that nobody else
+    can change them here.
+    """
+    stamp = found_stamp(other)
+    if stamp.get("runtime") != wanted_stamp("runtime")["runtime"]:
+        return False
+
+    def take(source: str, target: str) -> str:
+        if os.stat(source).st_uid == os.geteuid():
+            with contextlib.suppress(OSError):
+                os.link(source, target)
+                return target
+        return shutil.copy2(source, target)
+
+    say(f"taking the packages of {other}")
+    shutil.rmtree(VENV, ignore_errors=True)
+    VENV.mkdir()
+    own = shutil.ignore_patterns("yilian-stamp.json", "yilian_checkout.pth")
+    for part in other.iterdir():
+        if part.name in ("bin", "include", "lib", "lib64", "pyvenv.cfg"):
+            target = VENV / part.name
+            if part.is_symlink() or part.is_file():
+                shutil.copy2(part, target, follow_symlinks=False)
+            else:
+                shutil.copytree(part, target, symlinks=True, ignore=own, copy_function=take)
+    join("runtime")
+    return True
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -159,6 +200,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--test", action="store_true", help="also what checks and tests need")
     parser.add_argument("--uv", action="store_true", help="only fetch uv and print its path")
+    parser.add_argument(
+        "--adopt", type=Path, metavar="VENV", help="take these packages where the lock is the same"
+    )
     return parser.parse_args(arguments)
 
 
@@ -176,8 +220,13 @@ def main(arguments: list[str]) -> int:
     sys.path.insert(0, str(ROOT / "tools"))
     from uv_wheel import configured_index, fetch_uv  # noqa: PLC0415  # only when work is to do
 
-    index = configured_index()
     with only_one("python"):
+        if options.adopt:
+            if adopt(options.adopt):
+                return 0
+            say(f"{options.adopt} was made from another lock")
+            return 1
+        index = configured_index()
         uv = fetch_uv(SETUP, index, say)
         if options.uv:
             print(uv)
