@@ -25,7 +25,9 @@ class Plan:
     line_slices: int
     line_radiographs: int
     line_within_s: float
-    """Peers are given up on after this, once for the CT and once for the radiographs."""
+    """Longest time for ours."""
+    line_given_up_times: float
+    """Peers are given up on after so many times our time."""
     line_backlog_slices: int
     line_emergencies: int
 
@@ -45,9 +47,10 @@ def short(folder: Path, memory: Path, results: Path) -> Plan:
         qido_peer_studies=1_000,
         qido_asked=60,
         frames_asked=120,
-        line_slices=36,
-        line_radiographs=1,
+        line_slices=48,
+        line_radiographs=0,
         line_within_s=110.0,
+        line_given_up_times=4.0,
         line_backlog_slices=200,
         line_emergencies=2,
     )
@@ -69,8 +72,9 @@ def long(folder: Path, memory: Path, results: Path) -> Plan:
         qido_asked=300,
         frames_asked=300,
         line_slices=300,
-        line_radiographs=3,
+        line_radiographs=2,
         line_within_s=1_500.0,
+        line_given_up_times=12.0,
         line_backlog_slices=2_000,
         line_emergencies=5,
     )

@@ -31,10 +31,10 @@ class Arrivals:
         """How much had arrived in the end, 0 to 1."""
         return self.points[-1][1] if self.points else 0.0
 
-    async def watch(self, until_s: float) -> None:
-        """Return once all have arrived, or at *until_s*."""
+    async def watch(self, until_s: Callable[[], float]) -> None:
+        """Return once all have arrived, or at *until_s*, which may come nearer meanwhile."""
         before = await asyncio.to_thread(self.stored)
-        while self.now_s() < until_s:
+        while self.now_s() < until_s():
             found = await asyncio.to_thread(self.stored) - before
             share = min(1.0, found / self.expected)
             if not self.points or self.points[-1][1] != share:

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -60,8 +61,9 @@ def run(plan: Plan) -> Report:
     large = [radiograph(n, seed=1) for n in range(1, plan.line_radiographs + 1)]
     cases = [
         Case(f"CT, {len(slices)} x 525 KB", slices),
-        Case(f"radiographs, {len(large)} x 18 MB", large),
     ]
+    if large:
+        cases.append(Case(f"radiographs, {len(large)} x 18 MB", large))
     try:
         asyncio.run(_Comparison(plan, report, folder).run(cases))
     finally:
@@ -114,7 +116,8 @@ every {CUT_EVERY_S:g} s all lines are reset for {CUT_LASTS_S:g} s; all send at t
 peers: storescu in a loop that sends again what was not acknowledged; JPEG-LS by dcmcjpls before \
 the clock starts
 ours: sent to the township by storescu when the clock starts, which then compresses
-peers are given up on after {self._plan.line_within_s:g} s; a ratio then says at least
+peers are given up on after {self._plan.line_given_up_times:g} times our time; the ratio is then \
+at least that
 compressed is what each sends: the files, and ours as the township keeps them"""
         report.conditions += told.splitlines()
 
@@ -144,7 +147,8 @@ compressed is what each sends: the files, and ours as the township keeps them"""
                 cuts=len(line.strikes) - cuts[name],
                 worst_bytes=max(self._watch.resent[resumed:], default=0) if name == OURS else None,
             )
-        verdicts.tell(self._report, case.name, measured, given_up_s=self._plan.line_within_s)
+        given_up_s = self._given_up_s(arrivals[OURS])
+        verdicts.tell(self._report, case.name, measured, given_up_s=given_up_s)
         await self._drained()
 
     async def _race(self, files: list[Path], packed: list[Path]) -> dict[str, Arrivals]:
@@ -163,7 +167,7 @@ compressed is what each sends: the files, and ours as the township keeps them"""
         target = Target(self._township.dicom_port, Township.ae_title)
         async with asyncio.TaskGroup() as group:
             watching = [
-                group.create_task(each.watch(self._plan.line_within_s))
+                group.create_task(each.watch(partial(self._given_up_s, arrivals[OURS])))
                 for each in arrivals.values()
             ]
             others = [group.create_task(each.run()) for each in loops]
@@ -173,6 +177,12 @@ compressed is what each sends: the files, and ours as the township keeps them"""
             for task in others:
                 task.cancel()
         return arrivals
+
+    def _given_up_s(self, ours: Arrivals) -> float:
+        """Return when senders are given up on: by then it is plain how much slower they are."""
+        ended = ours.ended_s
+        times = self._plan.line_given_up_times
+        return self._plan.line_within_s if ended is None else times * ended
 
     async def _cut_again_and_again(self, now_s: Callable[[], float]) -> None:
         times = 0

@@ -64,7 +64,7 @@ def tell(report: Report, case: str, measured: Mapping[str, Measured], *, given_u
     for name, bar in _BARS.items():
         theirs = measured[name].arrivals.ended_s
         ratio = Spread.of([(theirs or given_up_s) / ours.arrivals.ended_s])
-        said = "" if theirs else ", which had not ended"
+        said = "" if theirs else ", which had not ended: at least"
         report.verdicts.append(
             Verdict(f"{case}: times faster than {name}{said}", ratio, at_least=bar)
         )
