@@ -37,7 +37,7 @@ _ENOSPC: Final = "error=ENOSPC"
 _MOST: Final = 400
 _IMAGES: Final = 3
 _WITHIN_S: Final = 30.0
-_HANGS_S: Final = 10.0
+_HANGS_S: Final = 20.0
 _CALL: Final = re.compile(r"^\d+ +(\w+)\((?:\d+<([^>]*)>|[^\"]*\"([^\"]*)\")", re.MULTILINE)
 _NAMES: Final = ((re.compile(r"[0-9a-f]{16,}"), "*"), (re.compile(r"[0-9a-z]{26}"), "*"))
 
