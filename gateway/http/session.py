@@ -30,6 +30,8 @@ class NodeFacts:
     websocket_url: str | None = None
     node_id: str = ""
     """By which those who send know the node again (``yilian send``)."""
+    receipt_key: str = ""
+    """Public half of what a county signs receipts with, hex; empty at a township."""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ws: str | None = None
     node_id: str = ""
     """Of this node, for whoever is signed in: what it acknowledged, it has."""
+    receipt_key: str = ""
+    """Of a county, for whoever is signed in: what its receipts are checked with."""
     user: UserView | None = None
     password_change_due: bool = False
     """The password is old or was set by somebody else."""
@@ -159,6 +163,7 @@ class SessionDoor:
             idle_lock_s=int(self._sign_ins.times.idle.total_seconds()),
             ws=self._facts.websocket_url,
             node_id=self._facts.node_id if sign_in else "",
+            receipt_key=self._facts.receipt_key if sign_in else "",
             user=await self._user(sign_in) if sign_in else None,
             password_change_due=sign_in.password_change_due if sign_in else False,
         )

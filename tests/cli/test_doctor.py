@@ -204,15 +204,24 @@ def test_a_key_others_can_read_is_named_with_its_mode(home: Home, findings: Look
 
 
 @contextmanager
-def county_at(now: dt.datetime) -> Iterator[str]:
-    """Answer as a county whose clock says *now*."""
+def county_at(now: dt.datetime, *, knows: str = "", key: str = "") -> Iterator[str]:
+    """Answer as a county whose clock says *now*, which *knows* one token and signs with *key*."""
+
+    def session(sent: str | None) -> bytes:
+        if not knows or sent != f"Bearer {knows}":
+            return b'{"authenticated": false}'
+        user = {"username": "node-qingshan", "roles": ["technician"]}
+        said = {"authenticated": True, "user": user, "receipt_key": key}
+        return json.dumps(said).encode()
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response_only(200)
             self.send_header("Date", f"{now:%a, %d %b %Y %H:%M:%S} GMT")
-            self.send_header("Content-Length", "0")
+            body = session(self.headers["Authorization"])
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -237,3 +246,28 @@ def test_a_township_compares_its_clock_with_the_countys(
         told = findings(place)["county"]
     assert told["good"] is good
     assert "clock" in told["found"]
+
+
+@pytest.mark.parametrize(
+    ("token", "key", "wrong"),
+    [
+        ("right", "ab" * 32, set()),
+        ("revoked", "ab" * 32, {"county token"}),
+        ("right", "cd" * 32, {"county key"}),
+    ],
+)
+def test_a_token_the_county_does_not_know_and_a_key_it_does_not_have_are_found(
+    tmp_path: Path, findings: Look, token: str, key: str, wrong: set[str]
+) -> None:
+    place = Home.prepare(tmp_path / "township", NodeKind.TOWNSHIP)
+    write_secret(place.secret("county.token"), token.encode())
+    with county_at(SystemClock().now(), knows="right", key="ab" * 32) as url:
+        place.settings_file.write_text(
+            f'[township]\ncounty_url = "{url}"\ncounty_public_key = "{key}"\n'
+            'token_file = "secrets/county.token"\n',
+            encoding="utf-8",
+        )
+        told = findings(place)
+    assert {
+        what for what in ("county token", "county key") if what in told and not told[what]["good"]
+    } == wrong

@@ -1,13 +1,16 @@
-"""The county as this township sees it: whether it answers, and whether the clocks agree."""
+"""The county as this township sees it: whether it answers and knows us, whose key it has."""
 
 import datetime as dt
 import http.client
+import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
+from kernel.identity import Role
 from kernel.settings import Settings
 from yilian.doctor.finding import Finding
 from yilian.wiring.homes import Home
@@ -16,27 +19,77 @@ _WITHIN_S: Final = 5.0
 _APART: Final = dt.timedelta(seconds=30)
 
 
-def county(home: Home, settings: Settings, now: dt.datetime) -> Finding:
-    """Return what the county's HTTP door says; waits at most some seconds."""
+def county(home: Home, settings: Settings, now: dt.datetime) -> Iterator[Finding]:
+    """Yield what the county's HTTP door says, and whether it knows us; waits some seconds."""
+    found, answers = _line(home, settings, now)
+    yield found
+    if answers and settings.township.token_file:
+        yield from _known_there(home, settings)
+
+
+def _known_there(home: Home, settings: Settings) -> Iterator[Finding]:
+    """Yield whether the county takes our token, and whether its key is the one we trust."""
+    what, township = "county token", settings.township
+    try:
+        token = (home.root / township.token_file).read_text("ascii").strip()
+        session = _session(home, settings, token)
+    except (OSError, ValueError, http.client.HTTPException) as exc:
+        mend = "mend what is said above first"
+        yield Finding(what, good=False, found=f"not tried: {exc}", mend=mend)
+        return
+    user = session.get("user") or {}
+    roles = set(user.get("roles", ()))
+    yield Finding(
+        what,
+        good=bool(session.get("authenticated")) and Role.TECHNICIAN in roles,
+        found=f"accepted as {user.get('username')}" if user else "refused",
+        mend="nothing goes out until it is mended: at the county `yilian admin token add` for an "
+        f"account of this institution with --role technician, here into {township.token_file}",
+    )
+    key = session.get("receipt_key", "")
+    if key:
+        yield Finding(
+            "county key",
+            good=key == township.county_public_key.lower(),
+            found=f"{key[:8]}... there, {township.county_public_key[:8] or 'none'}... here",
+            mend="receipts do not count until it is mended: write what `yilian admin key` prints "
+            "at the county into township.county_public_key",
+        )
+
+
+def _session(home: Home, settings: Settings, token: str) -> dict[str, Any]:
+    url = f"{settings.township.county_url.rstrip('/')}/api/v1/session"
+    opener = _opener(home, settings)
+    opener.addheaders = [("Authorization", f"Bearer {token}")]
+    with opener.open(url, timeout=_WITHIN_S) as answer:
+        said = json.load(answer)
+    if not isinstance(said, dict):
+        raise ValueError("something else than a county answers there")  # noqa: TRY004
+    return said
+
+
+def _line(home: Home, settings: Settings, now: dt.datetime) -> tuple[Finding, bool]:
+    """Return what is found of the line and the clocks, and whether anybody answers at all."""
     what, url = "county", settings.township.county_url.rstrip("/")
     if not url.startswith(("http://", "https://")):
         mend = "set township.county_url to the county's address"
-        return Finding(what, good=False, found=url or "none", mend=mend)
+        return Finding(what, good=False, found=url or "none", mend=mend), False
     try:
         stated = _date(home, settings, f"{url}/health/live")
     except ssl.SSLError as exc:
         mend = "name the county's authority in township.county_ca_file"
-        return Finding(what, good=False, found=f"{url}: {exc}", mend=mend)
+        return Finding(what, good=False, found=f"{url}: {exc}", mend=mend), False
     except (OSError, ValueError, http.client.HTTPException) as exc:
         mend = "the line is down or the address is wrong; images wait here until it is mended"
-        return Finding(what, good=False, found=f"{url}: {exc}", mend=mend)
+        return Finding(what, good=False, found=f"{url}: {exc}", mend=mend), False
     apart = abs(now - stated)
-    return Finding(
+    finding = Finding(
         what,
         good=apart <= _APART,
         found=f"{url} answers, clocks {apart.total_seconds():.0f} s apart",
         mend="set this clock or the county's, best both by NTP: times of receipt must agree",
     )
+    return finding, True
 
 
 def _date(home: Home, settings: Settings, url: str) -> dt.datetime:
@@ -45,12 +98,7 @@ def _date(home: Home, settings: Settings, url: str) -> dt.datetime:
     Raises:
         OSError, ValueError, HTTPException: there is no answer, or it has none.
     """
-    ca_file = settings.township.county_ca_file
-    tls = ssl.create_default_context(cafile=str(home.root / ca_file) if ca_file else None)
-    # As the forwarder goes: by no proxy of the environment.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
-    )
+    opener = _opener(home, settings)
     try:
         with opener.open(url, timeout=_WITHIN_S) as answer:
             header = answer.headers["Date"]
@@ -62,3 +110,12 @@ def _date(home: Home, settings: Settings, url: str) -> dt.datetime:
     if header is None:
         raise ValueError("something else than a county answers there")
     return parsedate_to_datetime(header)
+
+
+def _opener(home: Home, settings: Settings) -> urllib.request.OpenerDirector:
+    ca_file = settings.township.county_ca_file
+    tls = ssl.create_default_context(cafile=str(home.root / ca_file) if ca_file else None)
+    # As the forwarder goes: by no proxy of the environment.
+    return urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
+    )

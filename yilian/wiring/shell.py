@@ -23,7 +23,7 @@ from gateway.http.session import NodeFacts
 from kernel.audit.access_log import AccessLog
 from kernel.audit.heads import keep_signed
 from kernel.events import prune
-from kernel.settings import Settings
+from kernel.settings import NodeKind, Settings
 from yilian.cli import program_version
 from yilian.wiring.context import Context, role_probe, room_probe
 
@@ -45,6 +45,10 @@ def http_tls(settings: Settings) -> ssl.SSLContext | None:
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
     return made
+
+
+def _receipt_key(context: Context) -> str:
+    return context.home.public_key() if context.kind is NodeKind.COUNTY else ""
 
 
 async def _prune_outbox(context: Context) -> None:
@@ -107,6 +111,7 @@ async def serve_shell(
             name=settings.node.name or context.institution,
             demo=settings.dicom.admit_loopback,
             node_id=await asyncio.to_thread(context.home.node_id),
+            receipt_key=await asyncio.to_thread(_receipt_key, context),
         ),
         auth=AuthSettings(
             cookie=f"yilian-{context.institution}",
