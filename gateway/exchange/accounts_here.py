@@ -74,7 +74,7 @@ def take_account(conn: sa.Connection, letter: Letter, source: Source, /) -> None
     """Make the county's account true here (``ports.Handler``).
 
     An account of that name that was made here for somebody of the same house becomes the
-    county's. Whoever is signed in stays so unless the account itself has changed.
+    county's. Whoever is signed in stays so unless password, roles or the right to be here changed.
 
     Raises:
         UsernameHere: the name is another house's or a machine's here.
@@ -92,9 +92,11 @@ def take_account(conn: sa.Connection, letter: Letter, source: Source, /) -> None
         made = Institution(body.institution, body.house.name, body.house.kind, None)
         put_institution(conn, made, at=source.at)
     account_id = known.account_id if known is not None else _adopted(conn, body)
-    store.put_copy(conn, _kept(body, account_id), at=source.at)
-    store.end_sessions_of(conn, account_id)
-    store.forget_attempts(conn, digest(body.username))
+    before, after = store.by_username(conn, body.username), _kept(body, account_id)
+    store.put_copy(conn, after, at=source.at)
+    if before is None or _rights(before) != _rights(after):
+        store.end_sessions_of(conn, account_id)
+        store.forget_attempts(conn, digest(body.username))
     if known is not None:
         conn.execute(
             sa.update(accounts_here)
@@ -107,6 +109,12 @@ def take_account(conn: sa.Connection, letter: Letter, source: Source, /) -> None
                 county_id=body.id, account_id=account_id, version=letter.version
             )
         )
+
+
+def _rights(kept: Kept) -> tuple[object, ...]:
+    """Return what a session stands on."""
+    one = kept.account
+    return (one.id, one.roles, one.disabled, one.institution, kept.password_hash)
 
 
 def _adopted(conn: sa.Connection, body: _Body) -> str:

@@ -11,6 +11,7 @@ from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from gateway.accounts.model import SignInFailed
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import OtherNodes, SignIns
+from gateway.accounts.tables import accounts
 from gateway.exchange.accounts_down import publish_accounts
 from gateway.exchange.accounts_here import (
     AccountOfCounty,
@@ -182,3 +183,25 @@ async def test_a_feed_holds_one_letter_for_each_account(tmp_path: Path) -> None:
             await told(county)
         query = sa.select(feed.c.version)
         assert await county.database.read(lambda conn: list(conn.scalars(query))) == [3]
+
+
+async def test_a_new_name_signs_nobody_out(tmp_path: Path, hasher: Hasher) -> None:
+    async with county_in(tmp_path) as county:
+        enrolled, key = await county.new_node()
+        await told(county)
+        node_of = township_in(tmp_path, county.port, enrolled, key, handlers=HANDLERS)
+        async with node_of as node:
+            await node.follower.follow_once()
+            sign_ins = sign_ins_at(node, hasher)
+            opened = await sign_ins.sign_in("zhao", GOOD, address="::1")
+
+            def rename(conn: sa.Connection) -> None:
+                conn.execute(sa.update(accounts).values(display_name="赵敏"))
+
+            await county.database.write(rename)
+            assert await told(county) == 1
+            await node.follower.follow_once()
+            sign_ins.forget()
+            found = await sign_ins.by_session(opened.secret)
+            assert found is not None
+            assert found.principal.display_name == "赵敏"

@@ -1,11 +1,12 @@
 """What the demo county is made of: three homes, their settings, institutions and accounts."""
 
 import asyncio
+import datetime as dt
 import json
 import os
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -172,7 +173,20 @@ async def _enrol(county: Home, place: Home, institution: str, url: str) -> None:
         enrolment = await county_enrolment(county, settings, database, clock, chain=_CHAIN)
         invited = await enrolment.invite(OPERATOR, institution)
         told = await enrolment.enrol(invited.code, place.public_key())
+        people = await database.read(lambda conn: store.people_of(conn, [institution]))
+    # As the county's letters will have them: else the first would end whoever signed in before.
+    settings = Settings.load(NodeKind.TOWNSHIP, file=place.settings_file)
+    async with opened_database(place, settings) as database:
+        await database.write(lambda conn: _copy(conn, people, clock.now()))
     pair(place, Pairing(county_url=url, enrolled=told))
+
+
+def _copy(conn: sa.Connection, people: Sequence[store.Kept], at: dt.datetime) -> None:
+    for kept in people:
+        here = store.by_username(conn, kept.account.username)
+        if here is not None:
+            mine = replace(kept.account, id=here.account.id)
+            store.put_copy(conn, replace(kept, account=mine), at=at)
 
 
 def _accounts(path: Path) -> list[DemoAccount]:
