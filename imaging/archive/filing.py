@@ -18,7 +18,7 @@ from imaging.archive.examine import Examined, Opaque
 from imaging.archive.filing_studies import Place, Shelves
 from imaging.archive.model import OTHER_CONTENT, Filed, Outcome
 from imaging.archive.tables import instance, instance_conflict, journal_cursor, set_aside
-from kernel.arrival import ContentDigest
+from kernel.arrival import Arrival, ContentDigest
 from kernel.events import EventDraft, publish_all
 from kernel.journal.frames import Position
 
@@ -222,7 +222,6 @@ def _decide(work: _Work, each: Examined) -> Filed:
 
 def _row(each: Examined, place: Place) -> dict[str, Any]:
     header, arrival = each.header, each.arrival
-    native = arrival.native
     return {
         "study": place.study,
         "series": place.series,
@@ -239,10 +238,7 @@ def _row(each: Examined, place: Place) -> dict[str, Any]:
         "dataset_offset": each.dataset_offset,
         "pixel_offset": each.pixel_offset,
         "pixel_length": each.pixel_length,
-        "native_transfer_syntax_uid": native.transfer_syntax_uid if native else "",
-        "native_photometric_interpretation": native.photometric_interpretation if native else "",
-        "native_planar_configuration": native.planar_configuration if native else None,
-        "native_pixel_vr": native.pixel_vr if native else "",
+        **_native_form(arrival),
         "dataset_digest": each.digest.dataset,
         "pixels_digest": each.digest.pixels,
         "institution": arrival.sender.institution,
@@ -265,6 +261,17 @@ def _count_duplicates(conn: sa.Connection, work: _Work) -> None:
         .values(duplicate_count=instance.c.duplicate_count + sa.bindparam("more")),
         [{"uid": uid, "more": more} for uid, more in work.duplicates.items()],
     )
+
+
+def _native_form(arrival: Arrival) -> dict[str, Any]:
+    """Return how the pixels were before they were compressed for the line."""
+    native = arrival.native
+    return {
+        "native_transfer_syntax_uid": native.transfer_syntax_uid if native else "",
+        "native_photometric_interpretation": native.photometric_interpretation if native else "",
+        "native_planar_configuration": native.planar_configuration if native else None,
+        "native_pixel_vr": native.pixel_vr if native else "",
+    }
 
 
 def _keep_conflicts(conn: sa.Connection, work: _Work) -> None:
@@ -304,8 +311,10 @@ def _keep_conflicts(conn: sa.Connection, work: _Work) -> None:
                 institution=each.arrival.sender.institution,
                 ae_title=each.arrival.sender.ae_title,
                 seen_count=1,
+                received_at=each.arrival.received_at,
                 kept_at=work.at,
                 metadata_json=each.metadata_json,
+                **_native_form(each.arrival),
             )
         )
         work.shelves.count_conflict(first.study)

@@ -249,6 +249,12 @@ instance_conflict: Final = sa.Table(
     _code("institution"),
     _code("ae_title"),
     _count("seen_count"),
+    _code("native_transfer_syntax_uid"),
+    _code("native_photometric_interpretation"),
+    sa.Column("native_planar_configuration", sa.SmallInteger(), nullable=True),
+    _code("native_pixel_vr"),
+    # None for what was kept before this was written down.
+    sa.Column("received_at", UtcDateTime, nullable=True),
     sa.Column("kept_at", UtcDateTime, nullable=False),
     sa.Column("metadata_json", sa.LargeBinary(), nullable=False),
     sa.UniqueConstraint("sop_instance_uid", "dataset_digest", "pixels_digest"),

@@ -19,6 +19,7 @@ from imaging.archive.tables import (
     study_name,
 )
 from kernel.events import events_after
+from tests.imaging.compressed import compressed
 from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, arrival, ct, part10
 
@@ -72,6 +73,8 @@ async def test_another_content_under_the_same_uid_is_kept_beside_the_first(desk:
     assert conflict["instance"] == row["id"]
     assert conflict["reason"] == "other-content"
     assert conflict["seen_count"] == 2
+    assert conflict["received_at"] is not None
+    assert conflict["received_at"] <= conflict["kept_at"]
     assert await desk.rows(sa.select(study.c.conflict_count, study.c.instance_count)) == [
         {"conflict_count": 1, "instance_count": 1}
     ]
@@ -79,6 +82,17 @@ async def test_another_content_under_the_same_uid_is_kept_beside_the_first(desk:
         assert reader.read(0, reader.size) == ct(1)
     with desk.objects.open(conflict["object_key"]) as reader:
         assert reader.read(0, reader.size) == ct(1, pixels=7)
+
+
+async def test_a_second_content_keeps_the_form_it_had_before_the_line(desk: Desk) -> None:
+    await desk.file(ct(1))
+    await compressed(desk, ct(1, pixels=7))
+    (conflict,) = await desk.rows(sa.select(instance_conflict))
+    htj2k_rpcl = "1.2.840.10008.1.2.4.202"
+    assert conflict["transfer_syntax_uid"] == htj2k_rpcl
+    assert conflict["native_transfer_syntax_uid"] not in ("", htj2k_rpcl)
+    assert conflict["native_photometric_interpretation"] == "MONOCHROME2"
+    assert conflict["native_pixel_vr"] in ("OB", "OW")
 
 
 async def test_a_conflict_within_one_batch_names_the_first(desk: Desk) -> None:
