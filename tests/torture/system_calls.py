@@ -29,8 +29,9 @@ CALLS: Final = (
     *("rename", "link", "unlink"),
 )
 REFUSABLE: Final = ("write", "pwrite64", "pwritev2", "fsync", "fdatasync", "rename", "link")
-_FEW: Final = ("pwrite64", "pwritev2", "fsync", "fdatasync", "rename", "link")
-_FEW_REFUSABLE: Final = ("pwritev2", "fdatasync", "rename")
+_FEW: Final = {"pwrite64": 2, "pwritev2": 2, "fsync": 3, "fdatasync": 2, "rename": 1, "link": 1}
+_FEW_REFUSABLE: Final = {"pwritev2": 2, "fdatasync": 2, "rename": 1}
+"""Which calls a normal run strikes, and the how-many-eth of them."""
 _KILL: Final = "signal=KILL"
 _EIO: Final = "error=EIO"
 _ENOSPC: Final = "error=ENOSPC"
@@ -102,7 +103,8 @@ def strikes(size: Size, *, refuse: bool = False) -> Iterator[Sequence[Strike]]:
     """Yield rows of strikes; a row ends early once its call no longer happens so often."""
     if size is Size.SHORT:
         calls = _FEW_REFUSABLE if refuse else _FEW
-        yield from ([Strike(call, 3, _EIO if refuse else _KILL)] for call in calls)
+        action = _EIO if refuse else _KILL
+        yield from ([Strike(call, when, action)] for call, when in calls.items())
         return
     for action in (_EIO, _ENOSPC) if refuse else (_KILL,):
         for call in REFUSABLE if refuse else CALLS:
