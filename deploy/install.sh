@@ -148,7 +148,7 @@ exec $prefix/current/.venv/bin/yilian "\$@"
 END
     chmod 755 "$trial$prefix/bin/yilian.new"
     mv "$trial$prefix/bin/yilian.new" "$trial$prefix/bin/yilian"
-    [ -e "$trial/usr/local/bin/yilian" ] || ln -s "$prefix/bin/yilian" "$trial/usr/local/bin/yilian"
+    [ -L "$trial/usr/local/bin/yilian" ] || ln -s "$prefix/bin/yilian" "$trial/usr/local/bin/yilian"
 }
 
 write_files() {
