@@ -1,92 +1,143 @@
-"""``yilian db``: bring the database to this release's form, copy it, check it."""
+"""``yilian db``: bring the database to this release's form; copy a node, bring it back, check."""
 
 import argparse
 import asyncio
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
-from kernel.errors import Conflict, Unsupported
-from kernel.sql.db import parse_url
+from kernel.errors import Unsupported
+from kernel.settings import NodeKind
+from kernel.sql.db import Database, parse_url
 from kernel.sql.migrate import migrate
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring import tables
+from yilian.wiring.home_copy import copy_database, copy_home, restore_home
 from yilian.wiring.homes import Home, database_url
+from yilian.wiring.object_check import objects_missing
+
+_SHOWN: Final = 100
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
-    verb = verbs.add_parser("db", help="the database: migrate, backup, verify")
+    verb = verbs.add_parser(
+        "db",
+        help="the database: migrate, backup, restore, verify",
+        epilog="example: yilian db verify --home /srv/yilian",
+    )
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
     up = acts.add_parser(
         "migrate",
         help="bring it to this release's form (a node does so at its start)",
         epilog="example: yilian db migrate --home /srv/yilian",
     )
+    up.add_argument(
+        "--kind", choices=list(NodeKind), help="make the home first, where there is none yet"
+    )
     copy = acts.add_parser(
         "backup",
-        help="copy it while the node runs (SQLite; PostgreSQL has pg_dump)",
-        epilog="example: yilian db backup --home /srv/yilian --to /mnt/usb/yilian.sqlite",
+        help="copy a node while it runs: into a folder all of it, into a file its database",
+        epilog="example: yilian db backup --home /srv/yilian --to /mnt/backup/county",
     )
-    copy.add_argument("--to", type=Path, required=True, help="a file that does not exist yet")
+    copy.add_argument(
+        "--to",
+        type=Path,
+        required=True,
+        help="a folder (begun again it copies what is new), or a new file ending in .sqlite",
+    )
+    back = acts.add_parser(
+        "restore",
+        help="make a new home from a folder `backup` made, and verify it",
+        epilog="example: yilian db restore --home /srv/new --from /mnt/backup/county",
+    )
+    back.add_argument("--from", type=Path, required=True, dest="copy", help="what `backup` made")
     check = acts.add_parser(
         "verify",
         help="check its pages, keys and object files",
         epilog="example: yilian db verify --home /srv/yilian",
     )
-    for one, run in ((up, _migrate), (copy, _backup), (check, _verify)):
+    for one, run in ((up, _migrate), (copy, _backup), (back, _restore), (check, _verify)):
         add_home(one)
         one.set_defaults(run=run)
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
     tables.load()
-    url = database_url(Home(arguments.home.absolute()), settings_of(arguments))
+    home = Home(arguments.home.absolute())
+    if home.kind() is None and arguments.kind:
+        Home.prepare(arguments.home, NodeKind(arguments.kind))
+    url = database_url(home, settings_of(arguments))
     done = asyncio.run(migrate(url))
     print(f"ran {', '.join(done)}" if done else "nothing to do")
     return 0
 
 
-def _sqlite(arguments: argparse.Namespace) -> Path:
+def _sqlite(arguments: argparse.Namespace) -> Path | None:
+    """Return the node's SQLite file; None where its rows are on PostgreSQL."""
     url = parse_url(database_url(Home(arguments.home.absolute()), settings_of(arguments)))
-    if url.get_backend_name() != "sqlite":
-        raise Unsupported("this is for SQLite; PostgreSQL brings pg_dump and its own checks")
-    return Path(url.database or "")
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def _backup(arguments: argparse.Namespace) -> int:
     source, target = _sqlite(arguments), arguments.to
-    if target.exists():
-        raise Conflict(f"{target} exists already", code="file-exists")
-    making = target.with_name(f"{target.name}.part")
-    with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(making)) as copy:
-        live.backup(copy)
-    descriptor = os.open(making, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
-    making.rename(target)
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    if target.suffix == ".sqlite":
+        if source is None:
+            raise Unsupported("rows are on PostgreSQL: copy them with pg_dump")
+        copy_database(source, target)
+        print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, the database alone")
+        return 0
+    new = copy_home(Home(arguments.home.absolute()), target, database=source)
+    print(f"{target}: {new} new files; it holds keys: keep it as closed as the node")
+    if source is None:
+        print("rows are on PostgreSQL and not in it: take a pg_dump before each copy")
     return 0
 
 
+def _restore(arguments: argparse.Namespace) -> int:
+    home = restore_home(arguments.copy, arguments.home.absolute())
+    print(f"{home.root} is a {home.kind()} again, with a node id of its own")
+    return _verify(arguments)
+
+
 def _verify(arguments: argparse.Namespace) -> int:
-    home = Home(arguments.home.absolute())
-    faults: list[str] = []
-    with closing(sqlite3.connect(f"file:{_sqlite(arguments)}?mode=ro", uri=True)) as conn:
-        faults += [str(row[0]) for row in conn.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        faults += [f"foreign key: {row}" for row in conn.execute("PRAGMA foreign_key_check")]
-        names = {row[0] for row in conn.execute("SELECT name FROM sqlite_master")}
-        count = 0
-        if "instance" in names:
-            for key, size in conn.execute("SELECT object_key, size_bytes FROM instance"):
-                count += 1
-                path = home.objects / key
-                if not path.is_file():
-                    faults.append(f"object {key} is missing")
-                elif path.stat().st_size != size:
-                    faults.append(f"object {key} has another size")
-    for fault in faults[:100]:
+    source = _sqlite(arguments)
+    faults = _pages(source) if source is not None else []
+    count = 0
+    if source is None or source.is_file():
+        count, missing = asyncio.run(_objects(arguments))
+        faults += missing
+    for fault in faults[:_SHOWN]:
         print(f"BAD  {fault}")
     print(f"{count} objects looked up, {len(faults)} faults")
     return 1 if faults else 0
+
+
+def _pages(source: Path) -> list[str]:
+    if not source.is_file():
+        return [f"{source} is missing"]
+    with closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as conn:
+        try:
+            rows = conn.execute("PRAGMA integrity_check").fetchall()
+            orphans = conn.execute("PRAGMA foreign_key_check").fetchall()
+        except sqlite3.DatabaseError as exc:
+            return [f"{source}: {exc}"]
+    return [
+        *(str(row[0]) for row in rows if row[0] != "ok"),
+        *(f"foreign key: {row}" for row in orphans),
+    ]
+
+
+async def _objects(arguments: argparse.Namespace) -> tuple[int, list[str]]:
+    home, count = Home(arguments.home.absolute()), 0
+    faults: list[str] = []
+    # Not brought up to date first: a check changes nothing.
+    database = await Database.open(database_url(home, settings_of(arguments)))
+    try:
+        async for looked_up, wrong in objects_missing(database, home.objects):
+            count += looked_up
+            faults += wrong
+    finally:
+        await database.close()
+    return count, faults

@@ -1,0 +1,40 @@
+"""Whether every object the database names is there, on SQLite and PostgreSQL alike."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from imaging.archive.tables import instance, instance_conflict
+from kernel.sql.db import Database
+
+_PAGE: Final = 5000
+
+
+async def objects_missing(database: Database, folder: Path) -> AsyncIterator[tuple[int, list[str]]]:
+    """Yield, page by page, how many objects were looked up and what is wrong with which."""
+    for table in (instance, instance_conflict):
+        last = 0
+        while rows := await database.read(partial(_page, table=table, after=last)):
+            last = rows[-1].id
+            faults = [fault for row in rows if (fault := _fault(folder, row))]
+            yield len(rows), faults
+
+
+def _page(conn: sa.Connection, *, table: sa.Table, after: int) -> list[sa.Row[Any]]:
+    if not sa.inspect(conn).has_table(table.name):
+        return []
+    columns = table.c
+    query = sa.select(columns.id, columns.object_key, columns.size_bytes)
+    return list(conn.execute(query.where(columns.id > after).order_by(columns.id).limit(_PAGE)))
+
+
+def _fault(folder: Path, row: sa.Row[Any]) -> str:
+    key, size = row.object_key, row.size_bytes
+    try:
+        found = (folder / key).stat().st_size
+    except OSError:
+        return f"object {key} is missing"
+    return "" if found == size else f"object {key} has another size"
