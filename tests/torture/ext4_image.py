@@ -39,6 +39,7 @@ class Ext4Image:
     def __init__(self, folder: Path, *, size: int = 96 << 20) -> None:
         self._image = folder / "image"
         self.root = folder / "mounted"
+        self._cut = False
         self.root.mkdir(parents=True)
         with self._image.open("wb") as image:
             image.truncate(size)
@@ -47,6 +48,13 @@ class Ext4Image:
     @contextmanager
     def mounted(self) -> Iterator[Path]:
         """Return the root of the mounted file system."""
+        if self._cut:
+            # A mount namespace made meanwhile keeps the file system of the cut alive on this very
+            # image, and the kernel would give that one back; a copy is what a new start finds.
+            after = self._image.with_name("image.after")
+            _run("cp", "--sparse=always", str(self._image), str(after))
+            after.replace(self._image)
+            self._cut = False
         _run("mount", "-o", "loop", str(self._image), str(self.root))
         try:
             yield self.root
@@ -60,6 +68,7 @@ class Ext4Image:
 
     def cut_power(self) -> None:
         """Let nothing reach the image any more, as if the plug was pulled now."""
+        self._cut = True
         fd = os.open(self.root, os.O_RDONLY)
         try:
             fcntl.ioctl(fd, _FS_IOC_SHUTDOWN, struct.pack("I", _WITHOUT_FLUSHING))
