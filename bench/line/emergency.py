@@ -77,7 +77,9 @@ async def emergency(
     path = f"/api/v1/queue/{study[0].study_instance_uid}/priority"
     began = line.now_s()
     await asyncio.to_thread(township.ask, path, {"priority": "emergency"})
-    wanted = [study[0], study[len(study) // 2], study[-1]]
+    half = len(study) // 2
+    # Of an even number either of two slices is the middle.
+    wanted = [study[:1], study[half - 1 + len(study) % 2 : half + 1], study[-1:]]
 
     async def started() -> bool:
         return bool(set(watch.first_bytes) - known)
@@ -95,26 +97,28 @@ async def emergency(
     return Behind(starts.result(), [each.result() for each in readable])
 
 
-def _readable(county: County, sent: Sent) -> _Question:
-    url = (
-        f"{county.url}/dicom-web/studies/{sent.study_instance_uid}"
-        f"/series/{sent.series_instance_uid}/instances/{sent.sop_instance_uid}/frames/1"
-    )
-    request = urllib.request.Request(
-        url,
-        headers={
-            **county.headers,
-            "Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*',
-        },
-    )
+def _readable(county: County, either: Sequence[Sent]) -> _Question:
+    """Return the question whether the county gives out the pixels of one of *either*."""
+    series = [
+        f"{county.url}/dicom-web/studies/{each.study_instance_uid}"
+        f"/series/{each.series_instance_uid}/instances/{each.sop_instance_uid}/frames/1"
+        for each in either
+    ]
+    headers = {
+        **county.headers,
+        "Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*',
+    }
 
     def asked() -> bool:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return bool(answer.read())
-        except urllib.error.HTTPError as refused:
-            refused.close()
-            return False
+        for url in series:
+            try:
+                request = urllib.request.Request(url, headers=headers)
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    if answer.read():
+                        return True
+            except urllib.error.HTTPError as refused:
+                refused.close()
+        return False
 
     async def holds() -> bool:
         return await asyncio.to_thread(asked)
