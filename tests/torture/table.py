@@ -107,7 +107,8 @@ def _lines(told: Told, at: dt.datetime) -> Iterator[str]:
     for checked in told.checked:
         for control in checked.controls:
             found = control.found
-            also = "; ".join(found.broken) or ("losses" if found.lost else "nothing")
+            losses = ("losses",) if found.lost else ()
+            also = "; ".join((*losses, *found.broken)) or "nothing"
             yield (
                 f"| {checked.check.of} | {control.taken_out} | {found.acknowledged} | {found.lost} "
                 f"| {found.duplicated} | {also if control.failed else '**nothing**'} |"
