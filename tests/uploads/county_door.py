@@ -67,6 +67,18 @@ class County:
         async with self.session.post(url, headers=headers, data=raw) as answer:
             assert answer.status == 201, await answer.text()
 
+    async def announced(self, length: int, **metadata: str) -> tuple[int, str, str]:
+        """Announce a parcel; return status, code where it is refused, and the longest taken."""
+        told = {"kind": "parcel", "parcel": "0" * 26} | metadata
+        headers = {
+            "Tus-Resumable": "1.0.0",
+            "Upload-Length": str(length),
+            "Upload-Metadata": format_metadata(told),
+        }
+        async with self.session.post(self.base + "/uploads/", headers=headers) as answer:
+            problem = await answer.json(content_type=None) if answer.status != 201 else {}
+            return answer.status, problem.get("code", ""), answer.headers.get("Tus-Max-Size", "")
+
     async def receipt(self, parcel_id: str, wait: float = 10) -> tuple[int, bytes]:
         """Ask for a receipt."""
         url = f"{self.base}/uploads/receipts/{parcel_id}?wait={wait}"

@@ -12,6 +12,8 @@ import zstandard
 from hypothesis import given, strategies as st
 
 from gateway.uploads.parcel import (
+    HEADER_MAX_BYTES,
+    VERSIONS,
     BrokenParcel,
     Encoding,
     Parcel,
@@ -20,7 +22,10 @@ from gateway.uploads.parcel import (
     UnknownParcelVersion,
     body_chunks,
     parcel_bytes,
+    parse_versions,
     read_parcel,
+    read_version,
+    version_to_write,
     write_parcel,
 )
 from kernel.arrival import Arrival, ContentDigest, Door, Sender
@@ -190,3 +195,56 @@ def test_a_body_of_another_length_than_announced_is_a_fault_of_ours() -> None:
     one = ParcelInstance(arrival=arrival(1, 5), encoding=Encoding.IDENTITY, body_bytes=5)
     with pytest.raises(ValueError, match="announced"):
         written([one], [b"1234"])
+
+
+@given(st.lists(st.binary(max_size=300), max_size=4), st.sampled_from(sorted(VERSIONS)))
+def test_every_version_says_the_same(contents: list[bytes], version: int) -> None:
+    instances = [
+        ParcelInstance(
+            arrival=arrival(number, len(content)),
+            encoding=Encoding.IDENTITY,
+            body_bytes=len(content),
+        )
+        for number, content in enumerate(contents)
+    ]
+    header = ParcelHeader(
+        parcel_id=PARCEL_ID, node="qingshan", made_at=AT, instances=tuple(instances)
+    )
+    out = io.BytesIO()
+    write_parcel(out, header, [[content] for content in contents], version=version)
+    raw = out.getvalue()
+    assert len(raw) == parcel_bytes(header, version=version)
+    assert read_version(io.BytesIO(raw)) == version
+    parcel, bodies = opened(raw)
+    assert (parcel.header, bodies) == (header, contents)
+    others = VERSIONS - {version}
+    with pytest.raises(UnknownParcelVersion):
+        read_parcel(io.BytesIO(raw), len(raw), versions=others)
+
+
+@pytest.mark.parametrize(
+    "packed_header",
+    [b"", b"no frame", zstandard.compress(b" " * (HEADER_MAX_BYTES + 1)), b"\x28\xb5\x2f\xfd"],
+    ids=["nothing", "text", "bomb", "cut"],
+)
+def test_a_packed_header_that_is_none_or_too_long_is_refused(packed_header: bytes) -> None:
+    raw = b"YILIANPC" + struct.pack(">HHI", 2, 0, len(packed_header)) + packed_header
+    raw += hashlib.sha256(raw).digest()
+    with pytest.raises(BrokenParcel):
+        opened(raw)
+
+
+@pytest.mark.parametrize(
+    ("text", "versions"),
+    [(None, set()), ("", set()), ("1", {1}), ("1, 2,3", {1, 2, 3}), ("1,x,-2,99999,2.0", {1})],
+)
+def test_a_list_of_versions_is_read_as_far_as_it_is_one(
+    text: str | None, versions: set[int]
+) -> None:
+    assert parse_versions(text) == versions
+
+
+def test_the_newest_version_both_know_is_written() -> None:
+    assert version_to_write({1, 2, 3}, {1, 2}) == 2
+    assert version_to_write({1}, {1, 2}) == 1
+    assert version_to_write({3}, {1, 2}) is None

@@ -12,11 +12,13 @@ import pytest_asyncio
 import zstandard
 
 from gateway.uploads.parcel import (
+    VERSIONS_HEADER,
     Encoding,
     ParcelHeader,
     ParcelInstance,
     write_parcel,
 )
+from gateway.uploads.parcel_sink import Taken
 from gateway.uploads.receipts import Outcome
 from kernel.arrival import Arrival, ContentDigest, Door, Sender
 from kernel.dicom.codecs import InThread
@@ -175,6 +177,58 @@ async def test_a_parcel_that_is_not_what_it_says_is_refused_whole(
     expected = {"id": "parcel-id", "node": "parcel-institution", "version": "parcel-version"}
     assert (status, msgspec.json.decode(body)["code"]) == (422, expected[what])
     assert county.committed() == []
+
+
+async def test_a_parcel_longer_than_taken_is_refused_before_its_first_byte(tmp_path: Path) -> None:
+    async with county_door(tmp_path, taken=Taken(max_bytes=1000)) as county:
+        status, code, longest = await county.announced(1001)
+        assert (status, code, longest) == (413, "too-large", "1000")
+        assert (await county.announced(1000))[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("metadata", "status", "code"),
+    [
+        ({"version": "9"}, 415, "parcel-version"),
+        ({"version": "1"}, 201, ""),
+        ({"version": "2"}, 201, ""),
+        ({"version": "2 "}, 415, "parcel-version"),
+        ({"node": "baiyun"}, 403, "parcel-institution"),
+        ({"parcel": "../../etc/passwd"}, 400, "parcel-id"),
+    ],
+)
+async def test_what_would_be_refused_at_its_end_is_refused_at_its_beginning(
+    county: County, metadata: dict[str, str], status: int, code: str
+) -> None:
+    assert (await county.announced(1000, **metadata))[:2] == (status, code)
+
+
+async def test_a_parcel_with_the_same_instance_twice_is_refused_whole(county: County) -> None:
+    content = ct_slice()
+    parcel_id = new_id()
+    pairs = [(instance_of(content), content)] * 2
+    await county.upload(parcel_of(pairs, parcel_id=parcel_id), parcel_id)
+    status, body = await county.receipt(parcel_id)
+    assert (status, msgspec.json.decode(body)["code"]) == (422, "parcel-header")
+    assert county.committed() == []
+
+
+async def test_an_instance_that_came_in_another_parcel_is_signed_for_again(county: County) -> None:
+    content = ct_slice()
+    for _ in range(2):
+        parcel_id = new_id()
+        raw = parcel_of([(instance_of(content), content)], parcel_id=parcel_id)
+        receipt = await county.delivered(raw, parcel_id)
+        assert receipt.instances[0].outcome is Outcome.ACCEPTED
+    # The archive, not the door, knows that it is the same.
+    assert len(county.committed()) == 2
+
+
+async def test_the_door_says_which_versions_it_takes(tmp_path: Path) -> None:
+    async with county_door(tmp_path, taken=Taken(versions=frozenset({2, 3}))) as county:
+        url = county.base + "/uploads/"
+        async with county.session.options(url, headers={"Tus-Resumable": "1.0.0"}) as answer:
+            assert answer.headers[VERSIONS_HEADER] == "2,3"
 
 
 async def test_a_parcel_nobody_sent_has_no_receipt(county: County) -> None:
