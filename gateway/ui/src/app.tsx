@@ -26,6 +26,9 @@ import { useText } from './i18n';
 import { onLive, runChannel, useChannel, watchBrowserLine } from './live/channel';
 
 const TownshipPage = lazy(page(() => import('./features/township/TownshipPage')));
+const TodayPage = lazy(page(() => import('./features/today/TodayPage')));
+const DeskPage = lazy(page(() => import('./features/today/DeskPage')));
+const NodesPage = lazy(page(() => import('./features/nodes/NodesPage')));
 const StudiesPage = lazy(page(() => import('./features/studies/StudiesPage')));
 const viewer = () => import('./features/viewer/ViewerPage');
 const ViewerPage = lazy(page(viewer));
@@ -104,6 +107,9 @@ function Pages() {
           <Suspense fallback={<GreyLines />}>
             <Routes>
               {paths.includes('/township') && <Route path="/township" element={<TownshipPage />} />}
+              {paths.includes('/today') && <Route path="/today" element={<TodayPage />} />}
+              {paths.includes('/today') && <Route path="/today/new" element={<DeskPage />} />}
+              {paths.includes('/nodes') && <Route path="/nodes" element={<NodesPage />} />}
               {paths.includes('/studies') && <Route path="/studies" element={<StudiesPage />} />}
               {paths.includes('/studies') && <Route path="/studies/:study" element={<ViewerPage />} />}
               <Route path="*" element={landing ? <Navigate to={landing} replace /> : <NoPages />} />

@@ -46,6 +46,10 @@ export interface Ask {
   signal?: AbortSignal;
   /** A 401 of the sign-in door itself means a wrong password, not a lost session. */
   atSignIn?: boolean;
+  /** The act this is, so that it happens once however often it is sent. */
+  actKey?: string;
+  /** The version the change is made from. */
+  version?: string;
 }
 
 const DEADLINE_MS = 30_000;
@@ -63,7 +67,7 @@ async function problemOf(answer: Response): Promise<Problem> {
 }
 
 /** Asks *path* and returns its JSON (undefined for 204); raises Problem, also when the server cannot be reached. */
-export async function ask<T>(path: string, { method = 'GET', body, signal, atSignIn }: Ask = {}): Promise<T> {
+export async function ask<T>(path: string, { method = 'GET', body, signal, atSignIn, actKey, version }: Ask = {}): Promise<T> {
   // AbortSignal.any is younger than the oldest browser served here (Chromium 109).
   const stop = new AbortController();
   const giveUp = () => stop.abort();
@@ -77,6 +81,8 @@ export async function ask<T>(path: string, { method = 'GET', body, signal, atSig
         Accept: 'application/json',
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
         ...(method === 'GET' ? {} : csrfHeader()),
+        ...(actKey ? { 'Idempotency-Key': actKey } : {}),
+        ...(version ? { 'If-Match': `"${version}"` } : {}),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: 'same-origin',

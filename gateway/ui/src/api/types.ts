@@ -40,6 +40,8 @@ export interface Patient {
   alphabetic_name?: string;
   sex: Sex;
   age: Age | null;
+  /** Somebody's guess, where nobody knows. */
+  age_estimated?: boolean;
   patient_id?: string;
   masked_id?: string;
 }
@@ -193,4 +195,173 @@ export interface HaveFile {
   name: string;
   size: number;
   sop_instance_uid?: string;
+}
+
+export type Urgency = 'emergency' | 'urgent' | 'routine';
+export type PatientClass = 'outpatient' | 'inpatient' | 'emergency' | 'checkup';
+export type OrderState = 'ordered' | 'in-progress' | 'completed' | 'discontinued' | 'cancelled';
+
+/** Somebody registered at this institution. */
+export interface RegisteredPatient {
+  id: string;
+  patient_id: string;
+  name: string;
+  name_pinyin: string;
+  sex: Sex;
+  birth_date: string | null;
+  age: Age | null;
+  age_estimated: boolean;
+  masked_resident_id: string;
+  masked_phone: string;
+  /** Of somebody nobody knows. */
+  temporary: { estimated_age_years?: number | null; marks?: string } | null;
+  status: 'active' | 'reconciled';
+  reconciled_with: string;
+  registered_at: string;
+  etag: string;
+  conflicts: number;
+}
+
+export interface RegisteredPage {
+  items: RegisteredPatient[];
+  next_cursor: string | null;
+  last_event_id: number;
+}
+
+/** A row of the institution's catalogue. */
+export interface Examination {
+  code: string;
+  name: string;
+  modality: string;
+  body_part: string;
+  example?: boolean;
+}
+
+export interface OrderRow {
+  id: string;
+  /** null where the patient has not reached this machine yet. */
+  patient: RegisteredPatient | null;
+  accession_number: string;
+  number_disputed: boolean;
+  former_accession_numbers: string[];
+  study_instance_uid: string;
+  examination: Examination;
+  station_ae_title: string;
+  scheduled_at: string;
+  priority: Urgency;
+  patient_class: PatientClass;
+  state: OrderState;
+  ordered_by_name: string;
+  ordered_at: string;
+  performed_at: string | null;
+  ended_at: string | null;
+  recognition_checked: boolean;
+  etag: string;
+  conflicts: number;
+}
+
+export interface OrderPage {
+  items: OrderRow[];
+  next_cursor: string | null;
+  last_event_id: number;
+}
+
+export interface DayPage {
+  date: string;
+  items: OrderRow[];
+  counts: Record<string, number>;
+  more: boolean;
+  accession_numbers: { left: number; can_order: boolean };
+  last_event_id: number;
+}
+
+export interface HistoryLine {
+  act: string;
+  at: string;
+  by: string;
+  reason: string;
+}
+
+/** One of the contents two machines wrote of one record. */
+export interface OpenVersion {
+  version: string;
+  node: string;
+  at: string;
+  by: string;
+  shown: boolean;
+  differs: Record<string, unknown>;
+}
+
+export interface OrderDetail {
+  order: OrderRow;
+  clinical_question: string;
+  ended_reason: string;
+  first_patient: RegisteredPatient | null;
+  actions: string[];
+  history: HistoryLine[];
+  open_versions: OpenVersion[];
+}
+
+export interface RegisteredDetail {
+  patient: RegisteredPatient;
+  real_patient: RegisteredPatient | null;
+  same_names: number;
+  orders: OrderRow[];
+  actions: string[];
+  open_versions: OpenVersion[];
+}
+
+export interface NodeLane {
+  priority: string;
+  studies: number;
+  instances: number;
+  size_bytes: number;
+}
+
+export interface Completeness {
+  /** Instances it will have; null while nobody knows. */
+  expected: number | null;
+  basis: string;
+  here: number;
+  arrived: number;
+  state: 'growing' | 'short' | 'on-the-way' | 'complete';
+}
+
+export interface NodeStudy {
+  study_instance_uid: string;
+  modality: string;
+  priority: string;
+  paused: boolean;
+  first_received_at: string;
+  set_aside: number;
+  completeness: Completeness;
+}
+
+/** A township's machine as the county knows it. */
+export interface NodeRow {
+  id: string;
+  institution: Institution;
+  state: 'never' | 'up' | 'late' | 'silent' | 'revoked';
+  enrolled_at: string;
+  heard_at: string | null;
+  down_since: string | null;
+  program: string;
+  clock_off_s: number | null;
+  line: { state: string; since: string | null; rate_bits_per_s: number | null; code: string } | null;
+  disk: { total_bytes: number; free_bytes: number } | null;
+  lanes: NodeLane[];
+  letters_waiting: number;
+  letters_refused: number;
+  set_aside: number;
+  audit_fault: string;
+}
+
+export interface NodeList {
+  items: NodeRow[];
+}
+
+export interface NodeDetail {
+  node: NodeRow;
+  studies: NodeStudy[];
+  refused: { id: number; kind: string; key: string; code: string; detail: string }[];
 }

@@ -14,7 +14,7 @@ export function PatientLine({ patient, unidentified = false }: { patient: Patien
     <span className="patient-inline">
       <span className="name">{shownName(patient, language) || t('patient.noName')}</span>
       <span>{sexText(patient.sex, language)}</span>
-      <span>{ageText(patient.age, language)}</span>
+      <span>{ageText(patient.age, language, patient.age_estimated)}</span>
       {unidentified && <Chip kind="question">{t('patient.unidentified')}</Chip>}
     </span>
   );
@@ -40,7 +40,7 @@ export function PatientHeader({ patient, number, unidentified, emergency, lead, 
       {lead}
       <span className="name">{shownName(patient, language) || t('patient.noName')}</span>
       <span className="fact">{sexText(patient.sex, language)}</span>
-      <span className="fact">{ageText(patient.age, language)}</span>
+      <span className="fact">{ageText(patient.age, language, patient.age_estimated)}</span>
       <span className="fact">{identifier || t('patient.noId')}</span>
       {number && <span className="fact">{number}</span>}
       <span className="fact second">{t('patient.allergiesUnchecked')}</span>

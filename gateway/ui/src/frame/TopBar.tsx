@@ -68,7 +68,7 @@ export function TopBar({ pill }: { pill?: ReactNode }) {
       <span className="system">{t('app.name')}</span>
       <nav aria-label={t('app.tabs')}>
         {tabsOf(session).map((tab) => (
-          <NavLink key={tab.path} to={tab.path}>
+          <NavLink key={tab.path} to={tab.path} end>
             {t(tab.label)}
           </NavLink>
         ))}

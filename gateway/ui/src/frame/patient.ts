@@ -40,10 +40,12 @@ const UNIT: Record<Language, Record<string, string>> = {
   en: { hours: 'h', days: 'd', weeks: 'wk', months: 'mo', years: 'y' },
 };
 
-export function ageText(age: Age | null, language: Language): string {
+export function ageText(age: Age | null, language: Language, estimated = false): string {
   if (!age) return language === 'en' ? 'age not given' : '年龄未填';
   const unit = UNIT[language][age.unit] ?? age.unit;
-  return language === 'en' ? `${age.value}\u00A0${unit}` : `${age.value}${unit}`;
+  return language === 'en'
+    ? `${estimated ? 'about\u00A0' : ''}${age.value}\u00A0${unit}`
+    : `${estimated ? '约' : ''}${age.value}${unit}`;
 }
 
 const LETTER: Record<string, Age['unit']> = { D: 'days', W: 'weeks', M: 'months', Y: 'years' };

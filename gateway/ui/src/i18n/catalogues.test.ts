@@ -70,7 +70,7 @@ describe('the two catalogues', () => {
 
   it('hold nothing that no page says', () => {
     const text = Object.values(sources).join('\n');
-    const prefixes = [...text.matchAll(/`([a-zA-Z]+\.)(?:col)?\$\{/g)].map(([, prefix]) => prefix ?? '');
+    const prefixes = [...text.matchAll(/`([a-zA-Z]+\.(?:[a-zA-Z-]+\.)*(?:col)?)\$\{/g)].map(([, prefix]) => prefix ?? '');
     const unused = Object.keys(zh).filter(
       (key) => !text.includes(`'${key}'`) && !prefixes.some((prefix) => key.startsWith(prefix)),
     );

@@ -34,9 +34,3 @@ export function forgetBatch(): void {
     // As above.
   }
 }
-
-/** A name for a new batch, made by the page so that it can be asked about after any cut. */
-export function newBatchId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}

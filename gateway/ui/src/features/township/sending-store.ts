@@ -2,8 +2,9 @@
 
 import { create } from 'zustand';
 
+import { randomName } from '../../api/random';
 import type { ToSend } from './inspect';
-import { type KeptBatch, newBatchId } from './kept-batch';
+import type { KeptBatch } from './kept-batch';
 import { type BatchView, Sender } from './sender';
 
 interface Store {
@@ -20,7 +21,7 @@ export const useSending = create<Store>(() => ({ sender: null, view: null, check
 /** Begins to send; *kept* is the batch a closed page left behind, when its folder was chosen again. */
 export function beginSending(folder: string, files: readonly ToSend[], username: string, kept: KeptBatch | null): void {
   useSending.getState().sender?.close();
-  const batch = kept && kept.folder === folder ? kept.batch : newBatchId();
+  const batch = kept && kept.folder === folder ? kept.batch : randomName();
   const sender = new Sender(batch, folder, files, username, (view) => useSending.setState({ view }));
   useSending.setState(({ studies }) => ({
     sender,

@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+
+import type { NodeRow } from '../../api/types';
+import { countsOf, needsSomebody, waiting, worstFirst } from './node-words';
+
+function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
+  return {
+    id: name, institution: { code: name, name }, state: 'up', enrolled_at: '', heard_at: null, down_since: null, program: '0.1.0',
+    clock_off_s: 0, line: null, disk: { total_bytes: 100, free_bytes: 50 }, lanes: [], letters_waiting: 0, letters_refused: 0,
+    set_aside: 0, audit_fault: '', ...more,
+  };
+}
+
+it('whoever is silent stands first, then who is late, then who needs a look', () => {
+  const nodes = [node('a'), node('b', { set_aside: 1 }), node('c', { state: 'late' }), node('d', { state: 'silent' }), node('e', { state: 'revoked' })];
+  expect(worstFirst(nodes).map(({ id }) => id)).toEqual(['d', 'c', 'b', 'a', 'e']);
+  expect(countsOf(nodes)).toEqual({ all: 4, away: 2, look: 1 });
+});
+
+it('a full disk, a wrong clock and a broken trail need somebody', () => {
+  expect(needsSomebody(node('a'))).toBe(false);
+  expect(needsSomebody(node('a', { disk: { total_bytes: 100, free_bytes: 5 } }))).toBe(true);
+  expect(needsSomebody(node('a', { clock_off_s: -86_400 }))).toBe(true);
+  expect(needsSomebody(node('a', { audit_fault: 'row 7' }))).toBe(true);
+});
+
+it('what waits is summed over the lanes', () => {
+  const lanes = [
+    { priority: 'emergency', studies: 1, instances: 60, size_bytes: 10 },
+    { priority: 'routine', studies: 2, instances: 4, size_bytes: 5 },
+  ];
+  expect(waiting(node('a', { lanes }))).toEqual({ studies: 3, bytes: 15 });
+});

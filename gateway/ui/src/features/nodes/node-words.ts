@@ -1,0 +1,60 @@
+/** How the townships' machines are, in which order they need somebody, and the counts of the answer line. Pure. */
+
+import type { NodeRow } from '../../api/types';
+import type { ChipKind } from '../../frame/Chip';
+
+/** Below this share of free room somebody must see that images leave. */
+const SHORT_SHARE = 0.1;
+/** A clock further off than this makes every time of the place doubtful. */
+const CLOCK_OFF_S = 120;
+
+const WEIGHT: Readonly<Record<NodeRow['state'], number>> = { silent: 0, late: 1, never: 2, up: 3, revoked: 4 };
+
+export const CHIP: Readonly<Record<NodeRow['state'], ChipKind>> = {
+  up: 'done',
+  late: 'soon',
+  silent: 'overdue',
+  never: 'paused',
+  revoked: 'paused',
+};
+
+export function isShortOfRoom({ disk }: NodeRow): boolean {
+  return disk !== null && disk.total_bytes > 0 && disk.free_bytes / disk.total_bytes < SHORT_SHARE;
+}
+
+export function clockIsOff({ clock_off_s: off }: NodeRow): boolean {
+  return off !== null && Math.abs(off) > CLOCK_OFF_S;
+}
+
+/** Whether somebody has to look at *node*. */
+export function needsSomebody(node: NodeRow): boolean {
+  if (node.state === 'revoked') return false;
+  const kept = node.set_aside + node.letters_refused > 0;
+  return node.state === 'silent' || node.state === 'late' || kept || isShortOfRoom(node) || clockIsOff(node) || node.audit_fault !== '';
+}
+
+/** *nodes*, those that need somebody first, then by name. */
+export function worstFirst(nodes: readonly NodeRow[]): NodeRow[] {
+  const weight = (node: NodeRow) => WEIGHT[node.state] - (needsSomebody(node) && node.state === 'up' ? 0.5 : 0);
+  return [...nodes].sort((a, b) => weight(a) - weight(b) || a.institution.name.localeCompare(b.institution.name, 'zh-CN'));
+}
+
+export interface Counts {
+  all: number;
+  away: number;
+  look: number;
+}
+
+export function countsOf(nodes: readonly NodeRow[]): Counts {
+  const known = nodes.filter(({ state }) => state !== 'revoked');
+  const away = known.filter(({ state }) => state === 'silent' || state === 'late');
+  return { all: known.length, away: away.length, look: known.filter(needsSomebody).length - away.length };
+}
+
+/** Studies, instances and bytes that still wait at *node*. */
+export function waiting({ lanes }: NodeRow): { studies: number; bytes: number } {
+  return {
+    studies: lanes.reduce((sum, lane) => sum + lane.studies, 0),
+    bytes: lanes.reduce((sum, lane) => sum + lane.size_bytes, 0),
+  };
+}

@@ -1,0 +1,277 @@
+import '../../styles/today.css';
+
+import { useQueryClient } from '@tanstack/react-query';
+import { Button, type InputRef } from 'antd';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { useLocation, useNavigate } from 'react-router';
+
+import { Problem } from '../../api/client';
+import { useSession, useUser } from '../../api/session';
+import type { DayPage, OrderRow, RegisteredPatient } from '../../api/types';
+import { today } from '../../frame/clock';
+import { composing } from '../../frame/keys';
+import { PatientHeader } from '../../frame/PatientHeader';
+import { registersPatients } from '../../frame/tabs';
+import { TopBar } from '../../frame/TopBar';
+import { Trouble } from '../../frame/Trouble';
+import { type TextKey, useText } from '../../i18n';
+import { placeOrder, registerPatient, showPatient } from './asks';
+import { type Desk, EMPTY, missing, newPatientBody, open, orderBody, unknownDesk } from './desk';
+import { forgetDraft, keepDraft, keptDraft } from './draft';
+import { isUnknown } from './KnownPatient';
+import { Slips } from './Slip';
+import { shownPatient } from './worklist';
+import { What } from './What';
+import { Whom } from './Whom';
+
+/** How a desk begins when the page before said so: `unknown`, or a patient to order for. */
+export interface DeskStart {
+  unknown?: boolean;
+  patient?: RegisteredPatient;
+}
+
+function started(username: string, start: DeskStart | null): Desk {
+  if (start?.unknown) return unknownDesk(EMPTY);
+  if (start?.patient) return { ...EMPTY, who: { kind: 'known', patient: start.patient } };
+  return keptDraft(username) ?? EMPTY;
+}
+
+/** Who is registered already under a number, when that is why the server refused. */
+async function whoHas(error: unknown): Promise<RegisteredPatient | null> {
+  if (!(error instanceof Problem) || error.code !== 'already-registered') return null;
+  const id = error.extra.patient;
+  if (typeof id !== 'string') return null;
+  return (await showPatient(id)).patient;
+}
+
+export default function DeskPage() {
+  const t = useText();
+  const user = useUser();
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const location = useLocation();
+  const roles = useSession((store) => store.session?.user?.roles ?? []);
+  const mayRegister = registersPatients(roles);
+  const start = location.state as DeskStart | null;
+  const [desk, setDesk] = useState<Desk>(() => started(user.username, start));
+  const [restored] = useState(() => !start && keptDraft(user.username) !== null);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const [taken, setTaken] = useState<RegisteredPatient | null>(null);
+  const [printing, setPrinting] = useState<OrderRow[]>([]);
+  const patientField = useRef<InputRef>(null);
+  const examinationField = useRef<InputRef>(null);
+  const lacks = missing(desk, today());
+  const left = open(desk);
+  const done = desk.lines.flatMap((line) => (line.order ? [line.order] : []));
+
+  useEffect(() => {
+    document.title = t('today.new');
+  }, [t]);
+  // Typed text outlives the page, a second after the last key.
+  useEffect(() => {
+    const timer = setTimeout(() => keepDraft(user.username, desk), 500);
+    return () => clearTimeout(timer);
+  }, [desk, user.username]);
+
+  const change = useCallback((part: Partial<Desk>) => setDesk((was) => ({ ...was, ...part })), []);
+  const setWho = useCallback(
+    (who: Desk['who']) => {
+      setTaken(null);
+      setError(null);
+      change({ who });
+      if (who.kind === 'known') examinationField.current?.focus();
+      if (who.kind === 'nobody') setTimeout(() => patientField.current?.focus());
+    },
+    [change],
+  );
+  const unknown = useCallback(() => {
+    setDesk((was) => unknownDesk(was));
+    examinationField.current?.focus();
+  }, []);
+
+  const submit = useCallback(
+    async (print: boolean) => {
+      if (busy || missing(desk, today()).length) return;
+      setBusy(true);
+      setError(null);
+      setTaken(null);
+      let { who, lines } = desk;
+      const made: OrderRow[] = [];
+      try {
+        for (const line of open(desk)) {
+          const fresh = newPatientBody(who, today());
+          const whom = who.kind === 'known' ? { patient: who.patient.id } : { new_patient: fresh };
+          try {
+            const { order } = await placeOrder({ ...whom, order: orderBody(desk, line) });
+            made.push(order);
+            lines = lines.map((one) => (one === line ? { examination: line.examination, order } : one));
+            if (order.patient) who = { kind: 'known', patient: order.patient };
+          } catch (problem) {
+            const patient = await whoHas(problem).catch(() => null);
+            if (patient) {
+              setTaken(patient);
+              return;
+            }
+            if (who.kind !== 'known') throw problem;
+            lines = lines.map((one) => (one === line ? { ...one, error: problem } : one));
+          }
+        }
+        if (print) setPrinting(made);
+      } catch (problem) {
+        setError(problem);
+      } finally {
+        setDesk((was) => ({ ...was, who, lines }));
+        setBusy(false);
+        if (made.length) void client.invalidateQueries({ queryKey: ['worklist'] });
+      }
+    },
+    [busy, client, desk],
+  );
+
+  /** Registers without ordering anything: for somebody who comes back later. */
+  const register = useCallback(async () => {
+    const body = newPatientBody(desk.who, today());
+    if (!body || busy) return;
+    setBusy(true);
+    setError(null);
+    setTaken(null);
+    try {
+      const { patient } = await registerPatient(body);
+      setWho({ kind: 'known', patient });
+    } catch (problem) {
+      const patient = await whoHas(problem).catch(() => null);
+      if (patient) setTaken(patient);
+      else setError(problem);
+    } finally {
+      setBusy(false);
+    }
+  }, [busy, desk.who, setWho]);
+
+  const next = useCallback(() => {
+    forgetDraft();
+    setError(null);
+    setTaken(null);
+    setDesk(EMPTY);
+    setTimeout(() => patientField.current?.focus());
+  }, []);
+  const leave = useCallback(() => void navigate('/today'), [navigate]);
+
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (composing(event)) return;
+      if (event.ctrlKey && event.key === 'Enter') void submit(false);
+      else if (event.altKey && event.code === 'KeyU' && mayRegister) unknown();
+      else if (event.altKey && event.code === 'KeyN' && done.length > 0 && left.length === 0) next();
+      else if (event.altKey && event.code === 'KeyP' && done.length > 0) setPrinting(done);
+      else return;
+      event.preventDefault();
+    };
+    window.addEventListener('keydown', onKey);
+    return () => window.removeEventListener('keydown', onKey);
+  }, [done, left.length, mayRegister, next, submit, unknown]);
+
+  const day = client.getQueryData<{ pages: DayPage[] }>(['worklist', today()]);
+  const stations = useMemo(
+    () => [...new Set((day?.pages ?? []).flatMap(({ items }) => items.map((row) => row.station_ae_title)))].filter(Boolean),
+    [day],
+  );
+  const over = done.length > 0 && left.length === 0;
+  const onlyWho = lacks.filter((key) => key !== 'today.examination').length === 0;
+  const patient = desk.who.kind === 'known' ? desk.who.patient : null;
+  return (
+    <div className="page">
+      {patient ? (
+        <PatientHeader
+          patient={shownPatient(patient)}
+          number={patient.patient_id}
+          unidentified={isUnknown(patient)}
+          emergency={desk.priority === 'emergency'}
+          lead={
+            <button type="button" className="linkish" onClick={leave}>
+              {t('today.back')}
+            </button>
+          }
+        />
+      ) : (
+        <TopBar />
+      )}
+      <main className="desk" data-testid="desk" data-state={over ? 'done' : busy ? 'sending' : 'open'}>
+        <h1 className="answer">
+          {over ? t('today.doneTitle', { count: done.length }) : t(mayRegister ? 'today.new' : 'today.newOrder')}
+        </h1>
+        {restored && desk !== EMPTY && !over && (
+          <p className="note note-info desk-note" role="status">
+            {t('today.restored')}{' '}
+            <button type="button" className="linkish" onClick={next}>
+              {t('today.startAnew')}
+            </button>
+          </p>
+        )}
+        <div className="desk-body">
+          <section aria-label={t('today.patient')} className="desk-who">
+            <h2>{t('today.patient')}</h2>
+            <Whom
+              who={desk.who}
+              change={setWho}
+              unknown={unknown}
+              mayRegister={mayRegister}
+              inputRef={patientField}
+              taken={taken}
+            />
+          </section>
+          <section aria-label={t('today.examination')} className="desk-what">
+            <h2>{t('today.examination')}</h2>
+            <What desk={desk} change={change} stations={stations} inputRef={examinationField} />
+          </section>
+        </div>
+        {error !== null && <Trouble error={error} />}
+        <footer className="desk-foot">
+          {over ? (
+            <>
+              <Button type="primary" onClick={next} data-testid="next-patient">
+                {t('today.nextPatient')}
+                <span className="button-key">Alt+N</span>
+              </Button>
+              <Button onClick={() => setPrinting(done)} data-testid="print">
+                {t('today.print')}
+                <span className="button-key">Alt+P</span>
+              </Button>
+              <Button onClick={leave}>{t('today.backToList')}</Button>
+            </>
+          ) : (
+            <>
+              <Button
+                type="primary"
+                disabled={lacks.length > 0}
+                loading={busy}
+                onClick={() => void submit(false)}
+                data-testid="submit"
+              >
+                {left.length > 1 ? t('today.submitSome', { count: left.length }) : t('today.submit')}
+                <span className="button-key">Ctrl+Enter</span>
+              </Button>
+              <Button disabled={lacks.length > 0 || busy} onClick={() => void submit(true)}>
+                {t('today.submitPrint')}
+              </Button>
+              {mayRegister && (desk.who.kind === 'new' || desk.who.kind === 'unknown') && (
+                <Button disabled={!onlyWho || busy} onClick={() => void register()} data-testid="register-only">
+                  {t('today.registerOnly')}
+                </Button>
+              )}
+              <Button type="text" onClick={leave}>
+                {t('today.leave')}
+              </Button>
+              {lacks.length > 0 && (
+                <span className="second" role="status" data-testid="lacks">
+                  {t('today.lacks', { what: lacks.map((key: TextKey) => t(key)).join(t('app.listed')) })}
+                </span>
+              )}
+            </>
+          )}
+        </footer>
+      </main>
+      {printing.length > 0 && <Slips orders={printing} printed={() => setPrinting([])} />}
+    </div>
+  );
+}

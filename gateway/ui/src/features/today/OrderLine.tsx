@@ -1,0 +1,71 @@
+import { memo } from 'react';
+
+import type { OrderRow } from '../../api/types';
+import { Chip } from '../../frame/Chip';
+import { absolute, clockTime, dayAndTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
+import { modalityWord } from '../../frame/modality';
+import { PatientLine } from '../../frame/PatientHeader';
+import { useText } from '../../i18n';
+import { isUnknown } from './KnownPatient';
+import { CHIP, isOf, isPinned, NOBODY, shownPatient } from './worklist';
+
+interface Props {
+  row: OrderRow;
+  id: string;
+  day: string;
+  active: boolean;
+  open: boolean;
+  /** How many others of the day bear this name, or sound like it. */
+  alike: number;
+  toggle: (id: string) => void;
+}
+
+/** One examination of the day in 32 px: when, who, what, where, its number, how far. */
+export const OrderLine = memo(function OrderLine({ row, id, day, active, open, alike, toggle }: Props) {
+  const t = useText();
+  const language = useLanguage();
+  const { patient, examination } = row;
+  return (
+    <div
+      id={id}
+      role="row"
+      className={`order-row${row.priority === 'emergency' ? ' is-emergency' : ''}${isPinned(row) ? ' is-pinned' : ''}`}
+      tabIndex={active ? 0 : -1}
+      aria-expanded={open}
+      data-testid="order-row"
+      data-state={row.state}
+      data-order={row.id}
+      onClick={() => toggle(row.id)}
+    >
+      <div role="gridcell" title={absolute(row.scheduled_at, language)}>
+        {isOf(row, day) ? clockTime(row.scheduled_at) : dayAndTime(row.scheduled_at, language)}
+      </div>
+      <div role="gridcell" className="who">
+        {row.priority === 'emergency' && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
+        {row.priority === 'urgent' && <Chip kind="soon">{t('today.urgency.urgent')}</Chip>}
+        {patient ? (
+          <PatientLine patient={shownPatient(patient)} unidentified={isUnknown(patient)} />
+        ) : (
+          <PatientLine patient={NOBODY} />
+        )}
+        <span className="second">{patient?.patient_id ?? t('today.patientNotHere')}</span>
+        {alike > 0 && <Chip kind="question">{t('today.alike', { count: alike + 1 })}</Chip>}
+      </div>
+      <div role="gridcell">
+        {modalityWord(examination.modality, language)} {examination.name}
+      </div>
+      <div role="gridcell" className="second">
+        {row.station_ae_title || t('today.anyDevice')}
+      </div>
+      <div role="gridcell" data-testid="accession">
+        {row.accession_number}
+      </div>
+      <div role="gridcell" className="state">
+        <Chip kind={CHIP[row.state]}>{t(`order.state.${row.state}`)}</Chip>
+        {row.conflicts + (patient?.conflicts ?? 0) > 0 && <Chip kind="conflict">{t('order.conflict')}</Chip>}
+        {row.number_disputed && <Chip kind="conflict">{t('order.disputed')}</Chip>}
+      </div>
+    </div>
+  );
+});

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+
+import type { Examination } from '../../api/types';
+import { type Desk, EMPTY, faultsOf, filledFrom, holdsAnything, missing, newPatientBody, NO_FIELDS, orderBody, unknownDesk } from './desk';
+import { residentNumber } from './resident-id.fixture';
+
+const TODAY = '2026-05-12';
+const HEAD: Examination = { code: 'CT-HEAD', name: '头颅CT平扫', modality: 'CT', body_part: 'HEAD' };
+const number = residentNumber('1960-03-07', '451');
+
+describe('the ordering page', () => {
+  it('names what is missing in the words of its fields', () => {
+    expect(missing(EMPTY, TODAY)).toEqual(['today.patient', 'today.examination']);
+    const begun: Desk = { ...EMPTY, who: { kind: 'new', fields: { ...NO_FIELDS, name: '刘小凤' } }, lines: [{ examination: HEAD }] };
+    expect(missing(begun, TODAY)).toEqual(['today.sex', 'today.birth']);
+    const wrong: Desk = { ...begun, who: { kind: 'new', fields: { ...NO_FIELDS, name: '刘小凤', sex: 'F', birth: '41', phone: 'x' } } };
+    expect(missing(wrong, TODAY)).toEqual(['today.phone']);
+  });
+
+  it('takes sex and birth date from a right resident number', () => {
+    expect(filledFrom({ ...NO_FIELDS, residentId: number })).toMatchObject({ sex: 'M', birth: '1960-03-07' });
+    expect(filledFrom({ ...NO_FIELDS, residentId: number.slice(0, 17) })).toMatchObject({ sex: '', birth: '' });
+  });
+
+  it('says when they differ from what was told', () => {
+    const told = { ...NO_FIELDS, name: '某', residentId: number, sex: 'F' as const, birth: '1961-03-07' };
+    expect(faultsOf(told, TODAY)).toEqual({ sex: 'today.sexDiffers', birth: 'today.birthDiffers' });
+  });
+
+  it('takes somebody unknown as an emergency with nothing told', () => {
+    const desk = { ...unknownDesk(EMPTY), lines: [{ examination: HEAD }] };
+    expect(missing(desk, TODAY)).toEqual([]);
+    expect(newPatientBody(desk.who, TODAY)).toEqual({ sex: '', temporary: { estimated_age_years: null, marks: '' } });
+    expect(orderBody(desk, { examination: HEAD })).toMatchObject({ priority: 'emergency', patient_class: 'emergency' });
+  });
+
+  it('sends a time by the clock of the county, and none for now', () => {
+    expect(orderBody(EMPTY, { examination: HEAD }).scheduled_at).toBeNull();
+    const later = { ...EMPTY, later: '2026-05-13T08:30' };
+    expect(orderBody(later, { examination: HEAD }).scheduled_at).toBe('2026-05-13T08:30:00+08:00');
+  });
+
+  it('knows whether something would be lost', () => {
+    expect(holdsAnything(EMPTY)).toBe(false);
+    expect(holdsAnything({ ...EMPTY, who: { kind: 'new', fields: { ...NO_FIELDS, phone: '1' } } })).toBe(true);
+    expect(holdsAnything({ ...EMPTY, question: '头痛' })).toBe(true);
+  });
+});
