@@ -1,6 +1,7 @@
 """What is set aside at a township can be given to whoever can mend it."""
 
 import asyncio
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.township.model import Filed
+from gateway.township.parcel_queue import line_hold
 from gateway.township.spool_index import file_batch
 from imaging.archive.objects import NewObject, put_new
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.arrival import ContentDigest
 from kernel.audit.trail import audit_entries, verify
+from kernel.clock import SystemClock
 from kernel.identifiers import Uid, object_key
 from kernel.journal.writer import Position
 from kernel.settings import NodeKind
@@ -115,3 +118,51 @@ def test_what_is_not_set_aside_or_has_no_bytes_is_not_given_out(
         assert "nothing-set-aside" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert asyncio.run(_exports(home)) == []
+
+
+def test_what_is_set_aside_is_released_and_taken_back(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [first, second] = aside(home, capsys)
+    assert spool(home, "release", str(first["id"])) == 0
+    capsys.readouterr()
+    assert [row["id"] for row in aside(home, capsys)] == [second["id"]]
+    assert spool(home, "release", str(first["id"])) != 0
+    assert spool(home, "release", str(first["id"]), "--undo") == 0
+    capsys.readouterr()
+    assert aside(home, capsys) == [first, second]
+    assert spool(home, "release", "999") != 0
+    assert asyncio.run(_exports(home)) == []
+
+
+def test_the_line_is_held_for_some_minutes_and_freed(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert spool(home, "pause", "--minutes", "30") == 0
+    until = dt.datetime.fromisoformat(json.loads(capsys.readouterr().out)["held_until"])
+    minutes = (until - SystemClock().now()).total_seconds() / 60
+    assert 28 <= minutes <= 30
+    assert _held(home)
+    assert spool(home, "resume") == 0
+    assert json.loads(capsys.readouterr().out) == {"held_until": None}
+    assert not _held(home)
+
+
+@pytest.mark.parametrize("minutes", ["0", "1441", "-5", "x", ""])
+def test_a_hold_has_an_end(home: Home, minutes: str) -> None:
+    with pytest.raises(SystemExit):
+        spool(home, "pause", "--minutes", minutes)
+    assert not _held(home)
+
+
+def _held(home: Home) -> bool:
+    async def read() -> bool:
+        database = await Database.open(home.database_url)
+        try:
+            now = SystemClock().now()
+            hold = await database.read(lambda conn: line_hold(conn, now=now))
+            return hold is not None
+        finally:
+            await database.close()
+
+    return asyncio.run(read())

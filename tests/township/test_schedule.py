@@ -10,7 +10,7 @@ from gateway.township.backoff import Backoff
 from gateway.township.clinic_hours import ClinicHours, Shares
 from gateway.township.line import LineMeter
 from gateway.township.parcel_queue import Board, ParcelRow, WaitingStudy, precedence
-from gateway.township.schedule import OnTheLine, decide, idle_parcel_of
+from gateway.township.schedule import Moves, OnTheLine, decide, idle_parcel_of
 from gateway.township.traffic import BURST_BYTES, Traffic
 from gateway.township.waits import Waits
 from kernel.arrival import Priority
@@ -44,15 +44,15 @@ def test_what_is_more_urgent_has_the_line_for_itself() -> None:
     assert moves.start == ("x",)
     begun = board(slow, other, parcel("c", rank=0, study="x"))
     moves = decide(begun, [OnTheLine("x", "c", EMERGENCY)], parallel=3)
-    assert moves == type(moves)(frozenset(), ())
+    assert moves == Moves(frozenset(), ())
 
 
 def test_what_is_held_or_gone_leaves_off_and_held_lines_carry_nothing() -> None:
     one, two = parcel("a"), parcel("b")
     moves = decide(board(one), [on_line(one), on_line(two)], parallel=3)
-    assert (moves.stop, moves.start) == ({1}, ())
+    assert moves == Moves(frozenset({1}), ())
     moves = decide(board(one, two, held=NINE), [on_line(one), on_line(two)], parallel=3)
-    assert (moves.stop, moves.start) == ({0, 1}, ())
+    assert moves == Moves(frozenset({0, 1}), ())
 
 
 def test_a_study_whose_parcel_is_being_made_is_not_made_twice() -> None:
