@@ -14,13 +14,14 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
 from imaging.dicomweb.multipart import closing, part_head
-from imaging.dicomweb.negotiate import MediaRange, accepted
+from imaging.dicomweb.negotiate import JSON, MediaRange, accepted, choose
 from kernel.dicom.codecs import DecodeFailed
 from kernel.dicom.part10 import BrokenDataset
 from kernel.errors import Category, PlatformError
 from kernel.web import json_response
 
 S = TypeVar("S")
+_JSON_OFFERS: Final = (JSON, "application/json")
 Handler: TypeAlias = Callable[[S, web.Request], Coroutine[Any, Any, web.StreamResponse]]
 
 _INNER_SPACE: Final = re.compile(r"(?<=[a-z0-9]) (?=[a-z])")
@@ -77,6 +78,16 @@ def accepts(request: web.Request) -> Sequence[MediaRange]:
     # A plus sign that nobody encoded reads as a space; no media type has one inside.
     query = _INNER_SPACE.sub("+", request.query.get("accept", ""))
     return accepted(",".join(request.headers.getall("Accept", [])), query)
+
+
+def json_form(request: web.Request) -> str:
+    """Return which of the names of DICOM JSON (PS3.18 F) to answer with; we make no XML.
+
+    Raises:
+        NotAcceptable: the client accepts neither.
+    """
+    ranges = [each for each in accepts(request) if not each.multipart or "*" in each.essence]
+    return choose(ranges, _JSON_OFFERS)[0]
 
 
 def new_boundary() -> str:

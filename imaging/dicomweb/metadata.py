@@ -20,20 +20,18 @@ from imaging.dicomweb import locate
 from imaging.dicomweb.admission import Admission
 from imaging.dicomweb.answers import (
     FRESH,
-    accepts,
     answered,
     caching,
+    json_form,
     not_modified,
     stream,
     unchanged,
 )
 from imaging.dicomweb.locate import Shelf
-from imaging.dicomweb.negotiate import JSON, choose
 from imaging.dicomweb.resources import INSTANCE, SERIES, STUDY
 from imaging.pixels.pool import Pieces, PixelPool
 from kernel.web import describe, permit
 
-_OFFERS: Final = (JSON, "application/json")
 _LEVEL: Final = 4
 
 
@@ -59,7 +57,7 @@ class MetadataDoor:
     @answered
     async def study(self, request: web.Request) -> web.StreamResponse:
         """Answer all series of a study as one array."""
-        media = _media(request)
+        media = json_form(request)
         _, shelf = await self._admission.shelf(request)
         parts = [
             await self._made(row)
@@ -78,7 +76,7 @@ class MetadataDoor:
     @answered
     async def series(self, request: web.Request) -> web.StreamResponse:
         """Answer what is kept for the series."""
-        media = _media(request)
+        media = json_form(request)
         _, shelf = await self._admission.shelf(request)
         made = await self._made(_series_row(shelf))
         etag, compressed = _form_of(made.etag, request)
@@ -93,7 +91,7 @@ class MetadataDoor:
     @answered
     async def instance(self, request: web.Request) -> web.StreamResponse:
         """Answer one data set, in an array of one."""
-        media = _media(request)
+        media = json_form(request)
         resource, location = await self._admission.instance(request)
         digest = f"{location.dataset_digest[:24]}-{location.pixels_digest[:8]}"
         etag, compressed = _form_of(digest, request)
@@ -123,12 +121,6 @@ class MetadataDoor:
                 partial(series_metadata.keep, series_row=series_row, made=made)
             )
         return made
-
-
-def _media(request: web.Request) -> str:
-    """Return the media type to answer; raises ``NotAcceptable``."""
-    ranges = [each for each in accepts(request) if not each.multipart or "*" in each.essence]
-    return choose(ranges, _OFFERS)[0]
 
 
 def _series_row(shelf: Shelf) -> int:

@@ -1,11 +1,14 @@
 """QIDO-RS: search for studies, series and instances (PS3.18 10.6)."""
 
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from imaging.archive.looks import look_at_list, look_at_study
+from imaging.dicomweb.answers import json_form, refusal
+from imaging.dicomweb.negotiate import NotAcceptable
 from imaging.query.attributes import Level
 from imaging.query.model import Query
 from imaging.query.parse_qido import parse_qido
@@ -41,6 +44,10 @@ def _handler(search: Search, level: Level) -> Handler:
     @describe(f"Search for {level.name.lower()} entities (QIDO-RS)")
     @permit(roles=roles_for(Act.READ_LIST))
     async def find(request: web.Request) -> web.Response:
+        try:
+            media = json_form(request)
+        except NotAcceptable as exc:
+            return refusal(exc, HTTPStatus.NOT_ACCEPTABLE)
         study = request.match_info.get("study", "")
         query = parse_qido(
             level,
@@ -55,7 +62,7 @@ def _handler(search: Search, level: Level) -> Handler:
         found = await search.run(query, request[PRINCIPAL], root=f"{request.url.origin()}{ROOT}")
         answer = web.Response(
             body=_ENCODE(found.objects),
-            headers={"Content-Type": "application/dicom+json", "Cache-Control": "no-store"},
+            headers={"Content-Type": media, "Cache-Control": "no-store"},
         )
         for warning in _warnings(query, cut=found.more and query.limited_by_us):
             answer.headers.add("Warning", f'{_AGENT} "{warning}"')

@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import web
 
 from imaging.archive.progress import FilingProgress
+from imaging.dicomweb.answers import json_form, refusal
 from imaging.dicomweb.multipart import (
     BodyEnds,
     MultipartReader,
@@ -23,7 +24,7 @@ from imaging.dicomweb.multipart import (
     PartData,
     PartEnds,
 )
-from imaging.dicomweb.negotiate import DICOM, JSON, content_type
+from imaging.dicomweb.negotiate import DICOM, NotAcceptable, content_type
 from imaging.dicomweb.resources import ROOT, STUDY
 from imaging.dicomweb.stow_answer import Kept, answer, refused, status, warnings
 from imaging.dicomweb.stow_batch import StowBatch
@@ -109,6 +110,10 @@ class StowDoor:
         require(principal, Act.STORE_STUDY, Subject(principal.institution))
         named = request.match_info.get("study")
         study = None if named is None else Uid.parse(named)
+        try:
+            media = json_form(request)
+        except NotAcceptable as exc:
+            return refusal(exc, HTTPStatus.NOT_ACCEPTABLE)
         boundary = _boundary(request)
         if self._requests >= _REQUESTS_AT_ONCE:
             raise TooManyStores("too many requests store at once")
@@ -127,13 +132,13 @@ class StowDoor:
             known=self._filed.known,
         )
         try:
-            return await self._store(request, batch, boundary)
+            return await self._store(request, batch, boundary, media)
         finally:
             batch.discard()
             self._requests -= 1
 
     async def _store(
-        self, request: web.Request, batch: StowBatch, boundary: str
+        self, request: web.Request, batch: StowBatch, boundary: str, media: str
     ) -> web.StreamResponse:
         trouble: PlatformError | None = None
         try:
@@ -152,11 +157,11 @@ class StowDoor:
             self._unfiled.note(request[PRINCIPAL].user_id, each.position, uids)
         await _note(request, kept)
         # Without parameters: a client that compares the text finds an empty answer otherwise.
-        headers = {"Content-Type": JSON, "Cache-Control": "no-store"}
+        headers = {"Content-Type": media, "Cache-Control": "no-store"}
         code = status(kept, batch.failed)
         if code == HTTPStatus.SERVICE_UNAVAILABLE:
             headers["Retry-After"] = str(RETRY_AFTER_S)
-        body = msgspec.json.encode(answer(kept, batch.failed))
+        body = msgspec.json.encode(answer(kept, batch.failed, origin=str(request.url.origin())))
         response = web.Response(body=body, status=code, headers=headers)
         for text in warnings(batch.failed):
             response.headers.add("Warning", f'{_AGENT} "{text}"')

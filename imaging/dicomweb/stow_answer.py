@@ -87,8 +87,13 @@ def warnings(failed: Sequence[Refused]) -> list[str]:
     return told
 
 
-def answer(kept: Sequence[Kept], failed: Sequence[Refused]) -> dict[str, Any]:
+def answer(kept: Sequence[Kept], failed: Sequence[Refused], *, origin: str) -> dict[str, Any]:
     """Return the Store Instances Response as DICOM JSON (PS3.18 Table 10.5.3-2).
+
+    Args:
+        kept: objects that are durable.
+        failed: parts that are not kept.
+        origin: scheme and authority the client reached us under; Retrieve URLs begin with it.
 
     Parts of which no SOP Instance UID is known are Other Failures; every part is in one of the
     sequences.
@@ -98,22 +103,22 @@ def answer(kept: Sequence[Kept], failed: Sequence[Refused]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     studies = {each.study_instance_uid for each in kept}
     if len(studies) == 1:
-        made["00081190"] = _value("UR", address(studies.pop()))
+        made["00081190"] = _value("UR", origin + address(studies.pop()))
     if named:
         made["00081198"] = _sequence([_failed(each) for each in named])
     if kept:
-        made["00081199"] = _sequence([_kept(each) for each in kept])
+        made["00081199"] = _sequence([_kept(each, origin) for each in kept])
     if nameless:
         made["0008119A"] = _sequence([{"00081197": _value("US", each.reason)} for each in nameless])
     return made
 
 
-def _kept(each: Kept) -> dict[str, Any]:
+def _kept(each: Kept, origin: str) -> dict[str, Any]:
     where = address(each.study_instance_uid, each.series_instance_uid, each.sop_instance_uid)
     item = {
         "00081150": _value("UI", each.sop_class_uid),
         "00081155": _value("UI", each.sop_instance_uid),
-        "00081190": _value("UR", where),
+        "00081190": _value("UR", f"{origin}{where}"),
     }
     if each.warning is not None:
         item["00081196"] = _value("US", each.warning)

@@ -321,3 +321,19 @@ async def test_dicomweb_client_reads_to_the_end(desk: Desk, door: Door) -> None:
     ]
     assert len(by_name) == 5
     assert (len(series), len(instances), nobody) == (1, 2, [])
+
+
+async def test_a_search_is_answered_in_a_form_the_client_takes_or_not_at_all(
+    desk: Desk, door: Door
+) -> None:
+    await desk.file(ct(1))
+    for accept, status in {
+        "application/dicom+json": 200,
+        "application/json": 200,
+        "text/html, */*;q=0.1": 200,
+        "text/html": 406,
+        "application/dicom+xml": 406,
+    }.items():
+        url = door.server.make_url("/dicom-web/studies")
+        async with door.http.get(url, headers={"Accept": accept}) as answer:
+            assert answer.status == status, accept

@@ -58,7 +58,7 @@ async def test_keeps_two_objects_and_says_where_they_can_be_had(
 ) -> None:
     status, answer = await store(filing_door, ct(1), ct(2))
     assert status == 200
-    assert value(answer, "00081190") == f"/dicom-web/studies/{ROOT}.1"
+    assert value(answer, "00081190") == f"{filing_door.url}/studies/{ROOT}.1"
     assert [value(item, "00081155") for item in items(answer, "00081199")] == [
         f"{ROOT}.1.1.1",
         f"{ROOT}.1.1.2",
@@ -67,7 +67,7 @@ async def test_keeps_two_objects_and_says_where_they_can_be_had(
     assert await stored(filing_door, sqlite_desk) == [f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"]
     rows = await sqlite_desk.rows(sa.select(instance.c.institution, instance.c.door).limit(1))
     assert rows == [{"institution": "qingshan", "door": "stow"}]
-    where = value(items(answer, "00081199")[0], "00081190").removeprefix("/dicom-web")
+    where = value(items(answer, "00081199")[0], "00081190")
     status, _, _ = await filing_door.get(where)
     assert status == 200
 
@@ -363,3 +363,22 @@ async def test_refuses_uids_that_are_none(
 async def test_is_not_for_those_who_store_no_images(filing_door: WebDoor) -> None:
     status, _, _ = await filing_door.post("/studies", body(ct()), MULTIPART, who="manager")
     assert status == 403
+
+
+@pytest.mark.parametrize(
+    ("accept", "status", "media"),
+    [
+        ("", 200, "application/dicom+json"),
+        ("application/json", 200, "application/json"),
+        ("text/html, */*;q=0.1", 200, "application/dicom+json"),
+        ("text/html", 406, "application/problem+json"),
+        ("application/dicom+xml", 406, "application/problem+json"),
+    ],
+)
+async def test_the_answer_comes_in_a_form_the_client_takes_or_nothing_is_stored(
+    filing_door: WebDoor, sqlite_desk: Desk, accept: str, status: int, media: str
+) -> None:
+    more = {"Accept": accept} if accept else {}
+    found, headers, _ = await filing_door.post("/studies", body(ct(1)), MULTIPART, **more)
+    assert (found, headers["Content-Type"]) == (status, media)
+    assert len(await stored(filing_door, sqlite_desk)) == (status == 200)
