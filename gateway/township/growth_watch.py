@@ -38,6 +38,7 @@ class GrowthWatch:
         since, now = self._looked_at, self._news.now().at
         ages = (ARRIVING_FOR, self._news.quiet)
         await self._news.tell(lambda conn: came_of_age(conn, since, now, ages))
+        await self._news.catch_up()
         self._looked_at = now
 
 

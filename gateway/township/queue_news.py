@@ -20,6 +20,8 @@ from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
 T = TypeVar("T")
+_QUICK_S: Final = 0.05
+_REST: Final = 20.0
 
 
 class QueueNews:
@@ -50,6 +52,10 @@ class QueueNews:
         self._over: dict[str, tuple[str, int]] = {}
         self._held: dt.datetime | None = None
         self._held_by = ""
+        self._counting_s = 0.0
+        """How long the summary took to count last time."""
+        self._counted_s = 0.0
+        self._summary_due = False
 
     def now(self) -> Now:
         """Return the time, the rate of the line, and what of its studies is over already."""
@@ -116,18 +122,43 @@ class QueueNews:
             change: a store function.
             touched: of what *change* returned, the studies it touched.
         """
-        now, since = self.now(), self.since()
+        now = self.now()
 
         def transaction(conn: sa.Connection) -> T:
             result = change(conn)
             keys = list(dict.fromkeys(touched(result)))
             drafts = item_events(conn, keys, now)
-            summary = msgspec.to_builtins(totals(conn, now, since=since))
-            drafts.append(EventDraft("queue.summary", summary, self._institution))
+            if self._may_count():
+                drafts.append(self._summary(conn, now))
             publish_all(conn, drafts, at=now.at)
             return result
 
         return await self._database.write(transaction)
+
+    async def catch_up(self) -> None:
+        """Tell the pages the summary that writes left out because counting had become slow."""
+        if self._summary_due:
+            now = self.now()
+            await self._database.write(
+                lambda conn: publish_all(conn, [self._summary(conn, now)], at=now.at)
+            )
+
+    def _may_count(self) -> bool:
+        """Return whether the summary is quick to count, or was not counted for long enough.
+
+        With 5,000 studies waiting it takes half a second, in which nothing could be filed.
+        """
+        rested_s = self._clock.monotonic_s() - self._counted_s
+        self._summary_due = self._counting_s > _QUICK_S and rested_s < self._counting_s * _REST
+        return not self._summary_due
+
+    def _summary(self, conn: sa.Connection, now: Now) -> EventDraft:
+        began_s = self._clock.monotonic_s()
+        summary = msgspec.to_builtins(totals(conn, now, since=self.since()))
+        self._counted_s = self._clock.monotonic_s()
+        self._counting_s = self._counted_s - began_s
+        self._summary_due = False
+        return EventDraft("queue.summary", summary, self._institution)
 
     async def tell(self, which: Callable[[sa.Connection], Sequence[str]]) -> None:
         """Tell of studies of which no row changed; of none where *which* finds none."""

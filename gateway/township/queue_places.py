@@ -17,7 +17,8 @@ LEFT: Final = (InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT)
 """States of what is not at the county and shall be."""
 TO_SEND: Final = (InstanceState.WAITING, InstanceState.PACKED)
 """Of these what is not over the line."""
-_PLACED_MAX: Final = 1000
+_PLACED_MAX: Final = 200
+"""After days without a line thousands wait; for those far behind nobody needs a minute."""
 _FORESEEN_S: Final = 31 * 86_400.0
 
 
