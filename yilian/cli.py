@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from yilian.parsers import finish
+
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 
@@ -56,6 +58,7 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     names = [_MODULES[verb]] if verb in _MODULES else dict.fromkeys(_MODULES.values())
     for name in names:
         import_module(f"yilian.commands.{name}").add(verbs)
+    finish(whole)
     return whole
 
 
