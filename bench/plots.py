@@ -16,6 +16,8 @@ from bench.report import Report, Row
 _COLOURS: Final = {
     "yilian": "#0f766e",
     "orthanc": "#b45309",
+    "orthanc, raw": "#b45309",
+    "orthanc, JPEG-LS": "#4f46e5",
     "storescp": "#6b7280",
     "pynetdicom": "#4f46e5",
 }

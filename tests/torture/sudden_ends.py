@@ -19,7 +19,7 @@ from tests.torture.as_seen import as_seen
 from tests.torture.ext4_image import Ext4Image
 from tests.torture.figures import Control, Figures, Size, compared
 from tests.torture.hops import QUICK_LINE, image_of
-from tests.torture.processes import freeze, heard, port_of, started, the_victims_key
+from tests.torture.processes import freeze, heard, kill, port_of, started, the_victims_key
 from tests.torture.victim import KEY, raw_image
 from tests.township.node import Node, door_to, node_in, settings_for
 from tests.uploads.county_door import county_door
@@ -95,7 +95,13 @@ async def township(folder: Path, count: int, ending: Ending, *, seed: int = 2) -
                         later = await heard(process, within_s=draw.uniform(0, 0.2))
                         freeze(process)
                         disk.cut()
-                first = _remember(told, [*said.get("acked", []), *later.get("acked", [])], first)
+                        kill(process)
+                        # Said before it was frozen, so before the cut, and not yet read.
+                        unread = await heard(process, within_s=_LOST_S)
+                acked = [
+                    number for each in (said, later, unread) for number in each.get("acked", [])
+                ]
+                first = _remember(told, acked, first)
             with disk.mounted() as home:
                 command = processes.township(home / "node", county.port, first, first)
                 async with started(command) as process:
