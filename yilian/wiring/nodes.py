@@ -142,6 +142,7 @@ async def prepare(kind: NodeKind, home: Home, settings: Settings) -> int:
     try:
         home.signing_key()
         home.node_id()
+        check_files(home, settings)
         await _first_start(kind, home, settings)
     finally:
         lock.close()
