@@ -81,11 +81,15 @@ class Dicom(Door, frozen=True, kw_only=True):
     """The DICOM door."""
 
     ae_title: Annotated[str, Meta(min_length=1, max_length=16)] = "YILIAN"
+    """What peers call this node."""
     tls_port: Port = 2762
     """Listens only where [tls] names a certificate."""
     max_associations: Positive = 200
+    """Held at once, of all peers together."""
     associations_per_address: Positive = 64
+    """Of them from one address."""
     max_object_bytes: Positive = 8 * _GIB
+    """A longer object is refused."""
     admit_loopback: bool = False
     """Admit any calling AE title from this machine itself; for demonstrations only."""
     commitment_give_up_hours: Annotated[int, Meta(ge=0)] = 0
@@ -94,14 +98,14 @@ class Dicom(Door, frozen=True, kw_only=True):
 
 
 class WebSocket(Door, frozen=True, kw_only=True):
-    """The door of consultations."""
+    """The door of consultations. Not in use yet."""
 
     public_url: str = ""
     """What pages are told; empty for the door itself."""
 
 
 class Hl7(Door, frozen=True, kw_only=True):
-    """The HL7 v2 door."""
+    """The HL7 v2 door. Not in use yet."""
 
 
 class Node(Section, frozen=True, kw_only=True):
@@ -130,16 +134,20 @@ class RedisSettings(Section, frozen=True, kw_only=True):
     server: str = ""
     """Another server binary, at the operator's own risk."""
     enabled: bool = True
+    """Without it processes look by themselves, some hundred milliseconds later."""
 
 
 class Objects(Section, frozen=True, kw_only=True):
     """Where object files go."""
 
     url: str = ""
-    """``s3://bucket/prefix``; empty for the home folder."""
+    """``s3://bucket/prefix``; empty for the home folder. Not in use yet."""
     endpoint: str = ""
+    """Address of the object store. Not in use yet."""
     access_key_file: str = ""
+    """Holds its access key. Not in use yet."""
     secret_key_file: str = ""
+    """Holds its secret key. Not in use yet."""
 
 
 class Journal(Section, frozen=True, kw_only=True):
@@ -160,12 +168,17 @@ class Township(Section, frozen=True, kw_only=True):
     """A township node and its county."""
 
     county_url: str = ""
+    """The county's address; empty: nothing is sent. Enrolment tells it, too."""
     county_public_key: str = ""
     """What the county signs receipts with, as ``yilian admin key`` prints it there."""
     county_name: str = ""
+    """What pages here call the county."""
     county_phone: str = ""
+    """Whom pages here say to call there."""
     county_ca_file: str = ""
+    """PEM of the authority of the county's certificate; empty for the system's own."""
     token_file: str = ""
+    """Holds this node's token (``yilian admin token add`` at the county), closed to others."""
     bandwidth_bits_per_s: Annotated[int, Meta(ge=0)] = 0
     """How much of the line images may take; 0 for all of it."""
     parallel_uploads: Annotated[int, Meta(ge=1, le=3)] = 3
@@ -193,11 +206,17 @@ class Limits(Section, frozen=True, kw_only=True):
     """How much is taken at most."""
 
     http_body_bytes: Positive = 16 << 20
+    """Of a request. Not in use yet: each door has its own limit."""
     upload_bytes: Positive = 64 * _GIB
+    """Of one upload from a browser."""
     stow_bytes: Positive = 8 * _GIB
+    """Of a STOW request. Not in use yet: 8 GiB."""
     requests_per_address: Positive = 256
+    """Not in use yet."""
     session_idle_s: Seconds = 900.0
+    """A page where nobody did anything for so long is locked."""
     session_s: Seconds = 12 * 3600.0
+    """So long after signing in everybody signs in again."""
     events_keep_days: Positive = 30
     """How long the outbox keeps what happened; a page away for longer loads its lists anew."""
 
@@ -206,7 +225,9 @@ class Tls(Section, frozen=True, kw_only=True):
     """The node's certificate; both files or neither."""
 
     cert_file: str = ""
+    """PEM: the certificate, then those that lead to its authority."""
     key_file: str = ""
+    """PEM without a password, closed to others."""
     client_ca_file: str = ""
     """Peers of the DICOM TLS door must show a certificate of this authority."""
 
@@ -220,6 +241,7 @@ class Log(Section, frozen=True, kw_only=True):
     """What is logged, and where."""
 
     level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    """The least that is written."""
     file: str = ""
     """Empty for standard error."""
 
