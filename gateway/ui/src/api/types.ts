@@ -62,6 +62,8 @@ export interface StudyRow {
   conflicts: number;
   priority: string;
   route: { rule: string; destination: string } | null;
+  /** How much of it its township has sent; left out of events, which change nothing of it. */
+  completeness?: StudyArrival | null;
 }
 
 export interface StudyPage {
@@ -129,6 +131,15 @@ export interface Line {
   state: LineState;
   since: string | null;
   rate_bits_per_s: number | null;
+  /** Why it is down, where more is known than that. */
+  code?: string;
+  /** A person holds it until then. */
+  held_until?: string | null;
+  held_by?: string;
+  /** What images may take of it now. */
+  limit_bits_per_s?: number | null;
+  /** Whether that is because the clinic works. */
+  clinic_hours?: boolean;
 }
 
 export interface QueueSummary {
@@ -138,7 +149,7 @@ export interface QueueSummary {
   needs_attention: number;
   eta: string | null;
   line: Line;
-  disk: { used_percent: number; room_for_studies: number | null };
+  disk: { state: 'ok' | 'low' | 'full'; used_percent: number; room_for_studies: number | null };
 }
 
 export type QueueState = 'arriving' | 'waiting' | 'sending' | 'at_county' | 'set_aside';
@@ -158,8 +169,11 @@ export interface QueueItem {
   body_part: string;
   study_date_time: string | null;
   priority: string;
-  paused?: boolean;
-  instances: { here: number; sent: number; at_county: number; set_aside: number };
+  paused: boolean;
+  /** A person put it before the others of its urgency. */
+  put_first: boolean;
+  instances: { here: number; sent: number; at_county: number; set_aside: number; released: number };
+  completeness: Completeness;
   state: QueueState;
   position: number | null;
   eta: string | null;
@@ -325,6 +339,15 @@ export interface Completeness {
   here: number;
   arrived: number;
   state: 'growing' | 'short' | 'on-the-way' | 'complete';
+}
+
+export interface StudyArrival {
+  expected: number | null;
+  here: number;
+  arrived: number;
+  state: string;
+  /** Since when nothing is heard of the township. */
+  down_since: string | null;
 }
 
 export interface NodeStudy {

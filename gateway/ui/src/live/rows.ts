@@ -40,7 +40,7 @@ export function replaced<Row, P extends Page<Row>>(
   const page = data.pages.findIndex(({ items }) => items.some((item) => keyOf(item) === key));
   if (page < 0) return null;
   const pages = data.pages.map((one, index) =>
-    index === page ? { ...one, items: one.items.map((item) => (keyOf(item) === key ? row : item)) } : one,
+    index === page ? { ...one, items: one.items.map((item) => (keyOf(item) === key ? { ...item, ...row } : item)) } : one,
   );
   return { ...data, pages };
 }

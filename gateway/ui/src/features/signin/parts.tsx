@@ -52,6 +52,13 @@ export function SignInTrouble({ error, lockedOut }: { error: unknown; lockedOut:
       </p>
     );
   }
+  if (error instanceof Problem && error.code === 'offline-too-long') {
+    return (
+      <p className="note note-bad" role="alert" style={{ marginTop: 12 }}>
+        {t('signin.offline-too-long')}
+      </p>
+    );
+  }
   const failed = error instanceof Problem && (error.code === 'sign-in-failed' || error.status === 401);
   return (
     <p className="note note-bad" role="alert" style={{ marginTop: 12 }}>

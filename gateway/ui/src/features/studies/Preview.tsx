@@ -11,7 +11,9 @@ import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
+import { arriving } from './arrival';
 import { Conflicts } from './Conflicts';
+import { Coming } from './StudyLine';
 
 /** Moving through the list must not ask for every study passed on the way. */
 const SETTLE_MS = 250;
@@ -44,6 +46,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
   }, [older, refetch]);
   const series = here?.series ?? [];
   const conflicts = here?.conflicts ?? [];
+  const coming = arriving(row.completeness, row.instance_count);
   return (
     <aside
       className="preview"
@@ -64,6 +67,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         <p className="second">
           {row.institution.name} · {row.study_date_time ? absolute(row.study_date_time, language) : t('study.noDate')}
         </p>
+        {coming && <Coming coming={coming} />}
         {row.conflicts > 0 && (
           <div className="note note-soon">
             <p>{t('studies.conflictText', { count: row.conflicts })}</p>

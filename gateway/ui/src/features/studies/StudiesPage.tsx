@@ -16,6 +16,7 @@ import { useText } from '../../i18n';
 import { useChannel } from '../../live/channel';
 import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
+import { useArrivals } from './arrival-live';
 import { FilterBar } from './FilterBar';
 import { belongsTo, type Filters, fromAddress, isFiltered, NO_FILTERS, toAddress, toQuery } from './filters';
 import { Preview } from './Preview';
@@ -88,6 +89,7 @@ export default function StudiesPage() {
     belongs,
     atRest: useAtRest(list),
   });
+  useArrivals(rows, query.refetch);
   const institutions = useInstitutions(rows);
   const keys = useMemo(() => rows.map(keyOf), [rows]);
   const { active, setActive, move } = useRowFocus(keys, rowId);

@@ -2,12 +2,13 @@ import { memo } from 'react';
 
 import type { StudyRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, dayAndTime } from '../../frame/clock';
+import { absolute, clockTime, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { modalityWords } from '../../frame/modality';
 import { shownIdentifier } from '../../frame/patient';
 import { PatientLine } from '../../frame/PatientHeader';
 import { useText } from '../../i18n';
+import { arriving } from './arrival';
 
 interface Props {
   row: StudyRow;
@@ -24,6 +25,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
   const t = useText();
   const language = useLanguage();
   const uid = row.study_instance_uid;
+  const coming = arriving(row.completeness, row.instance_count);
   const time = (iso: string | null) =>
     iso ? <span title={absolute(iso, language)}>{dayAndTime(iso, language)}</span> : t('study.noDate');
   return (
@@ -45,6 +47,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
       </div>
       <div role="gridcell">
         {modalityWords(row.modalities, language)} {row.description || row.body_part}
+        {coming && <Coming coming={coming} />}
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
       </div>
       <div role="gridcell" className="second">
@@ -56,8 +59,29 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
         {time(row.received_at)}
       </div>
       <div role="gridcell" className="count" data-testid="images">
-        {t('study.imagesCell', { count: row.instance_count })}
+        {coming ? (
+          <span title={coming.downSince ? absolute(coming.downSince, language) : undefined}>
+            {coming.arrived}/{coming.of}
+          </span>
+        ) : (
+          t('study.imagesCell', { count: row.instance_count })
+        )}
       </div>
     </div>
   );
 });
+
+/** What is here can be looked at; why the rest is not stands beside. */
+export function Coming({ coming }: { coming: NonNullable<ReturnType<typeof arriving>> }) {
+  const t = useText();
+  const { arrived, of, downSince, short } = coming;
+  return (
+    <span className="coming" data-testid="coming">
+      <Chip kind={downSince ? 'paused' : 'info'}>
+        {downSince
+          ? t('studies.comingDown', { arrived, of, at: clockTime(downSince) })
+          : t(short ? 'studies.comingShort' : 'studies.coming', { arrived, of })}
+      </Chip>
+    </span>
+  );
+}

@@ -83,7 +83,7 @@ export function What({ desk, change, stations, inputRef }: Props) {
             <span>
               {modalityWord(examination.modality, language)} {examination.name}
             </span>
-            {examination.example && <span className="second">{t('today.example')}</span>}
+            {examination.example && !examination.name.includes(t('today.example')) && <span className="second">{t('today.example')}</span>}
           </>
         )}
         choose={add}

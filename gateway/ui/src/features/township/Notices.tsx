@@ -1,10 +1,11 @@
 import { Button } from 'antd';
 
 import type { QueueSummary, TownshipNode } from '../../api/types';
-import { clockTime } from '../../frame/clock';
+import { clockTime, now } from '../../frame/clock';
 import { useText } from '../../i18n';
 import { isShort, roundly } from './disk';
 import type { KeptBatch } from './kept-batch';
+import { isTooFarApart, wayOf } from './queue-words';
 
 /** What the technician must know now and cannot see in the rows. */
 export function Notices({
@@ -12,14 +13,19 @@ export function Notices({
   kept,
   chooseAgain,
   forget,
+  countyPhone,
+  resume,
 }: {
   summary: QueueSummary;
+  countyPhone: string;
+  resume: () => void;
   kept: KeptBatch | null;
   chooseAgain: () => void;
   forget: () => void;
 }) {
   const t = useText();
   const { line, disk } = summary;
+  const way = wayOf(line, now());
   return (
     <>
       {kept && (
@@ -37,14 +43,32 @@ export function Notices({
           </Button>
         </div>
       )}
-      {line.state === 'down' && (
+      {way === 'down' && (
         <p className="note note-soon township-note" role="status" data-testid="line-down">
           {line.since ? t('queue.lineDown', { at: clockTime(line.since) }) : t('queue.lineDownNow')}
         </p>
       )}
+      {way === 'refused' && (
+        <div className="note note-bad township-note" role="alert" data-testid="county-refuses">
+          <p>
+            {t(isTooFarApart(line.code) ? 'queue.tooFarApart' : 'queue.countyRefuses')}{' '}
+            {countyPhone && t('queue.callCounty', { phone: countyPhone })}{' '}
+            <span className="quiet">{t('trouble.code', { code: line.code ?? '' })}</span>
+          </p>
+        </div>
+      )}
+      {way === 'held' && (
+        <div className="note note-soon township-note" role="status" data-testid="line-held">
+          <p>{t('queue.held', { at: clockTime(line.held_until ?? ''), by: line.held_by ?? '' })}</p>
+          <Button size="small" onClick={resume}>
+            {t('queue.resumeLine')}
+            <span className="button-key">S</span>
+          </Button>
+        </div>
+      )}
       {isShort(disk) && (
         <p className="note note-bad township-note" role="alert" data-testid="disk">
-          {disk.room_for_studies === null ? t('queue.diskUnknown') : t('queue.disk', { room: roundly(disk.room_for_studies) })}
+          {disk.state === 'full' ? t('queue.diskFull') : disk.room_for_studies === null ? t('queue.diskUnknown') : t('queue.disk', { room: roundly(disk.room_for_studies) })}
         </p>
       )}
     </>

@@ -1,5 +1,7 @@
 import { Button, Progress } from 'antd';
+import { useState } from 'react';
 
+import { saveInstance } from '../../api/download';
 import type { QueueItem } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, clockTime } from '../../frame/clock';
@@ -7,21 +9,28 @@ import { useLanguage } from '../../frame/language';
 import { modalityWord } from '../../frame/modality';
 import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
+import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
-import { isEmergency, lineWord, progress } from './queue-words';
+import { hereOf, isEmergency, lineWord, progress, type Way } from './queue-words';
 import { helpsFor } from './refusal-help';
 import { reason, WhatHelps } from './Refusals';
+
+/** More than this on one page helps nobody; the command line has them all. */
+const ASIDE_SHOWN = 5;
 
 export interface RowActs {
   priority: (item: QueueItem) => void;
   retry: (item: QueueItem) => void;
   pause: (item: QueueItem) => void;
+  first: (item: QueueItem) => void;
+  /** Of one image that was set aside. */
+  one: (id: string | number, act: 'retry' | 'release') => void;
 }
 
 interface Props {
   item: QueueItem;
   id: string;
-  lineUp: boolean;
+  way: Way;
   open: boolean;
   active: boolean;
   toggle: () => void;
@@ -30,7 +39,7 @@ interface Props {
 }
 
 /** One study: who and what, and the three facts side by side. */
-export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyPhone }: Props) {
+export function QueueRow({ item, id, way, open, active, toggle, acts, countyPhone }: Props) {
   const t = useText();
   const language = useLanguage();
   const { of } = progress(item);
@@ -57,11 +66,16 @@ export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyP
             {[modalityWord(item.modality, language), item.description || item.body_part].filter(Boolean).join(' ')}{' '}
             {t('study.images', { count: of + item.instances.set_aside })}
           </span>
+          {item.priority === 'urgent' && <Chip kind="soon">{t('lane.urgent')}</Chip>}
+          {item.priority === 'backfill' && <Chip kind="paused">{t('lane.backfill')}</Chip>}
+          {item.put_first && item.state !== 'at_county' && <Chip kind="info">{t('queue.putFirst')}</Chip>}
           {item.conflicts > 0 && <Chip kind="conflict">{t('queue.conflict')}</Chip>}
         </div>
-        <div role="gridcell">{t(item.state === 'arriving' ? 'queue.arrivingHere' : 'queue.safeShort')}</div>
+        <div role="gridcell" data-testid="here">
+          <HereCell item={item} />
+        </div>
         <div role="gridcell">
-          <LineCell item={item} lineUp={lineUp} />
+          <LineCell item={item} way={way} />
         </div>
         <div role="gridcell">
           {item.state === 'at_county' && item.county_received_at
@@ -76,9 +90,22 @@ export function QueueRow({ item, id, lineUp, open, active, toggle, acts, countyP
   );
 }
 
-function LineCell({ item, lineUp }: { item: QueueItem; lineUp: boolean }) {
+/** Safe here, and of how many there will be. */
+function HereCell({ item }: { item: QueueItem }) {
   const t = useText();
-  const word = lineWord(item, lineUp);
+  const coming = hereOf(item);
+  if (!coming) return <>{t(item.state === 'arriving' ? 'queue.arrivingHere' : 'queue.safeShort')}</>;
+  const { here, expected, short } = coming;
+  return short ? (
+    <Chip kind="soon">{t('queue.short', { here, expected })}</Chip>
+  ) : (
+    <>{t('queue.arrivingOf', { here, expected })}</>
+  );
+}
+
+function LineCell({ item, way }: { item: QueueItem; way: Way }) {
+  const t = useText();
+  const word = lineWord(item, way);
   const { of, sent, share } = progress(item);
   const at = item.eta ? clockTime(item.eta) : '';
   switch (word) {
@@ -90,6 +117,10 @@ function LineCell({ item, lineUp }: { item: QueueItem; lineUp: boolean }) {
       return <Chip kind="paused">{t('queue.paused', { sent, of })}</Chip>;
     case 'waitingLine':
       return <>{t('queue.waitLine', { sent, of })}</>;
+    case 'waitingCounty':
+      return <>{t('queue.waitCounty', { sent, of })}</>;
+    case 'held':
+      return <>{t('queue.waitHeld', { sent, of })}</>;
     case 'arriving':
       return <span className="second">{t('queue.arriving')}</span>;
     case 'allSent':
@@ -113,6 +144,49 @@ function LineCell({ item, lineUp }: { item: QueueItem; lineUp: boolean }) {
   }
 }
 
+/** One image that was set aside: why, and what can be done with it alone. */
+function Aside({ one, acts }: { one: QueueItem['set_aside'][number]; acts: RowActs }) {
+  const t = useText();
+  const trouble = useTroubleText();
+  const [sure, setSure] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  return (
+    <li data-testid="aside">
+      <span>{reason(one.reason_code, t)}</span>
+      {sure ? (
+        <span className="acts">
+          {t('queue.releaseSure')}
+          <Button size="small" onClick={() => acts.one(one.id, 'release')} data-testid="release-go">
+            {t('queue.release')}
+          </Button>
+          <Button size="small" type="text" onClick={() => setSure(false)}>
+            {t('order.leaveIt')}
+          </Button>
+        </span>
+      ) : (
+        <span className="acts">
+          <Button size="small" onClick={() => acts.one(one.id, 'retry')}>
+            {t('queue.retry')}
+          </Button>
+          <Button
+            size="small"
+            onClick={() => {
+              setError(null);
+              void saveInstance(`/api/v1/set-aside/${one.id}/file`, `${one.sop_instance_uid}.dcm`).catch(setError);
+            }}
+          >
+            {t('queue.export')}
+          </Button>
+          <Button size="small" onClick={() => setSure(true)}>
+            {t('queue.release')}
+          </Button>
+        </span>
+      )}
+      {error !== null && <span className="fault">{trouble(error).text}</span>}
+    </li>
+  );
+}
+
 function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; countyPhone: string }) {
   const t = useText();
   const language = useLanguage();
@@ -125,6 +199,7 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
       <div role="gridcell">
         <ul className="facts-line">
           <li>{t('detail.here', { count: item.instances.here })}</li>
+          {item.instances.released > 0 && <li>{t('detail.released', { count: item.instances.released })}</li>}
           <li>{t('detail.sent', { count: item.instances.sent })}</li>
           <li>{t('detail.atCounty', { count: item.instances.at_county })}</li>
           {item.county_received_at && (
@@ -132,16 +207,20 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
           )}
           {item.study_date_time && <li>{t('detail.exam', { at: absolute(item.study_date_time, language) })}</li>}
         </ul>
+        {hereOf(item)?.short && <p className="note note-soon">{t('queue.shortText')}</p>}
         {item.conflicts > 0 && <p>{t('queue.conflictText')}</p>}
         {item.unidentified && <p>{t('queue.unidentifiedText')}</p>}
         {item.set_aside.length > 0 && (
           <div className="note note-soon">
             <p>{t(passes ? 'queue.aside' : 'queue.asideForGood', { count: item.instances.set_aside })}</p>
-            <ul>
-              {item.set_aside.slice(0, 5).map((one) => (
-                <li key={one.id}>{reason(one.reason_code, t)}</li>
+            <ul className="aside">
+              {item.set_aside.slice(0, ASIDE_SHOWN).map((one) => (
+                <Aside key={one.id} one={one} acts={acts} />
               ))}
             </ul>
+            {item.set_aside.length > ASIDE_SHOWN && (
+              <p className="second">{t('queue.asideMore', { count: item.set_aside.length - ASIDE_SHOWN })}</p>
+            )}
             <WhatHelps codes={codes} phone={countyPhone} />
           </div>
         )}
@@ -153,6 +232,12 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
             <Button onClick={() => acts.priority(item)}>
               {t(isEmergency(item) ? 'queue.notEmergency' : 'queue.markEmergency')}
               <span className="button-key">E</span>
+            </Button>
+          )}
+          {open && (
+            <Button onClick={() => acts.first(item)} data-testid="first">
+              {t(item.put_first ? 'queue.putBack' : 'queue.putFirstAct')}
+              <span className="button-key">F</span>
             </Button>
           )}
           {open && <Button onClick={() => acts.pause(item)}>{t(item.paused ? 'queue.goOn' : 'queue.pause')}</Button>}

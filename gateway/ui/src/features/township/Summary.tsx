@@ -1,15 +1,17 @@
 import { Button } from 'antd';
 
 import type { QueueSummary } from '../../api/types';
-import { clockTime } from '../../frame/clock';
+import { clockTime, now } from '../../frame/clock';
 import { useText } from '../../i18n';
+import { roundly } from './disk';
+import { wayOf } from './queue-words';
 import { useSending } from './sending-store';
 
 /** The page's answer, readable at arm's length: is every image safe, has the county got it? */
 export function Summary({ summary, stale, add }: { summary: QueueSummary; stale: boolean; add: () => void }) {
   const t = useText();
   const checking = useSending((store) => store.checking);
-  const lineDown = summary.line.state === 'down';
+  const way = wayOf(summary.line, now());
   return (
     <section
       className={`township-answer${stale ? ' is-stale' : ''}`}
@@ -23,7 +25,7 @@ export function Summary({ summary, stale, add }: { summary: QueueSummary; stale:
         {t('queue.onTheLine')} <b data-testid="on-the-line">{t('study.count', { count: summary.on_the_line })}</b>
         {summary.on_the_line > 0 && (
           <span className="eta">
-            {lineDown ? t('queue.etaNoLine') : summary.eta ? t('queue.etaAll', { at: clockTime(summary.eta) }) : ''}
+            {way === 'down' ? t('queue.etaNoLine') : way === 'open' && summary.eta ? t('queue.etaAll', { at: clockTime(summary.eta) }) : ''}
           </span>
         )}
       </p>
@@ -36,6 +38,11 @@ export function Summary({ summary, stale, add }: { summary: QueueSummary; stale:
         </p>
       )}
       <span className="stretch" />
+      {summary.disk.room_for_studies !== null && (
+        <span className="second" data-testid="room">
+          {t('queue.room', { room: roundly(summary.disk.room_for_studies) })}
+        </span>
+      )}
       <Button type={checking ? 'default' : 'primary'} onClick={add} data-testid="add">
         {t('queue.add')}
         <span className="button-key">A</span>

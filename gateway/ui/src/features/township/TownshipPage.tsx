@@ -7,6 +7,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { ask } from '../../api/client';
 import { useUser } from '../../api/session';
 import type { QueueItem, QueuePage, TownshipNode } from '../../api/types';
+import { now } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLate } from '../../frame/late';
 import { useRowFocus } from '../../frame/moving';
@@ -20,7 +21,7 @@ import { AddImages, type AddHandle } from './AddImages';
 import { forgetBatch, keptBatch } from './kept-batch';
 import { LinePill } from './LinePill';
 import { HowToSend, NodeAway, Notices } from './Notices';
-import { isEmergency, matches, pinned } from './queue-words';
+import { isEmergency, matches, pinned, wayOf } from './queue-words';
 import { QueueRow, type RowActs } from './QueueRow';
 import { useSending } from './sending-store';
 import { Summary } from './Summary';
@@ -38,14 +39,14 @@ function fetchQueue(cursor: string, signal: AbortSignal): Promise<QueuePage> {
   return ask<QueuePage>(`/api/v1/queue?${asked.toString()}`, { signal });
 }
 
-function useRowActs(): { acts: RowActs; error: unknown } {
+function useRowActs() {
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
-  const post = useCallback(
-    async (item: QueueItem, act: string, body: unknown) => {
+  const send = useCallback(
+    async (path: string, body: unknown) => {
       setError(null);
       try {
-        await ask<unknown>(`/api/v1/queue/${item.study_instance_uid}/${act}`, { method: 'POST', body });
+        await ask<unknown>(`/api/v1/${path}`, { method: 'POST', body });
         await client.invalidateQueries({ queryKey: QUEUE });
       } catch (problem) {
         setError(problem);
@@ -53,15 +54,19 @@ function useRowActs(): { acts: RowActs; error: unknown } {
     },
     [client],
   );
-  const acts = useMemo<RowActs>(
-    () => ({
+  const acts = useMemo<RowActs>(() => {
+    const post = (item: QueueItem, act: string, body: unknown) => send(`queue/${item.study_instance_uid}/${act}`, body);
+    return {
       priority: (item) => void post(item, 'priority', { priority: isEmergency(item) ? 'routine' : 'emergency' }),
       retry: (item) => void post(item, 'retry', {}),
       pause: (item) => void post(item, 'pause', { paused: !item.paused }),
-    }),
-    [post],
-  );
-  return { acts, error };
+      first: (item) => void post(item, 'first', { first: !item.put_first }),
+      one: (id, act) => void send(`set-aside/${id}/${act}`, {}),
+    };
+  }, [send]);
+  const hold = useCallback((minutes: number) => void send('line/pause', { minutes }), [send]);
+  const resume = useCallback(() => void send('line/resume', {}), [send]);
+  return { acts, hold, resume, error };
 }
 
 export default function TownshipPage() {
@@ -91,13 +96,14 @@ export default function TownshipPage() {
     atRest: useAtRest(queue, scroller),
   });
   const summary = useLiveSummary(first?.summary);
-  const { acts, error: actError } = useRowActs();
+  const { acts, hold, resume, error: actError } = useRowActs();
+  const [holding, setHolding] = useState(false);
   const shown = useMemo(() => pinned(rows.filter((item) => matches(item, typed))), [rows, typed]);
   const keys = useMemo(() => [...shown.urgent, ...shown.rest].map(keyOf), [shown]);
   const { active, setActive, move } = useRowFocus(keys, rowId);
   const late = useLate(query.isPending);
   const stale = channel.state === 'stale' || channel.state === 'offline';
-  const lineUp = summary?.line.state !== 'down';
+  const way = wayOf(summary?.line, now());
 
   useEffect(() => {
     document.title = t('tab.township');
@@ -130,9 +136,18 @@ export default function TownshipPage() {
           if (item && item.state !== 'at_county') acts.priority(item);
         },
       },
+      {
+        keys: ['F'],
+        label: 'keys.first',
+        run: () => {
+          const item = chosen();
+          if (item && item.state !== 'at_county') acts.first(item);
+        },
+      },
+      { keys: ['S'], label: 'keys.hold', run: () => (way === 'held' ? resume() : setHolding((was) => !was)) },
       { keys: ['/'], label: 'keys.find', run: () => find.current?.focus({ cursor: 'all' }) },
     ];
-  }, [active, acts, move, rows, toggle]);
+  }, [active, acts, move, resume, rows, toggle, way]);
   usePageKeys(pageKeys);
 
   const row = (item: QueueItem, index: number) => {
@@ -142,7 +157,7 @@ export default function TownshipPage() {
         key={key}
         id={rowId(key)}
         item={item}
-        lineUp={lineUp}
+        way={way}
         open={open.has(key)}
         active={active === key || (active === null && index === 0)}
         toggle={() => toggle(key)}
@@ -161,6 +176,8 @@ export default function TownshipPage() {
         {summary && (
           <Notices
             summary={summary}
+            countyPhone={node.data?.county.phone ?? ''}
+            resume={resume}
             kept={sendingNow ? null : kept}
             chooseAgain={() => add.current?.choose()}
             forget={() => {
@@ -175,6 +192,15 @@ export default function TownshipPage() {
           took={() => setKept(null)}
           countyPhone={node.data?.county.phone ?? ''}
         />
+        {holding && way !== 'held' && (
+          <HoldLine
+            hold={(minutes) => {
+              setHolding(false);
+              hold(minutes);
+            }}
+            leave={() => setHolding(false)}
+          />
+        )}
         {actError !== null && <Trouble error={actError} />}
         {query.isError && rows.length === 0 && <Trouble error={query.error} again={() => void query.refetch()} />}
         {query.isPending && late && <GreyLines />}
@@ -195,6 +221,13 @@ export default function TownshipPage() {
               {freshCount > 0 && (
                 <Button size="small" onClick={showFresh} data-testid="fresh">
                   {t('list.fresh', { count: freshCount })}
+                </Button>
+              )}
+              <span className="stretch" />
+              {way !== 'held' && (
+                <Button size="small" onClick={() => setHolding((was) => !was)} data-testid="hold">
+                  {t('queue.holdLine')}
+                  <span className="button-key">S</span>
                 </Button>
               )}
             </div>
@@ -221,6 +254,26 @@ export default function TownshipPage() {
         )}
       </main>
       <footer className="township-foot">{t('queue.dropHint')}</footer>
+    </div>
+  );
+}
+
+const HOLD_MINUTES = [15, 60, 240] as const;
+
+/** Nothing goes out for a while: for how long is asked, and said that emergencies wait as well. */
+function HoldLine({ hold, leave }: { hold: (minutes: number) => void; leave: () => void }) {
+  const t = useText();
+  return (
+    <div className="note note-soon township-note" data-testid="hold-line">
+      <p>{t('queue.holdAsk')}</p>
+      {HOLD_MINUTES.map((minutes, index) => (
+        <Button key={minutes} size="small" autoFocus={index === 0} onClick={() => hold(minutes)}>
+          {minutes < 60 ? t('queue.minutes', { count: minutes }) : t('queue.hours', { count: minutes / 60 })}
+        </Button>
+      ))}
+      <Button size="small" type="text" onClick={leave}>
+        {t('order.leaveIt')}
+      </Button>
     </div>
   );
 }

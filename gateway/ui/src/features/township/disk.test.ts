@@ -9,8 +9,11 @@ describe('the disk', () => {
     [92, 17_028, false],
     [92, null, true],
   ])('at %i %% with room for %s studies is short: %s', (used_percent, room_for_studies, short) =>
-    expect(isShort({ used_percent, room_for_studies })).toBe(short),
+    expect(isShort({ state: 'low', used_percent, room_for_studies })).toBe(short),
   );
+
+  it('that takes nothing more is short, whatever the count says', () =>
+    expect(isShort({ state: 'full', used_percent: 60, room_for_studies: 5_000 })).toBe(true));
 
   it.each([
     [0, 0],

@@ -7,7 +7,8 @@ const NEARLY_FULL_PERCENT = 85;
 const FEW_STUDIES = 1_000;
 
 /** Whether somebody has to make sure that images leave before the disk is full. */
-export function isShort({ used_percent: used, room_for_studies: room }: QueueSummary['disk']): boolean {
+export function isShort({ state, used_percent: used, room_for_studies: room }: QueueSummary['disk']): boolean {
+  if (state === 'full') return true;
   return used >= NEARLY_FULL_PERCENT && (room === null || room < FEW_STUDIES);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { QueueItem } from '../../api/types';
-import { lineWord, matches, pinned, progress } from './queue-words';
+import { hereOf, lineWord, matches, pinned, progress, wayOf } from './queue-words';
 
 function item(part: Partial<QueueItem>): QueueItem {
   return {
@@ -12,7 +12,10 @@ function item(part: Partial<QueueItem>): QueueItem {
     body_part: 'HEAD',
     study_date_time: null,
     priority: 'routine',
-    instances: { here: 60, sent: 37, at_county: 37, set_aside: 0 },
+    paused: false,
+    put_first: false,
+    instances: { here: 60, sent: 37, at_county: 37, set_aside: 0, released: 0 },
+    completeness: { expected: 60, basis: 'mpps', here: 60, arrived: 37, state: 'on-the-way' },
     state: 'sending',
     position: 1,
     eta: null,
@@ -26,21 +29,23 @@ function item(part: Partial<QueueItem>): QueueItem {
 
 describe('what the line cell says', () => {
   it('is never all before the receipt', () => {
-    const sent = item({ instances: { here: 60, sent: 60, at_county: 0, set_aside: 0 } });
+    const sent = item({ instances: { here: 60, sent: 60, at_county: 0, set_aside: 0, released: 0 } });
     expect(progress(sent).share).toBeLessThan(1);
-    expect(lineWord(sent, true)).toBe('allSent');
+    expect(lineWord(sent, 'open')).toBe('allSent');
     expect(progress({ ...sent, state: 'at_county' }).share).toBe(1);
   });
 
   it.each([
-    [item({}), true, 'sending'],
-    [item({}), false, 'waitingLine'],
-    [item({ state: 'waiting' }), true, 'waiting'],
-    [item({ state: 'arriving' }), true, 'arriving'],
-    [item({ paused: true }), true, 'paused'],
-    [item({ state: 'set_aside' }), false, 'aside'],
-    [item({ state: 'at_county' }), false, 'none'],
-  ] as const)('is said for each state', (one, lineUp, word) => expect(lineWord(one, lineUp)).toBe(word));
+    [item({}), 'open', 'sending'],
+    [item({}), 'down', 'waitingLine'],
+    [item({}), 'held', 'held'],
+    [item({}), 'refused', 'waitingCounty'],
+    [item({ state: 'waiting' }), 'open', 'waiting'],
+    [item({ state: 'arriving' }), 'open', 'arriving'],
+    [item({ paused: true }), 'open', 'paused'],
+    [item({ state: 'set_aside' }), 'down', 'aside'],
+    [item({ state: 'at_county' }), 'down', 'none'],
+  ] as const)('is said for each state', (one, way, word) => expect(lineWord(one, way)).toBe(word));
 
   it('keeps unsent emergencies on top, whatever else moves', () => {
     const urgent = item({ priority: 'emergency', study_instance_uid: 'u' });
@@ -51,5 +56,27 @@ describe('what the line cell says', () => {
   it('finds by name, number and exam', () => {
     expect(['陈建', 'qs003', 'ct', '头颅', ''].every((typed) => matches(item({}), typed))).toBe(true);
     expect(matches(item({}), '刘')).toBe(false);
+  });
+});
+
+describe('the line', () => {
+  const at = new Date('2026-05-12T02:42:00Z');
+  const line = { state: 'down' as const, since: null, rate_bits_per_s: null };
+
+  it('is down, or closed by the county, or held by somebody: three things to do something different about', () => {
+    expect(wayOf({ ...line, state: 'up' }, at)).toBe('open');
+    expect(wayOf({ ...line, code: 'line-down' }, at)).toBe('down');
+    expect(wayOf({ ...line, code: 'bad-token' }, at)).toBe('refused');
+    expect(wayOf({ ...line, code: 'receipt-untrusted' }, at)).toBe('refused');
+    expect(wayOf({ ...line, state: 'up', held_until: '2026-05-12T03:00:00Z' }, at)).toBe('held');
+    expect(wayOf({ ...line, state: 'up', held_until: '2026-05-12T02:00:00Z' }, at)).toBe('open');
+  });
+
+  it('says how many images are still to come, and when they do not', () => {
+    const growing = item({ completeness: { expected: 60, basis: 'mpps', here: 12, arrived: 0, state: 'growing' } });
+    expect(hereOf(growing)).toEqual({ here: 12, expected: 60, short: false });
+    const short = item({ completeness: { expected: 60, basis: 'mpps', here: 12, arrived: 12, state: 'short' } });
+    expect(hereOf(short)?.short).toBe(true);
+    expect(hereOf(item({}))).toBeNull();
   });
 });

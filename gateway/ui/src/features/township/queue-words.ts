@@ -1,6 +1,6 @@
 /** Which of the three facts a queue item has reached, and how its line cell reads. Pure. */
 
-import type { QueueItem } from '../../api/types';
+import type { Line, QueueItem } from '../../api/types';
 
 export interface Progress {
   /** Images that matter for the bar: all that are here, less those set aside. */
@@ -12,20 +12,70 @@ export interface Progress {
 
 /** How far a study is on the line. 100 % is shown only with the receipt in hand. */
 export function progress(item: QueueItem): Progress {
-  const of = Math.max(0, item.instances.here - item.instances.set_aside);
+  const { here, set_aside: aside, released } = item.instances;
+  const of = Math.max(0, here - aside - released);
   const sent = Math.min(item.instances.sent, of);
   const share = of === 0 ? 0 : sent / of;
   return { of, sent, share: item.state === 'at_county' ? 1 : Math.min(share, 0.99) };
 }
 
-export type LineWord = 'arriving' | 'paused' | 'waitingLine' | 'waiting' | 'sending' | 'allSent' | 'aside' | 'none';
+/** How the line is to somebody who waits for it. */
+export type Way = 'open' | 'down' | 'refused' | 'held';
 
-/** Which sentence the line cell says; *lineUp* false turns waiting into waiting for the line. */
-export function lineWord(item: QueueItem, lineUp: boolean): LineWord {
+/** The county answered, and takes nothing from this machine: only people can mend that. */
+const REFUSED = new Set([
+  'bad-token',
+  'receipt-untrusted',
+  'node-revoked',
+  'node-unknown',
+  'node-proof-refused',
+  'not-a-node',
+  'not-allowed',
+  'other-institution',
+  'county-answer',
+  'county-location',
+  'http-401',
+  'http-403',
+]);
+/** The county and this machine have builds too far apart. */
+const TOO_FAR_APART = new Set(['parcel-version', 'exchange-version']);
+
+/** What stands between this machine and the county; *at* is now. */
+export function wayOf(line: Line | undefined, at: Date): Way {
+  if (line?.held_until && Date.parse(line.held_until) > at.getTime()) return 'held';
+  if (line?.state !== 'down') return 'open';
+  return isRefusal(line.code) || isTooFarApart(line.code) ? 'refused' : 'down';
+}
+
+export function isRefusal(code = ''): boolean {
+  return REFUSED.has(code);
+}
+
+export function isTooFarApart(code = ''): boolean {
+  return TOO_FAR_APART.has(code);
+}
+
+export type LineWord =
+  | 'arriving'
+  | 'paused'
+  | 'waitingLine'
+  | 'waitingCounty'
+  | 'held'
+  | 'waiting'
+  | 'sending'
+  | 'allSent'
+  | 'aside'
+  | 'none';
+
+const WAITS: Readonly<Record<Way, LineWord | ''>> = { open: '', down: 'waitingLine', refused: 'waitingCounty', held: 'held' };
+
+/** Which sentence the line cell says; where *way* is not open, waiting is waiting for what closes it. */
+export function lineWord(item: QueueItem, way: Way): LineWord {
   if (item.state === 'at_county') return 'none';
   if (item.state === 'set_aside') return 'aside';
   if (item.paused) return 'paused';
-  if (!lineUp) return 'waitingLine';
+  const waits = WAITS[way];
+  if (waits) return waits;
   if (item.state === 'arriving') return 'arriving';
   const { of, sent } = progress(item);
   if (of > 0 && sent >= of) return 'allSent';
@@ -34,6 +84,13 @@ export function lineWord(item: QueueItem, lineUp: boolean): LineWord {
 
 export function isEmergency(item: { priority: string }): boolean {
   return item.priority.toLowerCase() === 'emergency' || item.priority.toLowerCase() === 'stat';
+}
+
+/** How many images are here of how many there will be; null where all that are told of are here. */
+export function hereOf(item: QueueItem): { here: number; expected: number; short: boolean } | null {
+  const { expected, here, state } = item.completeness;
+  if (expected === null || here >= expected) return null;
+  return { here, expected, short: state === 'short' };
 }
 
 /** Emergencies that are not yet at the county stand first; the rest keep the node's order. */
