@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 import aiohttp
 
@@ -48,6 +48,14 @@ class _LeftOff(Exception):
     """Something more urgent needs the line."""
 
 
+class LineShare(Protocol):
+    """What images going up leave of the line."""
+
+    async def pass_bytes(self, count: int) -> None:
+        """Return once *count* more bytes may come, however long that is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FetcherSettings:
     """How the fetcher behaves."""
@@ -71,13 +79,14 @@ class Shelf:
 class ReturnFetcher:
     """The one fetcher of a node."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all that fetching is done with
         self,
         database: Database,
         link: CountyLink,
         shelf: Shelf,
         urgent: Callable[[], Awaitable[bool]],
         *,
+        share: LineShare,
         clock: Clock,
         settings: FetcherSettings,
     ) -> None:
@@ -85,6 +94,7 @@ class ReturnFetcher:
         self._link = link
         self._shelf = shelf
         self._urgent = urgent
+        self._share = share
         self._clock = clock
         self._settings = settings
         self._damaged = 0
@@ -166,6 +176,12 @@ class ReturnFetcher:
                 await finish_in_thread(partial(_write, file, piece))
                 if await self._urgent():
                     raise _LeftOff
+                try:
+                    async with asyncio.timeout(self._settings.stall_s):
+                        await self._share.pass_bytes(len(piece))
+                except TimeoutError:
+                    # Held for longer than the county keeps an answer open; it goes on from here.
+                    raise _LeftOff from None
 
     async def _file(self, one: ReturnedObject, path: Path) -> Fetched | None:
         """Put what came among the objects; None where it has to come once more."""

@@ -1,9 +1,10 @@
 """Priors: asked for at the township, fetched over a bad line, shown only when they are it."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,18 @@ DOWN = {"prior": take_return, "report": take_return}
 
 
 @dataclass
+class Share:
+    """The line's bucket; a line that somebody holds lets nothing more through."""
+
+    passed_bytes: int = 0
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def pass_bytes(self, count: int) -> None:
+        self.passed_bytes += count
+        await self.free.wait()
+
+
+@dataclass
 class Place:
     """A county with an archive, a line, and a township that fetches."""
 
@@ -51,6 +64,7 @@ class Place:
     fetcher: ReturnFetcher
     objects: TownshipObjects
     folder: Path
+    share: "Share"
 
     async def ask(self, study: str = STUDY) -> None:
         at = self.node.clock.now()
@@ -77,15 +91,18 @@ async def place_in(home: Path) -> AsyncIterator[Place]:
         async with node_of as node:
             objects = TownshipObjects(FileObjectStore(home / "objects"))
             folder = home / "scratch"
+            share = Share()
+            share.free.set()
             fetcher = ReturnFetcher(
                 node.database,
                 node.link,
                 Shelf(objects, InThread()),
                 node.line.urgent,
+                share=share,
                 clock=node.clock,
                 settings=FetcherSettings(folder, "qingshan", backoff=QUICK, stall_s=1.0),
             )
-            yield Place(county, wire, node, fetcher, objects, folder)
+            yield Place(county, wire, node, fetcher, objects, folder, share)
 
 
 def stored(place: Place, one: returns.ReturnedObject) -> bytes:
@@ -186,6 +203,7 @@ async def test_control_without_the_digest_something_else_would_be_shown(tmp_path
             place.node.link,
             Shelf(place.objects, InThread()),
             place.node.line.urgent,
+            share=place.share,
             clock=place.node.clock,
             settings=FetcherSettings(place.folder, "qingshan"),
         )
@@ -207,6 +225,26 @@ async def test_nothing_is_fetched_while_an_emergency_needs_the_line(tmp_path: Pa
         assert not await place.fetcher.fetch_next()
         place.node.line.emergency = False
         assert await place.fetcher.fetch_next()
+
+
+async def test_what_comes_back_asks_for_its_share_of_the_line(tmp_path: Path) -> None:
+    raw = ct_slice()
+    async with place_in(tmp_path) as place:
+        assert place.county.desk is not None
+        await place.county.desk.file(raw)
+        await place.ask()
+        while await place.node.sender.send_once():
+            pass
+        await place.node.follower.follow_once()
+        place.share.free.clear()
+        assert not await place.fetcher.fetch_next()
+        assert (await place.view()).state is ReturnState.FETCHING
+        [held] = place.folder.iterdir()
+        assert place.share.passed_bytes == held.stat().st_size
+        place.share.free.set()
+        assert await place.fetcher.fetch_next()
+        assert (await place.view()).state is ReturnState.HERE
+        assert place.share.passed_bytes == len(raw)
 
 
 async def test_a_study_of_another_house_is_as_one_that_is_not_there(tmp_path: Path) -> None:

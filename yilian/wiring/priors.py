@@ -8,6 +8,7 @@ from aiohttp import web
 
 from gateway.exchange.return_fetch import (
     FetcherSettings,
+    LineShare,
     ReturnFetcher,
     Shelf as ReturnShelf,
     keep_tidy,
@@ -51,6 +52,7 @@ def township_priors(
     exchange: TownshipExchange | None,
     objects: ObjectFiles,
     decoder: FrameDecoder,
+    share: LineShare,
 ) -> list[web.RouteDef]:
     """Return the township's routes of priors, and keep running what they stand on."""
     scratch, to_send = context.home.root / "scratch", Wake.local()
@@ -60,6 +62,7 @@ def township_priors(
             exchange.link,
             ReturnShelf(objects, decoder),
             exchange.urgent,
+            share=share,
             clock=context.clock,
             settings=FetcherSettings(scratch / "priors", context.institution),
         )

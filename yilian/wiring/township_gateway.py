@@ -113,7 +113,7 @@ async def run_gateway(context: Context) -> None:
             *queue.routes(),
             *line_routes(context, objects, line, filed),
             *order_routes(context, ledger(context)),
-            *township_priors(context, exchange, objects, decoder),
+            *township_priors(context, exchange, objects, decoder, line.traffic),
             *CompletenessDoor(
                 context.database, context.clock, facts(context, news), context.institution
             ).routes(),
