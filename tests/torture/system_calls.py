@@ -39,6 +39,8 @@ _MOST: Final = 400
 _IMAGES: Final = 3
 _WITHIN_S: Final = 30.0
 _HANGS_S: Final = 20.0
+_STUCK_S: Final = 8.0
+"""After this a county that was refused something is started anew."""
 _CALL: Final = re.compile(r"^\d+ +(\w+)\((?:\d+<([^>]*)>|[^\"]*\"([^\"]*)\")", re.MULTILINE)
 _NAMES: Final = ((re.compile(r"[0-9a-f]{16,}"), "*"), (re.compile(r"[0-9a-z]{26}"), "*"))
 
@@ -187,7 +189,7 @@ async def _strike_county(home: Path, strike: Strike) -> tuple[str, Figures]:
         async with started([*strike.options(log), *serve]) as process:
             line.target_port = await port_of(process)
             await node.store([raw_image(number) for number in range(1, _IMAGES + 1)])
-            delivered = asyncio.ensure_future(node.until(at_county=_IMAGES, timeout_s=_HANGS_S))
+            delivered = asyncio.ensure_future(node.until(at_county=_IMAGES, timeout_s=_STUCK_S))
             died = asyncio.ensure_future(process.wait())
             await asyncio.wait((delivered, died), return_when=asyncio.FIRST_COMPLETED)
             for task in (delivered, died):
