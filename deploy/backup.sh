@@ -1,8 +1,8 @@
 #!/bin/sh
-# Copies what a node cannot do without: its database, keys, settings and signed heads of the trail.
+# Copies a node while it runs, as the node's own user; started by yilian-ROLE-backup.timer.
 #   backup.sh --home /srv/yilian --to /var/backups/yilian/county --keep 14
-# While the node runs, as the node's own user. Objects are not copied here: they are many, written
-# once and never changed, so `rsync -a --ignore-existing` of HOME/objects to another disk is enough.
+# TO/node holds all of it (only what is new is copied), TO/databases one copy of the rows a night,
+# for what somebody notices days later. TO is best another disk, mounted there.
 set -eu
 umask 077
 
@@ -25,28 +25,15 @@ done
 [ -n "$to" ] || fail "--to DIR is missing"
 case $keep in '' | *[!0-9]* | 0) fail "--keep is a number of copies, 1 at least" ;; esac
 
-here=$(dirname "$(readlink -f "$0")")
-yilian=$here/../.venv/bin/yilian
-stamp=$(date -u +%Y%m%dT%H%M%SZ)
-mkdir -p "$to"
-making=$to/.making
-rm -rf "$making"
-mkdir "$making"
-
-if grep -Eqs '^[[:space:]]*url[[:space:]]*=[[:space:]]*"postgres' "$home/yilian.toml"; then
-    echo "backup: the rows are PostgreSQL's, whose own tools copy them" >&2
-else
-    "$yilian" db backup --home "$home" --to "$making/yilian.sqlite"
+yilian=$(dirname "$(readlink -f "$0")")/../.venv/bin/yilian
+mkdir -p "$to/databases"
+if [ -f "$home/db/yilian.sqlite" ]; then
+    "$yilian" db backup --home "$home" --to "$to/databases/$(date -u +%Y%m%dT%H%M%S%3NZ).sqlite"
+    # Names sort by their time; the newest stay.
+    find "$to/databases" -name '2*Z.sqlite' | sort -r | tail -n "+$((keep + 1))" |
+        while IFS= read -r old; do
+            rm "$old"
+        done
 fi
-for name in node.kind yilian.toml secrets audit; do
-    [ ! -e "$home/$name" ] || cp -a "$home/$name" "$making/"
-done
-sync
-mv "$making" "$to/$stamp"
-echo "backup: $to/$stamp"
-
-# Names sort by their time; the newest stay.
-find "$to" -mindepth 1 -maxdepth 1 -type d -name '2*Z' | sort -r | tail -n "+$((keep + 1))" |
-    while IFS= read -r old; do
-        rm -rf "$old"
-    done
+"$yilian" db backup --home "$home" --to "$to/node"
+sync -f "$to"

@@ -79,7 +79,9 @@ check() {
         name=${name:-$institution}
     fi
     # The unit shuts these out.
-    case $home/ in /home/* | /root/* | /tmp/*) fail "--home may not lie in /home, /root or /tmp" ;; esac
+    for closed in home root tmp; do
+        case $home/ in /$closed/*) fail "--home may not lie in /$closed" ;; esac
+    done
     [ -n "$trial" ] || [ -n "$dry_run" ] || [ "$(id -u)" = 0 ] ||
         fail "root installs; or try it with --root DIR, or look with --dry-run"
     for program in tar sed readlink sha256sum "${PYTHON:-python3}"; do

@@ -143,21 +143,25 @@ def test_the_installed_township_starts_as_its_unit_says_and_tells_when_it_is_rea
             assert node.wait(15) == 0
 
 
-def test_a_copy_holds_what_a_node_cannot_do_without_and_old_copies_go(township: Trial) -> None:
+def test_the_nightly_copy_becomes_a_node_again_and_old_copies_go(township: Trial) -> None:
     township.yilian("township", "--prepare")
     backups = township.root / "var/backups/yilian/township"
+    databases = backups / "databases"
+    databases.mkdir()
     for old in range(3):
-        (backups / f"2020010{old}T000000Z").mkdir()
+        (databases / f"2020010{old}T000000Z.sqlite").touch()
     words = ["--home", str(township.home), "--to", str(backups), "--keep", "2"]
     program = township.prefix / "current/deploy/backup.sh"
     subprocess.run([program, *words], check=True, stdout=subprocess.DEVNULL)
-    kept = sorted(path.name for path in backups.iterdir())
-    assert kept[0] == "20200102T000000Z"
-    assert len(kept) == 2
-    copy = backups / kept[1]
-    found = {path.name for path in copy.iterdir()}
-    assert {"yilian.sqlite", "node.kind", "yilian.toml", "secrets"} <= found
-    assert mode(copy) & 0o077 == 0
+    assert len(list(databases.iterdir())) == 2
+    words[-1] = "1"
+    subprocess.run([program, *words], check=True, stdout=subprocess.DEVNULL)
+    assert len(list(databases.iterdir())) == 1
+    assert not list(databases.glob("2020*"))
+    assert all(mode(path) & 0o077 == 0 for path in [backups / "node", *databases.iterdir()])
+    shutil.move(township.home, township.root / "lost")
+    township.yilian("db", "restore", "--from", str(backups / "node"))
+    assert (township.home / "node.kind").read_text() == "township"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
