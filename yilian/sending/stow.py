@@ -5,8 +5,8 @@ import os
 import ssl
 import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -196,8 +196,10 @@ class StowRun:
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
             "Accept": "application/dicom+json",
         }
-        body = _parts(batch, boundary)
-        async with http.post(f"{self._root}/studies", data=body, headers=headers) as answer:
+        async with (
+            aclosing(_parts(batch, boundary)) as body,
+            http.post(f"{self._root}/studies", data=body, headers=headers) as answer,
+        ):
             if answer.status in _BUSY:
                 raise NotReached(
                     f"{self._root}: it has no room or no time now ({answer.status})",
@@ -274,16 +276,24 @@ def _batches(files: Sequence[Found]) -> Iterator[list[Found]]:
         yield batch
 
 
-async def _parts(batch: Sequence[Found], boundary: str) -> AsyncIterator[bytes]:
+async def _parts(batch: Sequence[Found], boundary: str) -> AsyncGenerator[bytes, None]:
     for found in batch:
         yield f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-        async for block in _blocks(found.path):
-            yield block
+        async with aclosing(_blocks(found.path)) as blocks:
+            async for block in blocks:
+                yield block
     yield f"\r\n--{boundary}--\r\n".encode()
 
 
-async def _blocks(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
-    with file:
-        while block := await asyncio.to_thread(file.read, _BLOCK_BYTES):
-            yield block
+async def _blocks(path: Path) -> AsyncGenerator[bytes, None]:
+    position = 0
+    while block := await asyncio.to_thread(_block, path, position):
+        yield block
+        position += len(block)
+
+
+def _block(path: Path, position: int) -> bytes:
+    # Opened each time: a request may be given up between two blocks, and leaves nothing open.
+    with path.open("rb") as file:
+        file.seek(position)
+        return file.read(_BLOCK_BYTES)

@@ -1,0 +1,60 @@
+"""``yilian send`` to a real county and a real township: what they hold is left out, by their id."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.demo.running import RunningDemo, running_demo
+from yilian.cli import main
+from yilian.samples.studies import STUDIES, files_of
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    with running_demo(tmp_path_factory.mktemp("demo") / "home") as running:
+        yield running
+
+
+def test_a_second_run_sends_nothing_to_who_has_it_and_all_to_another(
+    demo: RunningDemo,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "study"
+    folder.mkdir()
+    study = next(s for s in STUDIES if s.key == "liu-knee")
+    for number, file in enumerate(files_of(study, today=dt.date(2026, 11, 22))):
+        (folder / f"{number}.dcm").write_bytes(file)
+    count = number + 1
+
+    def sent(*words: str) -> tuple[int, int]:
+        capsys.readouterr()
+        assert main(["send", str(folder), *words, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        return told["sent"], told["already_there"]
+
+    county = demo.http("county-hospital")
+    assert main(["send", str(folder), "--to", county]) == 1
+    assert "a token is needed" in capsys.readouterr().out
+    monkeypatch.setenv("YILIAN_TOKEN", "ylt_wrong")
+    assert main(["send", str(folder), "--to", county]) == 1
+    assert "the token is not accepted" in capsys.readouterr().out
+    monkeypatch.setenv("YILIAN_TOKEN", demo.account("radiologist")["token"])
+    assert sent("--to", county) == (count, 0)
+    assert sent("--to", f"{county}/dicom-web") == (0, count)
+    for township in demo.ready["townships"]:
+        door = township["dicom"]
+        to = ("--to", f"{door['host']}:{door['port']}", "--called", door["ae_title"])
+        assert sent(*to) == (count, 0), township["name"]
+        assert sent(*to) == (0, count), township["name"]
+    # The county is known again at its other door.
+    door = demo.door("county-hospital")
+    to = ("--to", f"{door['host']}:{door['port']}", "--called", door["ae_title"])
+    assert sent(*to) == (0, count)
