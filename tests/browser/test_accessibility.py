@@ -69,6 +69,31 @@ def reading(person: Person, demo: RunningDemo) -> None:
     person.page.locator("[data-testid=cell-0][data-state=ready]").wait_for()
 
 
+def day(person: Person, demo: RunningDemo) -> None:
+    sign_in(person, demo, "technician")
+    person.page.goto(f"{township(demo)}/today")
+    person.see("order-row")
+    person.page.keyboard.press("ArrowDown")
+    person.page.keyboard.press("Enter")
+    person.see("order-detail")
+
+
+def desk(person: Person, demo: RunningDemo) -> None:
+    sign_in(person, demo, "technician")
+    person.page.goto(f"{township(demo)}/today/new")
+    person.see("examination-option")
+    person.page.get_by_test_id("patient-option").last.click()
+    person.see("patient-fields")
+
+
+def nodes(person: Person, demo: RunningDemo) -> None:
+    sign_in(person, demo, "system-administrator")
+    person.see("node-row")
+    person.page.keyboard.press("ArrowDown")
+    person.page.keyboard.press("Enter")
+    person.see("node-detail")
+
+
 def keys(person: Person, demo: RunningDemo) -> None:
     studies(person, demo)
     person.page.keyboard.press("Shift+Slash")
@@ -76,14 +101,14 @@ def keys(person: Person, demo: RunningDemo) -> None:
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
-@pytest.mark.parametrize("show", [signed_out, queue, studies, reading, keys])
+@pytest.mark.parametrize("show", [signed_out, queue, day, desk, nodes, studies, reading, keys])
 def test_nothing_stands_in_anybodys_way(
     browser: Browser,
     demo: RunningDemo,
     show: Callable[[Person, RunningDemo], None],
     language: str,
 ) -> None:
-    address = township(demo) if show is queue else county(demo)
+    address = township(demo) if show in (queue, day, desk) else county(demo)
     with at_work(browser, address, language=language) as person:
         show(person, demo)
         assert violations(person.page) == []

@@ -50,6 +50,49 @@ def test_the_township_page(browser: Browser, demo: RunningDemo, language: str, s
 
 
 @pytest.mark.parametrize(("language", "size"), EACH)
+def test_the_day_and_the_counter(
+    browser: Browser, demo: RunningDemo, language: str, size: str
+) -> None:
+    with at_work(browser, township(demo), language=language, size=size) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        page.goto(f"{township(demo)}/today")
+        person.see("order-row")
+        fits(person)
+        person.picture(f"today-list-{language}-{size}")
+        assert page.locator(".ant-btn-primary").count() == 1
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        person.see("order-detail")
+        fits(person)
+        person.picture(f"today-row-{language}-{size}")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")
+        person.see("empty")
+        person.picture(f"today-empty-{language}-{size}")
+        page.keyboard.press("n")
+        person.see("patient-option")
+        person.see("examination-option")
+        fits(person)
+        person.picture(f"desk-find-{language}-{size}")
+        page.get_by_test_id("patient-option").last.click()
+        page.get_by_test_id("name").fill("阿卜杜热伊木·阿卜杜热合曼")
+        page.get_by_test_id("examination-option").first.click()
+        fits(person)
+        person.picture(f"desk-fields-{language}-{size}")
+        assert page.locator(".ant-btn-primary").count() == 1
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
+def test_the_townships_lines(browser: Browser, demo: RunningDemo, language: str, size: str) -> None:
+    with at_work(browser, county(demo), language=language, size=size) as person:
+        sign_in(person, demo, "system-administrator")
+        person.see("node-row")
+        fits(person)
+        person.picture(f"nodes-list-{language}-{size}")
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
 def test_the_study_list(browser: Browser, demo: RunningDemo, language: str, size: str) -> None:
     with at_work(browser, county(demo), language=language, size=size) as person:
         sign_in(person, demo, "radiologist")

@@ -46,7 +46,7 @@ def test_everybody_lands_on_their_own_page_and_sees_no_other_tab(
     with at_work(browser, township(demo)) as person:
         sign_in(person, demo, "technician")
         expect(person.page).to_have_url(re.compile(r"/township$"))
-        assert person.page.locator("nav a").all_inner_texts() == ["本院影像"]
+        assert person.page.locator("nav a").all_inner_texts() == ["本院影像", "今日检查"]
 
 
 @pytest.mark.parametrize(
@@ -81,14 +81,12 @@ def test_a_role_whose_page_comes_later_is_told_so_and_what_can_be_done_now(
         person.see("signin")
 
 
-def test_a_doctor_at_the_township_is_sent_to_the_address_with_the_studies(
-    browser: Browser, demo: RunningDemo
-) -> None:
-    with at_work(browser, township(demo), language="en") as person:
-        sign_in(person, demo, "doctor")
-        heading = person.page.get_by_role("heading")
-        expect(heading).to_have_text("Your pages are at the county's address")
-        person.picture("nopages-doctor-en-1366x625")
+def test_each_role_at_the_township_has_its_own_tabs(browser: Browser, demo: RunningDemo) -> None:
+    for role, tabs in (("registrar", ["Today"]), ("doctor", ["Order", "Today"])):
+        with at_work(browser, township(demo), language="en") as person:
+            sign_in(person, demo, role)
+            expect(person.page.locator("nav a").first).to_have_text(tabs[0])
+            assert person.page.locator("nav a").all_inner_texts() == tabs
 
 
 def test_a_password_is_changed_and_what_is_wrong_with_one_is_told(

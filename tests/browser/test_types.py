@@ -21,6 +21,13 @@ AT_COUNTY: Final = {
     "Conflict": "ConflictRow",
     "FirstContent": "FirstContent",
     "Institution": "InstitutionLine",
+    "StudyArrival": "StudyArrival",
+    "NodeList": "NodeList",
+    "NodeRow": "NodeView",
+    "NodeLane": "LaneState",
+    "NodeDetail": "NodeDetail",
+    "NodeStudy": "StudyState",
+    "Completeness": "Completeness",
 }
 AT_TOWNSHIP: Final = {
     "TownshipNode": "TownshipFacts",
@@ -31,6 +38,16 @@ AT_TOWNSHIP: Final = {
     "Line": "Line",
     "ReceivedFile": "ChosenFile",
     "UploadBatch": "BatchView",
+    "RegisteredPatient": "PatientRow",
+    "RegisteredPage": "PatientPage",
+    "RegisteredDetail": "PatientView",
+    "Examination": "Examination",
+    "OrderRow": "OrderRow",
+    "OrderPage": "OrderPage",
+    "OrderDetail": "OrderView",
+    "DayPage": "DayPage",
+    "HistoryLine": "HistoryLine",
+    "OpenVersion": "OpenVersion",
 }
 _INTERFACE: Final = re.compile(r"^export interface (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _FIELD: Final = re.compile(r"^  (\w+)(\??): (.+);$", re.MULTILINE)

@@ -42,7 +42,7 @@ export function PatientHeader({ patient, number, unidentified, emergency, lead, 
       <span className="fact">{sexText(patient.sex, language)}</span>
       <span className="fact">{ageText(patient.age, language, patient.age_estimated)}</span>
       <span className="fact">{identifier || t('patient.noId')}</span>
-      {number && <span className="fact">{number}</span>}
+      {number && number !== identifier && <span className="fact">{number}</span>}
       <span className="fact second">{t('patient.allergiesUnchecked')}</span>
       {unidentified && <Chip kind="question">{t('patient.unidentified')}</Chip>}
       {emergency && <Chip kind="emergency">{t('priority.emergency')}</Chip>}

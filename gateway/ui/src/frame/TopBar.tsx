@@ -63,12 +63,14 @@ export function PersonMenu() {
 export function TopBar({ pill }: { pill?: ReactNode }) {
   const t = useText();
   const session = useSession((store) => store.session);
+  const tabs = tabsOf(session);
   return (
     <header className="topbar">
       <span className="system">{t('app.name')}</span>
       <nav aria-label={t('app.tabs')}>
-        {tabsOf(session).map((tab) => (
-          <NavLink key={tab.path} to={tab.path} end>
+        {tabs.map((tab) => (
+          // A page below another tab's page is its own tab where it has one, else part of that one.
+          <NavLink key={tab.path} to={tab.path} end={tabs.some(({ path }) => path.startsWith(`${tab.path}/`))}>
             {t(tab.label)}
           </NavLink>
         ))}

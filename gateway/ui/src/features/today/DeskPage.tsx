@@ -15,6 +15,7 @@ import { registersPatients } from '../../frame/tabs';
 import { TopBar } from '../../frame/TopBar';
 import { Trouble } from '../../frame/Trouble';
 import { type TextKey, useText } from '../../i18n';
+import { LineHere } from '../township/LineHere';
 import { placeOrder, registerPatient, showPatient } from './asks';
 import { type Desk, EMPTY, missing, newPatientBody, open, orderBody, unknownDesk } from './desk';
 import { forgetDraft, keepDraft, keptDraft } from './draft';
@@ -194,7 +195,7 @@ export default function DeskPage() {
           }
         />
       ) : (
-        <TopBar />
+        <TopBar pill={<LineHere />} />
       )}
       <main className="desk" data-testid="desk" data-state={over ? 'done' : busy ? 'sending' : 'open'}>
         <h1 className="answer">

@@ -72,7 +72,7 @@ export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, em
       role="option"
       aria-selected={index === at}
       data-testid={`${name}-option`}
-      className={index === at ? 'is-at' : ''}
+      className={index === at ? 'is-at' : undefined}
       onMouseDown={(event) => event.preventDefault()}
       onClick={() => take(index)}
     >

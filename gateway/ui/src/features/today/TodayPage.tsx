@@ -19,6 +19,7 @@ import { useText } from '../../i18n';
 import { useAtRest } from '../../live/at-rest';
 import { onLive, useChannel } from '../../live/channel';
 import { useLiveRows } from '../../live/rows';
+import { LineHere } from '../township/LineHere';
 import { dayPage } from './asks';
 import { isUnknown } from './KnownPatient';
 import { OrderDetail } from './OrderDetail';
@@ -164,7 +165,7 @@ export default function TodayPage() {
   );
   return (
     <div className="page">
-      <TopBar />
+      <TopBar pill={<LineHere />} />
       <main className="today" data-state={query.isPending ? 'loading' : stale ? 'stale' : 'ready'} data-testid="today">
         <div className="today-answer">
           <h1 className={`answer${stale ? ' is-stale' : ''}`} data-testid="day-answer">

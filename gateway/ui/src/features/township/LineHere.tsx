@@ -1,0 +1,24 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
+
+import { ask } from '../../api/client';
+import { useSession } from '../../api/session';
+import type { Line } from '../../api/types';
+import { onLive, useChannel } from '../../live/channel';
+import { LinePill } from './LinePill';
+
+const LINE = ['line'] as const;
+
+/** The line to the county on the township's other pages; nothing at the county, or for whom the line is no matter. */
+export function LineHere() {
+  const client = useQueryClient();
+  const township = useSession((store) => store.session?.node === 'township');
+  const offline = useChannel((channel) => channel.state === 'offline');
+  const line = useQuery({
+    queryKey: LINE,
+    queryFn: ({ signal }) => ask<Line>('/api/v1/line', { signal }),
+    enabled: township,
+  });
+  useEffect(() => onLive('line.changed', (payload) => client.setQueryData(LINE, payload)), [client]);
+  return <LinePill line={offline || !township ? undefined : line.data} />;
+}
