@@ -56,7 +56,7 @@ def register_and_order(person: Person) -> str:
     choose_examination(page, "tl")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_test_id("desk")).to_have_attribute("data-state", "done")
-        person.picture("alone-ordered-zh-1366x625")
+    person.picture("alone-ordered-zh-1366x625")
     return person.text("accession")
 
 
