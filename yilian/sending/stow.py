@@ -6,7 +6,7 @@ import ssl
 import threading
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -196,10 +196,8 @@ class StowRun:
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
             "Accept": "application/dicom+json",
         }
-        async with (
-            aclosing(_parts(batch, boundary)) as body,
-            http.post(f"{self._root}/studies", data=body, headers=headers) as answer,
-        ):
+        body = _parts(batch, boundary)
+        async with http.post(f"{self._root}/studies", data=body, headers=headers) as answer:
             if answer.status in _BUSY:
                 raise NotReached(
                     f"{self._root}: it has no room or no time now ({answer.status})",
@@ -279,9 +277,8 @@ def _batches(files: Sequence[Found]) -> Iterator[list[Found]]:
 async def _parts(batch: Sequence[Found], boundary: str) -> AsyncGenerator[bytes, None]:
     for found in batch:
         yield f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-        async with aclosing(_blocks(found.path)) as blocks:
-            async for block in blocks:
-                yield block
+        async for block in _blocks(found.path):
+            yield block
     yield f"\r\n--{boundary}--\r\n".encode()
 
 
