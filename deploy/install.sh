@@ -90,7 +90,7 @@ check() {
     "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "Python 3.11 or newer is needed; PYTHON=/usr/bin/python3.12 names another"
     version=${version:-$(tree_version)}
-    check_word --version "$version"
+    check_version
 }
 
 make_user() {
@@ -196,6 +196,7 @@ what_next() {
 check
 make_user
 make_folders
+[ -n "$dry_run" ] || only_one
 if [ -L "$trial$prefix/current" ]; then
     current=$(readlink "$trial$prefix/current")
     [ "$current" = "releases/$version" ] ||

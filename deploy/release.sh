@@ -41,6 +41,18 @@ check_path() {
     esac
 }
 
+check_version() {
+    check_word --version "$version"
+    case $version in */* | .*) fail "--version names a folder: no / and no . in front ($version)" ;; esac
+}
+
+# One at a time on this machine; whoever comes second is told.
+only_one() {
+    command -v flock >/dev/null || return 0
+    exec 9>"$trial$prefix/.lock"
+    flock -n 9 || fail "another installation or upgrade is at work in $trial$prefix"
+}
+
 # The tree may be somebody else's than root's.
 git_in_tree() { git -c safe.directory="$tree" -C "$tree" "$@" 2>/dev/null; }
 

@@ -70,7 +70,7 @@ check() {
     old=$(readlink "$trial$prefix/current") || fail "nothing is installed in $trial$prefix"
     old=${old#releases/}
     version=${version:-$(tree_version)}
-    check_word --version "$version"
+    check_version
     ls "$trial$config"/*.install >/dev/null 2>&1 || fail "install.sh has left nothing in $trial$config"
 }
 
@@ -184,6 +184,7 @@ if [ "$old" = "$version" ]; then
     say "$version is current already"
     exit 0
 fi
+[ -n "$dry_run" ] || only_one
 make_release
 if [ -n "$dry_run" ]; then
     say "would: look with $version, bring databases on, switch from $old, start again, look again"
@@ -199,5 +200,7 @@ if run_release "$version"; then
     exit 0
 fi
 say "$version is not well; going back to $old"
+# However short the patience with the new one was: this one is known to come up.
+[ "$within" -ge 180 ] || within=180
 run_release "$old" || fail "$old is not well either: journalctl -u 'yilian-*'"
 fail "$version was taken back; $old runs, nothing that waited was touched"

@@ -98,7 +98,8 @@ def test_the_settings_it_writes_are_taken_and_open_nothing(
         (["--name", 'x"\nport = 1'], "--name"),
         (["--institution", "a.b"], "--institution"),
         (["--port-offset", "x"], "number"),
-        (["--version", "../x y"], "only letters"),
+        (["--version", "1 2"], "only letters"),
+        (["--version", "../1"], "--version"),
         (["--wrong", "x"], "unknown option"),
     ],
 )

@@ -1,5 +1,6 @@
 """An update restarts a node and loses nothing; one that fails leaves the old release at work."""
 
+import fcntl
 import http.client
 import json
 import sqlite3
@@ -177,7 +178,7 @@ def test_a_release_that_does_not_come_up_is_taken_back(township: Trial) -> None:
     tree = with_migration(township.copy_of_tree(township.root / "tree"))
     roles = tree / "yilian/wiring/roles.py"
     roles.write_text(roles.read_text("utf-8") + "\nraise RuntimeError\n", "utf-8")
-    said = township.upgrade(NEWER, "--within", "15", tree=tree, code=1)
+    said = township.upgrade(NEWER, "--within", "5", tree=tree, code=1)
     assert f"{NEWER} was taken back; {VERSION} runs" in said
     assert current(township) == f"releases/{VERSION}"
     # The older program lives with what the newer one added, and takes images on.
@@ -220,6 +221,13 @@ def test_what_the_new_release_alone_finds_wrong_stops_the_update(township: Trial
     said = township.upgrade(NEWER, tree=tree, code=1)
     assert "unknown key township.keep_days" in said
     assert current(township) == f"releases/{VERSION}"
+
+
+def test_two_upgrades_at_once_do_not_meet(township: Trial) -> None:
+    with (township.prefix / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert "another" in township.upgrade(NEWER, code=1)
+    assert [path.name for path in (township.prefix / "releases").iterdir()] == [VERSION]
 
 
 def test_old_releases_go_but_never_the_one_to_go_back_to(township: Trial) -> None:
