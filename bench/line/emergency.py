@@ -94,6 +94,12 @@ async def emergency(
             group.create_task(after(_readable(county, each), "a slice to be readable"))
             for each in wanted
         ]
+
+    async def delivered(uid: str = study[0].study_instance_uid) -> bool:
+        return not await asyncio.to_thread(township.undelivered, uid)
+
+    # The next one is to wait for a backlog, not for an emergency.
+    await _until(delivered, _GIVEN_UP_S, "the emergency to be delivered")
     return Behind(starts.result(), [each.result() for each in readable])
 
 

@@ -127,6 +127,17 @@ class Township:
             ).fetchone()
             return found
 
+    def undelivered(self, study_instance_uid: str) -> int:
+        """Return how many instances of a study the county has not receipted."""
+        database = self.home / "db" / "yilian.sqlite"
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+            found: int = opened.execute(
+                "SELECT count(*) FROM township_instances"
+                " WHERE study_instance_uid = ? AND state <> 'at-county'",
+                (study_instance_uid,),
+            ).fetchone()[0]
+            return found
+
     def stop(self) -> None:
         """End it."""
         self.program.stop()
