@@ -96,7 +96,9 @@ def web_server(tls: ssl.SSLContext | None = None) -> Iterator[int]:
                 server.socket, server_side=True, do_handshake_on_connect=False
             )
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        running = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        running = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         running.start()
         try:
             yield server.server_address[1]

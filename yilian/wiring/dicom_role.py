@@ -18,8 +18,8 @@ from kernel.process.wake import Wake
 from kernel.settings import Settings
 from yilian.wiring.commitments import DICOM_JOURNAL
 from yilian.wiring.context import Context
-from yilian.wiring.homes import VERSION_PREFIX
 from yilian.wiring.dicom_services import dicom_services, is_empty
+from yilian.wiring.homes import VERSION_PREFIX
 
 _PEERS_EVERY_S: Final = 2.0
 
