@@ -24,6 +24,8 @@ NEEDS: Final = {
     "chromium": "browser tests",
     "fonts-noto-cjk": "browser tests with Chinese text",
     "strace": "fault tests at system calls",
+    "nginx-light": "the nodes behind nginx",
+    "shellcheck": "the scripts that install and upgrade",
 }
 POLICY: Final = Path("/usr/sbin/policy-rc.d")
 APT: Final = ["apt-get", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600"]
