@@ -27,7 +27,6 @@ _SIDE: Final = 64
 _LARGE_SIDE: Final = 256
 _LEFT_BYTES: Final = 6 << 20
 _REFUSED_ENOUGH: Final = 10
-_AGAIN_S: Final = 0.05
 
 
 def raw_image(number: int) -> bytes:
@@ -72,7 +71,7 @@ async def cramped(home: Path, port: int, last: int, *, ack_first: bool) -> None:
                     freed_s = time.monotonic()
                 if ack_first:
                     break
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(0.05)
             stored += taken
             if taken and not ack_first:
                 say(f"acked {number}")
