@@ -18,6 +18,9 @@ export function LineHere() {
     queryKey: LINE,
     queryFn: ({ signal }) => ask<Line>('/api/v1/line', { signal }),
     enabled: township,
+    // While no page listened the line may have changed: an old word is not shown as today's.
+    gcTime: 0,
+    staleTime: 0,
   });
   useEffect(() => onLive('line.changed', (payload) => client.setQueryData(LINE, payload)), [client]);
   return <LinePill line={offline || !township ? undefined : line.data} />;
