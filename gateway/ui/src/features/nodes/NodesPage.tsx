@@ -6,7 +6,7 @@ import { useCallback, useEffect, useMemo, useState } from 'react';
 import { ask } from '../../api/client';
 import type { NodeDetail, NodeList, NodeRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, dayAndTime, fileSize, rate } from '../../frame/clock';
+import { absolute, clockTime, dayAndTime, fileSize, rate } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
@@ -71,6 +71,10 @@ export default function NodesPage() {
   usePageKeys(pageKeys);
   const late = useLate(list.isPending);
   const counts = countsOf(nodes);
+  const what = [
+    ...(counts.away ? [t('nodes.away', { away: counts.away })] : []),
+    ...(counts.look ? [t('nodes.look', { look: counts.look })] : []),
+  ].join(t('app.comma'));
   const stale = channel.state === 'stale' || channel.state === 'offline';
   return (
     <div className="page">
@@ -80,7 +84,7 @@ export default function NodesPage() {
           {!list.data
             ? t('tab.nodes')
             : counts.away + counts.look > 0
-              ? t('nodes.answer', { ...counts })
+              ? t('nodes.answer', { all: counts.all, what })
               : t('nodes.allWell', { all: counts.all })}
         </h1>
         {list.isError && <Trouble error={list.error} again={() => void refetch()} />}
@@ -146,7 +150,7 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
         </Chip>
         {node.state === 'up' && node.line?.rate_bits_per_s ? <span className="second">{rate(node.line.rate_bits_per_s)}</span> : null}
         {node.state === 'up' && node.heard_at && (
-          <span className="second">{t('nodes.heard', { at: dayAndTime(node.heard_at, language) })}</span>
+          <span className="second">{t('nodes.heard', { at: clockTime(node.heard_at) })}</span>
         )}
       </div>
       <div role="gridcell" className="cells-line" data-testid="lanes">
@@ -229,7 +233,7 @@ function Detail({ node }: { node: NodeRow }) {
                 <span>
                   {t('nodes.arrived', {
                     arrived: completeness.arrived,
-                    of: completeness.expected === null ? `${completeness.here}+` : completeness.expected,
+                    of: Math.max(completeness.expected ?? 0, completeness.here),
                   })}
                 </span>
                 <span className="second">{paused ? t('queue.pausedShort') : t(`completeness.${completeness.state}`)}</span>

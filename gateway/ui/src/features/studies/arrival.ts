@@ -16,6 +16,6 @@ export function arriving(told: StudyArrival | null | undefined, here: number): A
   const of = Math.max(told.expected ?? 0, told.here);
   // The township's word is half a minute old: what is in the archive counts.
   const arrived = Math.min(Math.max(told.arrived, here), of);
-  if (arrived >= of && told.state !== 'growing') return null;
+  if (arrived >= of) return null;
   return { arrived, of, downSince: told.down_since, short: told.state === 'short' };
 }

@@ -31,6 +31,8 @@ export interface DeskStart {
   patient?: RegisteredPatient;
 }
 
+const KEEP_MS = 500;
+
 function started(username: string, start: DeskStart | null): Desk {
   if (start?.unknown) return unknownDesk(EMPTY);
   if (start?.patient) return { ...EMPTY, who: { kind: 'known', patient: start.patient } };
@@ -69,11 +71,14 @@ export default function DeskPage() {
   useEffect(() => {
     document.title = t('today.new');
   }, [t]);
-  // Typed text outlives the page, a second after the last key.
+  // Typed text outlives the page, half a second after the last key, and at once when the page is left.
+  const latest = useRef(desk);
+  latest.current = desk;
   useEffect(() => {
-    const timer = setTimeout(() => keepDraft(user.username, desk), 500);
+    const timer = setTimeout(() => keepDraft(user.username, desk), KEEP_MS);
     return () => clearTimeout(timer);
   }, [desk, user.username]);
+  useEffect(() => () => keepDraft(user.username, latest.current), [user.username]);
 
   const change = useCallback((part: Partial<Desk>) => setDesk((was) => ({ ...was, ...part })), []);
   const setWho = useCallback(

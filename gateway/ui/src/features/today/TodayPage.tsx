@@ -6,7 +6,7 @@ import { useNavigate, useSearchParams } from 'react-router';
 
 import { useSession, useUser } from '../../api/session';
 import type { DayPage, OrderRow } from '../../api/types';
-import { now, today } from '../../frame/clock';
+import { today } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
@@ -185,7 +185,7 @@ export default function TodayPage() {
               <span className="button-key">U</span>
             </Button>
           )}
-          <Button type="primary" onClick={() => begin(false)} data-testid="new">
+          <Button type={asking ? 'default' : 'primary'} onClick={() => begin(false)} data-testid="new">
             {t(mayRegister ? 'today.new' : 'today.newOrder')}
             <span className="button-key">N</span>
           </Button>
@@ -284,7 +284,6 @@ export default function TodayPage() {
 }
 
 function weekday(day: string, language: string): string {
-  const at = new Date(`${day}T12:00:00+08:00`);
-  const far = Math.abs(at.getTime() - now().getTime()) > 300 * 86_400_000;
-  return new Intl.DateTimeFormat(language, { weekday: far ? 'long' : 'short', timeZone: 'Asia/Shanghai' }).format(at);
+  const noon = new Date(`${day}T12:00:00+08:00`);
+  return new Intl.DateTimeFormat(language, { weekday: 'long', timeZone: 'Asia/Shanghai' }).format(noon);
 }

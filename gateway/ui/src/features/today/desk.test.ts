@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Examination } from '../../api/types';
+import type { Examination, OrderRow } from '../../api/types';
 import { type Desk, EMPTY, faultsOf, filledFrom, holdsAnything, missing, newPatientBody, NO_FIELDS, orderBody, unknownDesk } from './desk';
 import { residentNumber } from './resident-id.fixture';
 
@@ -44,5 +44,8 @@ describe('the ordering page', () => {
     expect(holdsAnything(EMPTY)).toBe(false);
     expect(holdsAnything({ ...EMPTY, who: { kind: 'new', fields: { ...NO_FIELDS, phone: '1' } } })).toBe(true);
     expect(holdsAnything({ ...EMPTY, question: '头痛' })).toBe(true);
+    const ordered = { examination: HEAD, order: {} as OrderRow };
+    expect(holdsAnything({ ...EMPTY, question: '头痛', lines: [ordered] })).toBe(false);
+    expect(holdsAnything({ ...EMPTY, lines: [ordered, { examination: HEAD }] })).toBe(true);
   });
 });

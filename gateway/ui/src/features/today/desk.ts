@@ -164,7 +164,9 @@ export function orderBody(desk: Desk, line: Line): Record<string, unknown> {
 
 /** Whether leaving the page would lose something. */
 export function holdsAnything(desk: Desk): boolean {
+  // All of it is ordered: the server has it.
+  if (desk.lines.length && !open(desk).length) return false;
   if (open(desk).length || desk.question.trim()) return true;
   if (desk.who.kind === 'new') return Object.values(desk.who.fields).some((value) => value.trim());
-  return desk.who.kind === 'unknown' && !desk.lines.length;
+  return desk.who.kind === 'unknown';
 }
