@@ -240,3 +240,18 @@ def test_a_doctor_orders_and_is_told_that_nobody_looked_for_earlier_results(
         expect(line).to_contain_text("未核对互认")
         expect(line).to_have_attribute("data-state", "done")
         person.picture("order-doctor-zh-1366x625")
+
+
+def test_what_was_registered_wrongly_is_mended(browser: Browser, demo: RunningDemo) -> None:
+    with at_work(browser, township(demo)) as person:
+        page = at_the_counter(person, demo)
+        page.keyboard.press("n")
+        page.get_by_test_id("patient-find").fill("sds")
+        expect(page.get_by_test_id("patient-option").first).to_contain_text("孙德胜")
+        page.keyboard.press("Enter")
+        page.get_by_test_id("mend").click()
+        expect(page.get_by_test_id("correct-go")).to_be_disabled()
+        page.get_by_test_id("phone").fill("0571-12345")
+        page.get_by_test_id("correct-go").click()
+        expect(page.get_by_test_id("known-patient")).to_contain_text("2345")
+        person.picture("desk-mended-zh-1366x625")

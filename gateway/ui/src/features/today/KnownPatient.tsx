@@ -11,6 +11,8 @@ import { Chip } from '../../frame/Chip';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { ordersOf, revealNumber } from './asks';
+import { CorrectPatient } from './CorrectPatient';
+
 import { CHIP, shownPatient } from './worklist';
 
 /** Somebody as a row of a list of people: who, and by what to tell them from others of the name. */
@@ -66,8 +68,18 @@ export function Masked({ patient, field, value }: { patient: RegisteredPatient; 
 }
 
 /** The chosen patient on the ordering page, with what was ordered for them lately. */
-export function KnownPatient({ patient, another }: { patient: RegisteredPatient; another: () => void }) {
+export function KnownPatient({
+  patient,
+  another,
+  corrected,
+}: {
+  patient: RegisteredPatient;
+  another: () => void;
+  /** Absent for whom may not mend what is registered. */
+  corrected?: (patient: RegisteredPatient) => void;
+}) {
   const t = useText();
+  const [mending, setMending] = useState(false);
   const language = useLanguage();
   const orders = useQuery({
     queryKey: ['orders-of', patient.id],
@@ -75,6 +87,17 @@ export function KnownPatient({ patient, another }: { patient: RegisteredPatient;
     staleTime: 5_000,
   });
   const items = orders.data?.items ?? [];
+  if (mending && corrected) {
+    return (
+      <CorrectPatient
+        patient={patient}
+        over={(mended) => {
+          setMending(false);
+          if (mended) corrected(mended);
+        }}
+      />
+    );
+  }
   return (
     <div className="known" data-testid="known-patient">
       <p>
@@ -96,9 +119,16 @@ export function KnownPatient({ patient, another }: { patient: RegisteredPatient;
         <dt>{t('today.birth')}</dt>
         <dd>{patient.birth_date ?? <span className="second">{t('today.notGiven')}</span>}</dd>
       </dl>
-      <Button size="small" onClick={another}>
-        {t('today.another')}
-      </Button>
+      <span className="acts">
+        <Button size="small" onClick={another}>
+          {t('today.another')}
+        </Button>
+        {corrected && !isUnknown(patient) && (
+          <Button size="small" onClick={() => setMending(true)} data-testid="mend">
+            {t('today.correct')}
+          </Button>
+        )}
+      </span>
       <h3>{t('today.lately')}</h3>
       {orders.isSuccess && items.length === 0 && <p className="second">{t('today.latelyNone')}</p>}
       <ul className="lately">

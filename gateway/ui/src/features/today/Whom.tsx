@@ -36,7 +36,15 @@ interface Props {
 export function Whom({ who, change, unknown, mayRegister, inputRef, taken }: Props) {
   const t = useText();
   const known = (patient: RegisteredPatient) => change({ kind: 'known', patient });
-  if (who.kind === 'known') return <KnownPatient patient={who.patient} another={() => change({ kind: 'nobody' })} />;
+  if (who.kind === 'known') {
+    return (
+      <KnownPatient
+        patient={who.patient}
+        another={() => change({ kind: 'nobody' })}
+        corrected={mayRegister ? known : undefined}
+      />
+    );
+  }
   if (who.kind === 'nobody') {
     return (
       <>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Examination, OrderRow } from '../../api/types';
-import { type Desk, EMPTY, faultsOf, filledFrom, holdsAnything, missing, newPatientBody, NO_FIELDS, orderBody, unknownDesk } from './desk';
+import type { Examination, OrderRow, RegisteredPatient } from '../../api/types';
+import { changesOf, type Desk, EMPTY, faultsOf, filledFrom, holdsAnything, missing, newPatientBody, NO_FIELDS, orderBody, unknownDesk } from './desk';
 import { residentNumber } from './resident-id.fixture';
 
 const TODAY = '2026-05-12';
@@ -38,6 +38,16 @@ describe('the ordering page', () => {
     expect(orderBody(EMPTY, { examination: HEAD }).scheduled_at).toBeNull();
     const later = { ...EMPTY, later: '2026-05-13T08:30' };
     expect(orderBody(later, { examination: HEAD }).scheduled_at).toBe('2026-05-13T08:30:00+08:00');
+  });
+
+  it('sends of a correction only what is other, and no number that stands masked', () => {
+    const patient = { name: '刘小凤', sex: 'F', birth_date: '1985-01-02', patient_id: 'QS1' } as RegisteredPatient;
+    const same = { ...NO_FIELDS, name: '刘小凤', sex: 'F' as const, birth: '1985-01-02', patientId: 'QS1' };
+    expect(changesOf(patient, same, TODAY)).toEqual({});
+    expect(changesOf(patient, { ...same, name: '刘晓凤', phone: '13800000000' }, TODAY)).toEqual({
+      name: '刘晓凤',
+      phone: '13800000000',
+    });
   });
 
   it('knows whether something would be lost', () => {

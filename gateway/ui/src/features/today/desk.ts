@@ -150,6 +150,19 @@ export function newPatientBody(who: Who, today: string): Record<string, unknown>
   };
 }
 
+/** What of *patient* is to be other than it is, as the API takes it; numbers left empty stay. */
+export function changesOf(patient: RegisteredPatient, fields: Fields, today: string): Record<string, unknown> {
+  const changes: Record<string, unknown> = {};
+  const birth = birthOf(fields.birth, today)?.date;
+  if (fields.name.trim() && fields.name.trim() !== patient.name) changes.name = fields.name.trim();
+  if (fields.sex !== patient.sex) changes.sex = fields.sex;
+  if (birth && birth !== patient.birth_date) changes.birth_date = birth;
+  if (fields.residentId.trim()) changes.resident_id = residentFacts(fields.residentId).number;
+  if (fields.phone.trim()) changes.phone = fields.phone.trim();
+  if (fields.patientId.trim() && fields.patientId.trim() !== patient.patient_id) changes.patient_id = fields.patientId.trim();
+  return changes;
+}
+
 /** What is asked for with *line*; the patient is added by whoever sends it. */
 export function orderBody(desk: Desk, line: Line): Record<string, unknown> {
   return {
