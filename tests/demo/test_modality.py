@@ -138,7 +138,7 @@ def test_the_worklist_is_open_to_a_device(demo: RunningDemo, node: str) -> None:
             *("-k", "(0040,0100)[0].Modality=CT", door["host"], str(door["port"])),
         ],
         capture_output=True,
-        text=True,
+        encoding="gb18030",
         timeout=60,
         check=True,
     )
