@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+import pytest
 from pynetdicom import AE, evt
 
 from gateway.exchange import returns, sendings
@@ -37,6 +38,7 @@ from tests.uploads.dicom_files import CT, ROOT, ct_slice
 from yilian.wiring.priors import archived_objects
 from yilian.wiring.township_objects import TownshipObjects
 
+pytestmark = pytest.mark.timeout(120)
 STUDY = f"{ROOT}.1"
 UP = {"prior-request": answer_request(archived_objects)}
 DOWN = {"prior": take_return, "report": take_return}

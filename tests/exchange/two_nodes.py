@@ -295,7 +295,7 @@ async def township_in(
         await database.close()
 
 
-async def until(happened: Callable[[], Awaitable[Any] | Any], *, timeout_s: float = 15.0) -> None:
+async def until(happened: Callable[[], Awaitable[Any] | Any], *, timeout_s: float = 60.0) -> None:
     """Wait until *happened*, which may have to be awaited, returns something true."""
     async with asyncio.timeout(timeout_s):
         while True:
