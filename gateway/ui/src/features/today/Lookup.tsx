@@ -32,6 +32,7 @@ export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, em
   const [typed, setTyped] = useState('');
   const [asked, setAsked] = useState('');
   const [at, setAt] = useState(0);
+  const [entered, setEntered] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setAsked(typed.trim()), SETTLE_MS);
     return () => clearTimeout(timer);
@@ -53,13 +54,21 @@ export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, em
     else return;
     setTyped('');
   };
+  const answered = asked === typed.trim() && !found.isPlaceholderData && !found.isPending;
+  useEffect(() => {
+    if (!entered || !answered) return;
+    setEntered(false);
+    // Who pressed Enter before the answer meant the one thing there is; of several, nobody knows.
+    if (count === 1) take(0);
+  });
   const onKeyDown = (event: KeyboardEvent) => {
     if (composing(event.nativeEvent) || event.ctrlKey || event.altKey) return;
     if (event.key === 'ArrowDown') setAt((was) => Math.min(count - 1, was + 1));
     else if (event.key === 'ArrowUp') setAt((was) => Math.max(0, was - 1));
     else if (event.key === 'Enter') {
-      // What stands below belongs to what was typed before: the answer to this is still to come.
-      if (asked === typed.trim() && !found.isPlaceholderData) take(at);
+      // Until then, what stands below belongs to what was typed before.
+      if (answered) take(at);
+      else setEntered(true);
     } else if (event.key === 'Escape' && typed) setTyped('');
     else return;
     event.preventDefault();
@@ -94,7 +103,10 @@ export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, em
         aria-activedescendant={count > 0 ? `${id}-${at}` : undefined}
         autoComplete="off"
         data-testid={`${name}-find`}
-        onChange={(event) => setTyped(event.target.value)}
+        onChange={(event) => {
+          setEntered(false);
+          setTyped(event.target.value);
+        }}
         onKeyDown={onKeyDown}
       />
       <ul id={`${id}-list`} role="listbox" aria-label={label} className="lookup-list">
