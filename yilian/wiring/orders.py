@@ -53,9 +53,7 @@ def order_routes(context: Context, written: Ledger) -> list[web.RouteDef]:
     return http.routes(counter)
 
 
-def watch_arrivals(
-    context: Context, written: Ledger
-) -> Callable[[], Coroutine[Any, Any, None]]:
+def watch_arrivals(context: Context, written: Ledger) -> Callable[[], Coroutine[Any, Any, None]]:
     """Return what moves orders when their images come in, until cancelled."""
     county = context.kind is NodeKind.COUNTY
     identity: StudyIdentity = archived_study if county else queued_study
