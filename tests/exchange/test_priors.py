@@ -73,6 +73,15 @@ class Place:
         await self.node.database.write(partial(returns.ask, study=study, by="li", at=at))
         self.node.hint.notify()
 
+    async def named(self, raw: bytes) -> None:
+        """File *raw* at the county, ask for its study, and hear what there is to fetch."""
+        assert self.county.desk is not None
+        await self.county.desk.file(raw)
+        await self.ask()
+        while await self.node.sender.send_once():
+            pass
+        await self.node.follower.follow_once()
+
     async def view(self, study: str = STUDY) -> returns.ReturnView:
         [found] = await self.node.database.read(partial(returns.views, studies=[study]))
         return found
@@ -142,12 +151,7 @@ async def test_a_prior_comes_whole_over_a_line_that_is_cut_and_costs_what_was_on
 async def test_it_goes_on_from_the_byte_where_it_was_cut(tmp_path: Path) -> None:
     raw = ct_slice(side=256, noise=30_000)
     async with place_in(tmp_path) as place:
-        assert place.county.desk is not None
-        await place.county.desk.file(raw)
-        await place.ask()
-        while await place.node.sender.send_once():
-            pass
-        await place.node.follower.follow_once()
+        await place.named(raw)
         one = await place.node.database.read(returns.next_object)
         assert one is not None
         place.folder.mkdir()
@@ -165,12 +169,7 @@ async def test_half_a_part_that_is_something_else_is_thrown_away_and_comes_anew(
 ) -> None:
     raw = ct_slice()
     async with place_in(tmp_path) as place:
-        assert place.county.desk is not None
-        await place.county.desk.file(raw)
-        await place.ask()
-        while await place.node.sender.send_once():
-            pass
-        await place.node.follower.follow_once()
+        await place.named(raw)
         one = await place.node.database.read(returns.next_object)
         assert one is not None
         place.folder.mkdir()
@@ -189,12 +188,7 @@ async def test_control_without_the_digest_something_else_would_be_shown(tmp_path
 
     raw = ct_slice()
     async with place_in(tmp_path) as place:
-        assert place.county.desk is not None
-        await place.county.desk.file(raw)
-        await place.ask()
-        while await place.node.sender.send_once():
-            pass
-        await place.node.follower.follow_once()
+        await place.named(raw)
         one = await place.node.database.read(returns.next_object)
         assert one is not None
         place.folder.mkdir()
@@ -217,12 +211,7 @@ async def test_control_without_the_digest_something_else_would_be_shown(tmp_path
 
 async def test_nothing_is_fetched_while_an_emergency_needs_the_line(tmp_path: Path) -> None:
     async with place_in(tmp_path) as place:
-        assert place.county.desk is not None
-        await place.county.desk.file(ct_slice())
-        await place.ask()
-        while await place.node.sender.send_once():
-            pass
-        await place.node.follower.follow_once()
+        await place.named(ct_slice())
         place.node.line.emergency = True
         assert not await place.fetcher.fetch_next()
         place.node.line.emergency = False
@@ -232,12 +221,7 @@ async def test_nothing_is_fetched_while_an_emergency_needs_the_line(tmp_path: Pa
 async def test_what_comes_back_asks_for_its_share_of_the_line(tmp_path: Path) -> None:
     raw = ct_slice()
     async with place_in(tmp_path) as place:
-        assert place.county.desk is not None
-        await place.county.desk.file(raw)
-        await place.ask()
-        while await place.node.sender.send_once():
-            pass
-        await place.node.follower.follow_once()
+        await place.named(raw)
         place.share.free.clear()
         assert not await place.fetcher.fetch_next()
         assert (await place.view()).state is ReturnState.FETCHING
