@@ -9,6 +9,7 @@ from tests.databases import (  # noqa: F401
     database,
     database_url,
     postgres_server,
+    postgres_template,
     postgres_url,
     sqlite_url,
 )

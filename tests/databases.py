@@ -14,16 +14,19 @@ wheel. One server per test process, on a unix socket only, without fsync (a dura
 its own); one fresh database per test.
 """
 
+import asyncio
 import contextlib
 import ctypes
+import functools
 import importlib.util
 import itertools
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,14 +57,15 @@ class PostgresServer:
         made = sa.URL.create("postgresql", username=self.user, database=name, query=query)
         return made.render_as_string(hide_password=False)
 
-    def run(self, statement: str) -> None:
-        """Run one administrative *statement*."""
+    def run(self, script: str, *, database: str = "postgres") -> None:
+        """Run the statements of *script*, each by itself, in *database*."""
         subprocess.run(
             [
                 str(self.binaries / "psql"),
-                *("-h", str(self.socket_folder), "-U", self.user, "-d", "postgres"),
-                *("--no-psqlrc", "--quiet", "-c", statement),
+                *("-h", str(self.socket_folder), "-U", self.user, "-d", database),
+                *("--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1"),
             ],
+            input=script.encode(),
             check=True,
             capture_output=True,
             timeout=START_S,
@@ -153,6 +157,7 @@ def run_postgres(*, fsync: bool = False) -> Iterator[PostgresServer]:
             "max_connections=150",
             "shared_buffers=32MB",
             f"fsync={'on' if fsync else 'off'}",
+            f"full_page_writes={'on' if fsync else 'off'}",
             "logging_collector=off",
         ]
         with (folder / "log").open("wb") as log:
@@ -188,6 +193,51 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
 
 
+def _tables_in_sql(dialect: str) -> str:
+    """Return what makes every table imported so far."""
+    statements: list[str] = []
+
+    def note(made: sa.schema.ExecutableDDLElement, *_: object, **__: object) -> None:
+        statements.append(str(made.compile(dialect=engine.dialect)))
+
+    engine = sa.create_mock_engine(f"{dialect}://", note)
+    metadata.create_all(engine, checkfirst=False)
+    return ";\n".join([*statements, ""])
+
+
+@functools.cache
+def _filled_sqlite(_tables: int) -> bytes:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_tables_in_sql("sqlite"))
+        return connection.serialize()
+
+
+async def open_filled(url: str) -> Database:
+    """Return the SQLite database at *url*; where none is yet, one with every table imported so far.
+
+    It is a copy: making the tables takes longer than most tests.
+    """
+    path = Path(sa.make_url(url).database or "")
+    if not await asyncio.to_thread(path.exists):
+        # A module that is imported later may bring tables.
+        await asyncio.to_thread(path.write_bytes, _filled_sqlite(len(metadata.tables)))
+    return await Database.open(url)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> Callable[[], str]:
+    """Gives the name of a database with every table imported so far, to be copied."""
+
+    @functools.cache
+    def filled(tables: int) -> str:
+        name = f"template_{tables}"
+        postgres_server.run(f'CREATE DATABASE "{name}" TEMPLATE template0;')
+        postgres_server.run(_tables_in_sql("postgresql+asyncpg"), database=name)
+        return name
+
+    return lambda: filled(len(metadata.tables))
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """The address of an SQLite file that does not exist yet."""
@@ -195,14 +245,20 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The address of a new, empty PostgreSQL database."""
+def postgres_url(
+    request: pytest.FixtureRequest,
+    postgres_server: PostgresServer,
+    postgres_template: Callable[[], str],
+) -> Iterator[str]:
+    """The address of a new PostgreSQL database, empty unless the test asks for ``database``."""
     name = f"test_{next(_numbers)}"
-    postgres_server.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    filled = "database" in request.fixturenames
+    template = postgres_template() if filled else "template0"
+    postgres_server.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}";')
     try:
         yield postgres_server.url(name)
     finally:
-        postgres_server.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        postgres_server.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -215,9 +271,9 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """An open database, once of each kind, with every table imported so far."""
-    opened = await Database.open(database_url)
+    filled = database_url.startswith("postgresql")
+    opened = await (Database.open if filled else open_filled)(database_url)
     try:
-        await opened.write(metadata.create_all)
         yield opened
     finally:
         await opened.close()

@@ -1,6 +1,7 @@
 """A day without the county: its power fails, the clinic works on, and everything arrives later."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,14 @@ def test_with_the_county_away_people_register_order_and_upload_and_all_of_it_arr
     )
 
 
+def answer_at_work(demo: RunningDemo) -> str:
+    """What the county says of two townships whose lines are up: their disk is this machine's."""
+    disk = shutil.disk_usage(demo.home)
+    if disk.free / disk.total < 0.1:
+        return "2个乡镇：2个要看一下"
+    return "2个乡镇都正常"
+
+
 def test_the_county_sees_its_townships_lines(browser: Browser, alone: RunningDemo) -> None:
     with at_work(browser, county(alone)) as person:
         page = person.page
@@ -141,7 +150,7 @@ def test_the_county_sees_its_townships_lines(browser: Browser, alone: RunningDem
         expect(page.get_by_test_id("node-row").first).to_have_attribute(
             "data-state", "up", timeout=60_000
         )
-        assert person.text("nodes-answer") == "2个乡镇都正常"
+        assert person.text("nodes-answer") == answer_at_work(alone)
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         person.see("node-detail")

@@ -17,8 +17,8 @@ from gateway.exchange.tables import node_audit
 from kernel.audit.trail import AuditEntry, AuditEvent, HashName, record
 from kernel.identity import Institution, InstitutionKind, put_institution
 from kernel.letter import Letter
-from kernel.sql.columns import metadata
 from kernel.sql.db import Database
+from tests.databases import open_filled
 from tests.exchange.test_letters import AT, NODE, SOURCE
 from tests.exchange.two_nodes import county_in, township_in, until
 from yilian.wiring import tables
@@ -66,8 +66,7 @@ async def test_the_trail_of_a_node_stands_at_the_county_with_chains_that_hold(
 
 
 async def _letters(tmp_path: Path, count: int) -> list[Letter]:
-    database = await Database.open(f"sqlite:///{tmp_path}/node.sqlite")
-    await database.write(metadata.create_all)
+    database = await open_filled(f"sqlite:///{tmp_path}/node.sqlite")
     for number in range(count):
         await database.write(partial(looked, number=number))
         await database.write(partial(collect_audit, at=AT))
@@ -95,8 +94,7 @@ async def test_a_chain_that_does_not_hold_is_said(
     tmp_path: Path, told: list[int], fault: str
 ) -> None:
     letters = await _letters(tmp_path, 3)
-    database = await Database.open(f"sqlite:///{tmp_path}/county.sqlite")
-    await database.write(metadata.create_all)
+    database = await open_filled(f"sqlite:///{tmp_path}/county.sqlite")
 
     def know(conn: sa.Connection) -> None:
         put_institution(conn, Institution("qingshan", "q", InstitutionKind.TOWNSHIP), at=AT)

@@ -23,6 +23,7 @@ from kernel.identity import Institution, InstitutionKind, put_institution
 from kernel.letter import Letter
 from kernel.sql.columns import metadata
 from kernel.sql.db import Database
+from tests.databases import open_filled
 from tests.exchange.two_nodes import Read, Township, county_in, township_in, until
 from tests.lossy_wire import Fault, Trouble, lossy_wire
 from yilian.wiring import tables
@@ -180,8 +181,7 @@ async def _notes(database: Database) -> sa.Table:
 
 
 async def test_a_crash_between_a_letter_and_its_place_leaves_neither(sqlite_url: str) -> None:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     notes = await _notes(database)
 
     def handler(conn: sa.Connection, letter: Letter, _source: Source) -> None:
@@ -206,8 +206,7 @@ async def test_a_crash_between_a_letter_and_its_place_leaves_neither(sqlite_url:
 async def test_control_letter_and_place_in_two_transactions_take_it_twice(
     sqlite_url: str,
 ) -> None:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     notes = await _notes(database)
 
     def apply(conn: sa.Connection) -> None:
@@ -237,8 +236,7 @@ async def test_control_letter_and_place_in_two_transactions_take_it_twice(
     ],
 )
 async def test_a_post_out_of_order_is_refused(sqlite_url: str, letters: list[Sent]) -> None:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     with pytest.raises(InvalidPost):
         await database.write(
             partial(take_post, post=post(*letters), handlers={}, source=SOURCE, protocol=1)
@@ -331,8 +329,7 @@ async def test_the_trail_waits_while_an_emergency_needs_the_line_and_is_not_lost
 
 
 async def test_the_same_letters_go_again_under_the_same_numbers(sqlite_url: str) -> None:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     await database.write(lambda conn: outbox.write_letters(conn, [order(1)], at=AT))
     first = await database.write(outbox.next_letters)
     await database.write(lambda conn: outbox.write_letters(conn, [order(2)], at=AT))

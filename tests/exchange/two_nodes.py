@@ -46,8 +46,8 @@ from kernel.letter import Letter
 from kernel.process.bus import NullBus
 from kernel.process.owner import Owner
 from kernel.process.wake import Wake
-from kernel.sql.columns import metadata
 from kernel.sql.db import Database
+from tests.databases import open_filled
 from tests.imaging.desk import Desk, open_desk
 from yilian.wiring import tables
 
@@ -127,9 +127,7 @@ async def opened(path: Path) -> Database:
     """Return a database in *path* with every table of the program."""
     tables.load()
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-    database = await Database.open(f"sqlite:///{path}")
-    await database.write(metadata.create_all)
-    return database
+    return await open_filled(f"sqlite:///{path}")
 
 
 @asynccontextmanager

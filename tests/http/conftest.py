@@ -28,8 +28,9 @@ from kernel.audit.access_log import AccessLog
 from kernel.clock import FrozenClock
 from kernel.identity import Institution, InstitutionKind, PrincipalKind, Role
 from kernel.process.bus import NullBus
-from kernel.sql.db import Database, metadata
+from kernel.sql.db import Database
 from kernel.web import PRINCIPAL, json_response, permit, read_json, saw
+from tests.databases import open_filled
 
 AT = dt.datetime(2025, 5, 12, 8, 0, tzinfo=dt.UTC)
 GOOD = "Kf7ma-x3Tpq-w9Rnc"
@@ -197,8 +198,7 @@ async def door_on(
 @pytest_asyncio.fixture
 async def open_door(sqlite_url: str, hasher: Hasher) -> AsyncIterator[OpenDoor]:
     """Opens the door with settings of one's own."""
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
 

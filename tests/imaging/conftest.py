@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from kernel.sql.db import Database, metadata
+from kernel.sql.db import Database
+from tests.databases import open_filled
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.web_door import WebDoor, open_door
 
@@ -20,8 +21,7 @@ async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
 @pytest_asyncio.fixture
 async def sqlite_desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
     """An archive on SQLite, for what does not depend on the database."""
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     async with open_desk(database, tmp_path) as opened:
         yield opened
     await database.close()

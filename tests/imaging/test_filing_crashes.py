@@ -16,7 +16,7 @@ from imaging.archive.attempts import ENDS, TRIES, Attempts
 from imaging.archive.tables import instance, set_aside, study
 from kernel.arrival import Arrival
 from kernel.journal.writer import Position
-from kernel.sql.db import Database, metadata
+from tests.databases import open_filled
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.programs.file_journal import POISON
 from tests.imaging.sample import arrival, ct
@@ -24,8 +24,7 @@ from tests.imaging.sample import arrival, ct
 
 @pytest_asyncio.fixture
 async def desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     try:
         async with open_desk(database, tmp_path) as opened:
             yield opened

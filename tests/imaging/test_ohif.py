@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest_asyncio
 
-from kernel.sql.db import Database, metadata
+from kernel.sql.db import metadata
+from tests.databases import open_filled
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor, open_door, parts_of
@@ -23,8 +24,7 @@ LIST = (
 
 @pytest_asyncio.fixture
 async def door(sqlite_url: str, tmp_path: Path) -> AsyncIterator[WebDoor]:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     async with open_desk(database, tmp_path) as desk, open_door(desk) as opened:
         await file(desk)
         yield opened

@@ -13,7 +13,7 @@ from imaging.archive.filing import FilingResult
 from imaging.archive.model import Filed, Outcome
 from imaging.archive.tables import instance, instance_conflict, set_aside, study
 from kernel.dicom.part10 import BytesSource, read_file_meta
-from kernel.sql.db import Database, metadata
+from tests.databases import open_filled
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.shared_data import Sample, dicom_samples, shared_data
 
@@ -29,8 +29,7 @@ def reviewed() -> dict[str, tuple[str, str]]:
 
 @pytest_asyncio.fixture
 async def small_desk(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     try:
         async with open_desk(database, tmp_path) as desk:
             yield desk

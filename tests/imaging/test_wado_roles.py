@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from imaging.dicomweb.qido import ROOT as SERVICE
 from kernel.identity import CARE, Role
-from kernel.sql.db import Database, metadata
+from tests.databases import open_filled
 from tests.imaging.desk import open_desk
 from tests.imaging.sample import ROOT, ct
 from tests.imaging.web_door import WebDoor, open_door
@@ -28,8 +28,7 @@ SEARCHES = {
 
 @pytest_asyncio.fixture
 async def door(sqlite_url: str, tmp_path: Path) -> AsyncIterator[WebDoor]:
-    database = await Database.open(sqlite_url)
-    await database.write(metadata.create_all)
+    database = await open_filled(sqlite_url)
     async with open_desk(database, tmp_path) as desk:
         await desk.file(ct(1), ct(1, pixels=7))
         async with open_door(desk, filing=False) as opened:

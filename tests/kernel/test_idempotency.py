@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from kernel.errors import Invalid
 from kernel.idempotency import Ask, KeyReused, done_before, forget, remember
-from kernel.sql.db import Database, metadata
+from kernel.sql.db import Database
 
 AT = dt.datetime(2026, 5, 12, 8, 0, tzinfo=dt.UTC)
 
@@ -23,7 +23,6 @@ def act(conn: sa.Connection, ask: Ask, made: str) -> str:
 
 
 async def test_of_many_at_once_one_acts_and_all_hear_what_it_made(database: Database) -> None:
-    await database.write(metadata.create_all)
     ask = Ask.parse("u1", "k", b"order a chest")
     heard = await asyncio.gather(
         *(database.write(partial(act, ask=ask, made=f"order:{number}")) for number in range(8))
@@ -32,7 +31,6 @@ async def test_of_many_at_once_one_acts_and_all_hear_what_it_made(database: Data
 
 
 async def test_a_key_is_its_owners_and_means_one_request(database: Database) -> None:
-    await database.write(metadata.create_all)
     mine, theirs = Ask.parse("u1", "k", b"a"), Ask.parse("u2", "k", b"b")
     await database.write(lambda conn: act(conn, mine, "order:1"))
     assert await database.write(lambda conn: act(conn, theirs, "order:2")) == "order:2"
@@ -41,7 +39,6 @@ async def test_a_key_is_its_owners_and_means_one_request(database: Database) -> 
 
 
 async def test_old_acts_are_forgotten(database: Database) -> None:
-    await database.write(metadata.create_all)
     ask = Ask.parse("u1", "k", b"a")
     await database.write(lambda conn: act(conn, ask, "order:1"))
     assert await database.write(lambda conn: forget(conn, before=AT)) == 0

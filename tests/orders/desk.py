@@ -12,7 +12,7 @@ from kernel.clock import FrozenClock
 from kernel.idempotency import Ask
 from kernel.identity import Principal, Role
 from kernel.letter import Letter
-from kernel.sql.db import Database, metadata
+from kernel.sql.db import Database
 from referrals.orders import numbers, store
 from referrals.orders.asked import NewOrder, NewPatient
 from referrals.orders.examinations import replace_catalogue
@@ -116,7 +116,6 @@ async def open_desk(
     clock: FrozenClock | None = None,
 ) -> Desk:
     """Open a node's desk on an empty database; a township has one block of numbers."""
-    await database.write(metadata.create_all)
     clock = clock or FrozenClock(AT)
     letters: list[Letter] = []
     ledger = Ledger(

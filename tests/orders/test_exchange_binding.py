@@ -13,12 +13,13 @@ from gateway.exchange.model import FeedPage, Refusal, Source
 from gateway.exchange.outbox import next_letters, write_letters
 from gateway.exchange.taking import take_letters
 from kernel.settings import NodeKind
-from kernel.sql.db import Database, metadata
+from kernel.sql.db import Database
 from referrals.orders import numbers
 from referrals.orders.asked import OrderChanges
 from referrals.orders.gate import UncheckedGate
 from referrals.orders.service import OrderDesk
 from referrals.orders.tables import accession_blocks
+from tests.databases import open_filled
 from tests.orders.desk import AT, COUNTY, QINGSHAN, Desk, ask, by, open_desk, seen
 from yilian.wiring.orders_letters import down_handlers, posts, up_handlers
 
@@ -34,13 +35,12 @@ def bound(desk: Desk, kind: NodeKind, institution: str) -> Desk:
 
 @pytest_asyncio.fixture
 async def county(database: Database) -> Desk:
-    await database.write(metadata.create_all)
     return bound(await open_desk(database, node=COUNTY, allots=True), NodeKind.COUNTY, COUNTY)
 
 
 @pytest_asyncio.fixture
 async def township(tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await Database.open(f"sqlite:///{tmp_path / 'township.sqlite'}")
+    database = await open_filled(f"sqlite:///{tmp_path / 'township.sqlite'}")
     yield bound(await open_desk(database), NodeKind.TOWNSHIP, QINGSHAN)
     await database.close()
 

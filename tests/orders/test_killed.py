@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from kernel.sql.db import Database
+from tests.databases import open_filled
 from tests.orders.desk import open_desk
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ STATEMENTS_MAX = 80
 
 @pytest_asyncio.fixture
 async def url(sqlite_url: str) -> AsyncIterator[str]:
-    database = await Database.open(sqlite_url)
+    database = await open_filled(sqlite_url)
     await open_desk(database)
     await database.close()
     yield sqlite_url

@@ -39,6 +39,7 @@ from referrals.orders.tables import (
 )
 from referrals.orders.views import rows_of_orders
 from referrals.orders.worklist import WorklistQuery, worklist
+from tests.databases import open_filled
 from tests.orders.desk import AT, COUNTY, HEAD, LIU, QINGSHAN, Desk, ask, by, open_desk, seen
 
 JSON = st.recursive(
@@ -55,7 +56,7 @@ async def county(database: Database) -> Desk:
 
 @pytest_asyncio.fixture
 async def township(tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await Database.open(f"sqlite:///{tmp_path / 'township.sqlite'}")
+    database = await open_filled(f"sqlite:///{tmp_path / 'township.sqlite'}")
     yield await open_desk(database)
     await database.close()
 
@@ -198,7 +199,7 @@ async def test_two_nodes_that_claim_one_number(
     township: Desk, county: Desk, tmp_path: Path
 ) -> None:
     """A township's machine and its copy, set back to an older database, use one block."""
-    database = await Database.open(f"sqlite:///{tmp_path / 'copy.sqlite'}")
+    database = await open_filled(f"sqlite:///{tmp_path / 'copy.sqlite'}")
     copy = await open_desk(database)
     first = await township.order()
     second = await copy.order(replace(LIU, name="马成功", resident_id="", patient_id="QS-9"))
@@ -237,7 +238,7 @@ async def test_two_nodes_that_claim_one_number(
 async def test_a_number_two_orders_have_at_a_node_is_shown_until_the_county_decides(
     township: Desk, county: Desk, tmp_path: Path
 ) -> None:
-    database = await Database.open(f"sqlite:///{tmp_path / 'copy.sqlite'}")
+    database = await open_filled(f"sqlite:///{tmp_path / 'copy.sqlite'}")
     copy = await open_desk(database)
     mine = await township.order()
     theirs = await copy.order(replace(LIU, name="马成功", resident_id="", patient_id="QS-9"))

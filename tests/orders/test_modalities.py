@@ -22,7 +22,7 @@ from gateway.procedure_steps.service import StepBook
 from kernel.arrival import Priority
 from kernel.events import events_after, publish
 from kernel.identifiers import AETitle, InstitutionCode
-from kernel.sql.db import Database, metadata
+from kernel.sql.db import Database
 from referrals.orders.arrivals import ArrivalWatch
 from referrals.orders.asked import NewOrder, NewPatient
 from referrals.orders.machine import Act
@@ -41,9 +41,7 @@ OURS = AETitle("YILIAN")
 
 @pytest_asyncio.fixture
 async def desk(database: Database) -> Desk:
-    opened = await open_desk(database)
-    await database.write(metadata.create_all)
-    return opened
+    return await open_desk(database)
 
 
 @contextlib.asynccontextmanager

@@ -33,6 +33,7 @@ from referrals.orders.model import (
 from referrals.orders.records import RecordKind
 from referrals.orders.search import Narrow, list_orders, list_patients
 from referrals.orders.tables import accession_claims, orders, patients, versions
+from tests.databases import open_filled
 from tests.orders.desk import AT, CHEST, COUNTY, HEAD, LIU, QINGSHAN, ask, by, open_desk, seen
 
 
@@ -183,7 +184,7 @@ async def test_to_another_institution_nothing_is_there(database: Database) -> No
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.RADIOLOGIST, Role.SYSTEM_ADMINISTRATOR])
 async def test_other_roles_do_not_order(sqlite_url: str, role: Role) -> None:
-    database = await Database.open(sqlite_url)
+    database = await open_filled(sqlite_url)
     desk = await open_desk(database)
     with pytest.raises(Forbidden):
         await desk.order(who=by(role))

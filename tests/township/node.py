@@ -30,8 +30,8 @@ from kernel.dicom.dataset import BytesSource, read_file_meta, scan
 from kernel.dicom.header import read_header
 from kernel.journal.writer import JournalWriter, Wake
 from kernel.process.owner import Owner
-from kernel.sql.columns import metadata
 from kernel.sql.db import Database
+from tests.databases import open_filled
 from tests.uploads.county_door import KEY
 from yilian.wiring.township_objects import TownshipObjects
 
@@ -155,8 +155,7 @@ async def node_in(
     """Run a node in *home*; without *county* it only spools."""
     clock = clock or SystemClock()
     await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
-    database = await Database.open(f"sqlite:///{home}/node.sqlite")
-    await database.write(metadata.create_all)
+    database = await open_filled(f"sqlite:///{home}/node.sqlite")
     wake, changed = Wake.local(), Wake.local()
     journal = JournalWriter.open(
         home / "journal", reserve_bytes=0, segment_bytes=segment_bytes, wake=wake
