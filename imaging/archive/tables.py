@@ -8,12 +8,8 @@ that the study list is one table.
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
-from kernel.sql.db import JsonDocument, RowId, UtcDateTime, metadata
-
-Code: Final = sa.String().with_variant(postgresql.VARCHAR(collation="C"), "postgresql")
-"""Text compared by code point."""
+from kernel.sql.columns import Code, JsonDocument, RowId, UtcDateTime, metadata
 
 
 def _code(name: str, *, default: str | None = "") -> sa.Column[str]:
