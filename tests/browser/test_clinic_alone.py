@@ -155,6 +155,14 @@ def test_the_county_sees_its_townships_lines(browser: Browser, alone: RunningDem
         page.keyboard.press("Enter")
         person.see("node-detail")
         person.picture("nodes-well-zh-1366x625")
+
+
+@pytest.mark.torture  # a minute and a quarter of silence
+def test_the_county_sees_which_township_is_silent(browser: Browser, alone: RunningDemo) -> None:
+    with at_work(browser, county(alone)) as person:
+        page = person.page
+        sign_in(person, alone, "system-administrator")
+        expect(page.get_by_test_id("node-row")).to_have_count(2)
         pids = alone.pids("yilian township", str(alone.home / "qingshan"))
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

@@ -34,7 +34,7 @@ from tests.uploads.tus_door import until
 _Take = Callable[[ParcelSink, UploadInfo, Path], Awaitable[None]]
 
 OUTAGE: Final = dt.timedelta(hours=72)
-_STUDIES: Final = {Size.SHORT: 240, Size.LONG: 5_000}
+_STUDIES: Final = {Size.SHORT: 120, Size.LONG: 5_000}
 _LOST_PARCELS: Final = {Size.SHORT: 20, Size.LONG: 100}
 _AMONG: Final = {Size.SHORT: 100, Size.LONG: 1_000}
 _EMERGENCY_EVERY: Final = 40

@@ -29,8 +29,8 @@ CALLS: Final = (
     *("rename", "link", "unlink"),
 )
 REFUSABLE: Final = ("write", "pwrite64", "pwritev2", "fsync", "fdatasync", "rename", "link")
-_FEW: Final = {"pwrite64": 2, "pwritev2": 2, "fsync": 3, "fdatasync": 2, "rename": 1, "link": 1}
-_FEW_REFUSABLE: Final = {"pwritev2": 2, "fdatasync": 2, "rename": 1}
+_FEW: Final = {"pwritev2": 2, "fsync": 3, "rename": 1, "link": 1}
+_FEW_REFUSABLE: Final = {"pwritev2": 2, "rename": 1}
 """Which calls a normal run strikes, and the how-many-eth of them."""
 _KILL: Final = "signal=KILL"
 _EIO: Final = "error=EIO"
