@@ -120,7 +120,7 @@ export function Whom({ who, change, unknown, mayRegister, inputRef, taken }: Pro
       {taken && (
         <div className="note note-bad" role="alert" data-testid="taken">
           <p>{t('today.taken')}</p>
-          <p>
+          <p className="taken-by">
             <PatientOption patient={taken} />
           </p>
           <Button size="small" onClick={() => known(taken)}>
