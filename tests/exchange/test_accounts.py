@@ -1,6 +1,8 @@
 """The county's people at the township: they sign in also while the line is down."""
 
 import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +46,19 @@ def sign_ins_at(node: Township, hasher: Hasher) -> SignIns:
     return SignIns(node.database, hasher, node.clock, chain="gateway", others=others)
 
 
+@asynccontextmanager
+async def both_in(
+    home: Path, *, clock: ShiftedClock | None = None
+) -> AsyncIterator[tuple[County, Township]]:
+    """A county that has told of its accounts, and a node of qingshan that has not read yet."""
+    async with county_in(home) as county:
+        enrolled, key = await county.new_node()
+        assert await told(county) == 1  # zhao; the others belong to houses without a node
+        node_of = township_in(home, county.port, enrolled, key, handlers=HANDLERS, clock=clock)
+        async with node_of as node:
+            yield county, node
+
+
 @pytest.fixture(name="hasher", scope="module")
 def _hasher() -> Hasher:
     return Hasher(memory_kib=64, rounds=1)
@@ -52,127 +67,101 @@ def _hasher() -> Hasher:
 async def test_the_countys_people_sign_in_at_the_township_with_the_line_down(
     tmp_path: Path, hasher: Hasher
 ) -> None:
-    async with county_in(tmp_path) as county:
-        enrolled, key = await county.new_node()
-        assert await told(county) == 1  # zhao; the others belong to houses without a node
-        node_of = township_in(tmp_path, county.port, enrolled, key, handlers=HANDLERS)
-        async with node_of as node:
-            assert await node.follower.follow_once() == 1
-            sign_ins = sign_ins_at(node, hasher)
-            opened = await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
-            who = opened.sign_in.principal
-            assert (who.institution, who.roles) == ("qingshan", frozenset({Role.TECHNICIAN}))
-            with pytest.raises(SignInFailed):
-                await sign_ins.sign_in("qian", GOOD, address="10.0.0.1")
+    async with both_in(tmp_path) as (_, node):
+        assert await node.follower.follow_once() == 1
+        sign_ins = sign_ins_at(node, hasher)
+        opened = await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
+        who = opened.sign_in.principal
+        assert (who.institution, who.roles) == ("qingshan", frozenset({Role.TECHNICIAN}))
+        with pytest.raises(SignInFailed):
+            await sign_ins.sign_in("qian", GOOD, address="10.0.0.1")
 
 
 async def test_what_changes_at_the_county_changes_here_and_ends_sessions(
     tmp_path: Path, hasher: Hasher
 ) -> None:
-    async with county_in(tmp_path) as county:
-        enrolled, key = await county.new_node()
+    async with both_in(tmp_path) as (county, node):
+        await node.follower.follow_once()
+        sign_ins = sign_ins_at(node, hasher)
+        before = await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
+        await county.admin.set_password(OPERATOR, "zhao", NEW, must_change=False)
+        await county.admin.set_roles(OPERATOR, "zhao", frozenset({Role.DOCTOR}))
+        assert await told(county) == 1
+        assert await told(county) == 0
+        await node.follower.follow_once()
+        sign_ins.forget()
+        assert await sign_ins.by_session(before.secret) is None
+        after = await sign_ins.sign_in("zhao", NEW, address="10.0.0.1")
+        assert after.sign_in.principal.roles == frozenset({Role.DOCTOR})
+        await county.admin.disable(OPERATOR, "zhao")
         await told(county)
-        node_of = township_in(tmp_path, county.port, enrolled, key, handlers=HANDLERS)
-        async with node_of as node:
-            await node.follower.follow_once()
-            sign_ins = sign_ins_at(node, hasher)
-            before = await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
-            await county.admin.set_password(OPERATOR, "zhao", NEW, must_change=False)
-            await county.admin.set_roles(OPERATOR, "zhao", frozenset({Role.DOCTOR}))
-            assert await told(county) == 1
-            assert await told(county) == 0
-            await node.follower.follow_once()
-            sign_ins.forget()
-            assert await sign_ins.by_session(before.secret) is None
-            after = await sign_ins.sign_in("zhao", NEW, address="10.0.0.1")
-            assert after.sign_in.principal.roles == frozenset({Role.DOCTOR})
-            await county.admin.disable(OPERATOR, "zhao")
-            await told(county)
-            await node.follower.follow_once()
-            with pytest.raises(SignInFailed):
-                await sign_ins.sign_in("zhao", NEW, address="10.0.0.1")
+        await node.follower.follow_once()
+        with pytest.raises(SignInFailed):
+            await sign_ins.sign_in("zhao", NEW, address="10.0.0.1")
 
 
 async def test_thirty_days_without_the_county_are_the_end_but_a_clock_put_back_is_not(
     tmp_path: Path, hasher: Hasher
 ) -> None:
     clock = ShiftedClock()
-    async with county_in(tmp_path) as county:
-        enrolled, key = await county.new_node()
-        await told(county)
-        node_of = township_in(tmp_path, county.port, enrolled, key, handlers=HANDLERS, clock=clock)
-        async with node_of as node:
-            await node.follower.follow_once()
-            sign_ins = sign_ins_at(node, hasher)
-            clock.ahead = dt.timedelta(days=29, hours=23)
+    async with both_in(tmp_path, clock=clock) as (_, node):
+        await node.follower.follow_once()
+        sign_ins = sign_ins_at(node, hasher)
+        clock.ahead = dt.timedelta(days=29, hours=23)
+        await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
+        clock.ahead = dt.timedelta(days=30, minutes=1)
+        with pytest.raises(OfflineTooLong):
             await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
-            clock.ahead = dt.timedelta(days=30, minutes=1)
-            with pytest.raises(OfflineTooLong):
-                await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
-            clock.ahead = dt.timedelta(days=-365)
-            await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
+        clock.ahead = dt.timedelta(days=-365)
+        await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
 
 
 async def test_the_countys_accounts_are_changed_at_the_county_only(
     tmp_path: Path, hasher: Hasher
 ) -> None:
-    async with county_in(tmp_path) as county:
-        enrolled, key = await county.new_node()
-        await told(county)
-        node_of = township_in(tmp_path, county.port, enrolled, key, handlers=HANDLERS)
-        async with node_of as node:
-            await node.follower.follow_once()
-            sign_ins = sign_ins_at(node, hasher)
-            opened = await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
-            admin = Administration(node.database, sign_ins, node.clock, chain="gateway")
-            with pytest.raises(AccountOfCounty):
-                await sign_ins.change_password(opened.secret, old=GOOD, new=NEW, address="::1")
-            with pytest.raises(AccountOfCounty):
-                await admin.set_password(OPERATOR, "zhao")
-            with pytest.raises(AccountOfCounty):
-                await admin.set_roles(OPERATOR, "zhao", frozenset({Role.DOCTOR}))
+    async with both_in(tmp_path) as (_, node):
+        await node.follower.follow_once()
+        sign_ins = sign_ins_at(node, hasher)
+        opened = await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
+        admin = Administration(node.database, sign_ins, node.clock, chain="gateway")
+        with pytest.raises(AccountOfCounty):
+            await sign_ins.change_password(opened.secret, old=GOOD, new=NEW, address="::1")
+        with pytest.raises(AccountOfCounty):
+            await admin.set_password(OPERATOR, "zhao")
+        with pytest.raises(AccountOfCounty):
+            await admin.set_roles(OPERATOR, "zhao", frozenset({Role.DOCTOR}))
 
 
 async def test_an_account_made_here_before_becomes_the_countys(
     tmp_path: Path, hasher: Hasher
 ) -> None:
-    async with county_in(tmp_path) as county:
-        enrolled, key = await county.new_node()
-        await told(county)
-        node_of = township_in(tmp_path, county.port, enrolled, key, handlers=HANDLERS)
-        async with node_of as node:
-            sign_ins = sign_ins_at(node, hasher)
-            admin = Administration(node.database, sign_ins, node.clock, chain="gateway")
-            for house in (
-                Institution("qingshan", "q", InstitutionKind.TOWNSHIP),
-                Institution("shiqiao", "s", InstitutionKind.TOWNSHIP),
-            ):
-                await admin.put_institution(OPERATOR, house)
-            asked = NewAccount("zhao", "赵", "qingshan", frozenset({Role.DOCTOR}), password=NEW)
-            made = await admin.create_account(OPERATOR, asked)
-            await node.follower.follow_once()
-            opened = await sign_ins.sign_in("zhao", GOOD, address="::1")
-            assert opened.sign_in.principal.user_id == made.account.id
+    async with both_in(tmp_path) as (_, node):
+        sign_ins = sign_ins_at(node, hasher)
+        admin = Administration(node.database, sign_ins, node.clock, chain="gateway")
+        for house in (
+            Institution("qingshan", "q", InstitutionKind.TOWNSHIP),
+            Institution("shiqiao", "s", InstitutionKind.TOWNSHIP),
+        ):
+            await admin.put_institution(OPERATOR, house)
+        asked = NewAccount("zhao", "赵", "qingshan", frozenset({Role.DOCTOR}), password=NEW)
+        made = await admin.create_account(OPERATOR, asked)
+        await node.follower.follow_once()
+        opened = await sign_ins.sign_in("zhao", GOOD, address="::1")
+        assert opened.sign_in.principal.user_id == made.account.id
 
 
 async def test_a_name_that_is_another_houses_here_is_kept_and_shown(tmp_path: Path) -> None:
-    async with county_in(tmp_path) as county:
-        enrolled, key = await county.new_node()
-        await told(county)
-        node_of = township_in(tmp_path, county.port, enrolled, key, handlers=HANDLERS)
-        async with node_of as node:
-            hasher = Hasher(memory_kib=64, rounds=1)
-            sign_ins = sign_ins_at(node, hasher)
-            admin = Administration(node.database, sign_ins, node.clock, chain="gateway")
-            await admin.put_institution(
-                OPERATOR, Institution("shiqiao", "s", InstitutionKind.TOWNSHIP)
-            )
-            asked = NewAccount("zhao", "z", "shiqiao", frozenset({Role.DOCTOR}), password=NEW)
-            await admin.create_account(OPERATOR, asked)
-            await node.follower.follow_once()
-            [kept] = await node.database.read(partial(kept_letters, limit=9))
-            assert kept.code == "username-taken-here"
-            hasher.close()
+    async with both_in(tmp_path) as (_, node):
+        hasher = Hasher(memory_kib=64, rounds=1)
+        sign_ins = sign_ins_at(node, hasher)
+        admin = Administration(node.database, sign_ins, node.clock, chain="gateway")
+        await admin.put_institution(OPERATOR, Institution("shiqiao", "s", InstitutionKind.TOWNSHIP))
+        asked = NewAccount("zhao", "z", "shiqiao", frozenset({Role.DOCTOR}), password=NEW)
+        await admin.create_account(OPERATOR, asked)
+        await node.follower.follow_once()
+        [kept] = await node.database.read(partial(kept_letters, limit=9))
+        assert kept.code == "username-taken-here"
+        hasher.close()
 
 
 async def test_a_feed_holds_one_letter_for_each_account(tmp_path: Path) -> None:
@@ -186,22 +175,18 @@ async def test_a_feed_holds_one_letter_for_each_account(tmp_path: Path) -> None:
 
 
 async def test_a_new_name_signs_nobody_out(tmp_path: Path, hasher: Hasher) -> None:
-    async with county_in(tmp_path) as county:
-        enrolled, key = await county.new_node()
-        await told(county)
-        node_of = township_in(tmp_path, county.port, enrolled, key, handlers=HANDLERS)
-        async with node_of as node:
-            await node.follower.follow_once()
-            sign_ins = sign_ins_at(node, hasher)
-            opened = await sign_ins.sign_in("zhao", GOOD, address="::1")
+    async with both_in(tmp_path) as (county, node):
+        await node.follower.follow_once()
+        sign_ins = sign_ins_at(node, hasher)
+        opened = await sign_ins.sign_in("zhao", GOOD, address="::1")
 
-            def rename(conn: sa.Connection) -> None:
-                conn.execute(sa.update(accounts).values(display_name="赵敏"))
+        def rename(conn: sa.Connection) -> None:
+            conn.execute(sa.update(accounts).values(display_name="赵敏"))
 
-            await county.database.write(rename)
-            assert await told(county) == 1
-            await node.follower.follow_once()
-            sign_ins.forget()
-            found = await sign_ins.by_session(opened.secret)
-            assert found is not None
-            assert found.principal.display_name == "赵敏"
+        await county.database.write(rename)
+        assert await told(county) == 1
+        await node.follower.follow_once()
+        sign_ins.forget()
+        found = await sign_ins.by_session(opened.secret)
+        assert found is not None
+        assert found.principal.display_name == "赵敏"
