@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from imaging.archive import study_rows
+from imaging.archive.cursor import cursor
 from imaging.archive.examine import Examined, Opaque
 from imaging.archive.filing_studies import Place, Shelves
 from imaging.archive.model import OTHER_CONTENT, Filed, Outcome
@@ -59,16 +60,6 @@ class _Work:
     duplicates: dict[str, int] = field(default_factory=dict)
     conflicts: list[Examined] = field(default_factory=list)
     filed: list[Filed] = field(default_factory=list)
-
-
-def cursor(conn: sa.Connection, journal: str) -> Position:
-    """Return up to where *journal* is filed."""
-    found = conn.execute(
-        sa.select(journal_cursor.c.segment, journal_cursor.c.position).where(
-            journal_cursor.c.journal == journal
-        )
-    ).one_or_none()
-    return Position(0, 0) if found is None else Position(found.segment, found.position)
 
 
 def known_contents(conn: sa.Connection, sop_instance_uids: Sequence[str]) -> set[tuple[str, str]]:

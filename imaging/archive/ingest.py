@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from imaging.archive import filing
 from imaging.archive.attempts import Attempts
+from imaging.archive.cursor import cursor
 from imaging.archive.examine import Examined, Examiner, Opaque, StoredObject, opaque
 from imaging.archive.filing import FilingBatch, FilingResult
 from imaging.archive.model import Outcome
@@ -165,7 +166,7 @@ class Filer:
 
     async def _open(self) -> None:
         for name, folder in sorted(self._folders.items()):
-            after = await self._database.read(partial(filing.cursor, journal=name))
+            after = await self._database.read(partial(cursor, journal=name))
             reader = await self._in_thread(partial(JournalReader.open, folder, after=after))
             attempts = Attempts(folder / "filing.attempt")
             self._desks.append(_Desk(name, reader, attempts))

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from imaging.archive import filing
+from imaging.archive.cursor import cursor
 from kernel.journal.frames import Position
 from kernel.sql.db import Database
 
@@ -42,7 +42,7 @@ class FilingProgress:
                     return
                 await self._changed.wait()
                 continue
-            if await self._database.read(lambda conn: filing.cursor(conn, journal)) >= position:
+            if await self._database.read(lambda conn: cursor(conn, journal)) >= position:
                 return
             await asyncio.sleep(look_s)
             look_s = min(look_s * 1.5, _LAST_LOOK_S)

@@ -91,3 +91,22 @@ def test_of_the_township_only_its_pages_know_the_web_framework() -> None:
     assert {path: web_framework_imports(path) for path in rooms if path not in shells} == {
         path: [] for path in rooms if path not in shells
     }
+
+
+def test_the_dicom_door_loads_no_web_server_and_no_codec() -> None:
+    """It starts again in a moment after a crash, on a machine with little memory."""
+    program = """
+import sys
+import yilian.wiring.dicom_role
+heavy = ["aiohttp", "imagecodecs", "numpy", "prometheus_client", "pydicom", "pynetdicom"]
+print(*sorted(set(heavy) & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == []

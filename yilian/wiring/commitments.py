@@ -11,7 +11,7 @@ from gateway.dimse.ports import Reference
 from gateway.township import spool_index
 from gateway.township.model import InstanceState
 from gateway.township.tables import instances
-from imaging.archive import filing
+from imaging.archive.cursor import cursor
 from imaging.archive.tables import instance, set_aside, study_reach
 from kernel.journal.frames import Position
 
@@ -101,7 +101,7 @@ class CountyCommitted:
 
     def caught_up(self, conn: sa.Connection, mark: Position) -> bool:
         """Whether the archive has filed the door's journal up to *mark*."""
-        return filing.cursor(conn, DICOM_JOURNAL) >= mark
+        return cursor(conn, DICOM_JOURNAL) >= mark
 
 
 def _archived(reference: Reference, kept: Mapping[str, str], aside: set[str]) -> Verdict:

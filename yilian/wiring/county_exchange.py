@@ -28,7 +28,7 @@ from imaging.archive.http import Arrivals
 from imaging.archive.model import StudyArrival
 from yilian.wiring.context import Context
 from yilian.wiring.enrolment import county_enrolment
-from yilian.wiring.orders import ledger
+from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders_letters import up_handlers
 from yilian.wiring.priors import archived_objects
 

@@ -26,7 +26,8 @@ from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import Context
 from yilian.wiring.county_exchange import arrivals, county_exchange
-from yilian.wiring.orders import forget_old_asks, ledger, order_routes
+from yilian.wiring.order_ledger import ledger
+from yilian.wiring.orders import forget_old_asks, order_routes
 from yilian.wiring.shell import serve_shell
 
 JOURNAL: Final = "gateway"

@@ -12,7 +12,8 @@ from kernel.process.wake import Wake
 from yilian.wiring.context import EVENTS, AeCharsets, Context, relay_events
 from yilian.wiring.county_exchange import keep_exchange
 from yilian.wiring.county_routing import put_on_reading_lists, rules_in_force, study_facts
-from yilian.wiring.orders import ledger, watch_arrivals
+from yilian.wiring.order_ledger import ledger
+from yilian.wiring.orders import watch_arrivals
 
 JOURNALS: Final = ("dicom", "gateway")
 """The journals of the county's doors; a name never changes."""

@@ -36,7 +36,7 @@ from kernel.process.wake import Wake
 from kernel.settings import NodeKind, Settings
 from yilian.wiring.commitments import CountyCommitted, Safe, TownshipCommitted
 from yilian.wiring.context import Context
-from yilian.wiring.orders import ledger
+from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders_dimse import OrderWorklist, steps_to_orders
 from yilian.wiring.worklist_trail import TracedWorklist
 

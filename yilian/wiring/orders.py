@@ -18,32 +18,14 @@ from referrals.orders.arrivals import ArrivalWatch, StudyIdentity
 from referrals.orders.counter import Counter
 from referrals.orders.gate import UncheckedGate
 from referrals.orders.ledger import Ledger
-from referrals.orders.numbers import Numbers
 from referrals.orders.performing import Performed
 from referrals.orders.service import OrderDesk
 from yilian.wiring.context import EVENTS, Context
-from yilian.wiring.orders_letters import posts
-from yilian.wiring.spellings import NameSpellings
 
 _LOOK_EVERY_S: Final = 0.5
 _FORGET_EVERY_S: Final = 3600.0
 STUDY_UPDATED: Final = "study.updated"
 QUEUE_UPDATED: Final = "queue.updated"
-
-
-def node_name(context: Context) -> str:
-    """Return what this node writes under: the code of the institution it stands in."""
-    return context.institution
-
-
-def ledger(context: Context) -> Ledger:
-    """Return the ledger of one role's process; each has a chain of the trail of its own."""
-    return Ledger(
-        numbers=Numbers(node_name(context), allots=context.kind is NodeKind.COUNTY),
-        spellings=NameSpellings(),
-        chain=f"{context.role}-orders",
-        post=posts(context.kind, context.institution),
-    )
 
 
 def order_routes(context: Context, written: Ledger) -> list[web.RouteDef]:

@@ -26,7 +26,7 @@ from kernel.process.wake import Wake
 from kernel.sql.db import Database
 from yilian.cli import program_version
 from yilian.wiring.context import Context
-from yilian.wiring.orders import ledger
+from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders_letters import down_handlers, keep_numbers
 from yilian.wiring.pairing import Pairing, pairing_of
 

@@ -32,7 +32,8 @@ from kernel.identity import find_institution
 from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from yilian.wiring.context import AeCharsets, Context, relay_events
-from yilian.wiring.orders import forget_old_asks, ledger, order_routes, watch_arrivals
+from yilian.wiring.order_ledger import ledger
+from yilian.wiring.orders import forget_old_asks, order_routes, watch_arrivals
 from yilian.wiring.priors import township_priors
 from yilian.wiring.shell import serve_shell
 from yilian.wiring.township_exchange import facts, guard, township_exchange
