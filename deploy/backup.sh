@@ -27,13 +27,14 @@ case $keep in '' | *[!0-9]* | 0) fail "--keep is a number of copies, 1 at least"
 
 yilian=$(dirname "$(readlink -f "$0")")/../.venv/bin/yilian
 mkdir -p "$to/databases"
-if [ -f "$home/db/yilian.sqlite" ]; then
-    "$yilian" db backup --home "$home" --to "$to/databases/$(date -u +%Y%m%dT%H%M%S%3NZ).sqlite"
-    # Names sort by their time; the newest stay.
-    find "$to/databases" -name '2*Z.sqlite' | sort -r | tail -n "+$((keep + 1))" |
-        while IFS= read -r old; do
-            rm "$old"
-        done
-fi
+# Rows on PostgreSQL come as pg_dump's.
+kind=dump
+[ ! -f "$home/db/yilian.sqlite" ] || kind=sqlite
+"$yilian" db backup --home "$home" --to "$to/databases/$(date -u +%Y%m%dT%H%M%S%3NZ).$kind"
+# Names sort by their time; the newest stay.
+find "$to/databases" -name "2*Z.$kind" | sort -r | tail -n "+$((keep + 1))" |
+    while IFS= read -r old; do
+        rm "$old"
+    done
 "$yilian" db backup --home "$home" --to "$to/node"
 sync -f "$to"

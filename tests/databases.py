@@ -244,6 +244,17 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'yilian.sqlite'}"
 
 
+@contextlib.contextmanager
+def new_database(server: PostgresServer, template: str = "template0") -> Iterator[str]:
+    """Give the address of a new copy of *template*, empty by default, until the block ends."""
+    name = f"test_{next(_numbers)}"
+    server.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}";')
+    try:
+        yield server.url(name)
+    finally:
+        server.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')
+
+
 @pytest.fixture
 def postgres_url(
     request: pytest.FixtureRequest,
@@ -251,14 +262,9 @@ def postgres_url(
     postgres_template: Callable[[], str],
 ) -> Iterator[str]:
     """The address of a new PostgreSQL database, empty unless the test asks for ``database``."""
-    name = f"test_{next(_numbers)}"
     filled = "database" in request.fixturenames
-    template = postgres_template() if filled else "template0"
-    postgres_server.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}";')
-    try:
-        yield postgres_server.url(name)
-    finally:
-        postgres_server.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')
+    with new_database(postgres_server, postgres_template() if filled else "template0") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

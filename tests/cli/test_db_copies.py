@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from imaging.archive.tables import instance, series, study
 from kernel.settings import NodeKind
 from kernel.sql.db import Database
-from kernel.sql.migrate import migrate
+from kernel.sql.migrate import migrate, pending
+from tests.databases import PostgresServer, new_database
 from yilian.cli import main
 from yilian.wiring import tables
 from yilian.wiring.homes import Home
@@ -137,5 +138,29 @@ def test_objects_are_looked_up_on_postgresql_too(
     path.write_bytes(b"1234")
     assert db("verify", "--home", home.root) == 1
     assert "another size" in capsys.readouterr().out
-    assert db("backup", "--home", home.root, "--to", tmp_path / "copy") == 0
-    assert "pg_dump" in capsys.readouterr().out
+
+
+@pytest.mark.postgres
+def test_a_county_on_postgresql_is_brought_back_into_an_empty_database(
+    tmp_path: Path, postgres_server: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home.prepare(tmp_path / "home", NodeKind.COUNTY)
+    with new_database(postgres_server) as source, new_database(postgres_server) as empty:
+        home.settings_file.write_text(f'[database]\nurl = "{source}"\n', "utf-8")
+        put_rows(source)
+        put_object(home)
+        copy = tmp_path / "copy"
+        for _ in range(2):
+            assert db("backup", "--home", home.root, "--to", copy) == 0
+        assert (copy / "yilian.dump").stat().st_mode & 0o077 == 0
+        assert db("backup", "--home", home.root, "--to", tmp_path / "rows.dump") == 0
+        assert db("backup", "--home", home.root, "--to", tmp_path / "rows.sqlite") == 1
+        # Into one that holds something already, nothing is brought.
+        assert db("restore", "--home", tmp_path / "new", "--from", copy) == 1
+        assert "dump-failed" in capsys.readouterr().err
+        assert not (tmp_path / "new").exists()
+        (copy / "yilian.toml").write_text(f'[database]\nurl = "{empty}"\n', "utf-8")
+        assert db("restore", "--home", tmp_path / "new", "--from", copy) == 0
+        assert "1 objects looked up, 0 faults" in capsys.readouterr().out
+        # Its numbers go on where they were, and its schema is of this release.
+        assert asyncio.run(pending(empty)) == []

@@ -7,17 +7,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from kernel.errors import Unsupported
+import sqlalchemy as sa
+
+from kernel.errors import Invalid
 from kernel.settings import NodeKind
 from kernel.sql.db import Database, parse_url
 from kernel.sql.migrate import migrate
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring import tables
-from yilian.wiring.home_copy import copy_database, copy_home, restore_home
+from yilian.wiring.database_copy import DUMP_SUFFIX
+from yilian.wiring.home_copy import copy_home, copy_rows, restore_home
 from yilian.wiring.homes import Home, database_url
 from yilian.wiring.object_check import objects_missing
 
 _SHOWN: Final = 100
+_SQLITE_SUFFIX: Final = ".sqlite"
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,7 +49,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--to",
         type=Path,
         required=True,
-        help="a folder (begun again it copies what is new), or a new file ending in .sqlite",
+        help="a folder (begun again it copies what is new), or a new file ending in .sqlite "
+        "(PostgreSQL: .dump)",
     )
     back = acts.add_parser(
         "restore",
@@ -74,24 +79,27 @@ def _migrate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _url(arguments: argparse.Namespace) -> sa.URL:
+    return parse_url(database_url(Home(arguments.home.absolute()), settings_of(arguments)))
+
+
 def _sqlite(arguments: argparse.Namespace) -> Path | None:
     """Return the node's SQLite file; None where its rows are on PostgreSQL."""
-    url = parse_url(database_url(Home(arguments.home.absolute()), settings_of(arguments)))
+    url = _url(arguments)
     return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def _backup(arguments: argparse.Namespace) -> int:
-    source, target = _sqlite(arguments), arguments.to
-    if target.suffix == ".sqlite":
-        if source is None:
-            raise Unsupported("rows are on PostgreSQL: copy them with pg_dump")
-        copy_database(source, target)
+    url, target = _url(arguments), arguments.to
+    if target.suffix in (_SQLITE_SUFFIX, DUMP_SUFFIX):
+        fits = _SQLITE_SUFFIX if url.get_backend_name() == "sqlite" else DUMP_SUFFIX
+        if target.suffix != fits:
+            raise Invalid(f"rows of this node are copied into a file ending in {fits}")
+        copy_rows(url, target)
         print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, the database alone")
         return 0
-    new = copy_home(Home(arguments.home.absolute()), target, database=source)
+    new = copy_home(Home(arguments.home.absolute()), target, url=url)
     print(f"{target}: {new} new files; it holds keys: keep it as closed as the node")
-    if source is None:
-        print("rows are on PostgreSQL and not in it: take a pg_dump before each copy")
     return 0
 
 

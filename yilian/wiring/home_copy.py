@@ -1,72 +1,98 @@
 """A node's home as a folder on another disk, and a new home made from such a folder.
 
-The copy holds the database, the settings, the secrets, the receipts, the signed audit heads and
-every object. It does not hold the node's id: a home that was brought back has forgotten what came
-after the copy was made, and those who send must not think otherwise.
+The copy holds settings, secrets, receipts, the signed audit heads, what the journals hold, the
+database and every object. It does not hold the node's id: a home that was brought back has
+forgotten what came after the copy was made, and those who send must not think otherwise.
+
+The order makes it one whole though the node runs. What was acknowledged is in the journal until its
+row is there: the journals are copied before the rows, so that it is in the one or in the other. A
+receipt or a signed head speaks of rows: they are copied before both. A row names an object: objects
+come last.
 """
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from kernel.errors import Conflict, Missing
-from kernel.settings import NodeKind
-from yilian.wiring.homes import Home
+import sqlalchemy as sa
 
-DATABASE: Final = "yilian.sqlite"
+from kernel.errors import Conflict, Missing
+from kernel.journal.copying import copy_journal, drop_older
+from kernel.settings import NodeKind, Settings
+from kernel.sql.db import parse_url
+from yilian.wiring.database_copy import (
+    DUMP_SUFFIX,
+    copy_database,
+    dump_database,
+    fill_database,
+    to_disk,
+)
+from yilian.wiring.homes import Home, database_url
+
+_NAME: Final = "yilian"
+DATABASE: Final = f"{_NAME}.sqlite"
+DUMP: Final = f"{_NAME}{DUMP_SUFFIX}"
 _KIND: Final = "node.kind"
 _SETTINGS: Final = "yilian.toml"
-_FOLDERS: Final = ("secrets", "receipts", "audit", "objects")
-"""Objects last: every object the database names was there when the database was copied."""
+_JOURNALS: Final = "journal"
+_BEFORE: Final = ("secrets", "receipts", "audit")
+_OBJECTS: Final = "objects"
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """Copy the SQLite file *source*, which may be in use, to *target*; on disk when it returns.
-
-    Raises:
-        Conflict: *target* is there already (``file-exists``).
-    """
-    if target.exists():
-        raise Conflict(f"{target} exists already", code="file-exists")
-    making = target.with_name(f"{target.name}.part")
-    making.unlink(missing_ok=True)
-    with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(making)) as copy:
-        live.backup(copy)
-    making.chmod(0o600)
-    _to_disk(making)
-    making.rename(target)
-    _to_disk(target.parent)
-
-
-def copy_home(home: Home, folder: Path, *, database: Path | None) -> int:
+def copy_home(home: Home, folder: Path, *, url: sa.URL) -> int:
     """Copy *home*, whose node may run, to *folder*; returns how many files were new to it.
 
-    Begun again it copies only what is not there yet, and the database anew.
+    Begun again it copies only what is not there yet, and journals and rows anew.
 
     Args:
         home: of the node.
         folder: made where absent, readable by its owner only.
-        database: the SQLite file; None where rows are elsewhere.
+        url: of its database.
+
+    Raises:
+        Unsupported, DumpFailed: rows are on PostgreSQL and cannot be had.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if database is not None:
-        fresh = folder / f"{DATABASE}.new"
-        fresh.unlink(missing_ok=True)
-        copy_database(database, fresh)
-        fresh.replace(folder / DATABASE)
     copied = 0
     for name in (_KIND, _SETTINGS):
         if (home.root / name).is_file():
             (folder / name).unlink(missing_ok=True)
             copied += _copy_file(home.root / name, folder / name)
-    for name in _FOLDERS:
+    for name in _BEFORE:
         copied += sum(_copied(home.root / name, folder / name))
-    _to_disk(folder)
+    journals = home.root / _JOURNALS
+    segments = {
+        folder / _JOURNALS / one.name: copy_journal(one, folder / _JOURNALS / one.name)
+        for one in (sorted(journals.iterdir()) if journals.is_dir() else [])
+    }
+    _copy_rows(url, folder)
+    for place, names in segments.items():
+        drop_older(place, names)
+    copied += sum(_copied(home.root / _OBJECTS, folder / _OBJECTS))
+    to_disk(folder)
     return copied
+
+
+def copy_rows(url: sa.URL, target: Path) -> None:
+    """Copy the rows of the database at *url* into the new file *target*."""
+    if url.get_backend_name() == "sqlite":
+        copy_database(Path(url.database or ""), target)
+    else:
+        dump_database(url, target)
+
+
+def _copy_rows(url: sa.URL, folder: Path) -> None:
+    name, other = DATABASE, DUMP
+    if url.get_backend_name() != "sqlite":
+        name, other = other, name
+    fresh = folder / f"{name}.new"
+    fresh.unlink(missing_ok=True)
+    copy_rows(url, fresh)
+    fresh.replace(folder / name)
+    # Of before this node's rows moved.
+    (folder / other).unlink(missing_ok=True)
 
 
 def restore_home(folder: Path, root: Path) -> Home:
@@ -75,6 +101,7 @@ def restore_home(folder: Path, root: Path) -> Home:
     Raises:
         Missing: *folder* holds no copy (``no-copy``).
         Conflict: there is a home at *root* already, running or not (``home-in-use``).
+        Unsupported, DumpFailed: rows come from PostgreSQL and cannot be put there.
     """
     try:
         kind = NodeKind((folder / _KIND).read_text("ascii"))
@@ -85,12 +112,15 @@ def restore_home(folder: Path, root: Path) -> Home:
             f"{root} is not empty: a copy is brought back into a new folder only",
             code="home-in-use",
         )
+    if (folder / DUMP).is_file():
+        settings = Settings.load(kind, file=folder / _SETTINGS)
+        fill_database(parse_url(database_url(Home(root), settings)), folder / DUMP)
     # Its mark comes last: what a crash leaves is no home, and begins anew in an empty folder.
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     home = Home(root.resolve())
     if (folder / _SETTINGS).is_file():
         _copy_file(folder / _SETTINGS, home.settings_file)
-    for name in _FOLDERS:
+    for name in (*_BEFORE, _JOURNALS, _OBJECTS):
         sum(_copied(folder / name, home.root / name))
     if (folder / DATABASE).is_file():
         (home.root / "db").mkdir(mode=0o700)
@@ -114,7 +144,7 @@ def _copied(source: Path, target: Path) -> Iterator[int]:
                 continue
             new += _copy_file(path, place / name)
         if new:
-            _to_disk(place)
+            to_disk(place)
         yield new
 
 
@@ -138,11 +168,3 @@ def _copy_file(source: Path, target: Path) -> int:
         return 0  # a node that runs has let it go meanwhile
     making.replace(target)
     return 1
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
