@@ -2,20 +2,21 @@
 
 import datetime as dt
 import http.client
-import json
 import ssl
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
+from kernel.errors import PlatformError
 from kernel.identity import Role
 from kernel.settings import Settings
+from yilian.doctor.county_door import NO_ANSWER, WITHIN_S, CountyRefused, ask, opener
+from yilian.doctor.enrolment import enrolment, receipt_key, refused
 from yilian.doctor.finding import Finding
 from yilian.wiring.homes import Home
+from yilian.wiring.pairing import pairing_of
 
-_WITHIN_S: Final = 5.0
 _APART: Final = dt.timedelta(seconds=30)
 
 
@@ -23,7 +24,16 @@ def county(home: Home, settings: Settings, now: dt.datetime) -> Iterator[Finding
     """Yield what the county's HTTP door says, and whether it knows us; waits some seconds."""
     found, answers = _line(home, settings, now)
     yield found
-    if answers and settings.township.token_file:
+    if not answers:
+        return
+    try:
+        pairing = pairing_of(home)
+    except PlatformError as exc:
+        yield Finding("county enrolment", good=False, found="damaged", mend=exc.detail)
+        return
+    if pairing is not None:
+        yield from enrolment(home, settings, pairing)
+    elif settings.township.token_file:
         yield from _known_there(home, settings)
 
 
@@ -32,8 +42,11 @@ def _known_there(home: Home, settings: Settings) -> Iterator[Finding]:
     what, township = "county token", settings.township
     try:
         token = (home.root / township.token_file).read_text("ascii").strip()
-        session = _session(home, settings, token)
-    except (OSError, ValueError, http.client.HTTPException) as exc:
+        session = ask(home, settings, "/api/v1/session", token=token)
+    except CountyRefused as exc:
+        yield refused(what, exc)
+        return
+    except NO_ANSWER as exc:
         mend = "mend what is said above first"
         yield Finding(what, good=False, found=f"not tried: {exc}", mend=mend)
         return
@@ -46,26 +59,7 @@ def _known_there(home: Home, settings: Settings) -> Iterator[Finding]:
         mend="nothing goes out until it is mended: at the county `yilian admin token add` for an "
         f"account of this institution with --role technician, here into {township.token_file}",
     )
-    key = session.get("receipt_key", "")
-    if key:
-        yield Finding(
-            "county key",
-            good=key == township.county_public_key.lower(),
-            found=f"{key[:8]}... there, {township.county_public_key[:8] or 'none'}... here",
-            mend="receipts do not count until it is mended: write what `yilian admin key` prints "
-            "at the county into township.county_public_key",
-        )
-
-
-def _session(home: Home, settings: Settings, token: str) -> dict[str, Any]:
-    url = f"{settings.township.county_url.rstrip('/')}/api/v1/session"
-    opener = _opener(home, settings)
-    opener.addheaders = [("Authorization", f"Bearer {token}")]
-    with opener.open(url, timeout=_WITHIN_S) as answer:
-        said = json.load(answer)
-    if not isinstance(said, dict):
-        raise ValueError("something else than a county answers there")  # noqa: TRY004
-    return said
+    yield from receipt_key(settings, session)
 
 
 def _line(home: Home, settings: Settings, now: dt.datetime) -> tuple[Finding, bool]:
@@ -98,24 +92,14 @@ def _date(home: Home, settings: Settings, url: str) -> dt.datetime:
     Raises:
         OSError, ValueError, HTTPException: there is no answer, or it has none.
     """
-    opener = _opener(home, settings)
     try:
-        with opener.open(url, timeout=_WITHIN_S) as answer:
+        with opener(home, settings).open(url, timeout=WITHIN_S) as answer:
             header = answer.headers["Date"]
-    except urllib.error.HTTPError as refused:
-        with refused:
-            header = refused.headers["Date"]
+    except urllib.error.HTTPError as answered:
+        with answered:
+            header = answered.headers["Date"]
     except urllib.error.URLError as exc:
         raise exc.reason if isinstance(exc.reason, OSError) else exc from exc
     if header is None:
         raise ValueError("something else than a county answers there")
     return parsedate_to_datetime(header)
-
-
-def _opener(home: Home, settings: Settings) -> urllib.request.OpenerDirector:
-    ca_file = settings.township.county_ca_file
-    tls = ssl.create_default_context(cafile=str(home.root / ca_file) if ca_file else None)
-    # As the forwarder goes: by no proxy of the environment.
-    return urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
-    )

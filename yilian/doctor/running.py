@@ -6,13 +6,14 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from typing import Final
+from typing import Any, Final
 
 from kernel.settings import Settings
 from yilian.doctor.finding import Finding
 
 _ONCE_WITHIN_S: Final = 5.0
 _ASKED_AGAIN_S: Final = 0.25
+_DOWN: Final = "role-down"
 _HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared with, not bound
 
 
@@ -36,7 +37,10 @@ def running(settings: Settings, *, version: str, within_s: float) -> Finding:
 
 def _asked(door: str, version: str) -> tuple[bool, str]:
     try:
-        checks = _get(f"{door}/health/ready").get("checks", {})
+        said = _get(f"{door}/health/ready")
+        if said.get("code") == _DOWN:
+            return False, f"{door}: it cannot start now, and says so at all its doors"
+        checks = said.get("checks", {})
         bad = [name for name, answer in checks.items() if answer != "ok"]
         info = _get(f"{door}/api/openapi.json").get("info", {})
     except (OSError, ValueError, AttributeError, http.client.HTTPException) as exc:
@@ -48,7 +52,7 @@ def _asked(door: str, version: str) -> tuple[bool, str]:
     return True, f"{door}: release {version}, all parts answer"
 
 
-def _get(url: str) -> dict[str, dict[str, str]]:
+def _get(url: str) -> dict[str, Any]:
     tls = ssl.create_default_context()
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
