@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from gateway.exchange.completeness import QUIET
 from gateway.township.line import Line, LineMeter
 from gateway.township.line_plan import LineWindow
+from gateway.township.line_told import LINE_CHANGED
 from gateway.township.queue_places import ExpectedCounts, Now, nobody_knows
 from gateway.township.queue_view import item_events, totals
 from gateway.township.traffic import TrafficState
@@ -185,5 +186,5 @@ class QueueNews:
     async def _tell_line(self) -> None:
         payload = msgspec.to_builtins(self.line())
         at = self._clock.now()
-        draft = EventDraft("line.changed", payload, self._institution)
+        draft = EventDraft(LINE_CHANGED, payload, self._institution)
         await self._database.write(lambda conn: publish_all(conn, [draft], at=at))

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from gateway.township.line import LineMeter
 from gateway.township.model import Filed
 from gateway.township.parcel_queue import line_hold
+from gateway.township.queue_news import QueueNews
 from gateway.township.spool_index import file_batch
 from imaging.archive.objects import NewObject, put_new
 from imaging.archive.objects_fs import FileObjectStore
@@ -153,6 +155,47 @@ def test_a_hold_has_an_end(home: Home, minutes: str) -> None:
     with pytest.raises(SystemExit):
         spool(home, "pause", "--minutes", minutes)
     assert not _held(home)
+
+
+@pytest.mark.parametrize("act", [["list"], ["aside"], ["pause", "--minutes", "1"]])
+def test_a_county_that_lets_the_node_not_in_is_told_with_what_to_do(
+    home: Home, capsys: pytest.CaptureFixture[str], act: list[str]
+) -> None:
+    home.settings_file.write_text('[township]\ncounty_url = "https://county.example"\n', "utf-8")
+    assert spool(home, *act) == 0
+    assert capsys.readouterr().err == ""
+    for code, words in (
+        ("bad-token", ["does not accept this node's token", "yilian admin token add"]),
+        ("node-revoked", ["has let this node go", "yilian township enrol CODE"]),
+    ):
+        asyncio.run(_line(home, code))
+        assert spool(home, *act) == 0
+        out, err = capsys.readouterr()
+        json.loads(out)
+        assert err.count("\n") == 1
+        assert all(word in err for word in [*words, f"[{code}]"])
+    # What passes by itself, or has passed, is no reason to call anybody.
+    for code in ("line-down", ""):
+        asyncio.run(_line(home, code))
+        assert spool(home, *act) == 0
+        assert capsys.readouterr().err == ""
+
+
+def test_a_node_without_a_county_says_why_nothing_leaves(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert spool(home, "list") == 0
+    assert "yilian township enrol CODE --county URL" in capsys.readouterr().err
+
+
+async def _line(home: Home, code: str) -> None:
+    """Let the node's sender tell of its line: down with *code*, or up."""
+    database = await Database.open(home.database_url)
+    news = QueueNews(database, LineMeter(), SystemClock(), institution="qingshan", zone=dt.UTC)
+    try:
+        await (news.lost(code) if code else news.reached())
+    finally:
+        await database.close()
 
 
 def _held(home: Home) -> bool:

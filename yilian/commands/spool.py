@@ -23,6 +23,7 @@ from imaging.archive.objects_fs import FileObjectStore
 from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import SystemClock
 from kernel.errors import Conflict, Missing
+from yilian.commands.line_note import tell_refusal
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database
@@ -74,7 +75,21 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
             one.add_argument("--undo", action="store_true", help="set it aside again")
         if act == "pause":
             one.add_argument("--minutes", type=_minutes, default=60, help="1 to 1440; default 60")
-        one.set_defaults(run=run)
+        one.set_defaults(run=partial(_run, act=run))
+
+
+def _run(arguments: argparse.Namespace, *, act: Callable[[argparse.Namespace], int]) -> int:
+    """Do *act*; then say what keeps everything here, whatever was asked."""
+    code = act(arguments)
+    settings = settings_of(arguments)
+
+    async def note() -> None:
+        home = Home(arguments.home.absolute())
+        async with opened_database(home, settings) as database:
+            await database.read(partial(tell_refusal, settings=settings))
+
+    asyncio.run(note())
+    return code
 
 
 def _list(arguments: argparse.Namespace) -> int:
