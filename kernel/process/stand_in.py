@@ -1,4 +1,4 @@
-"""What answers at an HTTP door whose role cannot come up: 503, instead of silence.
+"""What answers at a door whose role cannot come up, instead of silence: at an HTTP door 503.
 
 The supervisor holds the listening socket, so callers are connected and would wait for ever.
 """
@@ -7,10 +7,11 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
 
+Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _RETRY_AFTER_S: Final = 10
 _HEAD_BYTES: Final = 32 << 10
 _WITHIN_S: Final = 5.0
@@ -39,15 +40,16 @@ def _answer() -> bytes:
 
 
 @asynccontextmanager
-async def answering_503(
-    door: socket.socket, *, tls: ssl.SSLContext | None = None
+async def answering(
+    door: socket.socket, converse: Converse, *, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[None]:
-    """Answer every request at *door* with 503 (RFC 9110 15.6.4, RFC 9457) while this is open.
+    """Let *converse* answer every caller at *door* while this is open, each within 5 s.
 
     *door* itself stays open, and who connects afterwards waits for whoever accepts next.
 
     Args:
         door: a listening socket; it is not closed.
+        converse: reads from a caller and answers.
         tls: where the door speaks TLS.
     """
     places = asyncio.Semaphore(_AT_ONCE)
@@ -56,11 +58,9 @@ async def answering_503(
         try:
             with suppress(TimeoutError, OSError, asyncio.IncompleteReadError, ValueError):
                 async with places, asyncio.timeout(_WITHIN_S):
-                    await reader.readuntil(b"\r\n\r\n")
-                    writer.write(_answer())
-                    await writer.drain()
+                    await converse(reader, writer)
         except asyncio.LimitOverrunError:
-            pass  # no request of ours has so long a head
+            pass  # no caller of ours has so much to say first
         finally:
             writer.close()
 
@@ -75,3 +75,16 @@ async def answering_503(
         yield
     finally:
         server.close()
+
+
+def answering_503(
+    door: socket.socket, *, tls: ssl.SSLContext | None = None
+) -> AbstractAsyncContextManager[None]:
+    """Answer every request at *door* with 503 (RFC 9110 15.6.4, RFC 9457), as ``answering``."""
+    return answering(door, _say_503, tls=tls)
+
+
+async def _say_503(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(_answer())
+    await writer.drain()

@@ -12,9 +12,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from pynetdicom import AE, evt
 
 from tests.demo.running import free_offset, until
 
+REJECTED_TRANSIENT = (2, 3, 1)
+REJECTED_UNKNOWN = (1, 1, 3)
 ROOT = Path(__file__).resolve().parents[2]
 # Room for a home and its keys, not for a database.
 _MOUNT_AND_RUN = (
@@ -67,16 +70,38 @@ def test_the_door_answers_503_until_there_is_room(tmp_path: Path) -> None:
         until(lambda: answered(url)[0] == 503, 60, "an answer", alive=node)
         assert json.loads(answered(url)[1])["code"] == "role-down"
         assert "node.disk-full" in log.read_text("utf-8")
+        assert association(11113 + offset) == REJECTED_TRANSIENT
         assert "password" not in log.read_text("utf-8")
         (Path(f"/proc/{node.pid}/root{home}") / "ballast").unlink()
         until(lambda: answered(url)[0] == 200, 60, "the node to come up", alive=node)
         assert "password" in log.read_text("utf-8")
+        # Nobody is told of a peer it does not know before it is the door itself that answers.
+        until(lambda: association(11113 + offset) == REJECTED_UNKNOWN, 60, "the DICOM door")
     finally:
         node.send_signal(signal.SIGTERM)
         try:
             assert node.wait(20) == 0
         finally:
             node.kill()
+
+
+def association(port: int) -> tuple[int | None, ...]:
+    """Return what an A-ASSOCIATE-RJ at *port* says: result, source and reason."""
+    entity = AE("CT-TEST")
+    entity.acse_timeout = entity.connection_timeout = 10
+    entity.add_requested_context("1.2.840.10008.1.1")
+    told: list[tuple[int | None, ...]] = []
+
+    def rejected(event: evt.Event) -> None:
+        said = event.assoc.acceptor.primitive
+        if said is not None:
+            told.append((said.result, said.result_source, said.diagnostic))
+
+    made = entity.associate(
+        "127.0.0.1", port, ae_title="YILIAN-TWP", evt_handlers=[(evt.EVT_REJECTED, rejected)]
+    )
+    made.release()
+    return told[0] if told else ()
 
 
 def test_whoever_says_nothing_holds_nobody_up() -> None:

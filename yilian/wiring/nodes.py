@@ -3,16 +3,19 @@
 import asyncio
 import logging
 import shutil
+import socket
 import ssl
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from gateway.accounts.administration import Administration
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import SignIns
+from gateway.dimse.stand_in import answering_later
 from kernel.clock import SystemClock
 from kernel.errors import PlatformError
 from kernel.identity import Institution, InstitutionKind
@@ -81,14 +84,11 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
         check_files(home, settings)
         doors = _doors(settings)
         sockets = {name: bind_door(host, port) for name, (host, port) in doors.items()}
-        tls = _http_tls(settings)
-
-        def silent() -> AbstractAsyncContextManager[None]:
-            return answering_503(sockets["http"], tls=tls)
+        silent = _stand_ins(sockets, settings)
 
         # Last: the password it prints is of use only where the node then starts.
         while not await _has_started(kind, home, settings):
-            async with silent():
+            async with silent(list(sockets)):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_ROOM_TRIED_EVERY_S):
                         await stop.wait()
@@ -101,7 +101,9 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
                 argv=_argv(kind, home, role, port_offset),
                 stage=Stage.DOOR if names else Stage.ROLE,
                 sockets={name: sockets[name] for name in names if name in sockets},
-                stand_in=silent if "http" in names else None,
+                stand_in=partial(silent, [name for name in names if name in sockets])
+                if names
+                else None,
             )
             for role, names in _ROLES[kind].items()
             if only in (None, role)
@@ -204,6 +206,35 @@ def _http_tls(settings: Settings) -> ssl.SSLContext | None:
     from yilian.wiring.shell import http_tls  # noqa: PLC0415
 
     return http_tls(settings)
+
+
+def _stand_ins(
+    sockets: Mapping[str, socket.socket], settings: Settings
+) -> Callable[[Sequence[str]], AbstractAsyncContextManager[None]]:
+    """Return what answers at the doors named while the role behind them cannot come up."""
+    tls, dicom_tls = _http_tls(settings), _dicom_tls(settings)
+
+    @asynccontextmanager
+    async def answering(names: Sequence[str]) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            for name in names:
+                if name == "http":
+                    answers = answering_503(sockets[name], tls=tls)
+                else:
+                    secure = dicom_tls if name == "dicom-tls" else None
+                    answers = answering_later(sockets[name], tls=secure)
+                await held.enter_async_context(answers)
+            yield
+
+    return answering
+
+
+def _dicom_tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls.on:
+        return None
+    from yilian.wiring.dicom_role import dicom_tls  # noqa: PLC0415
+
+    return dicom_tls(settings)
 
 
 async def _has_started(kind: NodeKind, home: Home, settings: Settings) -> bool:
