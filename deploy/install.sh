@@ -28,48 +28,30 @@ END
 }
 
 role='' home=/srv/yilian user=yilian institution='' name='' server_name=yilian.example port_offset=0
-while [ $# -gt 0 ]; do
-    case $1 in
-    --help | -h)
-        usage
-        exit 0
-        ;;
-    --dry-run)
-        dry_run=yes
-        shift
-        continue
-        ;;
-    esac
-    [ $# -gt 1 ] || fail "$1 wants a value, or is unknown (--help)"
+own_switch() { return 1; }
+own_option() { # NAME VALUE
     case $1 in
     --role) role=$2 ;;
-    --prefix) prefix=$2 ;;
     --home) home=$2 ;;
     --user) user=$2 ;;
     --institution) institution=$2 ;;
     --name) name=$2 ;;
     --server-name) server_name=$2 ;;
     --port-offset) port_offset=$2 ;;
-    --version) version=$2 ;;
-    --packages) packages=$2 ;;
-    --ui) ui=$2 ;;
-    --root) trial=${2%/} ;;
-    *) fail "unknown option $1 (--help)" ;;
+    *) return 1 ;;
     esac
-    shift 2
-done
+}
+read_options "$@"
 
 check() {
     case $role in
     county | township) ;;
     *) fail "--role county or --role township" ;;
     esac
-    check_path --prefix "$prefix"
     check_path --home "$home"
     check_word --user "$user"
     check_word --server-name "$server_name"
     case $port_offset in '' | *[!0-9]*) fail "--port-offset is a number" ;; esac
-    case $ui in auto | take | build | none) ;; *) fail "--ui auto, take, build or none" ;; esac
     case $institution in *[!A-Za-z0-9-]*) fail "--institution: letters, digits, hyphens" ;; esac
     # It stands between quotes in the settings, and passes through sed.
     case $name in *[\"\\\|\&]* | *"

@@ -1,4 +1,4 @@
-# What install.sh and upgrade.sh share: release folders, rendered units. Sourced, never run.
+# What install.sh and upgrade.sh share: options, release folders, rendered units. Sourced, never run.
 # shellcheck shell=sh disable=SC2034  # what is set here is used by those who source it
 #
 #   PREFIX/releases/VERSION   one release: sources, .venv, the built workstation; root's, read-only
@@ -16,6 +16,40 @@ say() { echo "$(basename "$0" .sh): $*"; }
 fail() {
     echo "$(basename "$0" .sh): $*" >&2
     exit 1
+}
+
+# Read the command line. What both know is read here; the rest by own_switch NAME and own_option NAME
+# VALUE of the one that sources this, which return 1 for what they do not know.
+read_options() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --help | -h)
+            usage
+            exit 0
+            ;;
+        --dry-run)
+            dry_run=yes
+            shift
+            continue
+            ;;
+        esac
+        if own_switch "$1"; then
+            shift
+            continue
+        fi
+        [ $# -gt 1 ] || fail "$1 wants a value, or is unknown (--help)"
+        case $1 in
+        --prefix) prefix=$2 ;;
+        --version) version=$2 ;;
+        --packages) packages=$2 ;;
+        --ui) ui=$2 ;;
+        --root) trial=${2%/} ;;
+        *) own_option "$1" "$2" || fail "unknown option $1 (--help)" ;;
+        esac
+        shift 2
+    done
+    check_path --prefix "$prefix"
+    case $ui in auto | take | build | none) ;; *) fail "--ui auto, take, build or none" ;; esac
 }
 
 # Do it, or in a dry run say it.

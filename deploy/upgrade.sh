@@ -29,43 +29,23 @@ END
 }
 
 within=180 keep=3 despite=''
-while [ $# -gt 0 ]; do
+own_switch() {
+    [ "$1" = --despite-doctor ] || return 1
+    despite=yes
+}
+own_option() { # NAME VALUE
     case $1 in
-    --help | -h)
-        usage
-        exit 0
-        ;;
-    --dry-run)
-        dry_run=yes
-        shift
-        continue
-        ;;
-    --despite-doctor)
-        despite=yes
-        shift
-        continue
-        ;;
-    esac
-    [ $# -gt 1 ] || fail "$1 wants a value, or is unknown (--help)"
-    case $1 in
-    --prefix) prefix=$2 ;;
-    --version) version=$2 ;;
-    --packages) packages=$2 ;;
-    --ui) ui=$2 ;;
     --within) within=$2 ;;
     --keep) keep=$2 ;;
-    --root) trial=${2%/} ;;
     --service) service=$2 ;;
-    *) fail "unknown option $1 (--help)" ;;
+    *) return 1 ;;
     esac
-    shift 2
-done
+}
+read_options "$@"
 
 check() {
-    check_path --prefix "$prefix"
     case $within$keep in *[!0-9]*) fail "--within and --keep are numbers" ;; esac
     [ "$keep" -ge 2 ] || fail "--keep is 2 at least: the new release and the one to go back to"
-    case $ui in auto | take | build | none) ;; *) fail "--ui auto, take, build or none" ;; esac
     [ -n "$trial" ] || [ -n "$dry_run" ] || [ "$(id -u)" = 0 ] || fail "root upgrades"
     old=$(readlink "$trial$prefix/current") || fail "nothing is installed in $trial$prefix"
     old=${old#releases/}

@@ -26,6 +26,7 @@ NEEDS: Final = {
     "strace": "fault tests at system calls",
     "nginx-light": "the nodes behind nginx",
     "shellcheck": "the scripts that install and upgrade",
+    "logrotate": "the rules for a node's log files",
 }
 POLICY: Final = Path("/usr/sbin/policy-rc.d")
 APT: Final = ["apt-get", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600"]
