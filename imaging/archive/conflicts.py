@@ -1,27 +1,82 @@
 """What of a study a person must decide: second contents under a UID, and strange patients."""
 
-from typing import Any, Final
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
 from imaging.archive.locate import StudyRef
-from imaging.archive.model import OTHER_PATIENT, ConflictRow, FirstContent
+from imaging.archive.model import OTHER_PATIENT, ConflictPage, ConflictRow, FirstContent
 from imaging.archive.study_rows import institution_names
 from imaging.archive.tables import instance, instance_conflict, series
+from kernel.errors import Invalid
 
-_OTHER_PATIENTS_SHOWN: Final = 20
+CONFLICTS_TOTAL_MAX: Final = 10_000
+"""Conflicts of a study are counted up to here."""
+_CONTENT: Final = "conflict"
+_STRANGER: Final = "instance"
+_ID: Final = re.compile(rf"({_CONTENT}|{_STRANGER})-([0-9]{{1,18}})", re.ASCII)
 
 
-def conflicts_of(conn: sa.Connection, ref: StudyRef) -> list[ConflictRow]:
-    """Return the second contents of the study, oldest first, then objects of other patients."""
-    contents = conn.execute(_second_contents(ref)).all()
-    strangers = conn.execute(_other_patients(ref)).all()
+class InvalidCursor(Invalid):
+    """Not what a page of conflicts gave as ``next_cursor``."""
+
+    code = "invalid-query"
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Where a page goes on: behind the last conflict of the page before."""
+
+    content: int | None = 0
+    """Second contents of a higher number come; None where all have been shown."""
+    stranger: int = 0
+
+    @classmethod
+    def parse(cls, cursor: str) -> Self:
+        """Return what the id of the last conflict shown means; empty for the first page.
+
+        Raises:
+            InvalidCursor: it is no such id.
+        """
+        if not cursor:
+            return cls()
+        found = _ID.fullmatch(cursor)
+        if found is None:
+            raise InvalidCursor("cursor is what an answer gave as next_cursor")
+        number = int(found[2])
+        return cls(number) if found[1] == _CONTENT else cls(None, number)
+
+
+def conflicts_page(conn: sa.Connection, ref: StudyRef, *, limit: int, after: After) -> ConflictPage:
+    """Return at most *limit* of the study's conflicts behind *after*.
+
+    Second contents come first, oldest first; then objects of other patients.
+    """
+    contents: list[Any] = []
+    if after.content is not None:
+        query = _second_contents(ref).where(instance_conflict.c.id > after.content)
+        contents = list(conn.execute(query.limit(limit + 1)))
+    left = limit + 1 - len(contents)
+    query = _other_patients(ref).where(instance.c.id > after.stranger)
+    strangers = list(conn.execute(query.limit(left))) if left else []
     codes = {row.institution for row in (*contents, *strangers)}
     names = institution_names(conn, codes | {row.first_institution for row in contents})
-    return [
+    rows = [
         *(_second_content(ref, row, names) for row in contents),
         *(_other_patient(ref, row, names) for row in strangers),
     ]
+    return ConflictPage(
+        items=rows[:limit],
+        next_cursor=rows[limit - 1].id if len(rows) > limit else None,
+        total=_count(conn, _second_contents(ref)) + _count(conn, _other_patients(ref)),
+    )
+
+
+def _count(conn: sa.Connection, query: sa.Select[Any]) -> int:
+    some = query.with_only_columns(sa.literal(1)).order_by(None).limit(CONFLICTS_TOTAL_MAX)
+    return conn.scalar(sa.select(sa.func.count()).select_from(some.subquery())) or 0
 
 
 def _second_contents(ref: StudyRef) -> sa.Select[Any]:
@@ -54,7 +109,7 @@ def _second_contents(ref: StudyRef) -> sa.Select[Any]:
 def _second_content(ref: StudyRef, row: Any, names: dict[str, str]) -> ConflictRow:
     parts = (("dataset", row.other_dataset), ("pixels", row.other_pixels))
     return ConflictRow(
-        id=f"conflict-{row.id}",
+        id=f"{_CONTENT}-{row.id}",
         sop_instance_uid=row.sop_instance_uid,
         kept_at=row.kept_at,
         reason=row.reason,
@@ -64,7 +119,7 @@ def _second_content(ref: StudyRef, row: Any, names: dict[str, str]) -> ConflictR
         ae_title=row.ae_title,
         seen_count=row.seen_count,
         size_bytes=row.size_bytes,
-        content=f"/api/v1/studies/{ref.study_instance_uid}/conflicts/conflict-{row.id}/instance",
+        content=f"/api/v1/studies/{ref.study_instance_uid}/conflicts/{_CONTENT}-{row.id}/instance",
         first=FirstContent(
             received_at=row.first_received_at,
             institution=row.first_institution,
@@ -91,13 +146,12 @@ def _other_patients(ref: StudyRef) -> sa.Select[Any]:
         .join(series, series.c.id == columns.series)
         .where(columns.study == ref.id, columns.oddities.contains(OTHER_PATIENT))
         .order_by(columns.id)
-        .limit(_OTHER_PATIENTS_SHOWN)
     )
 
 
 def _other_patient(ref: StudyRef, row: Any, names: dict[str, str]) -> ConflictRow:
     return ConflictRow(
-        id=f"instance-{row.id}",
+        id=f"{_STRANGER}-{row.id}",
         sop_instance_uid=row.sop_instance_uid,
         kept_at=row.received_at,
         reason=OTHER_PATIENT,

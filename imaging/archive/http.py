@@ -9,8 +9,9 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
+from imaging.archive.conflicts import After, conflicts_page
 from imaging.archive.looks import look_at_list, look_at_study
-from imaging.archive.model import StudyArrival, StudyDetail, StudyPage, StudyRow
+from imaging.archive.model import ConflictPage, StudyArrival, StudyDetail, StudyPage, StudyRow
 from imaging.archive.study_list import PAGE_MAX, Narrow, read_detail, read_page
 from imaging.query.matching import normal_date
 from kernel.errors import Invalid
@@ -29,6 +30,13 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
     date_to: str = ""
     unidentified: bool = False
     conflicts: bool = False
+    limit: int = 50
+    cursor: str = ""
+
+
+class ConflictsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Query parameters of a study's conflicts."""
+
     limit: int = 50
     cursor: str = ""
 
@@ -65,6 +73,7 @@ def routes(arrivals: Arrivals = nothing_told) -> list[web.RouteDef]:
     return [
         web.get("/api/v1/studies", door.list_studies),
         web.get("/api/v1/studies/{study}", door.show_study),
+        web.get("/api/v1/studies/{study}/conflicts", door.list_conflicts),
     ]
 
 
@@ -90,8 +99,7 @@ class _StudyDoor:
     async def list_studies(self, request: web.Request) -> web.Response:
         """Answer one page of the studies in the asker's reach."""
         asked = read_query(request, ListQuery)
-        if not 1 <= asked.limit <= PAGE_MAX:
-            raise InvalidListQuery(f"limit is 1 to {PAGE_MAX}")
+        _check_limit(asked.limit)
         if asked.cursor and not (asked.cursor.isascii() and asked.cursor.isdigit()):
             raise InvalidListQuery("cursor is what an answer gave as next_cursor")
         narrow = Narrow(
@@ -117,7 +125,20 @@ class _StudyDoor:
         items = await self._with_arrivals(request, page.items)
         return json_response(msgspec.structs.replace(page, items=items))
 
-    @describe("Show a study with its series and conflicts", answer=StudyDetail)
+    @describe(
+        "List what of a study a person must decide", query=ConflictsQuery, answer=ConflictPage
+    )
+    @permit(roles=roles_for(Act.READ_LIST))
+    async def list_conflicts(self, request: web.Request) -> web.Response:
+        """Answer one page of the study's conflicts; the look is in the audit trail before."""
+        asked = read_query(request, ConflictsQuery)
+        _check_limit(asked.limit)
+        after = After.parse(asked.cursor)
+        ref = await look_at_study(request, request.match_info["study"])
+        read = partial(conflicts_page, ref=ref, limit=asked.limit, after=after)
+        return json_response(await request.app[DATABASE].read(read))
+
+    @describe("Show a study with its series and first conflicts", answer=StudyDetail)
     @permit(roles=roles_for(Act.READ_LIST))
     async def show_study(self, request: web.Request) -> web.Response:
         """Answer one study; the look is in the audit trail before."""
@@ -141,6 +162,11 @@ def for_eyes_of(principal: Principal, row: StudyRow) -> StudyRow:
         birth_date=None,
     )
     return msgspec.structs.replace(row, patient=patient)
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= PAGE_MAX:
+        raise InvalidListQuery(f"limit is 1 to {PAGE_MAX}")
 
 
 def _day(text: str) -> str:

@@ -181,6 +181,18 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     """What answers for the UID meanwhile; None where no other content is in question."""
 
 
+class ConflictPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of what of a study a person must decide.
+
+    Second contents come first, oldest first; then objects of other patients.
+    """
+
+    items: list[ConflictRow]
+    next_cursor: str | None
+    total: int
+    """Of the study, counted up to ``CONFLICTS_TOTAL_MAX``."""
+
+
 class StudyPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of the study list, newest first."""
 
@@ -198,6 +210,9 @@ class StudyDetail(msgspec.Struct, frozen=True, kw_only=True):
     study: StudyRow
     series: list[SeriesRow]
     conflicts: list[ConflictRow]
+    """The first of them; the rest is ``…/conflicts?cursor=`` with ``conflicts_cursor``."""
+    conflicts_cursor: str | None
+    conflicts_total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from imaging.archive.conflicts import conflicts_of
+from imaging.archive.conflicts import After, conflicts_page
 from imaging.archive.locate import StudyRef
 from imaging.archive.model import SeriesRow, StudyDetail, StudyPage
 from imaging.archive.study_rows import rows_of
@@ -28,6 +28,8 @@ from kernel.policy import Reach
 TOTAL_MAX: Final = 10_000
 """Matching studies are counted up to here; a list says "10000 or more" beyond."""
 PAGE_MAX: Final = 200
+CONFLICTS_FIRST: Final = 50
+"""How many conflicts come with a study itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +135,15 @@ def _typed(typed: str) -> sa.Select[int]:
 
 
 def read_detail(conn: sa.Connection, ref: StudyRef) -> StudyDetail:
-    """Return the study with its series and what of it a person must decide."""
+    """Return the study with its series and the first of what of it a person must decide."""
     (row,) = rows_of(conn, [ref.id])
+    first = conflicts_page(conn, ref, limit=CONFLICTS_FIRST, after=After())
     return StudyDetail(
         study=row,
         series=_series(conn, ref),
-        conflicts=conflicts_of(conn, ref),
+        conflicts=first.items,
+        conflicts_cursor=first.next_cursor,
+        conflicts_total=first.total,
     )
 
 

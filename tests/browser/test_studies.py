@@ -116,6 +116,32 @@ def test_news_comes_in_by_itself_while_nobody_touches_the_list(
         assert person.number("total") == before + 1
 
 
+def test_many_contents_are_shown_a_page_at_a_time(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    many = Patient("QS0039904", "Xie^Lin=谢^琳", "F", dt.date(1961, 5, 7))
+    first = next(folder_of(tmp_path, "browser-many", slices=1, patient=many).iterdir())
+    other = pydicom.dcmread(first)
+    raws = [first.read_bytes()]
+    for number in range(60):
+        other.SeriesDescription = f"again {number}"
+        other.save_as(tmp_path / "again.dcm")
+        raws.append((tmp_path / "again.dcm").read_bytes())
+    store(demo, raws)
+    with at_work(browser, county(demo) + "/studies?conflicts=1") as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        row = page.get_by_test_id("study-row").filter(has_text="谢琳")
+        expect(row).to_contain_text("内容对不上60处")
+        row.click()
+        shown = page.get_by_test_id("conflicts").locator("li > b")
+        expect(shown).to_have_count(5)
+        for left, count in ((55, 55), (5, 60)):
+            page.get_by_role("button", name=f"还有{left}处").click()
+            expect(shown).to_have_count(count)
+        expect(page.get_by_role("button", name="还有")).to_have_count(0)
+
+
 def test_both_contents_under_a_number_are_shown_with_what_differs(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ AT_COUNTY: Final = {
     "StudyDetail": "StudyDetail",
     "SeriesRow": "SeriesRow",
     "Conflict": "ConflictRow",
+    "ConflictPage": "ConflictPage",
     "FirstContent": "FirstContent",
     "Institution": "InstitutionLine",
     "StudyArrival": "StudyArrival",

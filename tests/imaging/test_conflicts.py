@@ -76,6 +76,36 @@ async def test_the_list_says_what_answers_meanwhile(sqlite_desk: Desk) -> None:
     }
 
 
+async def test_many_are_read_page_by_page_each_once(sqlite_desk: Desk) -> None:
+    strangers = [ct(number, PatientID="0043") for number in (2, 3, 4)]
+    await sqlite_desk.file(FIRST, *(ct(1, pixels=number) for number in range(1, 61)), *strangers)
+    path = f"/api/v1/studies/{ROOT}.1"
+    async with serve(sqlite_desk, archive_http.routes()) as server, ClientSession() as http:
+
+        async def get(rest: str, status: int = 200) -> dict[str, Any]:
+            async with http.get(server.make_url(path + rest)) as answer:
+                assert answer.status == status
+                found: dict[str, Any] = await answer.json(content_type=None)
+                return found
+
+        detail = await get("")
+        assert (len(detail["conflicts"]), detail["conflicts_total"]) == (50, 63)
+        # From the study's own page on, and from the beginning: the same rows in the same order.
+        rest = await get(f"/conflicts?cursor={detail['conflicts_cursor']}")
+        assert (len(rest["items"]), rest["next_cursor"]) == (13, None)
+        page = await get("/conflicts?limit=7")
+        whole = list(page["items"])
+        while page["next_cursor"]:
+            page = await get(f"/conflicts?limit=7&cursor={page['next_cursor']}")
+            assert page["total"] == 63
+            whole += page["items"]
+        assert whole == [*detail["conflicts"], *rest["items"]]
+        assert len({each["id"] for each in whole}) == 63
+        assert [each["reason"] for each in whole[60:]] == ["other-patient"] * 3
+        for wrong in ("limit=0", "limit=201", "cursor=x", "cursor=5", "cursor=conflict-", "limit="):
+            assert (await get(f"/conflicts?{wrong}", 400))["code"] == "invalid-query"
+
+
 async def test_an_object_of_another_patient_is_in_the_list_by_itself(sqlite_desk: Desk) -> None:
     stranger = ct(2, PatientID="0043")
     await sqlite_desk.file(FIRST, stranger)

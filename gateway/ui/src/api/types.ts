@@ -115,7 +115,16 @@ export interface Conflict {
 export interface StudyDetail {
   study: StudyRow;
   series: SeriesRow[];
+  /** The first of them. */
   conflicts: Conflict[];
+  conflicts_cursor: string | null;
+  conflicts_total: number;
+}
+
+export interface ConflictPage {
+  items: Conflict[];
+  next_cursor: string | null;
+  total: number;
 }
 
 export interface TownshipNode {

@@ -1,13 +1,15 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
-import { Problem } from '../../api/client';
+import { ask, Problem } from '../../api/client';
 import { saveInstance } from '../../api/download';
-import type { Conflict } from '../../api/types';
+import type { Conflict, ConflictPage, StudyDetail } from '../../api/types';
 import { absolute, dayAndTime, fileSize } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { type Say, useText } from '../../i18n';
 
 const SHOWN = 5;
+const MORE = 50;
 
 /** What is wrong, in words: which part differs, or that somebody else's name stands in it. */
 export function conflictText({ reason, differs }: Conflict, t: Say): string {
@@ -19,11 +21,29 @@ export function conflictText({ reason, differs }: Conflict, t: Say): string {
 }
 
 /** What of a study a person must look at: both contents with who sent them, and each to take along. */
-export function Conflicts({ conflicts }: { conflicts: readonly Conflict[] }) {
+export function Conflicts({ detail }: { detail: StudyDetail }) {
   const t = useText();
+  const { conflicts: items, conflicts_cursor: next_cursor, conflicts_total: total } = detail;
+  const path = `/api/v1/studies/${detail.study.study_instance_uid}/conflicts`;
+  const [shown, setShown] = useState(SHOWN);
+  const pages = useInfiniteQuery({
+    // The first page came with the study; one that has more of them now begins anew.
+    queryKey: ['conflicts', path, total],
+    queryFn: ({ pageParam, signal }) => ask<ConflictPage>(`${path}?limit=${MORE}&cursor=${pageParam}`, { signal }),
+    initialPageParam: '',
+    initialData: { pages: [{ items, next_cursor, total }], pageParams: [''] },
+    getNextPageParam: (page) => page.next_cursor,
+    staleTime: Infinity,
+  });
+  const conflicts = pages.data.pages.flatMap((page) => page.items);
+  const left = total - Math.min(shown, conflicts.length);
+  const more = () => {
+    setShown(shown + MORE);
+    if (shown + MORE > conflicts.length && pages.hasNextPage) void pages.fetchNextPage();
+  };
   return (
     <ul className="conflicts" data-testid="conflicts">
-      {conflicts.slice(0, SHOWN).map((conflict) => (
+      {conflicts.slice(0, shown).map((conflict) => (
         <li key={conflict.id}>
           <b>{conflictText(conflict, t)}</b>
           {conflict.first && (
@@ -48,7 +68,13 @@ export function Conflicts({ conflicts }: { conflicts: readonly Conflict[] }) {
           />
         </li>
       ))}
-      {conflicts.length > SHOWN && <li className="second">{t('conflict.more', { count: conflicts.length - SHOWN })}</li>}
+      {left > 0 && (
+        <li className="second">
+          <button type="button" className="linkish" onClick={more}>
+            {t('conflict.more', { count: left })}
+          </button>
+        </li>
+      )}
     </ul>
   );
 }

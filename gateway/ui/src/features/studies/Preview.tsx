@@ -71,7 +71,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         {row.conflicts > 0 && (
           <div className="note note-soon">
             <p>{t('studies.conflictText', { count: row.conflicts })}</p>
-            {conflicts.length > 0 && <Conflicts conflicts={conflicts} />}
+            {here !== undefined && conflicts.length > 0 && <Conflicts key={uid} detail={here} />}
           </div>
         )}
         {row.unidentified && <p className="note note-soon">{t('studies.unidentifiedText')}</p>}
