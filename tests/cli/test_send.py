@@ -12,11 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import self_signed
 from yilian.cli import main
 from yilian.samples.studies import STUDIES, files_of
 
@@ -110,29 +107,7 @@ def web_server(tls: ssl.SSLContext | None = None) -> Iterator[int]:
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A self-signed certificate of 127.0.0.1, with its key in one file."""
-    import ipaddress  # noqa: PLC0415
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(at)
-        .not_valid_after(at + dt.timedelta(days=36500))
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return file
+    return self_signed(tmp_path)
 
 
 def server_tls(certificate: Path) -> ssl.SSLContext:

@@ -1,5 +1,6 @@
 """A county's upload door on loopback, over a real journal and real receipts."""
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -111,6 +112,7 @@ async def county_door(
     *,
     taken: Taken | None = None,
     tells_versions: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[County]:
     """Run a county in *home* on an ephemeral port."""
     own = journal or JournalWriter.open(home / "journal", reserve_bytes=0)
@@ -138,7 +140,7 @@ async def county_door(
     async with aiohttp.ClientSession() as session, uploads.running():
         county = County(home, session, uploads)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
         county.port = runner.addresses[0][1]
         county.base = f"http://127.0.0.1:{county.port}"
         try:
