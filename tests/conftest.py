@@ -8,6 +8,7 @@ import hypothesis
 from tests.databases import (  # noqa: F401
     database,
     database_url,
+    postgres_programs,
     postgres_server,
     postgres_template,
     postgres_url,

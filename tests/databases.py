@@ -256,6 +256,14 @@ def new_database(server: PostgresServer, template: str = "template0") -> Iterato
 
 
 @pytest.fixture
+def postgres_programs(postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pg_dump and pg_restore of the server's own version be found first."""
+    if not (postgres_server.binaries / "pg_dump").exists():
+        pytest.skip("pg_dump is not beside the server that is tested with")
+    monkeypatch.setenv("PATH", f"{postgres_server.binaries}:{os.environ['PATH']}")
+
+
+@pytest.fixture
 def postgres_url(
     request: pytest.FixtureRequest,
     postgres_server: PostgresServer,

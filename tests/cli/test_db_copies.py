@@ -141,6 +141,7 @@ def test_objects_are_looked_up_on_postgresql_too(
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("postgres_programs")
 def test_a_county_on_postgresql_is_brought_back_into_an_empty_database(
     tmp_path: Path, postgres_server: PostgresServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

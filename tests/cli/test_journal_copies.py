@@ -87,6 +87,7 @@ def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, 
     if request.param == "sqlite":
         yield Home(tmp_path / "home").database_url, Home(tmp_path / "new").database_url
         return
+    request.getfixturevalue("postgres_programs")
     server: PostgresServer = request.getfixturevalue("postgres_server")
     with new_database(server) as source, new_database(server) as empty:
         yield source, empty
