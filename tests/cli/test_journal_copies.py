@@ -180,3 +180,20 @@ async def test_a_township_brings_back_what_its_spool_had_not_filed(tmp_path: Pat
     shutil.copy(new.root / "db" / "yilian.sqlite", place / "node.sqlite")
     async with node_in(place) as node:
         await node.until(waiting=len(raws))
+
+
+async def test_an_image_that_a_township_has_lost_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home.prepare(tmp_path / "home", NodeKind.TOWNSHIP)
+    assert await db("migrate", "--home", home.root) == 0
+    async with node_in(home.root) as node:
+        await node.store([ct_slice(1), ct_slice(2)])
+        await node.until(waiting=2)
+        keys = [key for (key,) in await node.rows("object_key")]
+    (home.root / "node.sqlite").rename(home.root / "db" / "yilian.sqlite")
+    assert await db("verify", "--home", home.root) == 0
+    assert "2 objects looked up, 0 faults" in capsys.readouterr().out
+    (home.objects / keys[0]).unlink()
+    assert await db("verify", "--home", home.root) == 1
+    assert f"object {keys[0]} is missing" in capsys.readouterr().out

@@ -7,28 +7,40 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from gateway.township.tables import instances
 from imaging.archive.tables import instance, instance_conflict
 from kernel.sql.db import Database
 
 _PAGE: Final = 5000
+_KEPT: Final = (
+    (instance, sa.true()),
+    (instance_conflict, sa.true()),
+    # At a township, what the county has for long is gone by intent, and some had no bytes to keep.
+    (instances, instances.c.deleted_at.is_(None) & (instances.c.object_key != "")),
+)
+"""The tables whose rows name objects, and which of the rows."""
 
 
 async def objects_missing(database: Database, folder: Path) -> AsyncIterator[tuple[int, list[str]]]:
     """Yield, page by page, how many objects were looked up and what is wrong with which."""
-    for table in (instance, instance_conflict):
+    for table, kept in _KEPT:
         last = 0
-        while rows := await database.read(partial(_page, table=table, after=last)):
+        while rows := await database.read(partial(_page, table=table, kept=kept, after=last)):
             last = rows[-1].id
             faults = [fault for row in rows if (fault := _fault(folder, row))]
             yield len(rows), faults
 
 
-def _page(conn: sa.Connection, *, table: sa.Table, after: int) -> list[sa.Row[Any]]:
+def _page(
+    conn: sa.Connection, *, table: sa.Table, kept: sa.ColumnElement[bool], after: int
+) -> list[sa.Row[Any]]:
     if not sa.inspect(conn).has_table(table.name):
         return []
     columns = table.c
     query = sa.select(columns.id, columns.object_key, columns.size_bytes)
-    return list(conn.execute(query.where(columns.id > after).order_by(columns.id).limit(_PAGE)))
+    return list(
+        conn.execute(query.where(columns.id > after, kept).order_by(columns.id).limit(_PAGE))
+    )
 
 
 def _fault(folder: Path, row: sa.Row[Any]) -> str:
