@@ -56,14 +56,16 @@ format: setup-test ## put the Python sources into their form
 test: ## everything: check, all tests, the browser tests (installs what only tests need)
 	@$(BOOTSTRAP) --test
 	@$(PYTHON) tools/test_needs.py
-	@$(MAKE) --no-print-directory --keep-going $(CHECKS) python-tests browser-tests
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync $(CHECKS); checked=$$?; \
+	$(MAKE) --no-print-directory --keep-going python-tests browser-tests && exit $$checked
 
 python-tests: setup-test
 	$(PYTEST) -n 2 --dist worksteal -m "not bench and not torture and not e2e" $(ARGS)
 
-# Alone, because a browser and a county are enough for two cores. Exit code 5 is "no such tests".
+# By themselves, because two browsers and their counties are enough for two cores. Exit code 5 is
+# "no such tests".
 browser-tests: setup-test ui
-	$(PYTEST) -m "e2e and not bench and not torture" $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) -n 2 --dist loadfile -m "e2e and not bench and not torture" $(ARGS) || [ $$? -eq 5 ]
 
 bench: setup-test ui ## the short form of the speed comparisons
 	$(RUN) -m bench $(ARGS)

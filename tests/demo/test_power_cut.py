@@ -128,6 +128,7 @@ def test_nothing_acknowledged_is_lost_in_ten_power_cuts(tmp_path: Path) -> None:
         _survive(made, cuts=10, seed=10)
 
 
+@pytest.mark.torture
 @pytest.mark.timeout(300)
 def test_the_control_without_flushes_loses_what_it_acknowledged(tmp_path: Path) -> None:
     library = unflushed.library(tmp_path)

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.demo.running import until
+
 _FS_IOC_SHUTDOWN = 0x8004587D
 _WITHOUT_FLUSHING = 2
+_LEAVING_S = 20
 TOOLS = ("mkfs.ext4", "mount", "umount")
 
 
@@ -60,11 +63,16 @@ class Ext4Image:
             yield self.root
         finally:
             try:
-                _run("umount", str(self.root))
-            except subprocess.CalledProcessError:
+                # Whoever was killed a moment ago may still be leaving.
+                until(self._is_unmounted, _LEAVING_S, f"{self.root} to be free")
+            except BaseException:
                 with contextlib.suppress(subprocess.CalledProcessError):
                     _run("umount", "-l", str(self.root))
                 raise
+
+    def _is_unmounted(self) -> bool:
+        tried = subprocess.run(["umount", str(self.root)], check=False, capture_output=True)
+        return tried.returncode == 0
 
     def cut_power(self) -> None:
         """Let nothing reach the image any more, as if the plug was pulled now."""

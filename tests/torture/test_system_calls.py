@@ -33,8 +33,16 @@ async def test_a_county_that_dies_at_any_call_loses_and_doubles_nothing(
     assert found.held, str(found)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("side", ["township", "county"])
+@pytest.mark.parametrize(
+    ("side", "size"),
+    [
+        pytest.param("township", Size.SHORT, id="township-few"),
+        pytest.param("township", Size.LONG, id="township-every", marks=pytest.mark.torture),
+        # A county that was refused something is given time before it is started anew: seconds each.
+        pytest.param("county", Size.SHORT, id="county-few", marks=pytest.mark.torture),
+        pytest.param("county", Size.LONG, id="county-every", marks=pytest.mark.torture),
+    ],
+)
 async def test_a_call_that_fails_loses_and_doubles_nothing(
     tmp_path: Path, side: str, size: Size
 ) -> None:
