@@ -31,6 +31,8 @@ class Act(StrEnum):
     """Register patients, and mend what was registered."""
     ORDER_EXAMINATION = "order-examination"
     """Order an examination, change or cancel the order, say how far it is."""
+    SETTLE_CONFLICT = "settle-conflict"
+    """Choose between what two nodes wrote of one patient or order; the centre does it for all."""
     WATCH_NODES = "watch-nodes"
     """See how township nodes and their lines are; no patient is in it."""
     MANAGE_SYSTEM = "manage-system"
@@ -85,7 +87,14 @@ _ROLES: Final[dict[Act, frozenset[Role]]] = {
     Act.READ_ORDERS: _ORDERING,
     Act.REGISTER_PATIENT: _ORDERING - {Role.VILLAGE_DOCTOR},
     Act.ORDER_EXAMINATION: _ORDERING,
-    Act.WATCH_NODES: CARE | {Role.MANAGER, Role.PRIVACY_OFFICER, Role.SYSTEM_ADMINISTRATOR},
+    Act.SETTLE_CONFLICT: _ORDERING - {Role.VILLAGE_DOCTOR},
+    Act.WATCH_NODES: CARE
+    | {
+        Role.MANAGER,
+        Role.PRIVACY_OFFICER,
+        Role.SYSTEM_ADMINISTRATOR,
+        Role.AUDIT_ADMINISTRATOR,
+    },
     Act.MANAGE_SYSTEM: frozenset({Role.SYSTEM_ADMINISTRATOR}),
     Act.MANAGE_ACCOUNTS: frozenset({Role.SECURITY_ADMINISTRATOR}),
     Act.READ_AUDIT: frozenset({Role.AUDIT_ADMINISTRATOR, Role.PRIVACY_OFFICER}),
@@ -159,6 +168,14 @@ class Reach:
 def reach(principal: Principal, act: Act = Act.READ_LIST) -> Reach:
     """Return the rows *principal* may do *act* to."""
     return Reach(principal.institution, nothing=principal.roles.isdisjoint(_ROLES[act]))
+
+
+def sees_own_orders_only(principal: Principal) -> bool:
+    """Tell whether *principal* sees, of the orders of their house, those they ordered.
+
+    A village doctor's house is often the township's, whose patients are not all theirs.
+    """
+    return principal.roles.isdisjoint(_ORDERING - {Role.VILLAGE_DOCTOR})
 
 
 def shows_full_name(principal: Principal) -> bool:

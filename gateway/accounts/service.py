@@ -72,6 +72,13 @@ class AccountGuard(Protocol):
         """Raise ``PlatformError`` where the account is changed at its own node only."""
         ...
 
+    def good_until(self, conn: sa.Connection, account_id: str) -> dt.datetime | None:
+        """Return until when the account may be used here if its node is not heard of again.
+
+        None where that is not so: the account is this node's own.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OtherNodes:
@@ -130,6 +137,13 @@ class SignIns:
             lambda conn: self._open(conn, kept, secret, (name_digest, where), address)
         )
         return OpenedSession(secret, self._sign_in_of(kept, secret))
+
+    async def good_until(self, sign_in: SignIn) -> dt.datetime | None:
+        """Return until when they may sign in here without a word from their node; None: always."""
+        guard, account = self._guard, sign_in.principal.user_id
+        if guard is None:
+            return None
+        return await self._database.read(lambda conn: guard.good_until(conn, account))
 
     def _begin(
         self, conn: sa.Connection, name: str, name_digest: str, where: str

@@ -160,18 +160,35 @@ class CountyAccounts:
         """
         if not _is_countys(conn, account_id):
             return
-        stands = place(conn)
-        heard_at = stands.heard_at if stands is not None else None
+        heard_at = _heard_at(conn)
         if heard_at is None or at - heard_at > self.valid_for:
-            raise OfflineTooLong(
+            error = OfflineTooLong(
                 f"the county was not heard of for {self.valid_for.days} days; "
                 "mend the line, or sign in with an account of this node"
             )
+            since = heard_at.astimezone(dt.UTC).isoformat() if heard_at is not None else None
+            error.members = {"heard_at": since, "valid_days": self.valid_for.days}
+            raise error
+
+    def good_until(self, conn: sa.Connection, account_id: str) -> dt.datetime | None:
+        """Return until when the account is good here without a word from the county.
+
+        None for an account of this node, which always is.
+        """
+        if not _is_countys(conn, account_id):
+            return None
+        heard_at = _heard_at(conn)
+        return None if heard_at is None else heard_at + self.valid_for
 
     def may_change(self, conn: sa.Connection, account_id: str) -> None:
         """Raise ``AccountOfCounty`` for an account that is the county's."""
         if _is_countys(conn, account_id):
             raise AccountOfCounty("change it at the county; it comes down by itself")
+
+
+def _heard_at(conn: sa.Connection) -> dt.datetime | None:
+    stands = place(conn)
+    return stands.heard_at if stands is not None else None
 
 
 def _is_countys(conn: sa.Connection, account_id: str) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -28,7 +28,8 @@ from gateway.exchange.model import (
 )
 from gateway.exchange.node_status import Heard, hear
 from gateway.exchange.nodes import Node, find_node
-from gateway.exchange.ports import Handlers
+from gateway.exchange.ports import Handlers, TellsAgain
+from gateway.exchange.retelling import is_due, tell_again
 from gateway.exchange.versions import SINCE, VERSIONS, agree, carries
 from gateway.exchange.wire import pack, unpack
 from kernel.clock import Clock
@@ -66,7 +67,7 @@ class SessionBody(msgspec.Struct, frozen=True, kw_only=True):
 class FeedQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Where to go on, and how long to wait for something."""
 
-    after: int = 0
+    after: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     wait: float = 0.0
     oldest: int = 1
     newest: int = 1
@@ -91,6 +92,8 @@ class NodeDoor:
     """Code of the county's own institution, which may know how its nodes are."""
     versions: Versions = VERSIONS
     since: Mapping[str, int] | None = None
+    tells: TellsAgain | None = None
+    """Knows what to tell a node that begins anew."""
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -157,8 +160,18 @@ class NodeDoor:
             protocol=agreed,
             held=[kind for kind in since if not carries(kind, agreed, since)],
         )
+        await self._tell_again(node, asked.after)
         wait_s = min(max(asked.wait, 0.0), WAIT_MAX_S)
         return _packed(await self._page(read, wait_s))
+
+    async def _tell_again(self, node: Node, after: int) -> None:
+        if self.tells is None:
+            return
+        if await self.database.read(partial(is_due, node=node.id, after=after)):
+            at = self.clock.now()
+            await self.database.write(
+                partial(tell_again, node=node, after=after, tells=self.tells, at=at)
+            )
 
     async def _page(self, read: "partial[FeedPage]", wait_s: float) -> FeedPage:
         ends_s = self.clock.monotonic_s() + wait_s

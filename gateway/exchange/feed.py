@@ -25,13 +25,14 @@ _PAGE: Final = 500
 _AROUND_BYTES: Final = 400
 
 
-def send_down(
+def send_down(  # noqa: PLR0913  # whom to tell, and for how long
     conn: sa.Connection,
     letters: Collection[Letter],
     *,
     institution: str,
     node: str = "",
     history: bool = False,
+    retold: bool = False,
     at: dt.datetime,
 ) -> None:
     """Put *letters* into the feed of *institution*, in *conn*'s transaction.
@@ -47,6 +48,7 @@ def send_down(
         node: only this node of it; empty for all.
         history: whether earlier versions stay; else each letter takes the place of those of its
             kind and key.
+        retold: whether they go once *node* has read them (``retelling``).
         at: now.
 
     Raises:
@@ -78,6 +80,7 @@ def send_down(
                 body=dict(letter.body),
                 size_bytes=size,
                 at=at,
+                retold=retold,
             )
         )
 
@@ -85,7 +88,9 @@ def send_down(
 def prune(conn: sa.Connection, *, before: dt.datetime) -> int:
     """Drop what is asked for anew where it is still wanted: studies named before *before*."""
     named = feed.c.kind.in_([Kind.PRIOR.value, Kind.REPORT.value])
-    return conn.execute(sa.delete(feed).where(named, feed.c.at < before)).rowcount
+    # Without the newest number, nodes that have read it would seem to have read too far.
+    old = named & (feed.c.at < before) & (feed.c.id < newest_id(conn))
+    return conn.execute(sa.delete(feed).where(old)).rowcount
 
 
 def newest_id(conn: sa.Connection) -> int:

@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
     AUDIT = "audit"
     PRIOR_REQUEST = "prior-request"
+    PROCEDURE_STEP = "procedure-step"
     ACCOUNT = "account"
     REPORT = "report"
     PRIOR = "prior"

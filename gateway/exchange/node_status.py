@@ -173,16 +173,18 @@ def statuses(conn: sa.Connection, ids: Sequence[str] | None = None) -> dict[str,
     }
 
 
-def studies_of(conn: sa.Connection, node: str, *, limit: int) -> list[StudyState]:
-    """Return what *node* last told of its studies, the newest word first."""
+def studies_of(
+    conn: sa.Connection, node: str, *, limit: int
+) -> list[tuple[StudyState, dt.datetime]]:
+    """Return what *node* last told of its studies and when, the newest word first."""
     columns = node_studies.c
     query = (
-        sa.select(columns.state)
+        sa.select(columns.state, columns.told_at)
         .where(columns.node == node)
         .order_by(columns.told_at.desc(), columns.study_instance_uid)
         .limit(limit)
     )
-    return [msgspec.convert(state, StudyState) for state in conn.scalars(query)]
+    return [(msgspec.convert(row.state, StudyState), row.told_at) for row in conn.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The county's pages about its nodes: ``/api/v1/nodes`` and ``/api/v1/nodes/{id}``."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Final
 
 import msgspec
 import sqlalchemy as sa
@@ -22,14 +22,12 @@ from gateway.exchange.heartbeat import (
 )
 from gateway.exchange.node_status import LATE_AFTER, Status, statuses, studies_of
 from gateway.exchange.nodes import Node, all_nodes, find_node
-from gateway.exchange.taking import KeptLetter, kept_letters
+from gateway.exchange.steps_up import by_steps, told_by_steps
 from kernel.clock import Clock
 from kernel.identity import Principal
 from kernel.policy import Act, Subject, decide, require, roles_for
 from kernel.sql.db import Database
 from kernel.web import PRINCIPAL, describe, json_response, permit
-
-_KEPT_SHOWN: Final = 50
 
 
 class NodeState(StrEnum):
@@ -85,23 +83,12 @@ class NodeList(msgspec.Struct, frozen=True, kw_only=True):
     items: list[NodeView]
 
 
-class KeptView(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter of the node that could not be taken."""
-
-    id: int
-    kind: str
-    key: str
-    code: str
-    detail: str
-
-
 class NodeDetail(msgspec.Struct, frozen=True, kw_only=True):
     """One node with what it is about."""
 
     node: NodeView
     studies: list[StudyState]
-    """Those not complete first."""
-    refused: list[KeptView]
+    """Those not complete first; the letters that were refused: ``/letters``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,21 +137,29 @@ class NodesDoor:
             raise NodeUnknown("no such node")
         require(principal, Act.WATCH_NODES, self._subject(node))
         status = statuses(conn, [node_id]).get(node_id)
-        studies = studies_of(conn, node_id, limit=STUDIES_MAX)
+        now = self.clock.now()
+        studies = _with_steps(conn, studies_of(conn, node_id, limit=STUDIES_MAX), now)
         studies.sort(key=lambda each: each.completeness.state is Fullness.COMPLETE)
-        kept = kept_letters(conn, source=node_id, limit=_KEPT_SHOWN)
-        return NodeDetail(
-            node=view_of(node, status, self.clock.now()),
-            studies=studies,
-            refused=[_kept_view(each) for each in kept],
-        )
+        return NodeDetail(node=view_of(node, status, now), studies=studies)
 
     def _subject(self, node: Node) -> Subject:
         return Subject(node.institution, frozenset({self.centre}))
 
 
-def _kept_view(kept: KeptLetter) -> KeptView:
-    return KeptView(id=kept.id, kind=kept.kind, key=kept.key, code=kept.code, detail=kept.detail)
+def _with_steps(
+    conn: sa.Connection, words: Sequence[tuple[StudyState, dt.datetime]], now: dt.datetime
+) -> list[StudyState]:
+    """Return what the node said of its studies, with what its devices said since."""
+    steps = told_by_steps(conn, [state.study_instance_uid for state, _ in words])
+    return [
+        msgspec.structs.replace(
+            state,
+            completeness=by_steps(
+                state.completeness, steps.get(state.study_instance_uid), since=told_at, at=now
+            ),
+        )
+        for state, told_at in words
+    ]
 
 
 def state_of(node: Node, status: Status | None, now: dt.datetime) -> NodeState:

@@ -28,6 +28,20 @@ Handlers = Mapping[str, Handler]
 """By kind of letter."""
 
 
+class TellsAgain(Protocol):
+    """Knows all that a node of an institution may know, for one that begins anew."""
+
+    def __call__(
+        self, conn: sa.Connection, institution: str, mark: str, /
+    ) -> tuple[Sequence[Letter], str]:
+        """Return the next letters behind *mark* and the mark to go on from.
+
+        Empty begins, and an empty one in the answer says that this was all. Some hundred letters
+        come at a time, none only at the end.
+        """
+        ...
+
+
 class Expected(Protocol):
     """Knows how many instances a study will have, where a modality said so (MPPS)."""
 

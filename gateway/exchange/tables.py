@@ -137,9 +137,22 @@ feed: Final = sa.Table(
     *_letter(),
     sa.Column("size_bytes", sa.Integer, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+    # Told once more to a node that began anew; gone when it has read it.
+    sa.Column("retold", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("ix_exchange_feed_institution", "institution", "id"),
     sa.Index("ix_exchange_feed_key", "institution", "node", "kind", "key"),
     sqlite_autoincrement=True,
+)
+
+# County: how far each node has read, and how far it has been told again what was before it.
+readers: Final = sa.Table(
+    "exchange_readers",
+    metadata,
+    sa.Column("node", sa.ForeignKey("exchange_nodes.id"), primary_key=True),
+    sa.Column("read_to", sa.BigInteger, nullable=False),
+    # Where telling again goes on; empty at its beginning.
+    sa.Column("mark", sa.String(64), nullable=False, server_default=""),
+    sa.Column("all_told", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 # County: how each node is, as it said itself.
@@ -183,6 +196,7 @@ node_audit: Final = sa.Table(
     # All of the entry, as the node hashed it.
     sa.Column("entry", JsonDocument, nullable=False),
     sa.Column("hash", sa.String(80), nullable=False),
+    sa.Index("ix_exchange_node_audit_newest", "node", "at", "chain", "number"),
 )
 
 # County: which state of each account stands in a letter.
@@ -211,6 +225,23 @@ expected: Final = sa.Table(
     sa.Column("study_instance_uid", sa.String(64), primary_key=True),
     sa.Column("instances", sa.Integer, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
+)
+
+# County: what the devices of its townships said of their procedure steps (MPPS).
+node_steps: Final = sa.Table(
+    "exchange_node_steps",
+    metadata,
+    sa.Column("sop_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("institution", sa.String(64), nullable=False),
+    sa.Column("node", sa.ForeignKey("exchange_nodes.id"), nullable=False),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("ae_title", sa.String(16), nullable=False),
+    # IN PROGRESS, COMPLETED, DISCONTINUED
+    sa.Column("state", sa.String(16), nullable=False),
+    # How many it says it made; counts once it has ended.
+    sa.Column("instances", sa.Integer, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("told_at", UtcDateTime, nullable=False),
 )
 
 # Node: studies that came, or are to come, from the county.

@@ -4,6 +4,7 @@ A letter that cannot be taken is kept whole with its reason and holds nothing up
 moment forbids (busy, full, a part that is down) undoes the whole and comes again.
 """
 
+import datetime as dt
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,16 +135,28 @@ class KeptLetter:
     key: str
     code: str
     detail: str
+    at: dt.datetime
+    """When it came."""
 
 
-def kept_letters(conn: sa.Connection, *, source: str | None = None, limit: int) -> list[KeptLetter]:
-    """Return what could not be taken, newest first, of *source* or of all."""
+def kept_letters(
+    conn: sa.Connection, *, source: str | None = None, before: int | None = None, limit: int
+) -> list[KeptLetter]:
+    """Return what could not be taken, newest first, below the id *before*, of *source* or all."""
     columns = letters_kept.c
     query = sa.select(
-        columns.id, columns.source, columns.kind, columns.key, columns.code, columns.detail
+        columns.id,
+        columns.source,
+        columns.kind,
+        columns.key,
+        columns.code,
+        columns.detail,
+        columns.at,
     )
     if source is not None:
         query = query.where(columns.source == source)
+    if before is not None:
+        query = query.where(columns.id < before)
     rows = conn.execute(query.order_by(columns.id.desc()).limit(limit))
     return [KeptLetter(*row) for row in rows]
 

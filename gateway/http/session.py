@@ -83,6 +83,9 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     user: UserView | None = None
     password_change_due: bool = False
     """The password is old or was set by somebody else."""
+    offline_until: dt.datetime | None = None
+    """Until when one may sign in here while the county is not heard of; absent at the county, and
+    for accounts of the node itself."""
 
 
 class SessionDoor:
@@ -166,6 +169,7 @@ class SessionDoor:
             receipt_key=self._facts.receipt_key if sign_in else "",
             user=await self._user(sign_in) if sign_in else None,
             password_change_due=sign_in.password_change_due if sign_in else False,
+            offline_until=await self._sign_ins.good_until(sign_in) if sign_in else None,
         )
 
     async def _user(self, sign_in: SignIn) -> UserView:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kernel.errors import Category, Invalid, PlatformError
+from kernel.errors import Category, Conflict, Invalid, PlatformError
 
 NUMBER_MAX: Final = 16
 """Characters of an accession number (VR SH); ours stay one below, so that a letter fits before."""
@@ -37,6 +37,18 @@ class NoAccessionNumbers(PlatformError):
             f"{institution} has no accession numbers left at this node: restore the line to the "
             "county, which sends new ones by itself, or call the county"
         )
+
+
+class InvalidAccessionNumber(Invalid):
+    """No modality could carry the number, or a node will give it out itself some day."""
+
+    code = "invalid-accession-number"
+
+
+class AccessionNumberTaken(Conflict):
+    """Another order of the institution has the number."""
+
+    code = "accession-number-taken"
 
 
 class BlockRefused(Invalid):
@@ -112,6 +124,33 @@ class Block:
         if not self.left:
             raise NoAccessionNumbers(self.institution)
         return number_of(self.prefix, self.next), replace(self, next=self.next + 1)
+
+
+def fits(number: str) -> bool:
+    r"""Tell whether *number* can be an Accession Number (PS3.5 6.2, VR SH): 1 to 16, no ``\``."""
+    return (
+        0 < len(number) <= NUMBER_MAX
+        and number == number.strip()
+        and number.isprintable()
+        and "\\" not in number
+    )
+
+
+def parse_foreign(raw: str) -> str:
+    """Return a number another system gave, or somebody typed; empty for an empty one.
+
+    Raises:
+        InvalidAccessionNumber: it does not fit (``invalid-accession-number``).
+    """
+    number = raw.strip().upper()
+    if number and not fits(number):
+        raise InvalidAccessionNumber(f"an accession number has 1 to {NUMBER_MAX} characters")
+    return number
+
+
+def folded(number: str) -> str:
+    """Return *number* as two are compared: whoever types one minds no case and no blanks."""
+    return number.strip().upper()
 
 
 def number_of(prefix: str, number: int) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kernel.arrival import Priority
+from referrals.orders.accession import parse_foreign
 from referrals.orders.model import (
     PRIORITIES,
     QUESTION_MAX,
@@ -139,6 +140,9 @@ class NewOrder:
     priority: Priority = Priority.ROUTINE
     patient_class: PatientClass = PatientClass.OUTPATIENT
     clinical_question: str = ""
+    accession_number: str = ""
+    """The number another system gave the request, or that stands on its slip; empty to be given
+    one."""
 
     def checked(self, now: dt.datetime) -> "NewOrder":
         """Return it as it is kept.
@@ -146,6 +150,7 @@ class NewOrder:
         Raises:
             InvalidRegistration: something cannot be; its code says what.
             InvalidIdentifier: the station is no AE title.
+            InvalidAccessionNumber: the number does not fit.
         """
         return replace(
             self,
@@ -153,6 +158,7 @@ class NewOrder:
             station_ae_title=parse_station(self.station_ae_title),
             priority=checked_priority(self.priority),
             clinical_question=checked_question(self.clinical_question),
+            accession_number=parse_foreign(self.accession_number),
         )
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from kernel.audit.trail import AuditEvent
 from kernel.clock import Clock
 from kernel.errors import Invalid
-from kernel.policy import Act as Duty, Subject, require
+from kernel.policy import Act as Duty, Subject, require, sees_own_orders_only
 from kernel.sql.db import Database
 from kernel.web import ADDRESS, PRINCIPAL, saw
 from referrals.orders.ledger import By
@@ -29,6 +29,8 @@ class Counter:
     desk: OrderDesk
     numbers: Numbers
     spellings: Spellings
+    centre: str = ""
+    """Code of the institution that settles conflicts of all; empty where none does."""
 
     def by(self, request: web.Request) -> By:
         """Return who asks."""
@@ -58,9 +60,10 @@ class Counter:
         for day in (date_from, date_to):
             if day is not None and not dt.date.min < day < dt.date.max:
                 raise Invalid("a day somebody can be examined on", code="invalid-query")
-        typed = q.strip()
+        typed, who = q.strip(), request[PRINCIPAL]
         return Narrow(
-            institution=request[PRINCIPAL].institution,
+            institution=who.institution,
+            ordered_by=who.username if sees_own_orders_only(who) else "",
             typed=typed,
             folded=self.spellings.folded(typed),
             date_from=date_from,
@@ -69,15 +72,23 @@ class Counter:
             states=states,
         )
 
-    async def looked_at(self, request: web.Request, subject: str, patient: str) -> None:
-        """Return once this look at one record is in the trail."""
+    async def looked_at(
+        self, request: web.Request, subject: str, patient: str, *, reason: str = ""
+    ) -> None:
+        """Return once this look at one record is in the trail.
+
+        Args:
+            request: who looks.
+            subject: what at.
+            patient: whose it is.
+            reason: why they may; empty to have it found for the asker's own house.
+        """
         who = request[PRINCIPAL]
-        decision = require(who, Duty.READ_ORDERS, Subject(who.institution))
         await saw(
             request,
             subject=subject,
             patient=patient,
-            reason=decision.reason,
+            reason=reason or require(who, Duty.READ_ORDERS, Subject(who.institution)).reason,
             event=AuditEvent.RECORD_SEEN,
         )
 

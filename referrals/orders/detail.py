@@ -1,31 +1,29 @@
 """One patient or one order, whole: what is true, who did what when, and what lies in conflict."""
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
 from kernel.identity import Principal
-from kernel.policy import Act as Duty, Subject, decide, masked_id
+from kernel.policy import Act as Duty, Subject, decide, sees_own_orders_only
 from referrals.orders import store
 from referrals.orders.machine import acts_in
-from referrals.orders.model import Order, Patient, PatientStatus, version_tag
-from referrals.orders.records import Record, RecordKind, differing, kind_of
+from referrals.orders.model import Order, Patient, PatientStatus
+from referrals.orders.records import Record, RecordKind, kind_of
 from referrals.orders.search import Narrow, list_orders, same_names
+from referrals.orders.settling import OpenVersion, choice_of, open_versions
 from referrals.orders.tables import orders
 from referrals.orders.views import (
     OrderRow,
     PatientRow,
     local_day,
-    masked_phone,
     rows_of_orders,
     rows_of_patients,
 )
 
 _ORDERS_SHOWN: Final = 50
-_MASKS: Final = {"resident_id": masked_id, "phone": masked_phone}
 
 
 class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,21 +36,6 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     """Name of a person; empty where a modality or the county noted it."""
     reason: str
-
-
-class OpenVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the contents in conflict."""
-
-    version: str
-    """What ``settle`` takes as ``keep``."""
-    node: str
-    act: str
-    at: dt.datetime
-    by: str
-    shown: bool
-    """Whether it is the one that is true until somebody settles it."""
-    differs: dict[str, Any]
-    """The fields in which it differs from the one shown, as it has them; numbers masked."""
 
 
 class PatientView(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,9 +82,10 @@ def patient_view(
     if patient.reconciled_with:
         people += _own(conn, patient.reconciled_with, patient.institution)
     rows = rows_of_patients(conn, people, on=local_day(now))
-    narrow = Narrow(institution=patient.institution, patient=patient.id)
+    mine = principal.username if sees_own_orders_only(principal) else ""
+    narrow = Narrow(institution=patient.institution, patient=patient.id, ordered_by=mine)
     found = list_orders(conn, narrow, limit=_ORDERS_SHOWN, before=None)
-    opened = open_versions(conn, patient)
+    opened = _in_conflict(conn, patient, now)
     return PatientView(
         patient=rows[0],
         real_patient=rows[1] if len(rows) > 1 else None,
@@ -122,17 +106,23 @@ def _patient_actions(patient: Patient, principal: Principal, *, conflict: bool) 
     if decide(principal, Duty.REGISTER_PATIENT, subject).allowed:
         found += ["correct"] if active else []
         found += ["reconcile"] if active and patient.temporary is not None else []
-        found += ["settle"] if conflict else []
+    if conflict and decide(principal, Duty.SETTLE_CONFLICT, subject).allowed:
+        found.append("settle")
     return sorted(found)
 
 
-def order_view(conn: sa.Connection, order: Order, principal: Principal) -> OrderView:
+def order_view(
+    conn: sa.Connection, order: Order, principal: Principal, *, now: dt.datetime
+) -> OrderView:
     """Return the page of *order* for *principal*."""
     (row,) = rows_of_orders(conn, [order])
     first = _own(conn, order.first_patient, order.institution)
-    opened = open_versions(conn, order)
-    allowed = decide(principal, Duty.ORDER_EXAMINATION, Subject(order.institution)).allowed
-    actions = [str(act) for act in acts_in(order.state)] + (["settle"] if opened else [])
+    opened = _in_conflict(conn, order, now)
+    subject = Subject(order.institution)
+    allowed = decide(principal, Duty.ORDER_EXAMINATION, subject).allowed
+    settles = decide(principal, Duty.SETTLE_CONFLICT, subject).allowed
+    actions = [str(act) for act in acts_in(order.state)]
+    actions += ["settle"] if opened and settles else []
     columns = orders.c
     again = sa.select(columns.id).where(
         columns.patient == order.patient, columns.replaces == order.id
@@ -174,33 +164,8 @@ def history(conn: sa.Connection, kind: RecordKind, record: str) -> list[HistoryL
     ]
 
 
-def open_versions(conn: sa.Connection, shown: Record) -> list[OpenVersion]:
-    """Return the contents in conflict, and the one shown where it is none of them."""
+def _in_conflict(conn: sa.Connection, shown: Record, now: dt.datetime) -> list[OpenVersion]:
+    """Return the contents nobody has chosen from yet, at most twenty."""
     kind = kind_of(shown)
-    now = store.standing_of(conn, kind, shown.id)
-    if not now.open:
-        return []
-    found = []
-    for kept in store.versions_of(conn, kind, shown.id):
-        if kept.version not in {*now.open, now.shown}:
-            continue
-        record = store.record_at(conn, kind, shown.id, kept.version)
-        found.append(
-            OpenVersion(
-                version=version_tag(record),
-                node=kept.version.node,
-                act=kept.change.act,
-                at=kept.change.at,
-                by=kept.change.by_name or kept.change.by_username,
-                shown=kept.version == now.shown,
-                differs=_masked(differing(shown, record)),
-            )
-        )
-    return found
-
-
-def _masked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _MASKS[name](value) if name in _MASKS and isinstance(value, str) else value
-        for name, value in fields.items()
-    }
+    choice = choice_of(store.versions_of(conn, kind, shown.id), now)
+    return [] if choice.chosen else open_versions(conn, shown, choice)

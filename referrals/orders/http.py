@@ -37,6 +37,7 @@ from referrals.orders.bodies import (
 from referrals.orders.counter import Counter
 from referrals.orders.detail import OrderView, order_view
 from referrals.orders.examinations import find_examinations
+from referrals.orders.http_conflicts import ConflictsDoor
 from referrals.orders.http_patients import PatientsDoor
 from referrals.orders.machine import Act
 from referrals.orders.model import Examination, Order, OrderMissing, State
@@ -44,7 +45,7 @@ from referrals.orders.numbers import blocks_of
 from referrals.orders.records import RecordKind
 from referrals.orders.search import Place, list_orders
 from referrals.orders.service import Seen
-from referrals.orders.views import local_day, patient_number, rows_of_orders
+from referrals.orders.views import local_day, may_see, patient_number, rows_of_orders
 
 _READERS: Final = roles_for(Duty.READ_ORDERS)
 _ORDERERS: Final = roles_for(Duty.ORDER_EXAMINATION)
@@ -55,7 +56,11 @@ _CATALOGUE_MAX: Final = 500
 
 def routes(counter: Counter) -> list[web.RouteDef]:
     """Return every route of this room."""
-    return [*PatientsDoor(counter).routes(), *OrdersDoor(counter).routes()]
+    return [
+        *PatientsDoor(counter).routes(),
+        *OrdersDoor(counter).routes(),
+        *ConflictsDoor(counter).routes(),
+    ]
 
 
 class OrdersDoor:
@@ -181,7 +186,7 @@ class OrdersDoor:
         return await self._answer(request, key, status=201)
 
     @describe("Choose between versions in conflict", body=SettleBody, answer=OrderView)
-    @permit(roles=_ORDERERS)
+    @permit(roles=roles_for(Duty.SETTLE_CONFLICT))
     async def settle(self, request: web.Request) -> web.StreamResponse:
         """Answer the order as it then is."""
         body = await read_json(request, SettleBody)
@@ -236,7 +241,7 @@ class OrdersDoor:
             order = store.find_order(conn, key)
             if order is None:
                 raise Missing
-            return order_view(conn, order, request[PRINCIPAL])
+            return order_view(conn, order, request[PRINCIPAL], now=self._counter.clock.now())
 
         view = await self._counter.database.read(read)
         headers = {"ETag": f'"{view.order.etag}"', "Location": f"{_PATH}/{key}"}
@@ -250,7 +255,7 @@ def _seen(request: web.Request) -> Seen:
 def _find(conn: sa.Connection, *, key: str, principal: Principal) -> tuple[str, str]:
     """Return the order's id and whose it is, for the trail."""
     found: Order | None = store.find_order(conn, key)
-    if found is None or found.institution != principal.institution:
+    if found is None or not may_see(found, principal):
         raise OrderMissing
     return found.id, patient_number(conn, found)
 

@@ -126,7 +126,7 @@ class PatientsDoor:
         )
 
     @describe("Choose between versions in conflict", body=SettleBody, answer=PatientView)
-    @permit(roles=_REGISTRARS)
+    @permit(roles=roles_for(Duty.SETTLE_CONFLICT))
     async def settle(self, request: web.Request) -> web.StreamResponse:
         """Answer the patient as it then is."""
         body = await read_json(request, SettleBody)

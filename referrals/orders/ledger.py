@@ -18,7 +18,9 @@ from kernel.errors import Missing
 from kernel.events import EventDraft, publish_all
 from kernel.identity import Principal
 from kernel.letter import Letter
+from kernel.policy import Reason
 from referrals.orders import numbers, store
+from referrals.orders.accession import folded
 from referrals.orders.model import Order, Patient
 from referrals.orders.numbers import Numbers
 from referrals.orders.ports import Post, Spellings
@@ -38,7 +40,9 @@ PATIENT_UPDATED: Final = "patient.updated"
 ORDER_UPDATED: Final = "order.updated"
 STUDY_MISMATCH: Final = "order.study-mismatch"
 RENUMBER: Final = "renumber"
-"""Act of a version in which an order got another accession number."""
+"""Act of a version in which an order got another accession number; its reason is one of these."""
+NUMBER_TAKEN: Final = "accession-number-taken"
+NUMBER_OF_ANOTHER: Final = "accession-number-of-another-node"
 
 
 class Applied(StrEnum):
@@ -71,6 +75,8 @@ class By:
     address: str = ""
     machine: str = ""
     """What noted it, such as ``mpps:CT1``."""
+    reason: str = Reason.OWN_INSTITUTION
+    """Why they may (``kernel.policy.Decision.reason``)."""
 
     @property
     def username(self) -> str:
@@ -162,16 +168,13 @@ class Ledger:
     def _settle_number(self, page: Page, order: Order, change: Change) -> bool:
         """See to it that the order's number is its own; returns whether it got another one."""
         conn, number = page.conn, order.accession_number
-        owner = numbers.owner_of(conn, order.institution, number)
-        if owner in {None, order.id}:
+        # All letters come from the county, which has decided; whoever had the number here hears
+        # of it by a letter of their own.
+        reason = self._why_not(conn, order) if self.numbers.allots else ""
+        if not reason:
             numbers.claim(conn, order.institution, number, order.id, at=change.at)
             return False
-        if not self.numbers.allots:
-            # All letters come from the county, which has decided; whoever had the number here
-            # hears of it by a letter of their own.
-            numbers.claim(conn, order.institution, number, order.id, at=change.at)
-            return False
-        mine = [one for one in numbers.claims_of(conn, order.id) if one != number]
+        mine = [one for one in numbers.claims_of(conn, order.id) if one != folded(number)]
         new = (
             mine[0] if mine else self.numbers.take(conn, order.institution, order.id, at=change.at)
         )
@@ -182,9 +185,22 @@ class Ledger:
             requested_procedure_id=new,
             former_accession_numbers=tuple(dict.fromkeys(noted)),
         )
-        told = Change(act=RENUMBER, at=change.at, reason="accession-number-taken")
+        told = Change(act=RENUMBER, at=change.at, reason=reason)
         self.write(page, renumbered, told, By(machine="county"))
         return True
+
+    def _why_not(self, conn: sa.Connection, order: Order) -> str:
+        """Return why the order cannot have its number, empty where it can.
+
+        Inside a block only the block's node gives numbers out, whoever came first; outside all
+        blocks, where people type and other systems count, whoever came first has it.
+        """
+        number, house = order.accession_number, order.institution
+        owner = numbers.owner_of(conn, house, number)
+        if owner is not None:
+            return "" if owner == order.id else NUMBER_TAKEN
+        block = numbers.block_holding(conn, house, number)
+        return "" if block is None or block.node == order.origin_node else NUMBER_OF_ANOTHER
 
     def _show(self, page: Page, shown: Record, *, first: bool) -> None:
         conn = page.conn
@@ -231,7 +247,7 @@ class Ledger:
             address=by.address,
             subject=f"{kind_of(made)}:{made.id}",
             patient=patient_number(conn, made),
-            reason="own-institution" if who else by.machine,
+            reason=by.reason if who else by.machine,
             detail={"act": change.act, "version": made.version},
         )
         write_trail(conn, self.chain, entry)

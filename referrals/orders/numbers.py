@@ -11,12 +11,16 @@ from kernel.errors import Conflict
 from kernel.letter import InvalidLetter, Letter
 from referrals.orders.accession import (
     BLOCK_SIZE,
+    DIGITS,
     IN_HAND,
     LAST,
+    AccessionNumberTaken,
     Block,
     BlockRefused,
+    InvalidAccessionNumber,
     NoAccessionNumbers,
     blocks_wanted,
+    folded,
     prefix_for,
 )
 from referrals.orders.tables import accession_blocks, accession_claims, accession_prefixes
@@ -24,6 +28,7 @@ from referrals.orders.tables import accession_blocks, accession_claims, accessio
 BLOCK_LETTER: Final = "accession-block"
 """Down: one block the county has allotted. Up, a need (``need_letter``) has the next kind."""
 NEED_LETTER: Final = "accession-need"
+_BLOCK: Final = ("institution", "node", "prefix", "first", "last", "next")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,25 @@ class Numbers:
                 claim(conn, institution, number, order, at=at)
                 return number
 
+    def take_foreign(
+        self, conn: sa.Connection, institution: str, number: str, order: str, *, at: dt.datetime
+    ) -> str:
+        """Return *number*, which another system gave and which is *order*'s from now on.
+
+        Raises:
+            InvalidAccessionNumber: it lies in a block known here, whose node will give it out.
+            AccessionNumberTaken: another order of the institution has it; ``order`` says which.
+        """
+        if block_holding(conn, institution, number) is not None:
+            raise InvalidAccessionNumber("this system gives that number out itself: leave it empty")
+        owner = owner_of(conn, institution, number)
+        if owner is not None:
+            error = AccessionNumberTaken("another order has this accession number")
+            error.members = {"order": owner}
+            raise error
+        claim(conn, institution, number, order, at=at)
+        return number
+
     def _next(self, conn: sa.Connection, institution: str, at: dt.datetime) -> str:
         block = next((b for b in blocks_of(conn, institution, self.node) if b.left), None)
         if block is None:
@@ -61,10 +85,16 @@ class Numbers:
         return number
 
 
-def allot(
-    conn: sa.Connection, institution: str, node: str, *, at: dt.datetime, size: int = BLOCK_SIZE
+def allot(  # whose, for whom, how many
+    conn: sa.Connection,
+    institution: str,
+    node: str,
+    *,
+    at: dt.datetime,
+    box: str = "",
+    size: int = BLOCK_SIZE,
 ) -> Block:
-    """Return a new block for *node*; the county's act.
+    """Return a new block for *node*, told to its *box*; the county's act.
 
     Raises:
         Conflict: the institution has used up all its numbers (``accession-numbers-used-up``).
@@ -81,7 +111,7 @@ def allot(
         first=first,
         last=min(first + size - 1, LAST),
     )
-    _add(conn, block, at)
+    _add(conn, block, at, box=box)
     return block
 
 
@@ -120,17 +150,16 @@ def add_block(conn: sa.Connection, block: Block, *, at: dt.datetime) -> bool:
 
 def blocks_of(conn: sa.Connection, institution: str, node: str) -> list[Block]:
     """Return the blocks of *node* for *institution*, lowest first."""
+    return _select_blocks(conn, institution, node)
+
+
+def _select_blocks(
+    conn: sa.Connection, institution: str, node: str, *only: sa.ColumnElement[bool]
+) -> list[Block]:
     columns = accession_blocks.c
     query = (
-        sa.select(
-            columns.institution,
-            columns.node,
-            columns.prefix,
-            columns.first,
-            columns.last,
-            columns.next,
-        )
-        .where(columns.node == node, columns.institution == institution)
+        sa.select(*(columns[name] for name in _BLOCK))
+        .where(columns.node == node, columns.institution == institution, *only)
         .order_by(columns.first)
     )
     return [Block(**row) for row in conn.execute(query).mappings()]
@@ -141,19 +170,22 @@ def wanted(conn: sa.Connection, institution: str, node: str) -> int:
     return blocks_wanted(blocks_of(conn, institution, node))
 
 
-def allot_to(conn: sa.Connection, need: Letter, node: str, *, at: dt.datetime) -> list[Letter]:
+def allot_to(
+    conn: sa.Connection, need: Letter, node: str, *, box: str = "", at: dt.datetime
+) -> list[Letter]:
     """Return the letters of the blocks *node* is to have; the county's answer to its need.
 
-    The same need allots once: what was allotted before and not yet heard of is told again.
+    The same need allots once: what was allotted before and not yet heard of is told again, but to
+    the same box only. One that replaces another would give its numbers out a second time.
 
     Raises:
         InvalidLetter: it is no need.
     """
     asked = _parse(_Need, need)
-    there = blocks_of(conn, asked.institution, node)
+    there = _select_blocks(conn, asked.institution, node, accession_blocks.c.box == box)
     unheard = [block for block in there if block.first > asked.heard_to]
     missing = max(0, min(asked.wanted, IN_HAND + 1) - len(unheard))
-    made = [allot(conn, asked.institution, node, at=at) for _ in range(missing)]
+    made = [allot(conn, asked.institution, node, box=box, at=at) for _ in range(missing)]
     return [block_letter(block) for block in (*unheard, *made)]
 
 
@@ -207,8 +239,8 @@ def _parse(kind: Any, letter: Letter) -> Any:
         raise InvalidLetter(f"no {letter.kind}") from exc
 
 
-def _add(conn: sa.Connection, block: Block, at: dt.datetime) -> None:
-    conn.execute(sa.insert(accession_blocks).values(**asdict(block), allotted_at=at))
+def _add(conn: sa.Connection, block: Block, at: dt.datetime, *, box: str = "") -> None:
+    conn.execute(sa.insert(accession_blocks).values(**asdict(block), box=box, allotted_at=at))
 
 
 def _put_next(conn: sa.Connection, block: Block) -> None:
@@ -224,12 +256,34 @@ def _put_next(conn: sa.Connection, block: Block) -> None:
     )
 
 
+def block_holding(conn: sa.Connection, institution: str, number: str) -> Block | None:
+    """Return the block known here that *number* is of, None where it is of none."""
+    columns = accession_blocks.c
+    key = folded(number)
+    digits = key[-DIGITS:]
+    if not (len(digits) == DIGITS and digits.isascii() and digits.isdigit()):
+        return None
+    row = (
+        conn.execute(
+            sa.select(*(columns[name] for name in _BLOCK)).where(
+                columns.institution == institution,
+                columns.prefix == key[:-DIGITS],
+                columns.first <= int(digits),
+                columns.last >= int(digits),
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else Block(**row)
+
+
 def owner_of(conn: sa.Connection, institution: str, number: str) -> str | None:
     """Return the id of the order *number* belongs to, None while it is free."""
     columns = accession_claims.c
     return conn.scalar(
         sa.select(columns.order).where(
-            columns.institution == institution, columns.accession_number == number
+            columns.institution == institution, columns.accession_number == folded(number)
         )
     )
 
@@ -239,6 +293,7 @@ def claim(
 ) -> None:
     """Make *number* the order's, whosever it was before."""
     table, columns = accession_claims, accession_claims.c
+    number = folded(number)
     changed = conn.execute(
         sa.update(table)
         .where(columns.institution == institution, columns.accession_number == number)

@@ -12,7 +12,7 @@ import msgspec
 
 from kernel.errors import Invalid
 from kernel.letter import InvalidLetter, Letter
-from referrals.orders.accession import NUMBER_MAX
+from referrals.orders.accession import fits
 from referrals.orders.machine import WEIGHT
 from referrals.orders.merge import Version
 from referrals.orders.model import Order, Patient, PatientStatus, version_tag
@@ -103,7 +103,7 @@ def _fits(record: Record) -> bool:
     if isinstance(record, Order):
         keys.append(record.patient)
         numbers = (record.accession_number, *record.former_accession_numbers)
-        if not all(0 < len(number) <= NUMBER_MAX for number in numbers):
+        if not all(fits(number) for number in numbers):
             return False
     instants = (value for value in values.values() if isinstance(value, dt.datetime))
     names = (record.institution, record.origin_node, record.written_by_node)

@@ -123,11 +123,15 @@ def order(  # noqa: PLR0913  # what an order is made of
     Raises:
         ExaminationMissing: the catalogue has no such examination.
         NoAccessionNumbers: this node has none left.
+        InvalidAccessionNumber, AccessionNumberTaken: the number told cannot be this order's.
         GateAsks: there is a result that would do.
     """
     conn, institution = page.conn, patient.institution
     key = new_id()
-    number = ledger.numbers.take(conn, institution, key, at=now)
+    if foreign := new.accession_number:
+        number = ledger.numbers.take_foreign(conn, institution, foreign, key, at=now)
+    else:
+        number = ledger.numbers.take(conn, institution, key, at=now)
     made = Order(
         id=key,
         institution=institution,

@@ -33,6 +33,8 @@ class Narrow:
     of its initials."""
     patient: str = ""
     """``Patient.id``."""
+    ordered_by: str = ""
+    """Username of whoever ordered; of orders only."""
     states: Collection[State] = ()
     date_from: dt.date | None = None
     """First day in legal time, included: of the examination, of the registration."""
@@ -129,6 +131,8 @@ def list_orders(
     )
     if narrow.states:
         query = query.where(columns.state.in_(sorted(narrow.states)))
+    if narrow.ordered_by:
+        query = query.where(columns.ordered_by == narrow.ordered_by)
     if narrow.patient:
         query = query.where(
             sa.or_(columns.patient == narrow.patient, columns.first_patient == narrow.patient)

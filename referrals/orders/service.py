@@ -28,7 +28,6 @@ from referrals.orders.asked import (
 from referrals.orders.gate import OrderGate
 from referrals.orders.ledger import By, Ledger, Page
 from referrals.orders.machine import Act, ActNotAllowed, decide
-from referrals.orders.merge import Version
 from referrals.orders.model import (
     REASON_MAX,
     Order,
@@ -41,7 +40,14 @@ from referrals.orders.model import (
 )
 from referrals.orders.moves import changed, moved
 from referrals.orders.records import Record, RecordKind
-from referrals.orders.views import local_day
+from referrals.orders.settling import (
+    SETTLE,
+    ToSettle,
+    chosen_version,
+    settled,
+    to_settle,
+)
+from referrals.orders.views import local_day, may_see
 
 T = TypeVar("T")
 R = TypeVar("R", Patient, Order)
@@ -61,9 +67,25 @@ class OrderDesk:
     """Registers and orders at one node, in one process."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, ledger: Ledger, gate: OrderGate
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        ledger: Ledger,
+        gate: OrderGate,
+        centre: str = "",
     ) -> None:
+        """Register and order with *ledger*.
+
+        Args:
+            database: the node's.
+            clock: where the time comes from.
+            ledger: writes what follows.
+            gate: asked before anything is ordered.
+            centre: code of the institution that settles conflicts of all; empty where none does.
+        """
         self._database = database
+        self._centre = centre
         self._clock = clock
         self._ledger = ledger
         self._gate = gate
@@ -152,6 +174,7 @@ class OrderDesk:
             PatientMissing, ExaminationMissing: not there, or another institution's.
             InvalidRegistration, AlreadyRegistered: something typed cannot be.
             NoAccessionNumbers: this node has none left.
+            InvalidAccessionNumber, AccessionNumberTaken: the number told cannot be the order's.
             GateAsks: there is a result that would do.
         """
 
@@ -252,35 +275,33 @@ class OrderDesk:
     async def settle(self, by: By, kind: RecordKind, seen: Seen, keep: str, ask: Ask) -> str:
         """End a conflict: what the version *keep* says holds from now on; returns the record's id.
 
+        A choice made of late can be made otherwise, while nothing came after it.
+
         Raises:
             PatientMissing, OrderMissing: not there, or another institution's.
-            Conflict: *keep* is no version in conflict (``no-such-conflict``).
+            NoSuchConflict: *keep* is no version to choose.
             Stale: somebody changed it meanwhile.
         """
 
         def act(page: Page) -> str:
             now, conn = self._clock.now(), page.conn
-            before: Record
-            if kind is RecordKind.PATIENT:
-                before = self._patient(conn, by, seen, Duty.REGISTER_PATIENT)
-            else:
-                before = self._order(conn, by, seen, None)
-            version = _open_version(conn, kind, before.id, keep)
-            chosen = store.record_at(conn, kind, before.id, version)
-            if isinstance(chosen, Order) and isinstance(before, Order):
-                # What is known of its number and of the examination itself is not for choosing.
-                chosen = replace(
-                    chosen,
-                    accession_number=before.accession_number,
-                    requested_procedure_id=before.requested_procedure_id,
-                    former_accession_numbers=before.former_accession_numbers,
-                )
-            change = replace(by.change("settle", now), settles=True)
+            about = self.to_settle(conn, _who(by), kind, seen.record)
+            _check_seen(conn, about.record, seen)
+            version = chosen_version(about.choice, keep)
+            chosen = settled(about.record, store.record_at(conn, kind, seen.record, version))
+            chooser = replace(by, reason=about.reason)
+            change = replace(by.change(SETTLE, now, reason=keep), settles=True)
             if isinstance(chosen, Order):
-                return self._ledger.write(page, chosen, change, by).id
-            return self._ledger.write(page, chosen, change, by).id
+                return self._ledger.write(page, chosen, change, chooser).id
+            return self._ledger.write(page, chosen, change, chooser).id
 
         return await self._once(ask, act)
+
+    def to_settle(
+        self, conn: sa.Connection, who: Principal, kind: RecordKind, record: str
+    ) -> ToSettle:
+        """Return the record *who* may choose about; raises as ``settling.to_settle``."""
+        return to_settle(conn, who, kind, record, centre=self._centre, now=self._clock.now())
 
     async def _once(self, ask: Ask, act: Callable[[Page], str]) -> str:
         def transaction(conn: sa.Connection) -> str:
@@ -305,7 +326,7 @@ class OrderDesk:
 
     def _order(self, conn: sa.Connection, by: By, seen: Seen, act: Act | None) -> Order:
         who, found = _who(by), store.find_order(conn, seen.record)
-        if found is None or found.institution != who.institution:
+        if found is None or not may_see(found, who):
             raise OrderMissing
         require(who, Duty.ORDER_EXAMINATION, Subject(found.institution))
         if act is not None:
@@ -316,14 +337,6 @@ class OrderDesk:
                 raise
         _check_seen(conn, found, seen)
         return found
-
-
-def _open_version(conn: sa.Connection, kind: RecordKind, record: str, keep: str) -> Version:
-    now = store.standing_of(conn, kind, record)
-    for each in (*now.open, now.shown) if now.open else ():
-        if f"{each.version}.{each.node}" == keep:
-            return each
-    raise Conflict("none of its versions in conflict has that name", code="no-such-conflict")
 
 
 def _check_seen(conn: sa.Connection, found: Record, seen: Seen) -> None:

@@ -254,29 +254,23 @@ def change_at(conn: sa.Connection, record: Record) -> Change:
     )
 
 
-def shown_after(
-    conn: sa.Connection, kind: RecordKind, institution: str, after: str, *, limit: int
-) -> list[tuple[Record, Change]]:
-    """Return what is now shown of an institution's patients or orders, by id.
-
-    For a node that is to hear everything from the beginning.
+def shown_before(
+    conn: sa.Connection, kind: RecordKind, institution: str, before: str, *, limit: int
+) -> list[Record]:
+    """Return what is now shown of an institution's patients or orders, the newest first.
 
     Args:
         conn: any connection.
-        kind: patients are told before orders.
+        kind: which of the two.
         institution: whose.
-        after: the last id told before; empty to begin.
+        before: the last id of the page before; empty to begin.
         limit: most records to return.
     """
     patients_asked = kind is RecordKind.PATIENT
     table = patients if patients_asked else orders
     columns = PATIENT_COLUMNS if patients_asked else ORDER_COLUMNS
-    query = (
-        sa.select(*columns)
-        .where(table.c.institution == institution, table.c.id > after)
-        .order_by(table.c.id)
-        .limit(limit)
-    )
-    rows = [named(row) for row in conn.execute(query).mappings()]
-    found: list[Record] = [patient_of(row) if patients_asked else order_of(row) for row in rows]
-    return [(record, change_at(conn, record)) for record in found]
+    query = sa.select(*columns).where(table.c.institution == institution)
+    if before:
+        query = query.where(table.c.id < before)
+    rows = conn.execute(query.order_by(table.c.id.desc()).limit(limit)).mappings()
+    return [patient_of(named(row)) if patients_asked else order_of(named(row)) for row in rows]

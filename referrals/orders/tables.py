@@ -138,6 +138,15 @@ versions: Final = sa.Table(
     sa.Column("body", JsonDocument, nullable=False),
 )
 
+_IN_CONFLICT: Final = {
+    "ix_orders_conflicts": (orders.c.id, orders.c.conflicts > 0),
+    "ix_order_patients_conflicts": (patients.c.id, patients.c.conflicts > 0),
+    "ix_order_versions_settles": (versions.c.at, versions.c.settles),
+}
+"""Few records wait for a person; the lists of them are as long as that, not as the tables."""
+for _name, (_column, _which) in _IN_CONFLICT.items():
+    sa.Index(_name, _column, sqlite_where=_which, postgresql_where=_which)
+
 accession_prefixes: Final = sa.Table(
     "accession_prefixes",
     metadata,
@@ -154,6 +163,8 @@ accession_blocks: Final = sa.Table(
     sa.Column("last", sa.BigInteger(), nullable=False),
     # Code of the node that may use it.
     _code("node"),
+    # Id of the box it was told to, at the county: one that replaces another gets its own.
+    _code("box"),
     # The next number to give out, last + 1 when it is used up; kept by that node alone.
     sa.Column("next", sa.BigInteger(), nullable=False),
     sa.Column("allotted_at", UtcDateTime, nullable=False),

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from kernel.arrival import Priority
 from kernel.dicom.shown import LEGAL_TIME, Age, age_at
-from kernel.policy import masked_id
+from kernel.identity import Principal
+from kernel.policy import masked_id, sees_own_orders_only
 from referrals.orders import store
 from referrals.orders.model import (
     Examination,
@@ -144,6 +145,12 @@ def order_row(
         etag=version_tag(order),
         conflicts=conflicts,
     )
+
+
+def may_see(order: Order, principal: Principal) -> bool:
+    """Tell whether *order* is there for *principal*, who may read orders of their house."""
+    mine = not sees_own_orders_only(principal) or order.ordered_by == principal.username
+    return order.institution == principal.institution and mine
 
 
 def local_day(at: dt.datetime) -> dt.date:

@@ -110,10 +110,15 @@ async def test_thirty_days_without_the_county_are_the_end_but_a_clock_put_back_i
         clock.ahead = dt.timedelta(days=29, hours=23)
         await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
         clock.ahead = dt.timedelta(days=30, minutes=1)
-        with pytest.raises(OfflineTooLong):
+        with pytest.raises(OfflineTooLong) as refused:
             await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
+        assert refused.value.members["valid_days"] == 30
+        heard_at = dt.datetime.fromisoformat(refused.value.members["heard_at"])
         clock.ahead = dt.timedelta(days=-365)
-        await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
+        opened = await sign_ins.sign_in("zhao", GOOD, address="10.0.0.1")
+        # Whoever is in is told until when, and that does not move while nobody is heard.
+        until = await sign_ins.good_until(opened.sign_in)
+        assert until == heard_at + dt.timedelta(days=30)
 
 
 async def test_the_countys_accounts_are_changed_at_the_county_only(

@@ -26,9 +26,10 @@ from gateway.exchange.follower import FeedFollower, FollowerSettings
 from gateway.exchange.heartbeat import DiskFacts, LineFacts
 from gateway.exchange.model import Enrolled, Source, Versions
 from gateway.exchange.node_facts import NodeFacts
+from gateway.exchange.node_records_http import NodeRecordsDoor
 from gateway.exchange.nodes_http import NodesDoor
 from gateway.exchange.outbox import waiting, write_letters
-from gateway.exchange.ports import Handlers
+from gateway.exchange.ports import Handlers, TellsAgain
 from gateway.exchange.proof import public_hex, seal_secret
 from gateway.exchange.sender import LetterSender, SenderSettings
 from gateway.exchange.versions import SINCE, VERSIONS
@@ -138,6 +139,7 @@ async def county_in(
     clock: ShiftedClock | None = None,
     versions: Versions = VERSIONS,
     since: Mapping[str, int] = SINCE,
+    tells: TellsAgain | None = None,
     archive: bool = False,
 ) -> AsyncIterator[County]:
     """Run a county with three houses and a radiologist ``wang``; with *archive*, DICOMweb too."""
@@ -154,13 +156,17 @@ async def county_in(
         for name, role, house_code in (
             ("wang", Role.RADIOLOGIST, "county"),
             ("sys", Role.SYSTEM_ADMINISTRATOR, "county"),
+            ("shen", Role.AUDIT_ADMINISTRATOR, "county"),
+            ("yin", Role.PRIVACY_OFFICER, "shiqiao"),
             ("zhao", Role.TECHNICIAN, "qingshan"),
             ("qian", Role.TECHNICIAN, "shiqiao"),
         ):
             asked = NewAccount(name, name, house_code, frozenset({role}), password=GOOD)
             await admin.create_account(OPERATOR, asked)
     news = FeedNews(database)
-    door = NodeDoor(database, clock, enrolment, handlers or {}, news, "county", versions, since)
+    door = NodeDoor(
+        database, clock, enrolment, handlers or {}, news, "county", versions, since, tells
+    )
     stack = AsyncExitStack()
     desk = (
         await stack.enter_async_context(open_desk(database, home / "archive")) if archive else None
@@ -169,6 +175,7 @@ async def county_in(
         routes=[
             *_archived(desk, stack),
             *NodesDoor(database, clock, "county").routes(),
+            *NodeRecordsDoor(database, clock, "county").routes(),
             *door.routes(),
         ],
         parts=ShellParts(

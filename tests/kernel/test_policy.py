@@ -13,9 +13,11 @@ from kernel.policy import (
     masked_name,
     reach,
     require,
+    sees_own_orders_only,
     shows_full_name,
 )
 
+ORDERING = (Role.TECHNICIAN, Role.DOCTOR, Role.REGISTRAR, Role.VILLAGE_DOCTOR)
 TOWNSHIP, OTHER, COUNTY = "qingshan", "shiqiao", "county"
 
 
@@ -40,6 +42,11 @@ def _who(role: Role, institution: str = TOWNSHIP) -> Principal:
         (Role.REGISTRAR, TOWNSHIP, Act.REGISTER_PATIENT, Reason.OWN_INSTITUTION, True),
         (Role.VILLAGE_DOCTOR, TOWNSHIP, Act.REGISTER_PATIENT, Reason.NOT_THIS_ROLE, False),
         (Role.VILLAGE_DOCTOR, TOWNSHIP, Act.ORDER_EXAMINATION, Reason.OWN_INSTITUTION, True),
+        (Role.REGISTRAR, COUNTY, Act.SETTLE_CONFLICT, Reason.ROUTED_HERE, True),
+        (Role.REGISTRAR, OTHER, Act.SETTLE_CONFLICT, Reason.OTHER_INSTITUTION, False),
+        (Role.VILLAGE_DOCTOR, TOWNSHIP, Act.SETTLE_CONFLICT, Reason.NOT_THIS_ROLE, False),
+        (Role.SYSTEM_ADMINISTRATOR, COUNTY, Act.SETTLE_CONFLICT, Reason.NOT_THIS_ROLE, False),
+        (Role.AUDIT_ADMINISTRATOR, COUNTY, Act.WATCH_NODES, Reason.ROUTED_HERE, True),
         (Role.RADIOLOGIST, TOWNSHIP, Act.READ_ORDERS, Reason.NOT_THIS_ROLE, False),
         (Role.DOCTOR, COUNTY, Act.READ_ORDERS, Reason.OTHER_INSTITUTION, False),
         (Role.SYSTEM_ADMINISTRATOR, TOWNSHIP, Act.MANAGE_SYSTEM, Reason.OWN_DUTY, True),
@@ -61,6 +68,12 @@ def test_the_three_administrators_have_one_duty_each_and_see_no_patient() -> Non
         assert len(mine) == 1
         assert not decide(_who(role), Act.READ_STUDY, Subject(TOWNSHIP)).allowed
         assert not shows_full_name(_who(role))
+
+
+def test_only_a_village_doctor_sees_no_orders_but_their_own() -> None:
+    assert [role for role in ORDERING if sees_own_orders_only(_who(role))] == [Role.VILLAGE_DOCTOR]
+    both = Principal("u", "u", "u", frozenset({Role.VILLAGE_DOCTOR, Role.DOCTOR}), TOWNSHIP)
+    assert not sees_own_orders_only(both)
 
 
 def test_to_another_institution_it_is_not_there() -> None:

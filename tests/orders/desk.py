@@ -60,6 +60,7 @@ class Desk:
     desk: OrderDesk
     letters: list[Letter] = field(default_factory=list)
     """All that was posted, also by transactions that came to nothing."""
+    centre: str = ""
 
     async def order(
         self, patient: str | NewPatient = LIU, new: NewOrder | None = None, who: By | None = None
@@ -114,6 +115,7 @@ async def open_desk(
     allots: bool = False,
     gate: OrderGate | None = None,
     clock: FrozenClock | None = None,
+    centre: str = "",
 ) -> Desk:
     """Open a node's desk on an empty database; a township has one block of numbers."""
     clock = clock or FrozenClock(AT)
@@ -132,5 +134,5 @@ async def open_desk(
             numbers.allot(conn, QINGSHAN, node, at=AT, size=20)
 
     await database.write(fill)
-    desk = OrderDesk(database, clock, ledger=ledger, gate=gate or UncheckedGate())
-    return Desk(database, clock, ledger, desk, letters)
+    desk = OrderDesk(database, clock, ledger=ledger, gate=gate or UncheckedGate(), centre=centre)
+    return Desk(database, clock, ledger, desk, letters, centre)

@@ -1,12 +1,13 @@
 """A node's whole HTTP door with orders behind it, and people to come through it."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
@@ -88,7 +89,7 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(desk: Desk) -> AsyncIterator[Door]:
+async def open_door(desk: Desk, more: Sequence[web.RouteDef] = ()) -> AsyncIterator[Door]:
     """Serve *desk* on an ephemeral port of 127.0.0.1."""
     database, clock, hasher = desk.database, desk.clock, Hasher(memory_kib=64, rounds=1)
     sign_ins = SignIns(database, hasher, clock, chain="gateway")
@@ -101,9 +102,10 @@ async def open_door(desk: Desk) -> AsyncIterator[Door]:
         asked = NewAccount(name, name, code, frozenset({role}), PrincipalKind.MACHINE)
         await admin.create_account(OPERATOR, asked)
         tokens[name] = (await admin.create_token(OPERATOR, name, label="test")).token
-    counter = Counter(database, clock, desk.desk, desk.ledger.numbers, desk.ledger.spellings)
+    ledger = desk.ledger
+    counter = Counter(database, clock, desk.desk, ledger.numbers, ledger.spellings, desk.centre)
     app = build_app(
-        routes=http.routes(counter),
+        routes=[*http.routes(counter), *more],
         parts=ShellParts(
             database,
             clock,

@@ -14,21 +14,27 @@ import pytest_asyncio
 import sqlalchemy as sa
 from hypothesis import given, strategies as st
 
-from kernel.errors import PlatformError
+from kernel.errors import Invalid, PlatformError
 from kernel.events import outbox
 from kernel.identity import Role
 from kernel.letter import InvalidLetter, Letter
 from kernel.sql.db import Database
 from referrals.orders import numbers
-from referrals.orders.accession import BlockRefused, NoAccessionNumbers
+from referrals.orders.accession import (
+    AccessionNumberTaken,
+    BlockRefused,
+    InvalidAccessionNumber,
+    NoAccessionNumbers,
+)
 from referrals.orders.asked import NewOrder, OrderChanges, PatientChanges
 from referrals.orders.ledger import Applied, ForeignRecord, Page
 from referrals.orders.machine import Act
 from referrals.orders.model import Order, State
 from referrals.orders.performing import Performed, matching
 from referrals.orders.records import RecordKind, from_letter, to_letter
+from referrals.orders.retelling import tell_again
 from referrals.orders.search import Narrow, list_orders
-from referrals.orders.store import VersionDiffers, shown_after
+from referrals.orders.store import VersionDiffers
 from referrals.orders.tables import (
     accession_claims,
     accession_former,
@@ -235,6 +241,79 @@ async def test_two_nodes_that_claim_one_number(
     await database.close()
 
 
+MA = replace(LIU, name="马成功", resident_id="", patient_id="QS-9")
+
+
+async def test_a_number_outside_every_block_belongs_to_whoever_came_first(
+    township: Desk, county: Desk, tmp_path: Path
+) -> None:
+    """Another system's number, typed at two nodes while neither heard of the other."""
+    database = await Database.open(f"sqlite:///{tmp_path / 'other.sqlite'}")
+    other = await open_desk(database)
+    foreign = NewOrder(examination=HEAD.code, accession_number=" ris-2026/77 ")
+    first = await township.order(LIU, foreign)
+    second = await other.order(MA, foreign)
+    assert first.accession_number == second.accession_number == "RIS-2026/77"
+    assert await tell(township.letters, county) == [Applied.NEW, Applied.NEW]
+    assert await tell(other.letters, county) == [Applied.NEW, Applied.RENUMBERED]
+    renumbered = await county.find_order(second.id)
+    assert renumbered.accession_number.startswith("QIN")
+    assert renumbered.former_accession_numbers == ("RIS-2026/77",)
+    assert (await county.find_order(first.id)).accession_number == "RIS-2026/77"
+    # Kept whole: what the second node wrote, and why the county wrote another.
+    history = await county.versions(RecordKind.ORDER, second.id)
+    assert [each.change.reason for each in history] == ["not-checked", "accession-number-taken"]
+    await tell(county.letters, other)
+    assert await other.find_order(second.id) == renumbered
+    await database.close()
+
+
+async def test_a_number_of_anothers_block_goes_to_the_node_that_gives_it_out(
+    township: Desk, county: Desk
+) -> None:
+    """Typed at a node that knows nothing of that block, before its owner came so far."""
+
+    def allot(conn: sa.Connection) -> str:
+        block = numbers.allot(conn, QINGSHAN, "elsewhere", at=AT)
+        return block.give()[0]
+
+    number = await county.database.write(allot)
+    await no_blocks(township)
+    typed = await township.order(LIU, NewOrder(examination=HEAD.code, accession_number=number))
+    assert typed.accession_number == number
+    assert await tell(township.letters, county) == [Applied.NEW, Applied.RENUMBERED]
+    renumbered = await county.find_order(typed.id)
+    assert renumbered.former_accession_numbers == (number,)
+    assert renumbered.accession_number != number
+    history = await county.versions(RecordKind.ORDER, typed.id)
+    assert history[-1].change.reason == "accession-number-of-another-node"
+    narrow = Narrow(institution=QINGSHAN, typed=number.lower(), folded=number.lower())
+    found = await county.read(lambda conn: list_orders(conn, narrow, limit=9, before=None))
+    assert [order.id for order in found] == [typed.id]
+
+
+async def test_a_typed_number_is_nobody_elses_and_none_this_node_will_give_out(
+    township: Desk,
+) -> None:
+    taken = await township.order(LIU, NewOrder(examination=HEAD.code, accession_number="RIS-1"))
+    with pytest.raises(AccessionNumberTaken) as refused:
+        await township.order(MA, NewOrder(examination=HEAD.code, accession_number="ris-1"))
+    assert refused.value.members == {"order": taken.id}
+    for number in ("QIN00000007", "A\\B", "X" * 17, "A\nB"):
+        with pytest.raises(InvalidAccessionNumber):
+            await township.order(MA, NewOrder(examination=HEAD.code, accession_number=number))
+    assert (await township.order(MA)).accession_number == "QIN00000001"
+
+
+async def test_a_letter_whose_number_no_modality_could_carry_is_refused(township: Desk) -> None:
+    order = await township.order()
+    change = from_letter(township.letters[1])[1]
+    for number in ("", "A\\B", "X" * 17, " A"):
+        letter = to_letter(replace(order, accession_number=number), change)
+        with pytest.raises(InvalidLetter):
+            from_letter(over_the_line(letter))
+
+
 async def test_a_number_two_orders_have_at_a_node_is_shown_until_the_county_decides(
     township: Desk, county: Desk, tmp_path: Path
 ) -> None:
@@ -348,22 +427,45 @@ async def test_a_letter_whose_version_is_not_its_bodys_is_refused(township: Desk
         from_letter(replace(letter, body=broken))
 
 
-async def test_everything_can_be_told_from_the_beginning(township: Desk, county: Desk) -> None:
+async def test_everything_can_be_told_again_a_piece_at_a_time(township: Desk, county: Desk) -> None:
     first = await township.order()
     for _ in range(2):
         await township.order(first.patient)
-    for kind, most in ((RecordKind.PATIENT, 1), (RecordKind.ORDER, 3)):
-        after, told = "", 0
-        while True:
-            page = await township.read(
-                lambda conn, k=kind, a=after: shown_after(conn, k, QINGSHAN, a, limit=2)  # type: ignore[misc]
-            )
-            if not page:
-                break
-            await tell([to_letter(*each) for each in page], county)
-            after, told = page[-1][0].id, told + len(page)
-        assert told == most
+    letters: list[Letter] = []
+    mark, pieces = "", 0
+    while pieces == 0 or mark:
+        told, mark = await township.read(
+            lambda conn, m=mark: tell_again(conn, QINGSHAN, m, limit=2)  # type: ignore[misc]
+        )
+        letters, pieces = [*letters, *told], pieces + 1
+    assert [letter.kind for letter in letters] == ["patient", "order", "order", "order"]
+    assert pieces == 3
+    # The newest first: what is to be done today comes before what was done last year.
+    assert letters[1].key > letters[2].key > letters[3].key
+    await tell(letters, county)
     assert await rows(county) == await rows(township)
+    with pytest.raises(Invalid):
+        await township.read(lambda conn: tell_again(conn, QINGSHAN, "account:1"))
+
+
+async def test_what_is_told_again_holds_its_conflict_and_goes_on_where_it_ended(
+    township: Desk, county: Desk, tmp_path: Path
+) -> None:
+    order = await township.order()
+    await tell(township.letters, county)
+    here = len(township.letters)
+    await township.desk.change(by(), seen(order), OrderChanges(clinical_question="跌倒"), ask())
+    await county.desk.change(by(), seen(order), OrderChanges(clinical_question="头痛"), ask())
+    await tell(township.letters[here:], county)
+    database = await Database.open(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    new = await open_desk(database)
+    await tell((await county.read(lambda conn: tell_again(conn, QINGSHAN, "")))[0], new)
+    assert await rows(new) == await rows(county)
+    shown = await new.find_order(order.id)
+    await new.desk.settle(by(), RecordKind.ORDER, seen(shown), "2.qingshan", ask())
+    assert await tell(new.letters, county) == [Applied.NEW]
+    assert await county.find_order(order.id) == await new.find_order(order.id)
+    await database.close()
 
 
 # Accession numbers
@@ -407,6 +509,24 @@ async def test_a_node_asks_in_time_and_is_given_each_block_once(
     theirs = await county.order(LIU, NewOrder(examination=HEAD.code))
     assert mine.accession_number == "QIN00000001"
     assert theirs.accession_number == "QIN00004001"
+
+
+async def test_a_box_that_replaces_another_is_given_blocks_of_its_own(county: Desk) -> None:
+    """The old box may have given out numbers nobody heard of."""
+
+    body = {"institution": QINGSHAN, "wanted": 2, "heard_to": 0}
+    need = Letter(numbers.NEED_LETTER, QINGSHAN, 0, body)
+
+    async def allotted(box: str) -> list[int]:
+        letters = await county.database.write(
+            lambda conn: numbers.allot_to(conn, need, QINGSHAN, box=box, at=AT)
+        )
+        return [letter.body["first"] for letter in letters]
+
+    assert await allotted("old") == [1, 2001]
+    # Asked again, because the answer was lost.
+    assert await allotted("old") == [1, 2001]
+    assert await allotted("new") == [4001, 6001]
 
 
 async def test_a_block_of_another_node_is_not_taken(township: Desk, county: Desk) -> None:

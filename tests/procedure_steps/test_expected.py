@@ -28,7 +28,7 @@ async def test_a_completed_step_says_how_many_images_there_are(database: Databas
         told.append(step.state.value)
 
     clock = FrozenClock(dt.datetime(2026, 1, 5, tzinfo=dt.UTC))
-    book = StepBook(database, clock, orders_and_counts(orders, clock))
+    book = StepBook(database, clock, orders_and_counts(orders, clock, tell_county=False))
     await book.create(STEP, CREATION, peer())
     assert await database.read(lambda conn: read_expected(conn, [STUDY])) == {}
     await book.set(STEP, COMPLETION, peer())

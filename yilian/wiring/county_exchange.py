@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -17,15 +16,15 @@ from gateway.exchange.enrolment import Enrolment
 from gateway.exchange.feed import prune
 from gateway.exchange.feed_news import FeedNews
 from gateway.exchange.model import Kind, Source
-from gateway.exchange.node_status import LATE_AFTER, StudyWord, words_of
+from gateway.exchange.node_records_http import NodeRecordsDoor
 from gateway.exchange.nodes import all_nodes
 from gateway.exchange.nodes_http import NodesDoor
 from gateway.exchange.ports import Handlers
 from gateway.exchange.return_letters import answer_request
 from gateway.exchange.silence import SilenceWatch
+from gateway.exchange.steps_up import take_steps
 from gateway.exchange.taking import retry_unknown
-from imaging.archive.http import Arrivals
-from imaging.archive.model import StudyArrival
+from referrals.orders.retelling import tell_again
 from yilian.wiring.context import Context
 from yilian.wiring.enrolment import county_enrolment
 from yilian.wiring.order_ledger import ledger
@@ -42,6 +41,7 @@ def handlers(context: Context) -> Handlers:
     return {
         Kind.AUDIT.value: take_audit,
         Kind.PRIOR_REQUEST.value: answer_request(archived_objects),
+        Kind.PROCEDURE_STEP.value: take_steps(context.institution),
         **up_handlers(ledger(context)),
     }
 
@@ -62,34 +62,17 @@ async def county_exchange(context: Context) -> CountyExchange:
     news = FeedNews(context.database)
     context.owner.keep("feed-news", news.run)
     door = NodeDoor(
-        context.database, context.clock, enrolment, handlers(context), news, context.institution
+        context.database,
+        context.clock,
+        enrolment,
+        handlers(context),
+        news,
+        context.institution,
+        tells=tell_again,
     )
     pages = NodesDoor(context.database, context.clock, context.institution)
-    return CountyExchange(enrolment, [*door.routes(), *pages.routes()])
-
-
-def arrivals(context: Context) -> Arrivals:
-    """Return what the study list asks about studies that are still on their way."""
-
-    def told(conn: sa.Connection, studies: Sequence[str], /) -> Mapping[str, StudyArrival]:
-        now = context.clock.now()
-        return {uid: _arrival(word, now) for uid, word in words_of(conn, studies).items()}
-
-    return told
-
-
-def _arrival(word: StudyWord, now: dt.datetime) -> StudyArrival:
-    known = word.completeness
-    return StudyArrival(
-        node=word.node,
-        expected=known.expected,
-        basis=known.basis.value,
-        here=known.here,
-        arrived=known.arrived,
-        state=known.state.value,
-        told_at=word.told_at,
-        down_since=word.heard_at if now - word.heard_at >= LATE_AFTER else None,
-    )
+    records = NodeRecordsDoor(context.database, context.clock, context.institution)
+    return CountyExchange(enrolment, [*door.routes(), *pages.routes(), *records.routes()])
 
 
 async def keep_exchange(context: Context) -> None:

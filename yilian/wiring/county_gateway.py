@@ -24,11 +24,14 @@ from imaging.query.service import Search
 from kernel.dicom.decode_pool import DecodePool
 from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
+from referrals.orders.http_study import StudyOrderDoor
 from yilian.wiring.context import Context
-from yilian.wiring.county_exchange import arrivals, county_exchange
+from yilian.wiring.county_exchange import county_exchange
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders import forget_old_asks, order_routes
 from yilian.wiring.shell import serve_shell
+from yilian.wiring.study_arrivals import arrivals
+from yilian.wiring.study_looks import archived_look
 
 JOURNAL: Final = "gateway"
 
@@ -73,8 +76,9 @@ async def run_gateway(context: Context) -> None:
                 *exchange.routes,
                 *dicomweb_routes(dicomweb, searches),
                 *viewers.routes(),
-                *studies.routes(arrivals(context)),
+                *studies.routes(arrivals(context.clock)),
                 *order_routes(context, ledger(context)),
+                *StudyOrderDoor(context.database, archived_look).routes(),
                 *ReceiptDoor(receipts, uploads).routes(),
                 *uploads.routes(),
             ]

@@ -24,6 +24,8 @@ from gateway.dimse.sop_classes import (
 from gateway.dimse.store_scp import JournalSink
 from gateway.dimse.worklist_scp import WorklistScp
 from gateway.exchange.node_facts import note_expected
+from gateway.exchange.outbox import write_letters
+from gateway.exchange.steps_up import step_letter
 from gateway.procedure_steps import store as steps
 from gateway.procedure_steps.model import PerformedStep
 from gateway.procedure_steps.service import Noted, StepBook
@@ -84,7 +86,8 @@ def dicom_services(context: Context, sink: JournalSink, *, fresh: bool) -> Dicom
         chance=random.random,
         settings=_reporting(context.settings),
     )
-    noted = orders_and_counts(steps_to_orders(ledger(context), clock), clock)
+    up = context.kind is NodeKind.TOWNSHIP
+    noted = orders_and_counts(steps_to_orders(ledger(context), clock), clock, tell_county=up)
     trail = AccessLog(database, clock, chain=f"{context.role}-worklist")
     worklist = TracedWorklist(OrderWorklist(database, clock), trail)
     services: Services = {
@@ -122,14 +125,17 @@ def _calling_tls(settings: Settings) -> Callable[[], ssl.SSLContext] | None:
     return made
 
 
-def orders_and_counts(orders: Noted, clock: Clock) -> Noted:
-    """Return who is told of each step: its orders, and who counts what is expected."""
+def orders_and_counts(orders: Noted, clock: Clock, *, tell_county: bool) -> Noted:
+    """Return who is told of each step: its orders, the county, who counts what is expected."""
 
     def noted(conn: sa.Connection, step: PerformedStep) -> None:
         performed = steps.performed(conn, step.study_instance_uid)
         if performed is not None and performed.is_over:
             count = len(performed.instances)
             note_expected(conn, step.study_instance_uid, count, at=clock.now())
+        letter = step_letter(step) if tell_county else None
+        if letter is not None:
+            write_letters(conn, [letter], at=clock.now())
         orders(conn, step)
 
     return noted

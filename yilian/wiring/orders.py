@@ -30,8 +30,13 @@ QUEUE_UPDATED: Final = "queue.updated"
 
 def order_routes(context: Context, written: Ledger) -> list[web.RouteDef]:
     """Return the routes of patients and orders."""
-    desk = OrderDesk(context.database, context.clock, ledger=written, gate=UncheckedGate())
-    counter = Counter(context.database, context.clock, desk, written.numbers, written.spellings)
+    centre = context.institution if context.kind is NodeKind.COUNTY else ""
+    desk = OrderDesk(
+        context.database, context.clock, ledger=written, gate=UncheckedGate(), centre=centre
+    )
+    counter = Counter(
+        context.database, context.clock, desk, written.numbers, written.spellings, centre
+    )
     return http.routes(counter)
 
 

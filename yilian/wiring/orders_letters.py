@@ -87,8 +87,8 @@ def _records(written: Ledger, *, from_below: bool) -> Handler:
 
 
 def _allot(conn: sa.Connection, letter: Letter, source: Source, /) -> None:
-    blocks = allot_to(conn, letter, source.institution, at=source.at)
-    send_down(conn, blocks, institution=source.institution, at=source.at)
+    blocks = allot_to(conn, letter, source.institution, box=source.node, at=source.at)
+    send_down(conn, blocks, institution=source.institution, node=source.node, at=source.at)
 
 
 async def keep_numbers(context: Context) -> None:

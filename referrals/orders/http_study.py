@@ -1,0 +1,98 @@
+"""``/api/v1/studies/{study}/order``: the order behind a study, for whoever reads the study."""
+
+import datetime as dt
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+from aiohttp import web
+
+from kernel.arrival import Priority
+from kernel.audit.trail import AuditEvent
+from kernel.policy import Act as Duty, roles_for
+from kernel.sql.db import Database
+from kernel.web import describe, json_response, permit, saw
+from referrals.orders.model import Examination, PatientClass, State
+from referrals.orders.performing import Match, Performed, matching
+from referrals.orders.ports import SeenStudy, StudyLooks
+
+_READERS: Final = roles_for(Duty.READ_STUDY)
+
+
+class OrderBehind(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader needs of the order; who the patient is stands on the study."""
+
+    id: str
+    accession_number: str
+    former_accession_numbers: tuple[str, ...]
+    examination: Examination
+    clinical_question: str
+    priority: Priority
+    patient_class: PatientClass
+    state: State
+    ordered_by_name: str
+    ordered_at: dt.datetime
+
+
+class StudyOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """The order a study was made for."""
+
+    order: OrderBehind | None
+    """None where there is none, or where it is another patient's."""
+    other_patient: bool
+    """The study bears the number of an order for somebody else: it was typed wrongly there."""
+
+
+class StudyOrderDoor:
+    """The one route."""
+
+    def __init__(self, database: Database, looks: StudyLooks) -> None:
+        self._database = database
+        self._looks = looks
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return it."""
+        return [web.get("/api/v1/studies/{study}/order", self.show, allow_head=False)]
+
+    @describe("The order a study was made for", answer=StudyOrder)
+    @permit(roles=_READERS)
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Answer it; the look at study and order is in the audit trail before."""
+        study = await self._looks(request, request.match_info["study"])
+        match = await self._database.read(lambda conn: _matching(conn, study))
+        if match is None or not match.same_patient:
+            return json_response(StudyOrder(order=None, other_patient=match is not None))
+        await saw(
+            request,
+            subject=f"order:{match.order.id}",
+            patient=study.patient_id,
+            reason=study.reason,
+            event=AuditEvent.RECORD_SEEN,
+        )
+        return json_response(StudyOrder(order=_view(match), other_patient=False))
+
+
+def _matching(conn: sa.Connection, study: SeenStudy) -> Match | None:
+    performed = Performed(
+        institution=study.institution,
+        study_instance_uid=study.study_instance_uid,
+        accession_number=study.accession_number,
+        patient_id=study.patient_id,
+    )
+    return matching(conn, performed)
+
+
+def _view(match: Match) -> OrderBehind:
+    order = match.order
+    return OrderBehind(
+        id=order.id,
+        accession_number=order.accession_number,
+        former_accession_numbers=order.former_accession_numbers,
+        examination=order.examination,
+        clinical_question=order.clinical_question,
+        priority=order.priority,
+        patient_class=order.patient_class,
+        state=order.state,
+        ordered_by_name=order.ordered_by_name,
+        ordered_at=order.ordered_at,
+    )
