@@ -31,7 +31,7 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
-class House(msgspec.Struct, frozen=True, kw_only=True):
+class RecordHouse(msgspec.Struct, frozen=True, kw_only=True):
     """Whose record it is."""
 
     code: str
@@ -46,12 +46,12 @@ class SettledView(msgspec.Struct, frozen=True, kw_only=True):
     until: dt.datetime
 
 
-class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
+class RecordConflict(msgspec.Struct, frozen=True, kw_only=True):
     """A patient or an order that nodes wrote differently."""
 
     kind: RecordKind
     id: str
-    institution: House
+    institution: RecordHouse
     patient: PatientRow | None
     """The patient, or whom the order is for; None where not here."""
     order: OrderRow | None
@@ -60,10 +60,10 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     """None while it lies open."""
 
 
-class ConflictPage(msgspec.Struct, frozen=True, kw_only=True):
+class RecordConflictPage(msgspec.Struct, frozen=True, kw_only=True):
     """Records in conflict, orders first, the newest first; or those settled of late."""
 
-    items: list[ConflictRow]
+    items: list[RecordConflict]
     next_cursor: str | None
     open: int
     """How many lie open in all."""
@@ -91,7 +91,7 @@ def count_open(conn: sa.Connection, reach: Reach) -> int:
     )
 
 
-def open_page(conn: sa.Connection, reach: Reach, *, limit: int, cursor: str) -> ConflictPage:
+def open_page(conn: sa.Connection, reach: Reach, *, limit: int, cursor: str) -> RecordConflictPage:
     """Return at most *limit* records in conflict.
 
     Args:
@@ -114,7 +114,7 @@ def open_page(conn: sa.Connection, reach: Reach, *, limit: int, cursor: str) -> 
         found += _open(conn, kind, reach, before, limit + 1 - len(found))
     shown = found[:limit]
     last = shown[-1] if len(found) > limit else None
-    return ConflictPage(
+    return RecordConflictPage(
         items=_rows(conn, shown, {}),
         next_cursor=f"{kind_of(last)}.{last.id}" if last else None,
         open=count_open(conn, reach),
@@ -136,7 +136,7 @@ def _open(
 
 def settled_page(
     conn: sa.Connection, reach: Reach, *, now: dt.datetime, limit: int, cursor: str
-) -> ConflictPage:
+) -> RecordConflictPage:
     """Return at most *limit* records whose conflict can still be settled otherwise.
 
     The last settled first; arguments as for ``open_page``.
@@ -179,7 +179,7 @@ def settled_page(
     }
     records = _records(conn, [(RecordKind(row.kind), row.record) for row in shown])
     more = len(rows) > limit
-    return ConflictPage(
+    return RecordConflictPage(
         items=_rows(conn, records, notes),
         next_cursor=f"{_micros(shown[-1].at)}.{shown[-1].record}" if more else None,
         open=count_open(conn, reach),
@@ -205,14 +205,14 @@ def _records(conn: sa.Connection, wanted: Sequence[tuple[RecordKind, str]]) -> l
 
 def conflict_row(
     conn: sa.Connection, record: Record, settled: SettledView | None = None
-) -> ConflictRow:
+) -> RecordConflict:
     """Return *record* as the list shows it."""
     return _rows(conn, [record], {record.id: settled} if settled else {})[0]
 
 
 def _rows(
     conn: sa.Connection, records: Sequence[Record], settled: dict[str, SettledView]
-) -> list[ConflictRow]:
+) -> list[RecordConflict]:
     codes = sorted({record.institution for record in records})
     columns = institutions.c
     names = {
@@ -222,10 +222,10 @@ def _rows(
         )
     }
     return [
-        ConflictRow(
+        RecordConflict(
             kind=kind_of(record),
             id=record.id,
-            institution=House(
+            institution=RecordHouse(
                 code=record.institution, name=names.get(record.institution, record.institution)
             ),
             patient=patient,

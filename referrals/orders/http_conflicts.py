@@ -27,9 +27,9 @@ from kernel.web import (
 from referrals.orders import store
 from referrals.orders.bodies import SettleBody
 from referrals.orders.conflicts import (
-    ConflictPage,
-    ConflictRow,
     Reach,
+    RecordConflict,
+    RecordConflictPage,
     SettledView,
     conflict_row,
     open_page,
@@ -63,10 +63,10 @@ class ConflictQuery(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str = ""
 
 
-class ConflictView(msgspec.Struct, frozen=True, kw_only=True):
+class RecordConflictView(msgspec.Struct, frozen=True, kw_only=True):
     """One record in conflict, or settled of late."""
 
-    conflict: ConflictRow
+    conflict: RecordConflict
     etag: str
     """Version to send as If-Match, in quotes."""
     versions: list[OpenVersion]
@@ -90,7 +90,9 @@ class ConflictsDoor:
             web.post(f"{one}/settle", self.settle),
         ]
 
-    @describe("Records that nodes wrote differently", query=ConflictQuery, answer=ConflictPage)
+    @describe(
+        "Records that nodes wrote differently", query=ConflictQuery, answer=RecordConflictPage
+    )
     @permit(roles=_SETTLERS)
     async def listing(self, request: web.Request) -> web.StreamResponse:
         """Answer one page of those in the asker's reach."""
@@ -105,7 +107,7 @@ class ConflictsDoor:
         )
         return json_response(page)
 
-    @describe("What can be chosen between", answer=ConflictView)
+    @describe("What can be chosen between", answer=RecordConflictView)
     @permit(roles=_SETTLERS)
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Answer the contents; the look is in the audit trail before."""
@@ -117,7 +119,7 @@ class ConflictsDoor:
         await self._counter.looked_at(request, f"{kind}:{key}", number, reason=about.reason)
         return await self._answer(request, kind, key)
 
-    @describe("Choose which content holds", body=SettleBody, answer=ConflictView)
+    @describe("Choose which content holds", body=SettleBody, answer=RecordConflictView)
     @permit(roles=_SETTLERS)
     async def settle(self, request: web.Request) -> web.StreamResponse:
         """Answer it as it then is; for seven days it can be chosen otherwise."""
@@ -135,10 +137,10 @@ class ConflictsDoor:
         return about, patient_number(conn, about.record)
 
     async def _answer(self, request: web.Request, kind: RecordKind, key: str) -> web.StreamResponse:
-        def read(conn: sa.Connection) -> ConflictView:
+        def read(conn: sa.Connection) -> RecordConflictView:
             found = _record(conn, kind, key)
             choice = choice_of(store.versions_of(conn, kind, key), self._counter.clock.now())
-            return ConflictView(
+            return RecordConflictView(
                 conflict=conflict_row(conn, found, _settled(choice)),
                 etag=version_tag(found),
                 versions=open_versions(conn, found, choice),

@@ -29,6 +29,15 @@ AT_COUNTY: Final = {
     "NodeDetail": "NodeDetail",
     "NodeStudy": "StudyState",
     "Completeness": "Completeness",
+    "KeptPage": "KeptPage",
+    "KeptLetter": "KeptView",
+    "NodeTrailPage": "NodeTrailPage",
+    "NodeTrailLine": "NodeTrailLine",
+    "RecordConflict": "RecordConflict",
+    "RecordConflictPage": "RecordConflictPage",
+    "RecordConflictView": "RecordConflictView",
+    "OrderBehind": "OrderBehind",
+    "StudyOrder": "StudyOrder",
 }
 AT_TOWNSHIP: Final = {
     "TownshipNode": "TownshipFacts",

@@ -2,7 +2,9 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import sqlalchemy as sa
 
 from gateway.exchange.audit_up import collect_audit, take_audit
@@ -31,6 +33,20 @@ def looked(conn: sa.Connection, number: int) -> None:
     record(conn, ("gateway", "other")[number % 2], entry)
 
 
+async def all_of(page: aiohttp.ClientSession, path: str) -> list[dict[str, Any]]:
+    """Every row of a list, page after page."""
+    rows: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        async with page.get(f"{path}{cursor}") as answer:
+            assert answer.status == 200, await answer.text()
+            body = await answer.json()
+        rows += body["items"]
+        if body["next_cursor"] is None:
+            return rows
+        cursor = f"&cursor={body['next_cursor']}"
+
+
 async def test_refused_letters_and_the_trail_are_shown_a_page_at_a_time(tmp_path: Path) -> None:
     handlers = {"order": refuse, "audit": take_audit}
     async with county_in(tmp_path, handlers) as county:
@@ -49,38 +65,20 @@ async def test_refused_letters_and_the_trail_are_shown_a_page_at_a_time(tmp_path
             await until(answered)
         path = f"/api/v1/nodes/{enrolled.node}"
         async with county.page("wang") as page:
-            keys: list[str] = []
-            cursor = ""
-            while True:
-                async with page.get(f"{path}/letters?limit=2{cursor}") as answer:
-                    assert answer.status == 200, await answer.text()
-                    body = await answer.json()
-                keys += [each["key"] for each in body["items"]]
-                assert {each["code"] for each in body["items"]} == {"examination-unknown"}
-                if body["next_cursor"] is None:
-                    break
-                cursor = f"&cursor={body['next_cursor']}"
-            assert keys == ["o4", "o3", "o2", "o1", "o0"]
+            letters = await all_of(page, f"{path}/letters?limit=2")
+            assert [each["key"] for each in letters] == ["o4", "o3", "o2", "o1", "o0"]
+            assert {each["code"] for each in letters} == {"examination-unknown"}
             async with page.get(f"{path}/audit") as answer:
                 assert answer.status == 403
         async with county.page("shen") as page:
-            rows: list[tuple[str, int]] = []
-            cursor = ""
-            while True:
-                async with page.get(f"{path}/audit?limit=3{cursor}") as answer:
-                    assert answer.status == 200, await answer.text()
-                    body = await answer.json()
-                rows += [(each["chain"], each["number"]) for each in body["items"]]
-                assert {each["username"] for each in body["items"]} == {"zhao"}
-                # Nobody's number is written out for whoever only checks who saw what.
-                assert {each["patient"] for each in body["items"]} == {"990***********004X"}
-                if body["next_cursor"] is None:
-                    break
-                cursor = f"&cursor={body['next_cursor']}"
-            assert rows == [
+            rows = await all_of(page, f"{path}/audit?limit=3")
+            assert [(each["chain"], each["number"]) for each in rows] == [
                 *(("other", number) for number in (3, 2, 1)),
                 *(("gateway", number) for number in (4, 3, 2, 1)),
             ]
+            # Nobody's number is written out for whoever only checks who saw what.
+            seen = {(each["username"], each["patient"]) for each in rows}
+            assert seen == {("zhao", "990***********004X")}
             async with page.get("/api/v1/nodes") as answer:
                 assert [each["id"] for each in (await answer.json())["items"]] == [enrolled.node]
         columns = audit_entries.c

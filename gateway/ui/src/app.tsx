@@ -28,6 +28,7 @@ import { onLive, runChannel, useChannel, watchBrowserLine } from './live/channel
 const TownshipPage = lazy(page(() => import('./features/township/TownshipPage')));
 const TodayPage = lazy(page(() => import('./features/today/TodayPage')));
 const DeskPage = lazy(page(() => import('./features/today/DeskPage')));
+const ConflictsPage = lazy(page(() => import('./features/conflicts/ConflictsPage')));
 const NodesPage = lazy(page(() => import('./features/nodes/NodesPage')));
 const StudiesPage = lazy(page(() => import('./features/studies/StudiesPage')));
 const viewer = () => import('./features/viewer/ViewerPage');
@@ -109,6 +110,7 @@ function Pages() {
               {paths.includes('/township') && <Route path="/township" element={<TownshipPage />} />}
               {paths.includes('/today') && <Route path="/today" element={<TodayPage />} />}
               {paths.includes('/today') && <Route path="/today/new" element={<DeskPage />} />}
+              {paths.includes('/conflicts') && <Route path="/conflicts" element={<ConflictsPage />} />}
               {paths.includes('/nodes') && <Route path="/nodes" element={<NodesPage />} />}
               {paths.includes('/studies') && <Route path="/studies" element={<StudiesPage />} />}
               {paths.includes('/studies') && <Route path="/studies/:study" element={<ViewerPage />} />}

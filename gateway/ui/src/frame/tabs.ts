@@ -12,33 +12,44 @@ const TOWNSHIP: Tab = { path: '/township', label: 'tab.township', letter: 'T' };
 const TODAY: Tab = { path: '/today', label: 'tab.today', letter: 'D' };
 const ORDER: Tab = { path: '/today/new', label: 'tab.order', letter: 'O' };
 const STUDIES: Tab = { path: '/studies', label: 'tab.studies', letter: 'S' };
+const CONFLICTS: Tab = { path: '/conflicts', label: 'tab.conflicts', letter: 'C' };
 const NODES: Tab = { path: '/nodes', label: 'tab.nodes', letter: 'N' };
 
 /** Who looks images up at the county; everybody else's pages come with their own issues. */
 const READS_STUDIES = ['radiologist', 'senior-radiologist', 'ecg-physician', 'technician', 'doctor'];
-const KEEPS_THE_DAY = ['technician', 'registrar', 'doctor'];
+const REGISTERS = ['technician', 'registrar', 'doctor'];
+/** A village doctor orders for whom the township registered, and sees what they ordered. */
+const ORDERS = ['doctor', 'village-doctor'];
+const KEEPS_THE_DAY = [...REGISTERS, 'village-doctor'];
 
 /** Whether *roles* have the study list, at the county. */
 export function readsStudies(roles: readonly string[]): boolean {
   return READS_STUDIES.some((role) => roles.includes(role));
 }
 
+/** Whether *roles* read what people did, at whatever machine. */
+export function readsTrails(roles: readonly string[]): boolean {
+  return ['audit-administrator', 'privacy-officer'].some((role) => roles.includes(role));
+}
+
 /** Whether *roles* register patients: a doctor orders first, and registers whom nobody registered. */
 export function registersPatients(roles: readonly string[]): boolean {
-  return KEEPS_THE_DAY.some((role) => roles.includes(role));
+  return REGISTERS.some((role) => roles.includes(role));
 }
 
 /** The tabs of a signed-in person, first = landing. Nobody sees a tab that is not theirs, nor one without a page. */
 export function tabsOf(session: Session | null): Tab[] {
   const roles = session?.user?.roles ?? [];
   const is = (...wanted: string[]) => wanted.some((role) => roles.includes(role));
-  const day = [...(is('doctor') ? [ORDER] : []), ...(is(...KEEPS_THE_DAY) ? [TODAY] : [])];
-  if (session?.node === 'township') return [...(is('technician') ? [TOWNSHIP] : []), ...day];
+  const day = [...(is(...ORDERS) ? [ORDER] : []), ...(is(...KEEPS_THE_DAY) ? [TODAY] : [])];
+  const choose = is(...REGISTERS) ? [CONFLICTS] : [];
+  if (session?.node === 'township') return [...(is('technician') ? [TOWNSHIP] : []), ...day, ...choose];
   const centre = session?.user?.institution.kind === 'county';
   return [
     ...(readsStudies(roles) && !is('doctor') ? [STUDIES] : []),
     ...day,
     ...(is('doctor') ? [STUDIES] : []),
-    ...((centre && is('technician')) || is('system-administrator') ? [NODES] : []),
+    ...choose,
+    ...((centre && is('technician')) || is('system-administrator', 'audit-administrator') ? [NODES] : []),
   ];
 }

@@ -4,19 +4,18 @@ import { useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 
 import { ask } from '../../api/client';
-import type { NodeDetail, NodeList, NodeRow } from '../../api/types';
+import type { NodeList, NodeRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, clockTime, dayAndTime, fileSize, rate } from '../../frame/clock';
+import { clockTime, dayAndTime, fileSize, rate } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
-import { modalityWord } from '../../frame/modality';
 import { useRowFocus } from '../../frame/moving';
-import { Technical } from '../../frame/Technical';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { onLive, useChannel } from '../../live/channel';
+import { Detail } from './Detail';
 import { CHIP, clockIsOff, countsOf, isShortOfRoom, waiting, worstFirst } from './node-words';
 
 /** A line that went quiet tells of itself by nothing at all: so often its state is asked for. */
@@ -192,66 +191,4 @@ function laneWord(priority: string, t: ReturnType<typeof useText>): string {
     default:
       return t('lane.routine');
   }
-}
-
-function Detail({ node }: { node: NodeRow }) {
-  const t = useText();
-  const language = useLanguage();
-  const detail = useQuery({
-    queryKey: ['node', node.id, node.heard_at],
-    queryFn: ({ signal }) => ask<NodeDetail>(`/api/v1/nodes/${node.id}`, { signal }),
-    placeholderData: (before) => before,
-  });
-  const open = (detail.data?.studies ?? []).filter(({ completeness }) => completeness.state !== 'complete');
-  return (
-    <div role="row" className="node-detail" data-testid="node-detail">
-      <div role="gridcell">
-        {(node.state === 'late' || node.state === 'silent') && <p className="note note-soon">{t('nodes.whatNow')}</p>}
-        {node.state === 'never' && <p className="note note-info">{t('nodes.neverText')}</p>}
-        {node.letters_refused > 0 && <p className="note note-soon">{t('nodes.refused', { count: node.letters_refused })}</p>}
-        {node.audit_fault && <p className="note note-bad">{t('nodes.trailBrokenText')}</p>}
-        {clockIsOff(node) && node.clock_off_s !== null && (
-          <p className="note note-soon">{t('nodes.clockOffText', { minutes: Math.round(Math.abs(node.clock_off_s) / 60) })}</p>
-        )}
-        <ul className="facts-line">
-          {node.heard_at && <li>{t('nodes.heardAt', { at: absolute(node.heard_at, language) })}</li>}
-          <li>{t('nodes.enrolledAt', { at: absolute(node.enrolled_at, language) })}</li>
-          {node.letters_waiting > 0 && <li>{t('nodes.lettersWaiting', { count: node.letters_waiting })}</li>}
-          {node.disk && (
-            <li>{t('nodes.room', { free: fileSize(node.disk.free_bytes), total: fileSize(node.disk.total_bytes) })}</li>
-          )}
-        </ul>
-        {detail.isError && <Trouble error={detail.error} again={() => void detail.refetch()} />}
-        {detail.isSuccess && open.length === 0 && <p className="second">{t('nodes.noStudies')}</p>}
-        {open.length > 0 && (
-          <ul className="node-studies">
-            {open.map(({ study_instance_uid: uid, modality, priority, paused, completeness, first_received_at: at }) => (
-              <li key={uid}>
-                <span title={absolute(at, language)}>{dayAndTime(at, language)}</span>
-                <span>{modalityWord(modality, language)}</span>
-                {priority === 'emergency' ? <Chip kind="emergency">{t('priority.emergency')}</Chip> : <span />}
-                <span>
-                  {t('nodes.arrived', {
-                    arrived: completeness.arrived,
-                    of: Math.max(completeness.expected ?? 0, completeness.here),
-                  })}
-                </span>
-                <span className="second">{paused ? t('queue.pausedShort') : t(`completeness.${completeness.state}`)}</span>
-              </li>
-            ))}
-          </ul>
-        )}
-        <Technical
-          facts={{
-            ID: node.id,
-            ...(node.line?.code ? { code: node.line.code } : {}),
-            ...(node.audit_fault ? { audit: node.audit_fault } : {}),
-            ...(detail.data?.refused.length
-              ? { [t('nodes.refusedShort')]: detail.data.refused.map((one) => `${one.kind} ${one.code}`).join(' · ') }
-              : {}),
-          }}
-        />
-      </div>
-    </div>
-  );
 }

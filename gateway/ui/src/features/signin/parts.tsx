@@ -1,6 +1,8 @@
 import { useEffect, useState } from 'react';
 
 import { Problem } from '../../api/client';
+import { dayAndTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 
@@ -43,6 +45,7 @@ export function useLockedOut(error: unknown): number {
 /** Why signing in did not work, in the form itself. */
 export function SignInTrouble({ error, lockedOut }: { error: unknown; lockedOut: number }) {
   const t = useText();
+  const language = useLanguage();
   const troubleText = useTroubleText();
   if (!error) return null;
   if (error instanceof Problem && error.code === 'sign-in-locked') {
@@ -53,9 +56,12 @@ export function SignInTrouble({ error, lockedOut }: { error: unknown; lockedOut:
     );
   }
   if (error instanceof Problem && error.code === 'offline-too-long') {
+    const heard = error.extra.heard_at;
     return (
       <p className="note note-bad" role="alert" style={{ marginTop: 12 }}>
-        {t('signin.offline-too-long')}
+        {typeof heard === 'string'
+          ? t('signin.offlineTooLong', { at: dayAndTime(heard, language), days: Number(error.extra.valid_days) || 30 })
+          : t('signin.neverHeard')}
       </p>
     );
   }

@@ -13,6 +13,7 @@ import { Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { arriving } from './arrival';
 import { Conflicts } from './Conflicts';
+import { OrderBehind } from './OrderBehind';
 import { Coming } from './StudyLine';
 
 /** Moving through the list must not ask for every study passed on the way. */
@@ -67,6 +68,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         <p className="second">
           {row.institution.name} · {row.study_date_time ? absolute(row.study_date_time, language) : t('study.noDate')}
         </p>
+        <OrderBehind study={uid} />
         {coming && <Coming coming={coming} />}
         {row.conflicts > 0 && (
           <div className="note note-soon">

@@ -19,7 +19,8 @@ import { useText } from '../../i18n';
 import { useAtRest } from '../../live/at-rest';
 import { onLive, useChannel } from '../../live/channel';
 import { useLiveRows } from '../../live/rows';
-import { LineHere } from '../township/LineHere';
+import { LineHere, useLineHere } from '../township/LineHere';
+import { OfflineUntil } from '../township/OfflineUntil';
 import { dayPage } from './asks';
 import { isUnknown } from './KnownPatient';
 import { OrderDetail } from './OrderDetail';
@@ -42,6 +43,7 @@ export default function TodayPage() {
   const roles = useSession((store) => store.session?.user?.roles ?? []);
   const mayRegister = registersPatients(roles);
   const channel = useChannel();
+  const lineHere = useLineHere();
   const [address, setAddress] = useSearchParams();
   const named = address.get('day') ?? '';
   const day = DAY.test(named) ? named : today();
@@ -190,6 +192,7 @@ export default function TodayPage() {
             <span className="button-key">N</span>
           </Button>
         </div>
+        <OfflineUntil down={lineHere?.state === 'down'} />
         {numbers && !numbers.can_order && (
           <p className="note note-bad" role="alert" data-testid="no-numbers">
             {t('trouble.no-accession-numbers')}

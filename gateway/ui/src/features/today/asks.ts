@@ -14,7 +14,7 @@ import { ActKeys } from './act-key';
 const keys = new ActKeys();
 
 /** Sends *body* as one act; sent again after no answer, it is the same act. */
-async function act<T>(path: string, body: unknown, rest: { method?: 'POST' | 'PATCH'; version?: string } = {}): Promise<T> {
+export async function act<T>(path: string, body: unknown, rest: { method?: 'POST' | 'PATCH'; version?: string } = {}): Promise<T> {
   const asked = [body, rest.version ?? ''];
   const actKey = keys.keyOf(path, asked);
   try {

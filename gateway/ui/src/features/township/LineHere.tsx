@@ -9,8 +9,8 @@ import { LinePill } from './LinePill';
 
 const LINE = ['line'] as const;
 
-/** The line to the county on the township's other pages; nothing at the county, or for whom the line is no matter. */
-export function LineHere() {
+/** The line to the county on the township's other pages; undefined at the county, or for whom the line is no matter. */
+export function useLineHere(): Line | undefined {
   const client = useQueryClient();
   const township = useSession((store) => store.session?.node === 'township');
   const offline = useChannel((channel) => channel.state === 'offline');
@@ -23,5 +23,9 @@ export function LineHere() {
     staleTime: 0,
   });
   useEffect(() => onLive('line.changed', (payload) => client.setQueryData(LINE, payload)), [client]);
-  return <LinePill line={offline || !township ? undefined : line.data} />;
+  return offline || !township ? undefined : line.data;
+}
+
+export function LineHere() {
+  return <LinePill line={useLineHere()} />;
 }

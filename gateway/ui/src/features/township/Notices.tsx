@@ -4,6 +4,7 @@ import type { QueueSummary, TownshipNode } from '../../api/types';
 import { clockTime, now } from '../../frame/clock';
 import { useText } from '../../i18n';
 import { isShort, roundly } from './disk';
+import { OfflineUntil } from './OfflineUntil';
 import type { KeptBatch } from './kept-batch';
 import { isTooFarApart, wayOf } from './queue-words';
 
@@ -48,6 +49,7 @@ export function Notices({
           {line.since ? t('queue.lineDown', { at: clockTime(line.since) }) : t('queue.lineDownNow')}
         </p>
       )}
+      <OfflineUntil down={way === 'down'} />
       {way === 'refused' && (
         <div className="note note-bad township-note" role="alert" data-testid="county-refuses">
           <p>

@@ -25,6 +25,7 @@ import { Cell } from './Cell';
 import { type Engine, Hand, startEngine } from './engine';
 import { Prefetch } from './prefetch';
 import { CELLS, FRESH, setCell, useViewer } from './state';
+import { Question } from './Question';
 import { Strip } from './Strip';
 import { Tools } from './Tools';
 
@@ -147,6 +148,7 @@ function Viewer({ uid }: { uid: string }) {
         <LivePill />
         <LanguageSwitch />
       </PatientHeader>
+      <Question study={uid} />
       <Tools hand={room?.hand ?? null} series={series} back={back} />
       {grew > 0 && (
         <p className="note note-info grew" role="status" data-testid="grew">

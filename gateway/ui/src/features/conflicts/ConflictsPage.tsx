@@ -1,0 +1,224 @@
+import '../../styles/conflicts.css';
+
+import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Button } from 'antd';
+import { useCallback, useEffect, useMemo, useState } from 'react';
+
+import { Problem } from '../../api/client';
+import type { RecordConflict } from '../../api/types';
+import { Chip } from '../../frame/Chip';
+import { absolute, dayAndTime } from '../../frame/clock';
+import { type Key, usePageKeys } from '../../frame/keys';
+import { useLanguage } from '../../frame/language';
+import { useLate } from '../../frame/late';
+import { useRowFocus } from '../../frame/moving';
+import { PatientLine } from '../../frame/PatientHeader';
+import { Technical } from '../../frame/Technical';
+import { TopBar } from '../../frame/TopBar';
+import { GreyLines, Trouble } from '../../frame/Trouble';
+import { useText } from '../../i18n';
+import { LineHere } from '../township/LineHere';
+import { isUnknown } from '../today/KnownPatient';
+import { shownPatient } from '../today/worklist';
+import { conflictPage, settle, showConflict } from './asks';
+import { Versions } from './Versions';
+
+/** Records of other houses are told by no channel: so often the list is asked for. */
+const LOOK_AGAIN_MS = 60_000;
+const keyOf = ({ kind, id }: RecordConflict) => `${kind}-${id}`;
+const rowId = (key: string) => `conflict-${key}`;
+
+/** Patients and orders that two machines wrote differently: a person says which holds, and may say otherwise for some days. */
+export default function ConflictsPage() {
+  const t = useText();
+  const [settled, setSettled] = useState(false);
+  const [open, setOpen] = useState<string | null>(null);
+  const list = useInfiniteQuery({
+    queryKey: ['conflicts', settled],
+    queryFn: ({ pageParam, signal }) => conflictPage(settled, pageParam, signal),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.next_cursor ?? undefined,
+    refetchInterval: LOOK_AGAIN_MS,
+    staleTime: 0,
+  });
+  const rows = useMemo(() => list.data?.pages.flatMap(({ items }) => items) ?? [], [list.data]);
+  const keys = useMemo(() => rows.map(keyOf), [rows]);
+  const { active, setActive, move } = useRowFocus(keys, rowId);
+  const toggle = useCallback(
+    (key: string) => {
+      setActive(key);
+      setOpen((was) => (was === key ? null : key));
+    },
+    [setActive],
+  );
+  const pageKeys = useMemo<readonly Key[]>(
+    () => [
+      { keys: ['ArrowDown', 'J'], label: 'keys.next', run: () => move(1) },
+      { keys: ['ArrowUp', 'K'], label: 'keys.previous', run: () => move(-1) },
+      { keys: ['Enter'], label: 'keys.openRow', run: () => active && toggle(active) },
+    ],
+    [active, move, toggle],
+  );
+  usePageKeys(pageKeys);
+  useEffect(() => {
+    document.title = t('tab.conflicts');
+  }, [t]);
+  const late = useLate(list.isPending);
+  const left = list.data?.pages[0]?.open ?? 0;
+  return (
+    <div className="page">
+      <TopBar pill={<LineHere />} />
+      <main className="record-conflicts" data-testid="record-conflicts" data-state={list.isPending ? 'loading' : 'ready'}>
+        <h1 className="answer" data-testid="conflicts-answer">
+          {!list.data ? t('tab.conflicts') : left > 0 ? t('conflicts.answer', { count: left }) : t('conflicts.none')}
+        </h1>
+        <div className="list-tools" role="group" aria-label={t('conflicts.which')}>
+          {([false, true] as const).map((choice) => (
+            <Button
+              key={String(choice)}
+              size="small"
+              className={settled === choice ? 'is-on' : ''}
+              aria-pressed={settled === choice}
+              data-testid={choice ? 'settled' : 'open'}
+              onClick={() => {
+                setSettled(choice);
+                setOpen(null);
+              }}
+            >
+              {t(choice ? 'conflicts.settled' : 'conflicts.open')}
+            </Button>
+          ))}
+        </div>
+        {list.isError && <Trouble error={list.error} again={() => void list.refetch()} />}
+        {list.isPending && late && <GreyLines />}
+        {list.data && rows.length === 0 && (
+          <div className="trouble" data-testid="empty">
+            <h2 className="answer">{t(settled ? 'conflicts.noneSettled' : 'conflicts.none')}</h2>
+            <p>{t(settled ? 'conflicts.noneSettledText' : 'conflicts.noneText')}</p>
+          </div>
+        )}
+        {rows.length > 0 && (
+          <div className="record-list" role="treegrid" aria-label={t('tab.conflicts')}>
+            <div role="rowgroup">
+              <div role="row" className="record-row record-head">
+                {(['Who', 'Patient', 'What', 'Number', 'When'] as const).map((name) => (
+                  <div role="columnheader" key={name}>
+                    {t(`conflicts.col${name}`)}
+                  </div>
+                ))}
+              </div>
+            </div>
+            {rows.map((row, index) => {
+              const key = keyOf(row);
+              return (
+                <div key={key} role="rowgroup">
+                  <Row
+                    row={row}
+                    active={active === key || (active === null && index === 0)}
+                    open={open === key}
+                    toggle={() => toggle(key)}
+                  />
+                  {open === key && <Detail row={row} over={() => setOpen(null)} />}
+                </div>
+              );
+            })}
+          </div>
+        )}
+        {list.hasNextPage && (
+          <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()} data-testid="more">
+            {t('list.more')}
+          </Button>
+        )}
+      </main>
+    </div>
+  );
+}
+
+function Row({ row, active, open, toggle }: { row: RecordConflict; active: boolean; open: boolean; toggle: () => void }) {
+  const t = useText();
+  const language = useLanguage();
+  const { patient, order, settled } = row;
+  return (
+    <div
+      id={rowId(keyOf(row))}
+      role="row"
+      className="record-row"
+      tabIndex={active ? 0 : -1}
+      aria-expanded={open}
+      data-testid="conflict-row"
+      onClick={toggle}
+    >
+      <div role="gridcell">
+        <b>{row.institution.name}</b>
+      </div>
+      <div role="gridcell">
+        {patient ? <PatientLine patient={shownPatient(patient)} unidentified={isUnknown(patient)} /> : t('today.patientNotHere')}
+      </div>
+      <div role="gridcell">{order ? order.examination.name : t('conflicts.registration')}</div>
+      <div role="gridcell">{order ? order.accession_number : (patient?.patient_id ?? '')}</div>
+      <div role="gridcell" title={absolute(settled?.at ?? row.updated_at, language)}>
+        {settled ? (
+          <>
+            <Chip kind="done">{t('conflicts.by', { by: settled.by })}</Chip> {dayAndTime(settled.at, language)}
+          </>
+        ) : (
+          dayAndTime(row.updated_at, language)
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Detail({ row, over }: { row: RecordConflict; over: () => void }) {
+  const t = useText();
+  const language = useLanguage();
+  const client = useQueryClient();
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const detail = useQuery({
+    queryKey: ['conflict', row.kind, row.id, row.updated_at],
+    queryFn: ({ signal }) => showConflict(row, signal),
+    staleTime: 0,
+  });
+  const choose = async (keep: string, etag: string) => {
+    setBusy(true);
+    setError(null);
+    try {
+      await settle(row, etag, keep);
+      over();
+    } catch (problem) {
+      setError(problem);
+    } finally {
+      setBusy(false);
+      // Also after a refusal: somebody else was first, and what is true now belongs on the page.
+      void client.invalidateQueries({ queryKey: ['conflicts'] });
+      void client.invalidateQueries({ queryKey: ['conflict', row.kind, row.id] });
+    }
+  };
+  const shown = detail.data;
+  const late = error instanceof Problem && error.status === 412;
+  return (
+    <div role="row" className="record-detail" data-testid="conflict-detail">
+      <div role="gridcell">
+        <p>
+          {row.settled
+            ? t('conflicts.settledText', { until: dayAndTime(row.settled.until, language) })
+            : t(row.kind === 'order' ? 'order.conflictText' : 'conflicts.patientText')}
+        </p>
+        {detail.isPending && <GreyLines count={2} />}
+        {detail.isError && <Trouble error={detail.error} again={() => void detail.refetch()} />}
+        {late && (
+          <p className="note note-soon" role="alert">
+            {t('order.changedMeanwhile')}
+          </p>
+        )}
+        {error !== null && !late && <Trouble error={error} />}
+        {shown && (
+          <Versions versions={shown.versions} busy={busy} settle={(keep) => void choose(keep, shown.etag)} />
+        )}
+        {shown && shown.more > 0 && <p className="second">{t('conflicts.more', { count: shown.more })}</p>}
+        <Technical facts={{ ID: row.id, ...(shown ? { ETag: shown.etag } : {}) }} />
+      </div>
+    </div>
+  );
+}

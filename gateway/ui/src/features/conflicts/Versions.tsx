@@ -1,0 +1,92 @@
+import '../../styles/conflicts.css';
+
+import { Button } from 'antd';
+
+import type { OpenVersion } from '../../api/types';
+import { Chip } from '../../frame/Chip';
+import { dayAndTime, type Language } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
+import { hasText, type Say, useText } from '../../i18n';
+
+/** What two machines wrote of one record while the line was down: a person says which holds. */
+export function Versions({
+  versions,
+  settle,
+  busy,
+}: {
+  versions: readonly OpenVersion[];
+  /** Absent for whom it is not to choose. */
+  settle?: (keep: string) => void;
+  busy: boolean;
+}) {
+  const t = useText();
+  const language = useLanguage();
+  return (
+    <ul className="versions" data-testid="versions">
+      {versions.map((one) => (
+        <li key={one.version}>
+          <span>
+            {t('order.versionBy', { by: one.by || t('order.byMachine'), at: dayAndTime(one.at, language) })}{' '}
+            {one.shown && <Chip kind="info">{t('order.versionShown')}</Chip>}
+          </span>
+          <dl className="facts-two">
+            {Object.entries(one.differs).map(([field, value]) => (
+              <div key={field}>
+                <dt>{fieldWord(field, t)}</dt>
+                <dd>{valueText(field, value, language, t)}</dd>
+              </div>
+            ))}
+          </dl>
+          {settle && (
+            <Button size="small" disabled={busy} onClick={() => settle(one.version)} data-testid="keep">
+              {t('order.keepThis')}
+            </Button>
+          )}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const FIELD_WORDS: Readonly<Record<string, string>> = {
+  scheduled_at: 'today.when',
+  priority: 'today.priority',
+  clinical_question: 'today.question',
+  station_ae_title: 'today.device',
+  patient_class: 'today.class',
+  state: 'order.howFar',
+  patient: 'today.patient',
+  examination: 'today.examination',
+  ended_reason: 'order.reason',
+  accession_number: 'today.colNumber',
+  former_accession_numbers: 'order.formerNumbers',
+  name: 'today.name',
+  name_pinyin: 'conflicts.pinyin',
+  sex: 'today.sex',
+  birth_date: 'today.birth',
+  phone: 'today.phone',
+  resident_id: 'today.residentId',
+  patient_id: 'today.patientId',
+  reconciled_with: 'conflicts.mergedWith',
+  status: 'order.howFar',
+};
+/** Values that are one of a few words; each has its own text. */
+const VALUE_WORDS: Readonly<Record<string, string>> = {
+  state: 'order.state',
+  priority: 'today.urgency',
+  patient_class: 'today.class',
+};
+
+function fieldWord(field: string, t: Say): string {
+  const key = FIELD_WORDS[field] ?? '';
+  return hasText(key) ? t(key) : field;
+}
+
+function valueText(field: string, value: unknown, language: Language, t: Say): string {
+  const key = `${VALUE_WORDS[field] ?? ''}.${String(value)}`;
+  if (hasText(key)) return t(key);
+  if (Array.isArray(value)) return value.join(' ') || '-';
+  if (typeof value === 'string') return /^\d{4}-\d{2}-\d{2}T/.test(value) ? dayAndTime(value, language) : value || '-';
+  if (value && typeof value === 'object' && 'name' in value) return String(value.name);
+  return value === null || value === undefined ? '-' : String(value);
+}
