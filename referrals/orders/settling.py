@@ -18,7 +18,7 @@ from kernel.policy import Act as Duty, Reason, Subject, decide, masked_id
 from referrals.orders import store
 from referrals.orders.merge import Version, standing
 from referrals.orders.model import Order, OrderMissing, PatientMissing, version_tag
-from referrals.orders.records import Change, Record, RecordKind, differing, kind_of
+from referrals.orders.records import Change, Record, RecordKind, differing, kind_of, to_body
 from referrals.orders.store import KeptVersion
 from referrals.orders.views import masked_phone
 
@@ -49,7 +49,7 @@ class OpenVersion(msgspec.Struct, frozen=True, kw_only=True):
     shown: bool
     """Whether it is the one that is true: until somebody settles it, or as somebody chose."""
     differs: dict[str, Any]
-    """The fields in which it differs from the one shown, as it has them; numbers masked."""
+    """The fields in which the contents are not all alike, as it has them; numbers masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +162,12 @@ def open_versions(
     kind = kind_of(shown)
     changes = {_name(kept.version): kept.change for kept in store.versions_of(conn, kind, shown.id)}
     keeps = choice.chosen.reason if choice.chosen else version_tag(shown)
+    told = choice.versions[:limit]
+    records = [settled(shown, store.record_at(conn, kind, shown.id, each)) for each in told]
+    fields = sorted({field for record in records for field in differing(shown, record)})
     found = []
-    for version in choice.versions[:limit]:
-        record = store.record_at(conn, kind, shown.id, version)
-        change = changes[_name(version)]
+    for version, record in zip(told, records, strict=True):
+        change, content = changes[_name(version)], to_body(record)
         found.append(
             OpenVersion(
                 version=_name(version),
@@ -174,7 +176,7 @@ def open_versions(
                 at=change.at,
                 by=change.by_name or change.by_username,
                 shown=_name(version) == keeps,
-                differs=_masked(differing(shown, settled(shown, record))),
+                differs=_masked({field: content[field] for field in fields}),
             )
         )
     return found

@@ -93,7 +93,10 @@ async def test_the_centre_lists_them_a_page_at_a_time_and_chooses(county: Door) 
         ("2.qingshan", True),
         ("2.county-hospital", False),
     ]
-    assert versions[1]["differs"] == {"clinical_question": "跌倒"}
+    assert [each["differs"] for each in versions] == [
+        {"clinical_question": "头痛"},
+        {"clinical_question": "跌倒"},
+    ]
     assert shown.body["conflict"]["institution"]["code"] == "qingshan"
     chosen = await choose(county, orders[0].id, "2.county-hospital")
     assert chosen.status == 200, chosen.body
@@ -123,8 +126,8 @@ async def test_a_choice_is_made_otherwise_while_nothing_came_after(county: Door)
     assert len((await county.get("/conflicts", "sunyu", settled="true")).body["items"]) == 1
     # Somebody has worked with it since: that is not undone by a choice.
     now = await county.desk.find_order(order.id)
-    question = OrderChanges(clinical_question="发热")
-    await county.desk.desk.change(by(), seen(now), question, ask())
+    later = OrderChanges(clinical_question="发热")
+    await county.desk.desk.change(by(), seen(now), later, ask())
     assert (await county.get("/conflicts", "sunyu", settled="true")).body["items"] == []
     assert (await county.get(f"/conflicts/order/{order.id}", "sunyu")).status == 404
 
@@ -144,7 +147,8 @@ async def test_a_page_of_settled_ones_goes_on_where_it_ended(county: Door) -> No
     for order in orders:
         county.desk.clock.advance(A_SECOND)
         await choose(county, order.id, "2.qingshan")
-    ids, cursor = [], ""
+    ids: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = await county.get(
             "/conflicts",

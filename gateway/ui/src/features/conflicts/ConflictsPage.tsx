@@ -72,7 +72,7 @@ export default function ConflictsPage() {
         <h1 className="answer" data-testid="conflicts-answer">
           {!list.data ? t('tab.conflicts') : left > 0 ? t('conflicts.answer', { count: left }) : t('conflicts.none')}
         </h1>
-        <div className="list-tools" role="group" aria-label={t('conflicts.which')}>
+        <div className="record-which" role="group" aria-label={t('conflicts.which')}>
           {([false, true] as const).map((choice) => (
             <Button
               key={String(choice)}
@@ -214,7 +214,7 @@ function Detail({ row, over }: { row: RecordConflict; over: () => void }) {
         )}
         {error !== null && !late && <Trouble error={error} />}
         {shown && (
-          <Versions versions={shown.versions} busy={busy} settle={(keep) => void choose(keep, shown.etag)} />
+          <Versions versions={shown.versions} busy={busy} chosen={row.settled !== null} settle={(keep) => void choose(keep, shown.etag)} />
         )}
         {shown && shown.more > 0 && <p className="second">{t('conflicts.more', { count: shown.more })}</p>}
         <Technical facts={{ ID: row.id, ...(shown ? { ETag: shown.etag } : {}) }} />

@@ -13,11 +13,14 @@ export function Versions({
   versions,
   settle,
   busy,
+  chosen = false,
 }: {
   versions: readonly OpenVersion[];
   /** Absent for whom it is not to choose. */
   settle?: (keep: string) => void;
   busy: boolean;
+  /** Somebody chose already: the one in use needs no choosing again. */
+  chosen?: boolean;
 }) {
   const t = useText();
   const language = useLanguage();
@@ -29,7 +32,7 @@ export function Versions({
             {t('order.versionBy', { by: one.by || t('order.byMachine'), at: dayAndTime(one.at, language) })}{' '}
             {one.shown && <Chip kind="info">{t('order.versionShown')}</Chip>}
           </span>
-          <dl className="facts-two">
+          <dl>
             {Object.entries(one.differs).map(([field, value]) => (
               <div key={field}>
                 <dt>{fieldWord(field, t)}</dt>
@@ -37,7 +40,7 @@ export function Versions({
               </div>
             ))}
           </dl>
-          {settle && (
+          {settle && !(chosen && one.shown) && (
             <Button size="small" disabled={busy} onClick={() => settle(one.version)} data-testid="keep">
               {t('order.keepThis')}
             </Button>
