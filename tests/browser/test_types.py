@@ -9,7 +9,8 @@ from tests.demo.running import ROOT, RunningDemo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-TYPES: Final = ROOT / "gateway" / "ui" / "src" / "api" / "types.ts"
+_API: Final = ROOT / "gateway" / "ui" / "src" / "api"
+TYPES: Final = (_API / "types.ts", _API / "record-types.ts")
 AT_COUNTY: Final = {
     "Age": "Age",
     "Session": "SessionView",
@@ -65,7 +66,7 @@ _FIELD: Final = re.compile(r"^  (\w+)(\??): (.+);$", re.MULTILINE)
 
 def declared_here() -> dict[str, dict[str, tuple[bool, str]]]:
     """Return the fields of every interface of the workstation: whether optional, and the type."""
-    text = TYPES.read_text("utf-8")
+    text = "\n".join(path.read_text("utf-8") for path in TYPES)
     return {
         name: {field: (optional == "?", kind) for field, optional, kind in _FIELD.findall(body)}
         for name, body in _INTERFACE.findall(text)

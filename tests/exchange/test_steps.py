@@ -22,7 +22,6 @@ from kernel.events import events_after
 from kernel.identifiers import Uid
 from kernel.identity import Institution, InstitutionKind, put_institution
 from kernel.letter import Letter
-from kernel.sql.columns import metadata
 from kernel.sql.db import Database
 from tests.exchange.test_heartbeats import STUDY, beaten, stored
 from tests.exchange.two_nodes import county_in, township_in, until
@@ -65,7 +64,6 @@ def written(*steps: PerformedStep) -> list[Letter]:
 
 
 async def county_of(database: Database) -> Database:
-    await database.write(metadata.create_all)
 
     def fill(conn: sa.Connection) -> None:
         for code in ("county", "qingshan", "shiqiao"):
@@ -240,7 +238,6 @@ async def test_a_study_no_heartbeat_tells_of_is_counted_by_steps_and_archive(
 async def test_the_dicom_door_of_a_township_writes_the_letters_with_the_step(
     database: Database,
 ) -> None:
-    await database.write(metadata.create_all)
     clock = FrozenClock(AT)
 
     def orders(conn: sa.Connection, step: PerformedStep) -> None:
