@@ -51,6 +51,10 @@ class LineShape:
         return self.window_bytes or max(held, _WINDOW_LEAST_BYTES)
 
 
+QUICK_LINE: Final = LineShape(80_000_000, 80_000_000, rtt_s=0.002)
+"""So fast that what is tried on it does not depend on the rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class AtTime:
     """A fault of the whole line, so many seconds after it was opened."""

@@ -37,6 +37,10 @@ class Way:
         arrives_s = leaves_s + self._delay_s
         return Passage(size, leaves_s, arrives_s, arrives_s + self._delay_s)
 
+    def run_at(self, rate_bytes_per_s: float) -> None:
+        """Let what follows go at another rate, above 0."""
+        self._rate = rate_bytes_per_s
+
     def hold(self, until_s: float) -> None:
         """Let nothing more leave before *until_s*."""
         self._free_s = max(self._free_s, until_s)

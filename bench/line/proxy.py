@@ -10,7 +10,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bench.line.connection import Connection, Counted, Watch, reset
@@ -84,6 +84,12 @@ class Line:
         left = at_s - self.now_s()
         if left > 0:
             await asyncio.sleep(left)
+
+    def run_at(self, bits_per_s: float) -> None:
+        """Let both ways go at another rate from now on."""
+        self.shape = replace(self.shape, up_bits_per_s=bits_per_s, down_bits_per_s=bits_per_s)
+        for up, way in self.ways.items():
+            way.run_at(self.shape.rate_bytes_per_s(up=up))
 
     def take_down(self) -> None:
         """Reset everybody and refuse all, until ``bring_up``."""

@@ -14,6 +14,8 @@ class Backoff:
 
     first_s: float = 1.0
     cap_s: float = 30.0
+    at_first: int = 1
+    """So many failures in a row have the first bound, 1 or more."""
 
     def delay_s(self, failures: int, chance: float) -> float:
         """Return how many seconds to wait.
@@ -23,5 +25,5 @@ class Backoff:
             chance: a random number, at least 0 and below 1.
         """
         # Beyond 60 doublings the number means nothing and would leave what a float holds.
-        bound = min(self.cap_s, self.first_s * 2.0 ** min(max(failures, 1) - 1, 60))
-        return bound * chance
+        doublings = min(max(failures - self.at_first, 0), 60)
+        return min(self.cap_s, self.first_s * 2.0**doublings) * chance

@@ -39,7 +39,8 @@ class ForwarderSettings:
     institution: str
     county_key: Ed25519PublicKey
     """Pinned when the node was paired; no other signature counts."""
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(first_s=0.5, at_first=3))
+    """Most lines that drop are back within seconds; a wait that doubles at once sleeps over it."""
     parcel_bytes: int | None = None
     """Most bytes of one parcel; None leaves it to the plan of the line."""
     parallel_most: int = PARALLEL_MOST

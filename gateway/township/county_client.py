@@ -77,6 +77,8 @@ class Sending:
     """Set to leave off at the next piece: something more urgent waits."""
     lane: Priority = Priority.ROUTINE
     """Whose bytes they are; may change while they go."""
+    on_last: Callable[[], None] = lambda: None
+    """Called once all bytes are handed to the line; the answer is still to come."""
 
 
 class CountyClient:
@@ -228,6 +230,7 @@ class CountyClient:
                 yield piece
                 sending.on_sent(len(piece))
                 stall.reschedule(loop.time() + self._door.stall_s)
+        sending.on_last()
 
 
 async def _stopped_within(stop: asyncio.Event, wait_s: float) -> bool:

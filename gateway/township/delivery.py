@@ -7,6 +7,7 @@ from typing import Final
 from gateway.township import parcel_index
 from gateway.township.collector import Collector
 from gateway.township.county_client import CountyClient, ParcelRefused, Sending, UploadGone
+from gateway.township.line_places import LinePlaces
 from gateway.township.parcel_maker import ParcelMaker
 from gateway.township.parcel_queue import ParcelRow
 from gateway.township.queue_news import QueueNews
@@ -27,6 +28,7 @@ class Delivery:
         maker: ParcelMaker,
         news: QueueNews,
         collector: Collector,
+        places: LinePlaces,
         *,
         now: Callable[[], dt.datetime],
     ) -> None:
@@ -35,6 +37,7 @@ class Delivery:
         self._maker = maker
         self._news = news
         self._collector = collector
+        self._places = places
         self._now = now
         self._stood: dict[str, int] = {}
 
@@ -101,7 +104,11 @@ class Delivery:
 
         sending.on_sent = on_sent
         path = self._maker.path(parcel.parcel_id)
-        return await self._client.send(url, path, offset, parcel.size_bytes, sending)
+        async with self._places.place(sending.stop) as give_back:
+            if give_back is None:
+                return False
+            sending.on_last = give_back
+            return await self._client.send(url, path, offset, parcel.size_bytes, sending)
 
     def _version(self, parcel: ParcelRow) -> int | None:
         """Return the version of a parcel's file, None where it is not whole."""

@@ -18,6 +18,7 @@ from gateway.township.county_client import CountyClient, Sending
 from gateway.township.county_session import NotNow, Outage
 from gateway.township.delivery import Delivery
 from gateway.township.fair_turns import FairTurns
+from gateway.township.line_places import LinePlaces
 from gateway.township.line_plan import LinePlan, line_plan
 from gateway.township.model import PRIORITY_OF_RANK, RANK
 from gateway.township.parcel_index import NoLongerWaiting
@@ -41,6 +42,8 @@ _URGENT_LEVEL: Final = 6
 """What is urgent is not held up by thorough compression."""
 _URGENT: Final = (RANK[Priority.EMERGENCY], RANK[Priority.URGENT])
 _LINE: Final = ""
+_AHEAD: Final = 1
+"""Uploads that are made and announced while others send, so that the line does not wait."""
 
 
 @dataclass(eq=False)
@@ -89,7 +92,10 @@ class Forwarder:
         self._traffic = client.traffic
         self._clock = clock
         self._collector = Collector(database, client, maker, news, settings, clock=clock)
-        self._delivery = Delivery(database, client, maker, news, self._collector, now=clock.now)
+        self._places = LinePlaces()
+        self._delivery = Delivery(
+            database, client, maker, news, self._collector, self._places, now=clock.now
+        )
         self._turns = FairTurns()
         self._waits = Waits(settings.backoff, settings.chance)
         self._look = asyncio.Event()
@@ -143,9 +149,10 @@ class Forwarder:
         plan = self._plan()
         uploads = self._now.uploads
         seen = [upload.seen() for upload in uploads]
-        moves = decide(board, seen, parallel=plan.parallel, blocked=blocked)
+        moves = decide(board, seen, parallel=plan.parallel + _AHEAD, blocked=blocked)
         for place in moves.stop:
             uploads[place].sending.stop.set()
+        self._places.hold(plan.parallel)
         self._note_lanes(board)
         await self._news.held(board.held_until, board.held_by)
         if _LINE in blocked:

@@ -16,11 +16,11 @@ PARCEL_UNKNOWN_BYTES: Final = 1 * MIB
 PARALLEL_MOST: Final = 3
 RESENT_MOST_BYTES: Final = 1 * MIB
 """What one cut may cost over all uploads together."""
-_PARCEL_S: Final = 8.0
+_PARCEL_S: Final = 4.0
 _PARCELS_BETWEEN_CUTS: Final = 3.0
-_ROUND_TRIPS_PER_PARCEL: Final = 20.0
-"""A parcel takes at least so many round trips, of which about two carry nothing."""
-_LOSSY: Final = 0.01
+_ROUND_TRIPS_PER_PARCEL: Final = 10.0
+"""A parcel takes at least so many round trips: the next is announced in two, and has to be made."""
+_LOSSY: Final = 0.002
 """From here on losses, not the line, hold one connection down (the rule of Mathis et al.)."""
 _LONG_RTT_S: Final = 0.1
 _CUTS_PER_MINUTE_MOST: Final = 2.0
@@ -60,7 +60,7 @@ class LinePlan:
     parcel_bytes: int
     """Least to most as above; an instance larger than that travels alone."""
     parallel: int
-    """Uploads at a time, 1 to 3."""
+    """Uploads that send at a time, 1 to 3; one more is announced meanwhile."""
     level: int
     """Zstandard level for what is not compressed already."""
     send_buffer_bytes: int
@@ -97,15 +97,15 @@ def _parcel_bytes(window: LineWindow, rate: float | None, rtt_s: float) -> int:
 
 
 def _parallel(window: LineWindow, rtt_s: float) -> int:
-    """Return how many uploads keep the line full.
+    """Return how many uploads keep the line full while they send.
 
-    Two, so that one sends while the other asks; three where round trips or losses hold one
-    connection down; one where the line hardly lasts for as long as it takes to open them.
+    One, so that each parcel is over as early as it can be; three where round trips or losses hold
+    one connection down, and the line lasts for longer than it takes to open them.
     """
     minutes = max(window.window_s, 1.0) / 60
     if window.cuts / minutes > _CUTS_PER_MINUTE_MOST:
         return 1
-    return 3 if window.lost_share >= _LOSSY or rtt_s >= _LONG_RTT_S * 4 else 2
+    return 3 if window.lost_share >= _LOSSY or rtt_s >= _LONG_RTT_S * 4 else 1
 
 
 def _level(rate: float | None) -> int:

@@ -12,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import strategies as st
 
+from bench.line.model import QUICK_LINE, AtByte, Fault
+from bench.line.proxy import open_line
 from gateway.exchange import outbox
 from gateway.exchange.heartbeat import Post
 from gateway.exchange.inbox import InvalidPost, take_post
@@ -25,7 +27,6 @@ from kernel.sql.columns import metadata
 from kernel.sql.db import Database
 from tests.databases import open_filled
 from tests.exchange.two_nodes import Read, Township, county_in, township_in, until
-from tests.lossy_wire import Fault, Trouble, lossy_wire
 from yilian.wiring import tables
 
 tables.load()
@@ -60,20 +61,20 @@ async def test_letters_arrive_once_and_in_order_over_a_line_that_drops(tmp_path:
     async with county_in(tmp_path, {"order": read}) as county:
         enrolled, key = await county.new_node()
         async with (
-            lossy_wire(county.port) as wire,
-            township_in(tmp_path, wire.port, enrolled, key) as node,
+            open_line(county.port, QUICK_LINE) as line,
+            township_in(tmp_path, line.port, enrolled, key) as node,
         ):
             # Lost answers most of all: the county has taken what the node thinks it has not.
             for after in (300, 900, 1500, 700, 1100, 500):
-                wire.troubles.append(Trouble(Fault.CUT, after_up=after, before_down=True))
-                wire.troubles.append(Trouble(Fault.CUT, after_up=after))
+                line.troubles.append(AtByte(after, Fault.RST, before_answer=True))
+                line.troubles.append(AtByte(after, Fault.RST))
             node.start()
             drawn = random.Random(7)  # text that does not compress
             for number in range(60):
                 await node.write(order(number, text=drawn.randbytes(number * 20).hex()))
             await until(lambda: len(read.letters) >= 60)
             await until(_none_waits(node))
-            assert wire.struck >= 3
+            assert len(line.strikes) >= 3
         assert read.keys == [f"o{number}" for number in range(60)]
         assert {house for house, _ in read.letters} == {"qingshan"}
 

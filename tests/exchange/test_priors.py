@@ -13,6 +13,8 @@ import pydicom
 import pytest
 from pynetdicom import AE, evt
 
+from bench.line.model import QUICK_LINE
+from bench.line.proxy import Line, open_line
 from gateway.exchange import returns, sendings
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.return_fetch import FetcherSettings, ReturnFetcher, Shelf, _key
@@ -33,7 +35,6 @@ from tests.exchange.two_nodes import (
     until,
 )
 from tests.imaging.compressed import compressed
-from tests.lossy_wire import Wire, lossy_wire
 from tests.uploads.dicom_files import CT, ROOT, ct_slice
 from yilian.wiring.priors import archived_objects
 from yilian.wiring.township_objects import TownshipObjects
@@ -61,7 +62,7 @@ class Place:
     """A county with an archive, a line, and a township that fetches."""
 
     county: County
-    wire: Wire
+    line: Line
     node: Township
     fetcher: ReturnFetcher
     objects: TownshipObjects
@@ -96,9 +97,12 @@ class Place:
 
 @asynccontextmanager
 async def place_in(home: Path) -> AsyncIterator[Place]:
-    async with county_in(home, UP, archive=True) as county, lossy_wire(county.port) as wire:
+    async with (
+        county_in(home, UP, archive=True) as county,
+        open_line(county.port, QUICK_LINE) as line,
+    ):
         enrolled, key = await county.new_node()
-        node_of = township_in(home, wire.port, enrolled, key, handlers=DOWN)
+        node_of = township_in(home, line.port, enrolled, key, handlers=DOWN)
         async with node_of as node:
             objects = TownshipObjects(FileObjectStore(home / "objects"))
             folder = home / "scratch"
@@ -113,7 +117,7 @@ async def place_in(home: Path) -> AsyncIterator[Place]:
                 clock=node.clock,
                 settings=FetcherSettings(folder, "qingshan", backoff=QUICK, stall_s=1.0),
             )
-            yield Place(county, wire, node, fetcher, objects, folder, share)
+            yield Place(county, line, node, fetcher, objects, folder, share)
 
 
 def stored(place: Place, one: returns.ReturnedObject) -> bytes:
@@ -121,8 +125,8 @@ def stored(place: Place, one: returns.ReturnedObject) -> bytes:
         return source.read(0, source.size)
 
 
-def _passed(wire: Wire, count: int) -> bool:
-    return wire.down_bytes > count
+def _passed(line: Line, count: int) -> bool:
+    return line.down.delivered_bytes > count
 
 
 async def test_a_prior_comes_whole_over_a_line_that_is_cut_and_costs_what_was_on_it(
@@ -135,15 +139,15 @@ async def test_a_prior_comes_whole_over_a_line_that_is_cut_and_costs_what_was_on
         await place.ask()
         place.start()
         for _ in range(3):
-            cut = place.wire.down_bytes + 60_000
-            await until(partial(_passed, place.wire, cut))
-            place.wire.take_down()
-            place.wire.down = False
+            cut = place.line.down.delivered_bytes + 60_000
+            await until(partial(_passed, place.line, cut))
+            place.line.take_down()
+            place.line.bring_up()
         await until(lambda: place.is_(ReturnState.HERE))
         found = await place.node.database.read(partial(returns.objects_of, study=STUDY))
         assert [stored(place, one) for one in found] == images
         assert not any(place.folder.iterdir())
-        assert place.wire.down_bytes < sum(map(len, images)) + 3 * 200_000
+        assert place.line.down.delivered_bytes < sum(map(len, images)) + 3 * 200_000
         view = await place.view()
         assert (view.objects, view.here, view.set_aside, view.kind) == (3, 3, 0, "prior")
 
@@ -158,9 +162,9 @@ async def test_it_goes_on_from_the_byte_where_it_was_cut(tmp_path: Path) -> None
         half = len(raw) // 2
         name = f"{_key(one).rpartition('/')[2]}.part"
         (place.folder / name).write_bytes(raw[:half])
-        before = place.wire.down_bytes
+        before = place.line.down.delivered_bytes
         assert await place.fetcher.fetch_next()
-        assert place.wire.down_bytes - before < half + 4000
+        assert place.line.down.delivered_bytes - before < half + 4000
         assert (await place.view()).state is ReturnState.HERE
 
 
@@ -249,12 +253,12 @@ async def test_what_is_asked_while_the_line_is_down_comes_when_it_is_up(tmp_path
     async with place_in(tmp_path) as place:
         assert place.county.desk is not None
         await place.county.desk.file(ct_slice())
-        place.wire.take_down()
+        place.line.take_down()
         place.start()
         await place.ask()
         await until(lambda: "line-down" in place.node.line.words)
         assert (await place.view()).state is ReturnState.ASKED
-        place.wire.down = False
+        place.line.bring_up()
         await until(lambda: place.is_(ReturnState.HERE))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.line.model import LineShape
+from bench.line.model import QUICK_LINE
 from bench.line.proxy import Line, open_line
 from bench.line.tus_watch import TusWatch
 from gateway.dimse.access import PeerTable
@@ -26,8 +26,6 @@ from tests.township.node import Node, door_to, node_in
 from tests.uploads.county_door import County, county_door
 from tests.uploads.dicom_files import CT
 
-QUICK_LINE: Final = LineShape(80_000_000, 80_000_000, rtt_s=0.002)
-"""So fast that a thousand faults take minutes; what is tried does not depend on the rate."""
 _HERE: Final = InstitutionCode("qingshan")
 _PATIENCE_S: Final = 2.0
 _WITHIN_S: Final = 60.0

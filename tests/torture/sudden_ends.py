@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
+from bench.line.model import QUICK_LINE
 from bench.line.proxy import open_line
 from tests.demo import unflushed
 from tests.torture import processes
 from tests.torture.as_seen import as_seen
 from tests.torture.ext4_image import Ext4Image
 from tests.torture.figures import Control, Figures, Size, compared
-from tests.torture.hops import QUICK_LINE, image_of
+from tests.torture.hops import image_of
 from tests.torture.processes import freeze, heard, kill, port_of, started, the_victims_key
 from tests.torture.victim import KEY, raw_image
 from tests.township.node import Node, door_to, node_in, settings_for

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from bench.line.model import QUICK_LINE
 from bench.line.proxy import open_line
 from tests.torture import processes
 from tests.torture.as_seen import as_seen
 from tests.torture.figures import Control, Figures, Size, compared
-from tests.torture.hops import QUICK_LINE, Image, image_of
+from tests.torture.hops import Image, image_of
 from tests.torture.processes import kill, port_of, started, the_victims_key
 from tests.torture.victim import KEY, raw_image
 from tests.township.node import door_to, node_in, settings_for

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.line.model import QUICK_LINE
+from bench.line.proxy import open_line
 from gateway.township.county_client import CountyDoor
 from gateway.township.line import LineState
 from gateway.township.refusals import AfterRefusal, Refused, after_refusal
 from gateway.uploads.parcel import VERSIONS
 from gateway.uploads.parcel_sink import ParcelSink, Taken
 from gateway.uploads.upload_files import UploadInfo
-from tests.lossy_wire import lossy_wire
 from tests.township.node import Node, door_to, node_in, settings_for
 from tests.uploads.county_door import County, county_door
 from tests.uploads.dicom_files import ROOT, ct_slice
@@ -72,12 +73,12 @@ async def test_a_parcel_that_lies_ready_is_made_anew_for_a_county_put_back_to_an
 ) -> None:
     async with (
         county_taking(tmp_path, Taken()) as (county, _),
-        lossy_wire(county.port) as wire,
-        node_in(tmp_path / "node", door_to(wire.port)) as node,
+        open_line(county.port, QUICK_LINE) as line,
+        node_in(tmp_path / "node", door_to(line.port)) as node,
     ):
         await node.store([ct_slice(1)])
         await node.until(at_county=1)
-        wire.take_down()
+        line.take_down()
         await node.store([ct_slice(2)])
         await node.until(at_county=1, packed=1)
     async with county_taking(tmp_path, Taken(versions=ONLY_FIRST)) as (county, door):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lossy_wire import lossy_wire
+from bench.line.model import QUICK_LINE
+from bench.line.proxy import open_line
 from tests.uploads.county_door import KEY, county_door
 from tests.uploads.dicom_files import ROOT
 
@@ -53,17 +54,17 @@ async def test_a_killed_node_goes_on_and_nothing_is_lost_or_doubled(
 ) -> None:
     draw = random.Random(seed)
     acked = 0
-    async with county_door(tmp_path / "county") as county, lossy_wire(county.port) as wire:
-        wire.rate_bytes_per_s = 3_000_000
+    async with county_door(tmp_path / "county") as county, open_line(county.port, QUICK_LINE) as line:
+        line.run_at(24_000_000)
         for _ in range(kills):
-            async with child(tmp_path / "node", wire.port, acked + 1) as process:
+            async with child(tmp_path / "node", line.port, acked + 1) as process:
                 more = draw.randrange(1, 1 + IMAGES // (kills + 1))
                 # Some are still to be filed, some are on the line, some are being receipted.
                 while more and (told := await heard(process))[0] == "acked":
                     acked = told[1]
                     more -= 1
-        wire.rate_bytes_per_s = None
-        async with child(tmp_path / "node", wire.port, acked + 1) as process:
+        line.run_at(QUICK_LINE.up_bits_per_s)
+        async with child(tmp_path / "node", line.port, acked + 1) as process:
             while (told := await heard(process))[0] == "acked":
                 acked = told[1]
             assert told == ("delivered", IMAGES)

@@ -28,16 +28,17 @@ windows = st.builds(
 @pytest.mark.parametrize(
     ("window", "parcel_bytes", "parallel", "level"),
     [
-        pytest.param(LineWindow(), MIB, 2, 9, id="nothing-known"),
-        pytest.param(LineWindow(2 * MBIT, 0.2), 2_000_000, 2, 15, id="two-mbit"),
-        pytest.param(LineWindow(2 * MBIT, 0.2, cuts=15), 1_666_666, 1, 15, id="cut-every-20-s"),
-        pytest.param(LineWindow(2 * MBIT, 0.2, cuts=5), 2_000_000, 2, 15, id="cut-every-minute"),
-        pytest.param(LineWindow(4 * MBIT, 0.6), 6_000_000, 3, 15, id="satellite"),
-        pytest.param(LineWindow(1 * MBIT, 0.1, lost_share=0.03), MIB - 48_576, 3, 15, id="lossy"),
-        pytest.param(LineWindow(8 * KIB, 0.3), PARCEL_LEAST_BYTES, 2, 15, id="64-kbit"),
-        pytest.param(LineWindow(16 * MBIT, 0.03), PARCEL_MOST_BYTES, 2, 9, id="fibre"),
-        pytest.param(LineWindow(100 * MBIT, 0.001), PARCEL_MOST_BYTES, 2, 3, id="100-mbit"),
-        pytest.param(LineWindow(1000 * MBIT, 0.0), PARCEL_MOST_BYTES, 2, 1, id="gigabit"),
+        pytest.param(LineWindow(), MIB, 1, 9, id="nothing-known"),
+        pytest.param(LineWindow(2 * MBIT, 0.2), 1_000_000, 1, 15, id="two-mbit"),
+        pytest.param(LineWindow(2 * MBIT, 0.2, cuts=15), 1_000_000, 1, 15, id="cut-every-20-s"),
+        pytest.param(LineWindow(2 * MBIT, 0.2, cuts=60), 500_000, 1, 15, id="cut-every-5-s"),
+        pytest.param(LineWindow(2 * MBIT, 0.2, cuts=5), 1_000_000, 1, 15, id="cut-every-minute"),
+        pytest.param(LineWindow(4 * MBIT, 0.6), 3_000_000, 3, 15, id="satellite"),
+        pytest.param(LineWindow(1 * MBIT, 0.1, lost_share=0.03), 500_000, 3, 15, id="lossy"),
+        pytest.param(LineWindow(8 * KIB, 0.3), PARCEL_LEAST_BYTES, 1, 15, id="64-kbit"),
+        pytest.param(LineWindow(16 * MBIT, 0.03), 8_000_000, 1, 9, id="fibre"),
+        pytest.param(LineWindow(100 * MBIT, 0.001), PARCEL_MOST_BYTES, 1, 3, id="100-mbit"),
+        pytest.param(LineWindow(1000 * MBIT, 0.0), PARCEL_MOST_BYTES, 1, 1, id="gigabit"),
     ],
 )
 def test_each_kind_of_line_has_its_plan(

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from bench.line.model import QUICK_LINE
+from bench.line.proxy import open_line
 from gateway.township.keeping import Keeper, KeepSettings
 from gateway.township.metrics import QueueMetrics
 from kernel.clock import SystemClock
-from tests.lossy_wire import lossy_wire
 from tests.township.node import AT, door_to, node_in
 from tests.uploads.county_door import county_door
 from tests.uploads.dicom_files import ct_slice
@@ -57,8 +58,8 @@ async def test_a_receipt_ends_the_waiting_and_is_remembered_when_the_files_are_g
     told = Told(registry)
     clock = SystemClock()
     begun = clock.now().timestamp()
-    async with county_door(tmp_path / "county") as county, lossy_wire(county.port) as wire:
-        door = door_to(wire.port)
+    async with county_door(tmp_path / "county") as county, open_line(county.port, QUICK_LINE) as line:
+        door = door_to(line.port)
         async with node_in(tmp_path / "node", door) as node:
             metrics = QueueMetrics(node.database, node.news, registry)
             await node.store([ct_slice(1)])

@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from bench.line.model import QUICK_LINE
+from bench.line.proxy import open_line
 from gateway.township.http import (
     CountyFacts,
     DicomDoor,
@@ -20,7 +22,6 @@ from kernel.audit.access_log import AccessLog
 from kernel.clock import SystemClock
 from kernel.identity import Principal, Role
 from kernel.web import ACCESS_LOG, PRINCIPAL
-from tests.lossy_wire import lossy_wire
 from tests.township.node import Node, door_to, node_in
 from tests.uploads.county_door import county_door, errors
 from tests.uploads.dicom_files import ct_slice
@@ -118,8 +119,8 @@ async def test_the_queue_shows_every_study_in_the_order_it_goes(tmp_path: Path) 
 
 
 async def test_what_the_county_has_stays_in_todays_list(tmp_path: Path) -> None:
-    async with county_door(tmp_path / "county") as county, lossy_wire(county.port) as wire:
-        door = door_to(wire.port)
+    async with county_door(tmp_path / "county") as county, open_line(county.port, QUICK_LINE) as line:
+        door = door_to(line.port)
         async with node_in(tmp_path / "node", door) as node, page_for(node) as page:
             await node.store([ct_slice(1)])
             await node.until(at_county=1)
@@ -159,7 +160,7 @@ async def test_a_study_can_be_put_first_held_and_let_go(tmp_path: Path) -> None:
 async def test_what_was_set_aside_is_shown_with_its_reason_and_can_be_tried_again(
     tmp_path: Path,
 ) -> None:
-    async with county_door(tmp_path / "county") as county, lossy_wire(county.port) as wire:
+    async with county_door(tmp_path / "county") as county, open_line(county.port, QUICK_LINE) as line:
         async with node_in(tmp_path / "node") as node:
             await node.store([ct_slice(1), ct_slice(2)])
             await node.until(waiting=2)
@@ -167,7 +168,7 @@ async def test_what_was_set_aside_is_shown_with_its_reason_and_can_be_tried_agai
             path = tmp_path / "node" / "objects" / key
             good = path.read_bytes()
             path.write_bytes(good.replace(b"990000-1", b"990000-2"))
-        async with node_in(tmp_path / "node", door_to(wire.port)) as node, page_for(node) as page:
+        async with node_in(tmp_path / "node", door_to(line.port)) as node, page_for(node) as page:
             await node.until(at_county=1, set_aside=1)
             _, queue = await page.get("/api/v1/queue")
             [item] = queue["items"]
