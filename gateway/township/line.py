@@ -13,6 +13,9 @@ from gateway.township.tcp_losses import TcpLosses
 _WINDOW_S: Final = 10.0
 _FORGET_S: Final = 60.0
 _MIN_SPAN_S: Final = 0.5
+_SURE_SPAN_S: Final = 2.0
+_FILLING_S: Final = 1.0
+"""What goes out at first fills buffers on the way and says little of the line."""
 _PLAN_WINDOW_S: Final = 300.0
 _REMEMBER_S: Final = 1800.0
 _NOTED_MAX: Final = 1000
@@ -84,9 +87,11 @@ class LineMeter:
             return
         self._sent.append((now_s, count))
         self._drop(now_s - _WINDOW_S, keep=2)
-        rate = self.bytes_per_s(now_s)
-        if rate is not None:
-            self._known_rate = (now_s, rate)
+        began_s = self._sent[0][0]
+        if now_s - began_s >= _SURE_SPAN_S:
+            rate = self.bytes_per_s(now_s, since_s=began_s + _FILLING_S)
+            if rate is not None:
+                self._known_rate = (now_s, rate)
 
     def bytes_per_s(self, now_s: float, *, since_s: float | None = None) -> float | None:
         """Return the rate of the last ten seconds of sending; None when too little is known.

@@ -20,7 +20,7 @@ _PARCEL_S: Final = 4.0
 _PARCELS_BETWEEN_CUTS: Final = 3.0
 _ROUND_TRIPS_PER_PARCEL: Final = 10.0
 """A parcel takes at least so many round trips: the next is announced in two, and has to be made."""
-_LOSSY: Final = 0.002
+_LOSSY: Final = 0.01
 """From here on losses, not the line, hold one connection down (the rule of Mathis et al.)."""
 _LONG_RTT_S: Final = 0.1
 _CUTS_PER_MINUTE_MOST: Final = 2.0
