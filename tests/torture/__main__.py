@@ -1,8 +1,8 @@
-"""``python -m tests.torture``: try every row of the fault table, and write it down.
+"""``python -m tests.torture``: try rows of the fault table, and write down what they found.
 
-Runs the short form, or with ``--long`` the one of ``make torture``; prints each row as it ends and
-writes docs/reference/reliability.md. Ends with 1 where a row did not hold or a control did not
-notice. With ``--only`` nothing is written.
+Runs the short form, or with ``--long`` the one of ``make torture``; prints each row as it ends,
+keeps its result beside those of the other rows, and writes docs/reference/reliability.md of all of
+them. Ends with 1 where a row did not hold or a control did not notice.
 """
 
 import argparse
@@ -11,36 +11,39 @@ import logging
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tests.torture.figures import Size
+from tests.torture.kept import Kept, KeptCheck, KeptRow, conditions, keep
 from tests.torture.rows import CHECKS, ROWS, Check, Row
-from tests.torture.table import Checked, Outcome, Told, written
+from tests.torture.table import written
 
 _PAGE: Final = Path(__file__).parents[2] / "docs/reference/reliability.md"
 
 
-async def _tried(row: Row, size: Size, folder: Path) -> Outcome:
+async def _tried(row: Row, size: Size, folder: Path | None) -> KeptRow:
+    plain = partial(KeptRow, row.name, row.hop, row.what)
     began = time.monotonic()
     if absent := row.missing():
-        return Outcome(row, None, 0.0, absent)
+        return plain(None, absent)
     try:
         with tempfile.TemporaryDirectory(prefix=f"{row.name}-", dir=folder) as home:
             found = await row.trial(Path(home), size)
     except Exception as exc:  # noqa: BLE001  # a row that cannot end must not hide the others
-        return Outcome(row, None, time.monotonic() - began, f"failed: {_said(exc)}")
-    return Outcome(row, found, time.monotonic() - began)
+        return plain(None, f"failed: {_said(exc)}", conditions(time.monotonic() - began))
+    return plain(found, "", conditions(time.monotonic() - began))
 
 
-async def _checked(check: Check, folder: Path) -> Checked:
+async def _checked(check: Check, folder: Path | None) -> KeptCheck:
     if absent := check.missing():
-        return Checked(check, (), absent)
+        return KeptCheck(check.of, (), absent)
     try:
         with tempfile.TemporaryDirectory(prefix="control-", dir=folder) as home:
-            return Checked(check, tuple(await check.controls(Path(home))))
+            return KeptCheck(check.of, tuple(await check.controls(Path(home))))
     except Exception as exc:  # noqa: BLE001  # as above
-        return Checked(check, (), f"failed: {_said(exc)}")
+        return KeptCheck(check.of, (), f"failed: {_said(exc)}")
 
 
 def _said(exc: BaseException) -> str:
@@ -54,30 +57,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--long", action="store_true", help="as make torture; hours")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="such as R05 R06")
+    parser.add_argument("--where", metavar="TEXT", help="only rows whose place has this in it")
+    parser.add_argument("--without-controls", action="store_true", help="leave those as they are")
     parser.add_argument("--folder", type=Path, help="where the nodes live")
     arguments = parser.parse_args()
     # What the nodes say of each fault is not what this command is asked.
     logging.getLogger().addHandler(logging.NullHandler())
     size = Size.LONG if arguments.long else Size.SHORT
-    chosen = [row for row in ROWS if not arguments.only or row.name in arguments.only]
-    checks = [
-        check
-        for check in CHECKS
-        if not arguments.only or any(name in check.of for name in arguments.only)
-    ]
-    outcomes, checked = [], []
-    for row in chosen:
-        outcomes.append(asyncio.run(_tried(row, size, arguments.folder)))
-        sys.stdout.write(f"{outcomes[-1]}\n")
-        sys.stdout.flush()
-    for check in checks:
-        checked.append(asyncio.run(_checked(check, arguments.folder)))
-        sys.stdout.write(f"{checked[-1]}\n")
-        sys.stdout.flush()
-    told = Told(size, tuple(outcomes), tuple(checked))
-    if not arguments.only:
-        _PAGE.write_text(written(told), "utf-8")
-    return 0 if told.held else 1
+    names = arguments.only or [row.name for row in ROWS]
+    rows = [row for row in ROWS if row.name in names and (arguments.where or "") in row.hop]
+    checks = [check for check in CHECKS if any(name in check.of for name in names)]
+    held = True
+    for row in rows:
+        outcome = asyncio.run(_tried(row, size, arguments.folder))
+        held &= outcome.held
+        _keep(outcome, partial(Kept.with_row, size=size, row=row, found=outcome))
+    for check in [] if arguments.without_controls else checks:
+        checked = asyncio.run(_checked(check, arguments.folder))
+        held &= checked.held
+        _keep(checked, partial(Kept.with_check, found=checked))
+    return 0 if held else 1
+
+
+def _keep(found: KeptRow | KeptCheck, change: "partial[Kept]") -> None:
+    """Say what was found, and write it down."""
+    sys.stdout.write(f"{found}\n")
+    sys.stdout.flush()
+    _PAGE.write_text(written(keep(change)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -65,9 +65,7 @@ async def test_a_line_cut_at_any_byte_costs_at_most_what_was_on_it(tmp_path: Pat
         node_in(tmp_path / "node", door) as node,
     ):
         cuts = 12
-        line.troubles.extend(
-            AtByte(draw.randrange(1, 400_000), Fault.RST) for _ in range(cuts)
-        )
+        line.troubles.extend(AtByte(draw.randrange(1, 400_000), Fault.RST) for _ in range(cuts))
         await node.store(images)
         await node.until(at_county=8)
         assert len(line.strikes) >= 5

@@ -54,7 +54,10 @@ async def test_a_killed_node_goes_on_and_nothing_is_lost_or_doubled(
 ) -> None:
     draw = random.Random(seed)
     acked = 0
-    async with county_door(tmp_path / "county") as county, open_line(county.port, QUICK_LINE) as line:
+    async with (
+        county_door(tmp_path / "county") as county,
+        open_line(county.port, QUICK_LINE) as line,
+    ):
         line.run_at(24_000_000)
         for _ in range(kills):
             async with child(tmp_path / "node", line.port, acked + 1) as process:

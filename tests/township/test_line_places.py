@@ -8,7 +8,6 @@ from gateway.township.line_places import LinePlaces
 from tests.uploads.tus_door import until
 
 
-
 class Senders:
     """Uploads that say when they send, and send until they are told."""
 

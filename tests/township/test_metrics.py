@@ -58,7 +58,10 @@ async def test_a_receipt_ends_the_waiting_and_is_remembered_when_the_files_are_g
     told = Told(registry)
     clock = SystemClock()
     begun = clock.now().timestamp()
-    async with county_door(tmp_path / "county") as county, open_line(county.port, QUICK_LINE) as line:
+    async with (
+        county_door(tmp_path / "county") as county,
+        open_line(county.port, QUICK_LINE) as line,
+    ):
         door = door_to(line.port)
         async with node_in(tmp_path / "node", door) as node:
             metrics = QueueMetrics(node.database, node.news, registry)

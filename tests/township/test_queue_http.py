@@ -119,7 +119,10 @@ async def test_the_queue_shows_every_study_in_the_order_it_goes(tmp_path: Path) 
 
 
 async def test_what_the_county_has_stays_in_todays_list(tmp_path: Path) -> None:
-    async with county_door(tmp_path / "county") as county, open_line(county.port, QUICK_LINE) as line:
+    async with (
+        county_door(tmp_path / "county") as county,
+        open_line(county.port, QUICK_LINE) as line,
+    ):
         door = door_to(line.port)
         async with node_in(tmp_path / "node", door) as node, page_for(node) as page:
             await node.store([ct_slice(1)])
@@ -160,7 +163,10 @@ async def test_a_study_can_be_put_first_held_and_let_go(tmp_path: Path) -> None:
 async def test_what_was_set_aside_is_shown_with_its_reason_and_can_be_tried_again(
     tmp_path: Path,
 ) -> None:
-    async with county_door(tmp_path / "county") as county, open_line(county.port, QUICK_LINE) as line:
+    async with (
+        county_door(tmp_path / "county") as county,
+        open_line(county.port, QUICK_LINE) as line,
+    ):
         async with node_in(tmp_path / "node") as node:
             await node.store([ct_slice(1), ct_slice(2)])
             await node.until(waiting=2)
