@@ -74,7 +74,7 @@ def long(folder: Path, memory: Path, results: Path) -> Plan:
         line_slices=300,
         line_radiographs=2,
         line_within_s=1_500.0,
-        line_given_up_times=12.0,
+        line_given_up_times=4.0,
         line_backlog_slices=2_000,
         line_emergencies=5,
     )

@@ -25,6 +25,7 @@ from gateway.uploads.parcel import VERSIONS, version_to_write
 from gateway.uploads.receipts import Outcome, Receipt, UntrustedReceipt, open_receipt
 from gateway.uploads.threads import finish_in_thread
 from kernel.clock import Clock
+from kernel.dicom.dense import NotDense
 from kernel.errors import PlatformError
 from kernel.sql.db import Database
 
@@ -181,10 +182,15 @@ class Collector:
             raise UntrustedReceipt("the receipt is for another parcel")
         if any(told.outcome is Outcome.ACCEPTED for told in receipt.instances):
             self._accepted_s = self._clock.monotonic_s()
+        outcomes = [told for told in receipt.instances if told.code != NotDense.code]
+        for told in receipt.instances:
+            if told.code == NotDense.code:
+                # The county's decoder is to blame, not the image: it waits again, as it is.
+                self._maker.send_plainly(told.sop_instance_uid)
         await self._news.write(
             # By the county's clock: how long an image is kept must not hang on one that jumped.
             lambda conn: parcel_index.apply_outcomes(
-                conn, parcel.parcel_id, receipt.instances, receipt.issued_at
+                conn, parcel.parcel_id, outcomes, receipt.issued_at
             ),
             lambda _: [parcel.study_key],
         )

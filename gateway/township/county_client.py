@@ -79,6 +79,8 @@ class Sending:
     """Whose bytes they are; may change while they go."""
     on_last: Callable[[], None] = lambda: None
     """Called once all bytes are handed to the line; the answer is still to come."""
+    handed: bool = False
+    """Whether that is so."""
 
 
 class CountyClient:
@@ -230,6 +232,7 @@ class CountyClient:
                 yield piece
                 sending.on_sent(len(piece))
                 stall.reschedule(loop.time() + self._door.stall_s)
+        sending.handed = True
         sending.on_last()
 
 

@@ -28,7 +28,6 @@ class Delivery:
         maker: ParcelMaker,
         news: QueueNews,
         collector: Collector,
-        places: LinePlaces,
         *,
         now: Callable[[], dt.datetime],
     ) -> None:
@@ -37,7 +36,7 @@ class Delivery:
         self._maker = maker
         self._news = news
         self._collector = collector
-        self._places = places
+        self.places = LinePlaces()
         self._now = now
         self._stood: dict[str, int] = {}
 
@@ -104,10 +103,10 @@ class Delivery:
 
         sending.on_sent = on_sent
         path = self._maker.path(parcel.parcel_id)
-        async with self._places.place(sending.stop) as give_back:
+        async with self.places.place(sending.stop) as give_back:
             if give_back is None:
                 return False
-            sending.on_last = give_back
+            sending.on_last = _both(give_back, sending.on_last)
             return await self._client.send(url, path, offset, parcel.size_bytes, sending)
 
     def _version(self, parcel: ParcelRow) -> int | None:
@@ -127,3 +126,11 @@ class Delivery:
         await self._database.write(
             lambda conn: parcel_index.note_upload(conn, parcel.parcel_id, url)
         )
+
+
+def _both(first: Callable[[], None], then: Callable[[], None]) -> Callable[[], None]:
+    def act() -> None:
+        first()
+        then()
+
+    return act

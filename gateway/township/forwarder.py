@@ -18,7 +18,6 @@ from gateway.township.county_client import CountyClient, Sending
 from gateway.township.county_session import NotNow, Outage
 from gateway.township.delivery import Delivery
 from gateway.township.fair_turns import FairTurns
-from gateway.township.line_places import LinePlaces
 from gateway.township.line_plan import LinePlan, line_plan
 from gateway.township.model import PRIORITY_OF_RANK, RANK
 from gateway.township.parcel_index import NoLongerWaiting
@@ -44,6 +43,8 @@ _URGENT: Final = (RANK[Priority.EMERGENCY], RANK[Priority.URGENT])
 _LINE: Final = ""
 _AHEAD: Final = 1
 """Uploads that are made and announced while others send, so that the line does not wait."""
+_ANSWERS_MOST: Final = 2
+"""So many more may wait for the answer to their last byte; deep buffers on the way hold seconds."""
 
 
 @dataclass(eq=False)
@@ -92,10 +93,7 @@ class Forwarder:
         self._traffic = client.traffic
         self._clock = clock
         self._collector = Collector(database, client, maker, news, settings, clock=clock)
-        self._places = LinePlaces()
-        self._delivery = Delivery(
-            database, client, maker, news, self._collector, self._places, now=clock.now
-        )
+        self._delivery = Delivery(database, client, maker, news, self._collector, now=clock.now)
         self._turns = FairTurns()
         self._waits = Waits(settings.backoff, settings.chance)
         self._look = asyncio.Event()
@@ -149,10 +147,12 @@ class Forwarder:
         plan = self._plan()
         uploads = self._now.uploads
         seen = [upload.seen() for upload in uploads]
-        moves = decide(board, seen, parallel=plan.parallel + _AHEAD, blocked=blocked)
+        answers = min(sum(upload.sending.handed for upload in uploads), _ANSWERS_MOST)
+        most = plan.parallel + _AHEAD + answers
+        moves = decide(board, seen, parallel=most, blocked=blocked)
         for place in moves.stop:
             uploads[place].sending.stop.set()
-        self._places.hold(plan.parallel)
+        self._delivery.places.hold(plan.parallel)
         self._note_lanes(board)
         await self._news.held(board.held_until, board.held_by)
         if _LINE in blocked:
@@ -161,7 +161,11 @@ class Forwarder:
             study_key = self._turns.next_of(moves.start, plan.parcel_bytes)
             self._start(group, board, study_key, plan)
             self._look.set()
-        elif not uploads and not self._now.probing and self._is_silent():
+        elif (
+            not uploads
+            and not self._now.probing
+            and (self._now.versions is None or self._is_silent())
+        ):
             self._now.probing = True
             group.create_task(self._probe())
 
@@ -212,7 +216,7 @@ class Forwarder:
         found = [study.precedence for study in board.studies if study.study_key == study_key]
         before = parcel.precedence if parcel else found[0]
         lane = PRIORITY_OF_RANK[before[0]]
-        sending = Sending(self._news.sent, asyncio.Event(), lane)
+        sending = Sending(self._news.sent, asyncio.Event(), lane, on_last=self._look.set)
         upload = _Upload(study_key, before, sending, parcel)
         self._now.uploads.append(upload)
         group.create_task(self._upload(group, upload, plan))
@@ -265,7 +269,7 @@ class Forwarder:
         chosen = await self._database.read(choose)
         if not chosen:
             return None
-        make = partial(self._maker.make, chosen, level=level, version=version)
+        make = partial(self._maker.make, chosen, level=level, version=version, dense=plan.dense)
         try:
             made = await finish_in_thread(make)
         except InstanceUnreadable as exc:

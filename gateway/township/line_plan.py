@@ -34,6 +34,8 @@ _QUEUED_S: Final = 0.2
 _LEVELS: Final = ((1_250_000, 15), (2_500_000, 9), (12_500_000, 3))
 """Up to so many bytes a second, this Zstandard level; each is some times faster than its line."""
 _LEVEL_FAST: Final = 1
+_DENSE_MOST_BYTES_PER_S: Final = 2_500_000
+"""Frames are made dense at some 8 MB of them a second and core; up to a third of that."""
 _LEVEL_UNKNOWN: Final = 9
 
 
@@ -63,6 +65,8 @@ class LinePlan:
     """Uploads that send at a time, 1 to 3; one more is announced meanwhile."""
     level: int
     """Zstandard level for what is not compressed already."""
+    dense: bool
+    """Whether bytes are dearer than the time to make them fewer (``kernel.dicom.dense``)."""
     send_buffer_bytes: int
     """What one connection asks the system to hold for it."""
 
@@ -81,6 +85,7 @@ def line_plan(window: LineWindow, *, parallel_most: int = PARALLEL_MOST) -> Line
         parcel_bytes=_parcel_bytes(window, rate, rtt_s),
         parallel=parallel,
         level=_level(rate),
+        dense=rate is None or rate <= _DENSE_MOST_BYTES_PER_S,
         send_buffer_bytes=_buffer_bytes(rate, rtt_s, parallel),
     )
 

@@ -29,13 +29,15 @@ from kernel.arrival import Arrival
 from kernel.errors import Invalid, TooLarge, Unsupported
 
 OLDEST: Final = 1
-VERSIONS: Final = frozenset({1, 2})
+VERSIONS: Final = frozenset({1, 2, 3})
 """What this side reads and writes; one release drops no more than the oldest."""
 VERSIONS_HEADER: Final = "Yilian-Parcel-Versions"
 """In a county's answer to OPTIONS on its upload door: the versions it takes, with commas."""
 _PACKED_FROM: Final = 2
 """From this version on the header is compressed: of small images it was a tenth of the parcel."""
 _HEADER_LEVEL: Final = 9
+DENSE_FROM: Final = 3
+"""From this version on a body may be ``Encoding.DENSE``."""
 HEADER_MAX_BYTES: Final = 16 * 1024 * 1024
 INSTANCES_MAX: Final = 10_000
 _MAGIC: Final = b"YILIANPC"
@@ -66,6 +68,8 @@ class Encoding(StrEnum):
     """The Part 10 file as it is."""
     ZSTD = "zstd"
     """The Part 10 file as one Zstandard frame."""
+    DENSE = "dense"
+    """As ``zstd``, with the frames as JPEG XL (``kernel.dicom.dense``)."""
 
 
 class ParcelInstance(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +80,13 @@ class ParcelInstance(msgspec.Struct, frozen=True, kw_only=True):
     encoding: Encoding
     body_bytes: int
     """Length of the body in the parcel."""
+    dense_bytes: int = 0
+    """Length of the dense Part 10 file; 0 for the other encodings."""
+
+    @property
+    def inflated_bytes(self) -> int:
+        """Length of what the body decompresses to."""
+        return self.dense_bytes if self.encoding is Encoding.DENSE else self.arrival.size_bytes
 
 
 class ParcelHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,8 +235,10 @@ def read_parcel(source: BinaryIO, size: int, *, versions: Collection[int] = VERS
 def body_chunks(source: BinaryIO, body: Body) -> Iterator[bytes]:
     """Yield the Part 10 bytes of one instance, decompressed where they were compressed.
 
+    Of a dense body they are those of the dense file.
+
     Raises:
-        BrokenParcel: the body does not decompress to exactly ``size_bytes`` (``body-broken``);
+        BrokenParcel: the body does not decompress to exactly ``inflated_bytes`` (``body-broken``);
             it is never inflated past that.
     """
     source.seek(body.offset)
@@ -243,12 +256,12 @@ def body_chunks(source: BinaryIO, body: Body) -> Iterator[bytes]:
             for begin in range(0, len(chunk), 4096):
                 data = inflate.decompress(chunk[begin : begin + 4096])
                 out += len(data)
-                if out > instance.arrival.size_bytes:
+                if out > instance.inflated_bytes:
                     raise BrokenParcel("longer than announced", code="body-broken")
                 yield data
     except zstandard.ZstdError as exc:
         raise BrokenParcel("does not decompress", code="body-broken") from exc
-    if out != instance.arrival.size_bytes:
+    if out != instance.inflated_bytes:
         raise BrokenParcel("shorter than announced", code="body-broken")
 
 
@@ -292,7 +305,7 @@ def _decode_header(encoded: bytes) -> ParcelHeader:
         raise BrokenParcel("no parcel id, or too many instances", code="parcel-header")
     seen = set()
     for instance in header.instances:
-        if instance.arrival.digest is None or instance.body_bytes < 0:
+        if instance.arrival.digest is None or min(instance.body_bytes, instance.dense_bytes) < 0:
             raise BrokenParcel("an instance without digest or length", code="parcel-header")
         seen.add((instance.arrival.sop_instance_uid, instance.arrival.digest.whole))
         if instance.encoding is Encoding.IDENTITY and (

@@ -21,6 +21,7 @@ HTJ2K_LOSSLESS: Final = "1.2.840.10008.1.2.4.201"
 HTJ2K_LOSSLESS_RPCL: Final = "1.2.840.10008.1.2.4.202"
 RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
+JPEG_XL_LOSSLESS: Final = "1.2.840.10008.1.2.4.110"
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
 _LOSSLESS: Final = frozenset(
@@ -36,6 +37,8 @@ _COD: Final = 0xFF52
 _SOT: Final = 0xFF90
 _SMALLEST_SIDE: Final = 64
 _LEVELS: Final = 5
+_JPEG_XL_EFFORT: Final = 3
+"""Effort 7 takes twelve times the time for four in a hundred bytes less."""
 _SSIZ: Final = 42
 """Where the first component's precision stands in a code stream."""
 
@@ -188,6 +191,15 @@ def encode_htj2k(frame: Frame, *, bits_stored: int, signed: bool) -> bytes | Non
     return bytes(patched)
 
 
+def encode_jpeg_xl(frame: Frame) -> bytes:
+    """Return *frame*, unsigned cells by pixel, as a JPEG XL stream without loss.
+
+    Of CT a fifth smaller than HTJ2K at some four times the work; no viewer reads it.
+    """
+    native = np.ascontiguousarray(frame, frame.dtype.newbyteorder("="))
+    return bytes(imagecodecs.jpegxl_encode(native, lossless=True, effort=_JPEG_XL_EFFORT))
+
+
 def _fits(frame: Frame, bits_stored: int, *, signed: bool) -> bool:
     if bits_stored >= frame.dtype.itemsize * 8:
         return True
@@ -274,6 +286,10 @@ def _htj2k(stream: bytes, layout: FrameLayout) -> Frame:
     return _array(imagecodecs.htj2k_decode(stream))
 
 
+def _jpeg_xl(stream: bytes, layout: FrameLayout) -> Frame:
+    return _array(imagecodecs.jpegxl_decode(stream))
+
+
 def _array(found: npt.NDArray[Any]) -> Frame:
     return found
 
@@ -294,4 +310,5 @@ _DECODERS: Final[dict[str, Callable[[bytes, FrameLayout], Frame]]] = {
     _JPEG + "201": _htj2k,
     _JPEG + "202": _htj2k,
     _JPEG + "203": _htj2k,
+    JPEG_XL_LOSSLESS: _jpeg_xl,
 }

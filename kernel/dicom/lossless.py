@@ -7,13 +7,10 @@ compressed.
 
 import hashlib
 import os
-import struct
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -25,6 +22,7 @@ from kernel.dicom.codecs import HTJ2K_LOSSLESS_RPCL, DecodeFailed, decode_frame,
 from kernel.dicom.content import FramesDigest, dataset_digest
 from kernel.dicom.dataset import scan as walk
 from kernel.dicom.elements import PIXEL_DATA, UNDEFINED, Element, Scan
+from kernel.dicom.encapsulate import Spool, encapsulated, offset_tables
 from kernel.dicom.frames import (
     FRAME_MAX_BYTES,
     Frame,
@@ -49,14 +47,8 @@ from kernel.dicom.rewrite import FORMS, Value, own_form, rewrite
 
 _PHOTOMETRIC: Final = 0x00280004
 _PLANAR: Final = 0x00280006
-_OFFSETS: Final = 0x7FE00001
-_LENGTHS: Final = 0x7FE00002
 _RGB: Final = b"RGB "
 _YBR_RCT: Final = b"YBR_RCT "
-_ITEM: Final = b"\xfe\xff\x00\xe0"
-_SEQUENCE_END: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
-_MEMORY_BYTES: Final = 16 << 20
-_BASIC_OFFSET_MAX: Final = 0xFFFFFFFF
 _THREADS: Final = min(4, os.cpu_count() or 1)
 
 
@@ -110,31 +102,6 @@ class CompressedObject(AbstractContextManager["CompressedObject"]):
         self.close()
 
 
-class _Spool:
-    """Bytes that stay in memory while they are few, and go to a nameless file when they are not."""
-
-    def __init__(self, directory: Path | None) -> None:
-        place = str(directory) if directory else None
-        self._file = tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=place)  # noqa: SIM115
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        self._file.write(data)
-        self.size += len(data)
-
-    def source(self) -> BytesSource | FileSource:
-        """Return what was written; the spool is used up."""
-        with self._file as file:
-            if self.size <= _MEMORY_BYTES:
-                file.seek(0)
-                return BytesSource(file.read())
-            file.flush()
-            return FileSource.adopt(os.dup(file.fileno()))
-
-    def close(self) -> None:
-        self._file.close()
-
-
 def compress_object(
     source: Source,
     meta: FileMeta,
@@ -166,7 +133,7 @@ def compress_object(
     layout = layout_of(scan)
     if layout is None or scan.pixel is None or not _eligible(scan, scan.pixel, layout):
         return None
-    frames = _Spool(directory)
+    frames = Spool(directory)
     try:
         coded = _encode_all(scan, layout, frames, threads)
         if coded is None:
@@ -233,7 +200,7 @@ def _is_padded_plainly(scan: Scan, pixel: Element, layout: FrameLayout) -> bool:
 
 
 def _encode_all(
-    scan: Scan, layout: FrameLayout, spool: _Spool, threads: int
+    scan: Scan, layout: FrameLayout, spool: Spool, threads: int
 ) -> tuple[list[int], str] | None:
     """Write every frame's stream to *spool*; return their lengths and the digest of the frames."""
     digest = FramesDigest(layout)
@@ -289,14 +256,14 @@ def _assembled(
     directory: Path | None,
 ) -> BytesSource | FileSource:
     streams, lengths = coded
-    replace: dict[int, Value | None] = _offset_tables(lengths)
+    replace: dict[int, Value | None] = offset_tables(lengths)
     table = replace.pop(PIXEL_DATA)
     if scan.value(_PHOTOMETRIC) == _RGB:
         replace[_PHOTOMETRIC] = Value("CS", len(_YBR_RCT), [_YBR_RCT])
         replace[_PLANAR] = Value("US", 2, [b"\0\0"])
     first = table.pieces if table else ()
-    replace[PIXEL_DATA] = Value("OB", UNDEFINED, _encapsulated(first, streams, lengths))
-    output = _Spool(directory)
+    replace[PIXEL_DATA] = Value("OB", UNDEFINED, encapsulated(first, streams, lengths))
+    output = Spool(directory)
     try:
         named = _with_uids(meta, scan)
         output.write(file_meta_with(source, named, transfer_syntax_uid=HTJ2K_LOSSLESS_RPCL))
@@ -318,36 +285,6 @@ def _with_uids(meta: FileMeta, scan: Scan) -> FileMeta:
         dataset_offset=meta.dataset_offset,
         has_preamble=False,
     )
-
-
-def _offset_tables(lengths: list[int], most: int = _BASIC_OFFSET_MAX) -> dict[int, Value | None]:
-    """Return the offset tables for one fragment a frame of those lengths (PS3.5 A.4).
-
-    Under Pixel Data stands the basic offset table's item. Where an offset is too large for it, it
-    is empty and the extended table and its lengths stand in their own elements.
-    """
-    offsets = list(accumulate((8 + length + (length & 1) for length in lengths), initial=0))[:-1]
-    if offsets[-1] <= most:
-        table = struct.pack(f"<{len(offsets)}L", *offsets)
-        head = _ITEM + struct.pack("<L", len(table))
-        return {PIXEL_DATA: Value("OB", 0, [head, table])}
-    wide = f"<{len(offsets)}Q"
-    return {
-        _OFFSETS: Value("OV", 8 * len(offsets), [struct.pack(wide, *offsets)]),
-        _LENGTHS: Value("OV", 8 * len(lengths), [struct.pack(wide, *lengths)]),
-        PIXEL_DATA: Value("OB", 0, [_ITEM + b"\0\0\0\0"]),
-    }
-
-
-def _encapsulated(table: Iterable[bytes], streams: Source, lengths: list[int]) -> Iterator[bytes]:
-    yield from table
-    pos = 0
-    for length in lengths:
-        even = length + (length & 1)
-        yield _ITEM + struct.pack("<L", even)
-        yield from chunks(streams, pos, pos + even)
-        pos += even
-    yield _SEQUENCE_END
 
 
 def _proven(

@@ -25,8 +25,9 @@ from kernel.dicom.dataset import (
     FileSource,
     Scan,
 )
+from kernel.dicom.encapsulate import offset_tables
 from kernel.dicom.frames import codestream, encapsulated_frames, layout_of
-from kernel.dicom.lossless import CompressedObject, _offset_tables, compress_object
+from kernel.dicom.lossless import CompressedObject, compress_object
 from kernel.dicom.restore import restore_native
 from kernel.errors import Unsupported
 from tests.kernel.objects import (
@@ -246,7 +247,7 @@ def test_large_objects_lie_in_a_file_and_close(tmp_path: Path) -> None:
 @pytest.mark.parametrize("most", [0xFFFFFFFF, 20])
 def test_offset_tables_lead_to_the_frames(most: int) -> None:
     streams = [b"\xff\x4fab", b"\xff\x4fabc", b"\xff\x4fa" * 30]
-    tables = _offset_tables([len(one) for one in streams], most)
+    tables = offset_tables([len(one) for one in streams], most)
     wide = most == 20
     assert (0x7FE00001 in tables) == wide
     body = SOP

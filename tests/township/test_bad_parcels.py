@@ -39,10 +39,10 @@ ONLY_FIRST = frozenset({1})
 @pytest.mark.parametrize(
     ("county_takes", "node_writes", "written"),
     [
-        pytest.param(VERSIONS, VERSIONS, 2, id="both-new"),
+        pytest.param(VERSIONS, VERSIONS, 3, id="both-new"),
         pytest.param(ONLY_FIRST, VERSIONS, 1, id="county-older"),
         pytest.param(VERSIONS, ONLY_FIRST, 1, id="county-newer"),
-        pytest.param(frozenset({2, 3}), VERSIONS, 2, id="county-dropped-the-oldest"),
+        pytest.param(frozenset({2, 3}), VERSIONS, 3, id="county-dropped-the-oldest"),
     ],
 )
 async def test_node_and_county_agree_on_the_newest_version_both_know(

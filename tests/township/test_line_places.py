@@ -72,7 +72,7 @@ async def test_as_many_send_at_a_time_as_the_line_bears() -> None:
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_who_leaves_off_while_waiting_is_in_nobodys_way(cancelled: bool) -> None:  # noqa: FBT001
+async def test_who_leaves_off_while_waiting_is_in_nobodys_way(cancelled: bool) -> None:
     async with asyncio.TaskGroup() as group:
         places = LinePlaces()
         made = Senders(places, group)
