@@ -54,11 +54,15 @@ def arrival(number: int, size: int) -> Arrival:
 def packed(contents: Sequence[tuple[bytes, Encoding]]) -> bytes:
     bodies, instances = [], []
     for number, (content, encoding) in enumerate(contents):
-        body = zstandard.compress(content) if encoding is Encoding.ZSTD else content
+        body = content if encoding is Encoding.IDENTITY else zstandard.compress(content)
+        dense_bytes = len(content) if encoding is Encoding.DENSE else 0
         bodies.append(body)
         instances.append(
             ParcelInstance(
-                arrival=arrival(number, len(content)), encoding=encoding, body_bytes=len(body)
+                arrival=arrival(number, len(content)),
+                encoding=encoding,
+                body_bytes=len(body),
+                dense_bytes=dense_bytes,
             )
         )
     return written(instances, bodies)
