@@ -31,7 +31,7 @@ _IMAGES: Final = 24
 _EACH: Final = 6
 _DELIVERED_S: Final = 60.0
 _LOST_S: Final = 10.0
-_DISK_BYTES: Final = 256 << 20
+_DISK_BYTES: Final = 512 << 20
 _NOWHERE: Final = 1
 """A port nobody listens on."""
 

@@ -17,12 +17,14 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kernel.errors import PlatformError
+from kernel.journal.writer import JournalWriter
 from tests.township.node import Node, door_to, node_in, settings_for
 from tests.uploads import county_door as doors
 from tests.uploads.dicom_files import ct_slice
 
 KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 """Of the county that dies and comes back; a test's, and nobody else's."""
+_SEGMENT_BYTES: Final = 1 << 20
 _SIDE: Final = 64
 _LARGE_SIDE: Final = 256
 _LEFT_BYTES: Final = 6 << 20
@@ -42,7 +44,9 @@ def large_image(number: int) -> bytes:
 async def township(home: Path, port: int, first: int, last: int, *, ack_first: bool) -> None:
     """Acknowledge images one by one while the forwarder works; end when all are delivered."""
     settings = settings_for(county_key=KEY.public_key())
-    async with node_in(home, door_to(port), settings=settings, segment_bytes=1 << 20) as node:
+    async with node_in(
+        home, door_to(port), settings=settings, segment_bytes=_SEGMENT_BYTES
+    ) as node:
         for number in range(first, last + 1):
             if ack_first:
                 say(f"acked {number}")
@@ -56,7 +60,9 @@ async def township(home: Path, port: int, first: int, last: int, *, ack_first: b
 async def cramped(home: Path, port: int, last: int, *, ack_first: bool) -> None:
     """Acknowledge images on a disk that gets full; a refused one is offered again."""
     settings = settings_for(county_key=KEY.public_key())
-    async with node_in(home, door_to(port), settings=settings, segment_bytes=1 << 20) as node:
+    async with node_in(
+        home, door_to(port), settings=settings, segment_bytes=_SEGMENT_BYTES
+    ) as node:
         ballast = home / "ballast"
         await asyncio.to_thread(_fill, ballast, leave=_LEFT_BYTES)
         refused, stored, freed_s = 0, 0, 0.0
@@ -100,7 +106,9 @@ def _fill(path: Path, *, leave: int) -> None:
 async def county(home: Path) -> None:
     """Serve until standard input ends."""
     doors.KEY = KEY
-    async with doors.county_door(home) as opened:
+    # Nobody files here, so no segment is ever released: small ones, or the disk is soon full.
+    journal = JournalWriter.open(home / "journal", reserve_bytes=0, segment_bytes=_SEGMENT_BYTES)
+    async with doors.county_door(home, journal) as opened:
         say(f"port {opened.port}")
         await asyncio.to_thread(sys.stdin.readline)
 
