@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tests.torture import sudden_ends, system_calls
 from tests.torture.figures import Size
 from tests.torture.kept import Kept, KeptCheck, KeptRow, conditions, keep
 from tests.torture.rows import CHECKS, ROWS, Check, Row
@@ -59,10 +60,15 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="ROW", help="such as R05 R06")
     parser.add_argument("--where", metavar="TEXT", help="only rows whose place has this in it")
     parser.add_argument("--without-controls", action="store_true", help="leave those as they are")
+    parser.add_argument("--minutes", type=float, help="most for one sweep of system calls")
+    parser.add_argument("--kills", type=int, help="most kills, and most power cuts, of a node")
     parser.add_argument("--folder", type=Path, help="where the nodes live")
     arguments = parser.parse_args()
     # What the nodes say of each fault is not what this command is asked.
     logging.getLogger().addHandler(logging.NullHandler())
+    system_calls.MOST_MINUTES = arguments.minutes or system_calls.MOST_MINUTES
+    for counts in (sudden_ends.CUTS, sudden_ends.KILLS):
+        counts[Size.LONG] = min(arguments.kills or counts[Size.LONG], counts[Size.LONG])
     size = Size.LONG if arguments.long else Size.SHORT
     names = arguments.only or [row.name for row in ROWS]
     rows = [row for row in ROWS if row.name in names and (arguments.where or "") in row.hop]

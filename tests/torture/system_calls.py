@@ -8,7 +8,9 @@ was acknowledged has to end up at the county, once. Counts are by thread, as str
 import asyncio
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +39,8 @@ _KILL: Final = "signal=KILL"
 _EIO: Final = "error=EIO"
 _ENOSPC: Final = "error=ENOSPC"
 _MOST: Final = 400
+MOST_MINUTES = 240.0
+"""Of one sweep; the command line may give it less."""
 _IMAGES: Final = 3
 _WITHIN_S: Final = 30.0
 _HANGS_S: Final = 20.0
@@ -44,6 +48,8 @@ _STUCK_S: Final = 8.0
 """After this a county that was refused something is started anew."""
 _CALL: Final = re.compile(r"^\d+ +(\w+)\((?:\d+<([^>]*)>|[^\"]*\"([^\"]*)\")", re.MULTILINE)
 _NAMES: Final = ((re.compile(r"[0-9a-f]{16,}"), "*"), (re.compile(r"[0-9a-z]{26}"), "*"))
+
+_Struck = Awaitable[tuple[str, Figures]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +89,18 @@ class Sum:
         self.places.add(place)
         self.broken += figures.broken
 
-    def figures(self) -> Figures:
-        """Return the sums."""
+    def figures(self, *, unfinished: Sequence[str] = ()) -> Figures:
+        """Return the sums; *unfinished* are the kinds of calls of which there are more."""
+        notes = [f"{len(self.places)} different calls on different files"]
+        if unfinished:
+            told = ", ".join(each.partition("=")[2] for each in unfinished)
+            notes.append(f"ended for time with more of {told} to come")
         return Figures(
             self.runs,
             self.acknowledged,
             self.lost,
             self.duplicated,
-            notes=(f"{len(self.places)} different calls on different files",),
+            notes=tuple(notes),
             broken=tuple(self.broken),
         )
 
@@ -121,17 +131,27 @@ def expected() -> list[Image]:
 
 async def township(folder: Path, size: Size, *, refuse: bool = False) -> Figures:
     """Strike a node that takes images in and forwards them."""
+    return await _swept(folder, strikes(size, refuse=refuse), _strike_township)
+
+
+async def _swept(
+    folder: Path, rows: Iterator[Sequence[Strike]], strike_one: Callable[[Path, Strike], _Struck]
+) -> Figures:
+    """Strike the first call of every kind, the second of every kind, and so on, within the time."""
     found = Sum()
-    for row in strikes(size, refuse=refuse):
-        for strike in row:
+    began = time.monotonic()
+    going = {f"{row[0].action} {row[0].call}": deque(row) for row in rows}
+    while going and time.monotonic() - began < MOST_MINUTES * 60:
+        for name, left in list(going.items()):
+            strike = left.popleft()
             home = folder / f"{strike.action}-{strike.call}-{strike.when}"
-            place, figures = await _strike_township(home, strike)
+            place, figures = await strike_one(home, strike)
             if place:
                 found.add(figures, f"{strike.action} {place}")
             await asyncio.to_thread(shutil.rmtree, home)
-            if not place:
-                break
-    return found.figures()
+            if not place or not left:
+                del going[name]
+    return found.figures(unfinished=tuple(going))
 
 
 async def township_that_says_so_first(folder: Path) -> Figures:
@@ -165,17 +185,7 @@ async def _strike_township(home: Path, strike: Strike, *how: str) -> tuple[str, 
 
 async def county(folder: Path, size: Size, *, refuse: bool = False) -> Figures:
     """Strike a county that takes parcels."""
-    found = Sum()
-    for row in strikes(size, refuse=refuse):
-        for strike in row:
-            home = folder / f"{strike.action}-{strike.call}-{strike.when}"
-            place, figures = await _strike_county(home, strike)
-            if place:
-                found.add(figures, f"{strike.action} {place}")
-            await asyncio.to_thread(shutil.rmtree, home)
-            if not place:
-                break
-    return found.figures()
+    return await _swept(folder, strikes(size, refuse=refuse), _strike_county)
 
 
 async def _strike_county(home: Path, strike: Strike) -> tuple[str, Figures]:
