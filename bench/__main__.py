@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import qido, store, stow, wado
-from bench.line import comparison
+from bench.line import behind, comparison
 from bench.plan import Plan, long, short
 from bench.plots import draw
 from bench.report import RESULTS, Report
@@ -21,6 +21,7 @@ _BENCHES: Final[Mapping[str, Callable[[Plan], Report]]] = {
     "wado": wado.run,
     "qido": qido.run,
     "line": comparison.run,
+    "emergency": behind.run,
 }
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a file system in memory, where there is one
 

@@ -28,7 +28,8 @@ class Plan:
     """Longest time for ours."""
     line_given_up_times: float
     """Peers are given up on after so many times our time."""
-    line_backlog_slices: int
+    line_backlog_bytes: int
+    """In the township's queue, as it keeps them, before the first emergency."""
     line_emergencies: int
 
 
@@ -51,7 +52,7 @@ def short(folder: Path, memory: Path, results: Path) -> Plan:
         line_radiographs=0,
         line_within_s=110.0,
         line_given_up_times=4.0,
-        line_backlog_slices=200,
+        line_backlog_bytes=20_000_000,
         line_emergencies=2,
     )
 
@@ -72,9 +73,9 @@ def long(folder: Path, memory: Path, results: Path) -> Plan:
         qido_asked=300,
         frames_asked=300,
         line_slices=300,
-        line_radiographs=2,
+        line_radiographs=3,
         line_within_s=1_500.0,
         line_given_up_times=4.0,
-        line_backlog_slices=2_000,
+        line_backlog_bytes=1_000_000_000,
         line_emergencies=5,
     )

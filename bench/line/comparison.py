@@ -2,8 +2,7 @@
 
 Three senders, each with a line of its own that is the same in rate, round trip and cuts, send the
 same studies at the same time: Yilian, the loop with the files as they are, and the loop with files
-that DCMTK compressed without loss before the clock started. Afterwards, on Yilian's line alone, an
-emergency comes behind a backlog.
+that DCMTK compressed without loss before the clock started.
 """
 
 import asyncio
@@ -19,7 +18,6 @@ from typing import Final
 from bench import machine
 from bench.line import verdicts
 from bench.line.arrivals import Arrivals
-from bench.line.emergency import Behind, emergency, fill_backlog
 from bench.line.images import NoRealImages, Sent, grown_ct, radiograph, write_files
 from bench.line.model import Fault, LineShape
 from bench.line.proxy import Line, open_line
@@ -36,7 +34,8 @@ from bench.senders import Target, send_by_storescu
 SHAPE: Final = LineShape(2_000_000, 2_000_000, rtt_s=0.2)
 CUT_EVERY_S: Final = 20.0
 CUT_LASTS_S: Final = 1.0
-EMERGENCY_SLICES: Final = 60
+_RADIOGRAPHS: Final = ((3000, 2500), (3000, 3000), (4280, 3520))
+"""Rows and columns; of two bytes each they are 15, 18 and 30 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,15 @@ def run(plan: Plan) -> Report:
         return report
     folder = plan.folder / "line"
     folder.mkdir()
-    large = [radiograph(n, seed=1) for n in range(1, plan.line_radiographs + 1)]
+    large = [
+        radiograph(number, seed=1, rows=rows, columns=columns)
+        for number, (rows, columns) in enumerate(_RADIOGRAPHS[: plan.line_radiographs], 1)
+    ]
     cases = [
         Case(f"CT, {len(slices)} x 525 KB", slices),
     ]
     if large:
-        cases.append(Case(f"radiographs, {len(large)} x 18 MB", large))
+        cases.append(Case(f"{len(large)} radiographs of 15-30 MB", large))
     try:
         asyncio.run(_Comparison(plan, report, folder).run(cases))
     finally:
@@ -86,7 +88,7 @@ class _Comparison:
         self._lines: dict[str, Line] = {}
 
     async def run(self, cases: Sequence[Case]) -> None:
-        """Measure *cases* and the emergencies."""
+        """Measure *cases*."""
         async with AsyncExitStack() as held:
             servers: list[Orthanc | County] = [*self._orthancs.values(), self._county]
             for server in servers:
@@ -102,7 +104,6 @@ class _Comparison:
             for number, case in enumerate(cases):
                 await self._case(case, self._folder / f"case-{number}")
                 self._report.note_load()
-            await self._emergencies()
         self._say_how()
 
     def _say_how(self) -> None:
@@ -118,7 +119,7 @@ the clock starts
 ours: sent to the township by storescu when the clock starts, which then compresses
 peers are given up on after {self._plan.line_given_up_times:g} times our time; the ratio is then \
 at least that
-compressed is what each sends: the files, and ours as the township keeps them"""
+compressed is what each sends: the files, and ours as the township keeps them (HTJ2K)"""
         report.conditions += told.splitlines()
 
     async def _case(self, case: Case, folder: Path) -> None:
@@ -197,30 +198,6 @@ compressed is what each sends: the files, and ours as the township keeps them"""
         for name in (RAW, PACKED):
             self._lines[name].strike(Fault.RST)
         await asyncio.sleep(1.0)
-
-    async def _emergencies(self) -> None:
-        seed = 7
-        folder = self._folder / "emergencies"
-        backlog = await fill_backlog(
-            self._township, folder, self._plan.line_backlog_slices, seed=seed
-        )
-        found: list[Behind] = []
-        for number in range(self._plan.line_emergencies):
-            study = grown_ct(EMERGENCY_SLICES, seed=seed, study=-1 - number)
-            found.append(
-                await emergency(
-                    self._township,
-                    self._county,
-                    self._lines[OURS],
-                    self._watch,
-                    study,
-                    folder / f"emergency-{number}",
-                )
-            )
-            self._report.note_load()
-        verdicts.tell_emergencies(
-            self._report, found, slices=self._plan.line_backlog_slices, bytes_=backlog
-        )
 
 
 def _packed(files: Sequence[Path]) -> list[Path]:

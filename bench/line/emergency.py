@@ -1,6 +1,7 @@
 """An emergency behind a backlog: when it starts, and when the county can begin to look."""
 
 import asyncio
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,21 +35,22 @@ class Behind:
     """First, middle and last slice, each given out by the county with its pixels."""
 
 
-async def fill_backlog(township: Township, folder: Path, slices: int, *, seed: int) -> int:
-    """Send *slices* in studies of 200 and return the bytes they take in the queue, once filed."""
+async def fill_backlog(township: Township, folder: Path, kept_bytes: int, *, seed: int) -> int:
+    """Fill the queue with *kept_bytes* in studies of 200 slices; return how many slices it took."""
     before = await asyncio.to_thread(township.filed)
     sent = 0
-    while sent < slices:
-        count = min(_BACKLOG_STUDY, slices - sent)
-        study = await asyncio.to_thread(grown_ct, count, seed=seed, study=1 + sent)
-        await _send(township, study, folder / f"backlog-{sent}")
-        sent += count
 
     async def filed() -> bool:
-        return (await asyncio.to_thread(township.filed))[0] >= before[0] + slices
+        return (await asyncio.to_thread(township.filed))[0] >= before[0] + sent
 
-    await _until(filed, _FILED_WITHIN_S, "the backlog to be filed")
-    return (await asyncio.to_thread(township.filed))[1] - before[1]
+    while (await asyncio.to_thread(township.filed))[1] - before[1] < kept_bytes:
+        study = await asyncio.to_thread(grown_ct, _BACKLOG_STUDY, seed=seed, study=1 + sent)
+        place = folder / f"backlog-{sent}"
+        await _send(township, study, place)
+        await asyncio.to_thread(shutil.rmtree, place)
+        sent += len(study)
+        await _until(filed, _FILED_WITHIN_S, "the backlog to be filed")
+    return sent
 
 
 async def emergency(

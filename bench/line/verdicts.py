@@ -1,11 +1,10 @@
 """What was measured on the line, as rows, curves and verdicts of a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from bench.line.arrivals import Arrivals
-from bench.line.emergency import Behind
 from bench.measures import Spread, Verdict
 from bench.report import Report
 
@@ -76,25 +75,3 @@ def tell(report: Report, case: str, measured: Mapping[str, Measured], *, given_u
     report.verdicts.append(
         Verdict(f"{case}: MiB sent again after a cut, the worst", worst, at_most=1.0)
     )
-
-
-def tell_emergencies(report: Report, found: Sequence[Behind], *, slices: int, bytes_: int) -> None:
-    """Put what became of emergencies behind a backlog into *report*."""
-    case = f"emergency behind {slices} slices"
-    starts = [each.starts_s for each in found]
-    named: dict[str, list[float]] = {"s until it starts": starts}
-    for number, which in enumerate(("first", "middle", "last")):
-        named[f"s until {which} readable"] = [each.readable_s[number] for each in found]
-    report.add(case, OURS, named)
-    report.conditions.append(
-        f"backlog: {slices} slices, {slices * 525_302 / 1e6:.0f} MB as sent, "
-        f"{bytes_ / 1e6:.0f} MB as kept; {len(found)} emergencies of 60 slices, no cuts meanwhile"
-    )
-    report.verdicts += [
-        Verdict(f"{case}: s until it starts, the worst", Spread.of([max(starts)]), at_most=2.0),
-        Verdict(
-            f"{case}: s until first, middle and last can be read, the worst",
-            Spread.of([max(max(each.readable_s) for each in found)]),
-            at_most=10.0,
-        ),
-    ]
