@@ -73,14 +73,12 @@ def _tell(report: Report, found: list[Behind], *, slices: int, kept_bytes: int) 
     for number, which in enumerate(("first", "middle", "last")):
         named[f"s until {which} readable"] = [each.readable_s[number] for each in found]
     report.add(case, OURS, named)
-    report.conditions += [
-        f"line: {SHAPE.up_bits_per_s / 1e6:g} Mbit/s both ways, {1000 * SHAPE.rtt_s:g} ms "
-        "round trip, no cuts meanwhile",
-        f"backlog: {slices} slices, {slices * 525_302 / 1e6:.0f} MB as sent by the modality, "
-        f"{kept_bytes / 1e6:.0f} MB as the township keeps them; {len(found)} emergencies, one after "
-        "the other",
-        "the clock starts when a person marks the study; readable: the county gives out the pixels",
-    ]
+    told = f"""\
+line: {SHAPE.up_bits_per_s / 1e6:g} Mbit/s both ways, {1000 * SHAPE.rtt_s:g} ms round trip, no cuts
+backlog: {slices} slices, {slices * 525_302 / 1e6:.0f} MB as sent by the modality, \
+{kept_bytes / 1e6:.0f} MB as the township keeps them; {len(found)} emergencies, one after the other
+the clock starts when a person marks the study; readable: the county gives out the pixels"""
+    report.conditions += told.splitlines()
     report.verdicts += [
         Verdict(
             f"{case}: s until it starts, the worst",
