@@ -43,7 +43,7 @@ from kernel.dicom.dataset import FileSource, Source, chunks as source_chunks, re
 from kernel.dicom.dense import NotDense, restored
 from kernel.dicom.encapsulate import Spool
 from kernel.dicom.header import read_header
-from kernel.errors import Category, Forbidden, Invalid, PlatformError
+from kernel.errors import Category, Forbidden, Invalid, PlatformError, StorageFull
 from kernel.journal.writer import Draft, JournalWriter
 
 _LOG: Final = logging.getLogger(__name__)
@@ -227,7 +227,8 @@ class ParcelSink:
         try:
             with ExitStack() as held:
                 chunks = body_chunks(source, body)
-                await _pour(await finish_in_thread(partial(self._restored, chunks, held)), draft)
+                restoring = partial(self._restored, chunks, held, Path(source.name).parent)
+                await _pour(await finish_in_thread(restoring), draft)
             # Another release of the encoder may need some bytes more or less; the content decides.
             told = msgspec.structs.replace(body.instance.arrival, size_bytes=draft.size)
             return told, await finish_in_thread(lambda: check_instance(draft, told, self._decoder))
@@ -235,10 +236,12 @@ class ParcelSink:
             if exc.category in _LATER:
                 raise
             raise NotDense(exc.detail) from exc
+        except OSError as exc:
+            raise StorageFull("no room to unpack an instance", code="unpack-full") from exc
 
-    def _restored(self, body: Iterator[bytes], held: ExitStack) -> Iterator[bytes]:
+    def _restored(self, body: Iterator[bytes], held: ExitStack, directory: Path) -> Iterator[bytes]:
         """Return the bytes of the object of which *body* is the dense form. Blocking."""
-        spool = Spool(None)
+        spool = Spool(directory)
         try:
             for chunk in body:
                 spool.write(chunk)
@@ -247,7 +250,7 @@ class ParcelSink:
             spool.close()
         if isinstance(source, FileSource):
             held.enter_context(source)
-        found = restored(source, decoder=self._decoder)
+        found = restored(source, decoder=self._decoder, directory=directory)
         if isinstance(found, FileSource):
             held.enter_context(found)
         return source_chunks(found, 0, found.size)
