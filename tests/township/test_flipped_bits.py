@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.line.model import AtByte, Fault, LineShape
+from bench.line.proxy import open_line
 from tests.certificates import self_signed
-from tests.lossy_wire import Fault, Trouble, lossy_wire
 from tests.township.node import door_to, node_in
 from tests.township.test_forwarder import noisy
 from tests.uploads.county_door import county_door
 
 MIB = 1 << 20
+LINE = LineShape(16_000_000, 16_000_000, rtt_s=0.002)
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
@@ -28,20 +30,19 @@ async def test_a_wrong_bit_costs_what_was_on_the_line_over_tls_and_a_parcel_in_t
     secure = scheme == "https"
     async with (
         county_door(tmp_path / "county", tls=tls if secure else None) as county,
-        lossy_wire(county.port) as wire,
+        open_line(county.port, LINE) as line,
     ):
-        address = f"{scheme}://127.0.0.1:{wire.port}"
+        address = f"{scheme}://127.0.0.1:{line.port}"
         tls_out = trusted if secure else None
-        door = door_to(wire.port, base_url=address, tls=tls_out, stall_s=15.0)
-        wire.rate_bytes_per_s = 2 * MIB
-        wire.troubles.append(Trouble(Fault.FLIP, after_up=MIB + MIB // 2))
+        door = door_to(line.port, base_url=address, tls=tls_out, stall_s=15.0)
+        line.troubles.append(AtByte(MIB + MIB // 2, Fault.FLIP))
         async with node_in(tmp_path / "node", door) as node:
             # One image is one parcel, of 2 MiB.
             await node.store([noisy(1, side=1024)])
             await node.until(at_county=1, timeout_s=25)
-        assert wire.struck == 1
+        assert [struck.fault for struck in line.strikes] == [Fault.FLIP]
         [(arrival, _)] = county.committed()
-        again = wire.up_bytes - arrival.size_bytes
+        again = line.up.sent_bytes - arrival.size_bytes
         if secure:
             # With what TLS itself adds, and one more handshake.
             assert again < MIB
