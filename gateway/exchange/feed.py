@@ -85,11 +85,20 @@ def send_down(  # noqa: PLR0913  # whom to tell, and for how long
         )
 
 
-def prune(conn: sa.Connection, *, before: dt.datetime) -> int:
-    """Drop what is asked for anew where it is still wanted: studies named before *before*."""
-    named = feed.c.kind.in_([Kind.PRIOR.value, Kind.REPORT.value])
+def prune(
+    conn: sa.Connection, *, before: dt.datetime, reports_before: dt.datetime | None = None
+) -> int:
+    """Drop studies named before *before*: they are asked for anew where they are still wanted.
+
+    Reports, for which nobody asks, stay until *reports_before*, without it as long.
+    """
+    columns = feed.c
+    named = sa.or_(
+        sa.and_(columns.kind == Kind.PRIOR.value, columns.at < before),
+        sa.and_(columns.kind == Kind.REPORT.value, columns.at < (reports_before or before)),
+    )
     # Without the newest number, nodes that have read it would seem to have read too far.
-    old = named & (feed.c.at < before) & (feed.c.id < newest_id(conn))
+    old = named & (columns.id < newest_id(conn))
     return conn.execute(sa.delete(feed).where(old)).rowcount
 
 

@@ -13,7 +13,7 @@ from gateway.exchange.county_link import CountyLink, body_of, refusal
 from gateway.exchange.feed import COUNTY, take_page
 from gateway.exchange.model import FeedPage, Source, Versions
 from gateway.exchange.ports import Handlers
-from gateway.exchange.sender import BACKOFF
+from gateway.exchange.sender import BACKOFF, Hint
 from gateway.exchange.taking import retry_unknown
 from gateway.exchange.versions import VERSIONS
 from gateway.exchange.wire import unpack
@@ -41,6 +41,8 @@ class FollowerSettings:
     versions: Versions = VERSIONS
     on_taken: Callable[[], None] = field(default=_nothing)
     """Called when letters were made true."""
+    back: Hint | None = None
+    """Hints that the line is back: what waits to try again tries at once."""
 
 
 class FeedFollower:
@@ -82,8 +84,11 @@ class FeedFollower:
             except PlatformError as exc:
                 failures += 1
                 _LOG.info("feed.later", extra={"code": exc.code, "failures": failures})
-                chance = self._settings.chance()
-                await asyncio.sleep(self._settings.backoff.delay_s(failures, chance))
+                delay_s = self._settings.backoff.delay_s(failures, self._settings.chance())
+                if self._settings.back is None:
+                    await asyncio.sleep(delay_s)
+                else:
+                    await self._settings.back.wait(delay_s)
 
     async def follow_once(self) -> int:
         """Read one page and make it true here; returns how many letters it had.

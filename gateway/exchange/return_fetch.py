@@ -40,7 +40,6 @@ _LATER: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
 _GONE: Final = frozenset({404, 406, 410})
 _WHOLE, _PART, _BEYOND = 200, 206, 416
 _TRIES: Final = 3
-_TIDY_EVERY_S: Final = 3600.0
 _NEVER: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -66,6 +65,8 @@ class FetcherSettings:
     backoff: Backoff = BACKOFF
     chance: Callable[[], float] = random.random
     stall_s: float = _STALL_S
+    on_here: Callable[[], None] = lambda: None
+    """Called when an object is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class ReturnFetcher:
                     at=self._clock.now(),
                 )
             )
+            self._settings.on_here()
         return True
 
     async def _bring_over(self, one: ReturnedObject, path: Path) -> str:
@@ -209,21 +211,6 @@ class ReturnFetcher:
         with _OpenFile(path) as source:
             check_instance(source, _told(one), self._shelf.decoder)
             self._shelf.objects.put_new([(key, source.chunks())])
-
-
-async def keep_tidy(
-    database: Database, objects: ObjectFiles, keep: dt.timedelta, clock: Clock
-) -> None:
-    """Delete what came from the county and lay here for *keep*, until cancelled.
-
-    Rows go first: an object without a row is lost room, a row without its object a lie.
-    """
-    while True:
-        before = clock.now() - keep
-        gone = await database.write(partial(returns.forget_before, before=before))
-        for key in gone:
-            await finish_in_thread(partial(objects.delete, key))
-        await asyncio.sleep(0 if gone else _TIDY_EVERY_S)
 
 
 def _key(one: ReturnedObject) -> str:

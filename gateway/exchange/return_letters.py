@@ -105,8 +105,9 @@ def take_return(conn: sa.Connection, letter: Letter, source: Source, /) -> None:
     study = Uid.parse(body.study).value
     returns.know(conn, study, letter.kind, at=source.at)
     if body.refused:
-        returns.refuse(conn, study, body.refused, at=source.at)
+        returns.refuse(conn, study, body.refused, institution=source.institution, at=source.at)
         return
     for offset, each in enumerate(body.objects):
         returns.know_object(conn, study, each, place=body.first + offset)
-    returns.expect(conn, study, body.objects_in_all, letter.version, at=source.at)
+    named = returns.Named(body.objects_in_all, letter.version)
+    returns.expect(conn, study, named, institution=source.institution, at=source.at)

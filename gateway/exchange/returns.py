@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.outbox import write_letters
-from gateway.exchange.sendings import SendState, SendView, sends_of
-from gateway.exchange.tables import return_objects, return_sends, returns
-from gateway.township.tables import instances
+from gateway.exchange.report_classes import REPORT_CLASSES
+from gateway.exchange.sendings import SendView, sends_of
+from gateway.exchange.tables import return_objects, returns
 from kernel.arrival import NativeForm
 from kernel.events import publish
 from kernel.letter import Letter
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HandlerFunction: TypeAlias = Callable[[sa.Connection, Letter, Source], None]
 TOPIC: Final = "prior.updated"
-_FORGOTTEN_AT_ONCE: Final = 20
 
 
 class ReturnState(StrEnum):
@@ -84,8 +83,10 @@ class ReturnView(msgspec.Struct, frozen=True, kw_only=True):
 
 def ask(conn: sa.Connection, study: str, by: str, *, at: dt.datetime) -> None:
     """Ask the county for *study*, in one transaction with the letter; again asks again."""
-    know(conn, study, Kind.PRIOR.value, at=at, by=by)
-    _change(conn, study, at=at, state=ReturnState.ASKED.value, code="", asked_by=by, asked_at=at)
+    kind = Kind.PRIOR.value
+    know(conn, study, kind, at=at, by=by)
+    state = ReturnState.ASKED.value
+    _change(conn, study, at=at, kind=kind, state=state, code="", asked_by=by, asked_at=at)
     number = round(at.timestamp() * 1000)
     write_letters(conn, [Letter(Kind.PRIOR_REQUEST.value, study, number, {})], at=at)
 
@@ -108,9 +109,12 @@ def know(
         )
 
 
-def refuse(conn: sa.Connection, study: str, code: str, *, at: dt.datetime) -> None:
-    """Note that the county gives nothing; what is here already stays."""
+def refuse(
+    conn: sa.Connection, study: str, code: str, *, institution: str, at: dt.datetime
+) -> None:
+    """Note that the county gives nothing, and tell the pages; what is here already stays."""
     _change(conn, study, at=at, state=ReturnState.REFUSED.value, code=code)
+    _tell(conn, study, institution=institution, at=at)
 
 
 def know_object(conn: sa.Connection, study: str, named: "NamedObject", *, place: int) -> None:
@@ -136,6 +140,7 @@ def know_object(conn: sa.Connection, study: str, named: "NamedObject", *, place:
         "place": place,
         "state": ObjectState.WAITING.value,
         "code": "",
+        "shown_at": None,
     }
     if there is not None:
         conn.execute(sa.update(return_objects).where(mine).values(values))
@@ -147,21 +152,36 @@ def know_object(conn: sa.Connection, study: str, named: "NamedObject", *, place:
         )
 
 
-def expect(conn: sa.Connection, study: str, objects: int, version: int, *, at: dt.datetime) -> None:
-    """Note how many objects the county named in all; an older word changes nothing."""
-    newer = (returns.c.study_instance_uid == study) & (returns.c.version <= version)
-    conn.execute(sa.update(returns).where(newer).values(objects=objects, version=version))
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How many objects of a study the county named in all, and when it did."""
+
+    objects: int
+    version: int
+
+
+def expect(
+    conn: sa.Connection, study: str, named: Named, *, institution: str, at: dt.datetime
+) -> None:
+    """Note how many objects there are, and tell the pages; an older word changes nothing."""
+    newer = (returns.c.study_instance_uid == study) & (returns.c.version <= named.version)
+    conn.execute(
+        sa.update(returns).where(newer).values(objects=named.objects, version=named.version)
+    )
     _settle(conn, study, at=at)
+    _tell(conn, study, institution=institution, at=at)
 
 
 def next_object(conn: sa.Connection) -> ReturnedObject | None:
-    """Return the object to fetch now: of the study asked for first, in its order."""
+    """Return the object to fetch now: a report, else of the study asked for first, in its order."""
     columns = return_objects.c
+    # Small, and somebody waits for them; a prior may take an hour.
+    reports_first = sa.case((columns.sop_class_uid.in_(REPORT_CLASSES), 0), else_=1)
     query = (
         _objects()
         .join(returns, returns.c.study_instance_uid == columns.study_instance_uid)
         .where(columns.state == ObjectState.WAITING.value)
-        .order_by(returns.c.asked_at, columns.study_instance_uid, columns.place)
+        .order_by(reports_first, returns.c.asked_at, columns.study_instance_uid, columns.place)
         .limit(1)
     )
     return next(iter(_read(conn, query)), None)
@@ -212,21 +232,27 @@ def note_object(
         )
         .values(state=became.state.value, code=became.code, object_key=became.object_key)
     )
-    if _settle(conn, one.study_instance_uid, at=at):
-        [view] = views(conn, [one.study_instance_uid])
-        publish(conn, TOPIC, msgspec.to_builtins(view), institution=institution, at=at)
+    over = _settle(conn, one.study_instance_uid, at=at)
+    if over or became.state is ObjectState.SET_ASIDE:
+        _tell(conn, one.study_instance_uid, institution=institution, at=at)
+
+
+def _tell(conn: sa.Connection, study: str, *, institution: str, at: dt.datetime) -> None:
+    [view] = views(conn, [study])
+    publish(conn, TOPIC, msgspec.to_builtins(view), institution=institution, at=at)
 
 
 def _settle(conn: sa.Connection, study: str, *, at: dt.datetime) -> bool:
     """Set the study's word by its objects; returns whether it is over now."""
     columns = return_objects.c
-    total = conn.scalar(sa.select(returns.c.objects).where(returns.c.study_instance_uid == study))
-    here = conn.scalar(
-        sa.select(sa.func.count()).where(
-            columns.study_instance_uid == study, columns.state == ObjectState.HERE.value
-        )
-    )
-    over = bool(total) and here == total
+    named = conn.scalar(sa.select(returns.c.objects).where(returns.c.study_instance_uid == study))
+    known, here = conn.execute(
+        sa.select(
+            sa.func.count(), sa.func.count().filter(columns.state == ObjectState.HERE.value)
+        ).where(columns.study_instance_uid == study)
+    ).one()
+    # A report named by itself may come to a study of which more is here.
+    over = bool(known) and here == max(known, named or 0)
     state = ReturnState.HERE if over else ReturnState.FETCHING
     _change(conn, study, at=at, state=state.value, code="")
     return over
@@ -275,34 +301,6 @@ def _read(conn: sa.Connection, query: sa.Select[Any]) -> list[ReturnedObject]:
     ]
 
 
-def forget_before(conn: sa.Connection, before: dt.datetime) -> list[str]:
-    """Forget studies nothing has happened to since *before*; returns the objects to delete.
-
-    What is still to come or to be sent on stays, and so does an object the queue holds as well.
-    """
-    columns, objects = returns.c, return_objects.c
-    waits = sa.exists().where(
-        return_sends.c.study_instance_uid == columns.study_instance_uid,
-        return_sends.c.state == SendState.WAITING.value,
-    )
-    over = columns.state.in_([ReturnState.HERE.value, ReturnState.REFUSED.value])
-    query = sa.select(columns.study_instance_uid).where(columns.changed_at < before, over, ~waits)
-    old = list(conn.scalars(query.limit(_FORGOTTEN_AT_ONCE)))
-    held = sa.exists().where(
-        instances.c.object_key == objects.object_key, instances.c.deleted_at.is_(None)
-    )
-    gone = list(
-        conn.scalars(
-            sa.select(objects.object_key).where(
-                objects.study_instance_uid.in_(old), objects.object_key != "", ~held
-            )
-        )
-    )
-    for table in (return_sends, return_objects, returns):
-        conn.execute(sa.delete(table).where(table.c.study_instance_uid.in_(old)))
-    return gone
-
-
 def views(
     conn: sa.Connection, studies: Sequence[str] | None, *, limit: int = 200
 ) -> list[ReturnView]:
@@ -319,6 +317,7 @@ def views(
             columns.changed_at,
             sa.func.count().filter(objects.state == ObjectState.HERE.value).label("here"),
             sa.func.count().filter(objects.state == ObjectState.SET_ASIDE.value).label("aside"),
+            sa.func.count(objects.sop_instance_uid).label("known"),
         )
         .outerjoin(return_objects, objects.study_instance_uid == columns.study_instance_uid)
         .group_by(*[column for column in columns if column.name in _SHOWN])
@@ -335,7 +334,7 @@ def views(
             kind=row.kind,
             state=ReturnState(row.state),
             code=row.code,
-            objects=row.objects or None,
+            objects=max(row.objects, row.known) or None,
             here=row.here,
             set_aside=row.aside,
             asked_at=row.asked_at,

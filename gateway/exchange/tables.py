@@ -281,7 +281,10 @@ return_objects: Final = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     _text("code"),
     sa.Column("object_key", sa.String(64), nullable=False, server_default=""),
+    # When it was looked at for the viewers of this node; NULL before.
+    sa.Column("shown_at", UtcDateTime),
     sa.Index("ix_exchange_return_objects_state", "state"),
+    sa.Index("ix_exchange_return_objects_object_key", "object_key"),
 )
 
 # Node: what is to be sent on to a DICOM node of the house.
@@ -302,4 +305,22 @@ return_sends: Final = sa.Table(
     _text("asked_by"),
     sa.Column("asked_at", UtcDateTime, nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+# County: which reports of a study stand in a letter to its institution.
+report_letters: Final = sa.Table(
+    "exchange_report_letters",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("institution", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+# How far readers of the events of this node are.
+event_places: Final = sa.Table(
+    "exchange_event_places",
+    metadata,
+    sa.Column("reader", sa.String(64), primary_key=True),
+    sa.Column("event_id", sa.BigInteger, nullable=False),
 )

@@ -4,12 +4,16 @@ import asyncio
 import datetime as dt
 import logging
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+
+import sqlalchemy as sa
 
 from gateway.township import spool_index
+from gateway.township.model import KeptObject
 from gateway.township.ports import ObjectFiles
 from gateway.uploads import batches
 from gateway.uploads.threads import finish_in_thread
@@ -21,6 +25,15 @@ _LOG: Final = logging.getLogger(__name__)
 _BATCH: Final = 200
 _JUMP_MAX: Final = dt.timedelta(hours=48)
 """A clock that moved further than this, beside the time that passed, measures no age."""
+
+
+Forget: TypeAlias = Callable[[sa.Connection, Sequence[KeptObject]], None]
+"""Lets objects that are deleted be found no more, in the transaction that says so."""
+
+
+def forget_nothing(conn: sa.Connection, gone: Sequence[KeptObject]) -> None:
+    """Do nothing, where nobody looks at what is here (``Forget``)."""
+    del conn, gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +59,9 @@ class Keeper:
         settings: KeepSettings,
         *,
         clock: Clock,
+        forget: Forget = forget_nothing,
     ) -> None:
+        self._forget = forget
         self._database = database
         self._objects = objects
         self._directory = directory
@@ -86,9 +101,14 @@ class Keeper:
             if not due:
                 return deleted
             await finish_in_thread(partial(self._delete, due))
-            ids = [instance_id for instance_id, _ in due]
-            await self._database.write(partial(spool_index.mark_deleted, ids=ids, at=now))
+            await self._database.write(partial(self._mark, due=due, at=now))
             deleted += len(due)
+
+    def _mark(
+        self, conn: sa.Connection, *, due: Sequence[spool_index.Deletable], at: dt.datetime
+    ) -> None:
+        spool_index.mark_deleted(conn, [each.id for each in due], at)
+        self._forget(conn, [each.kept for each in due])
 
     def _has_jumped(self) -> bool:
         began, began_s = self._began
@@ -105,6 +125,6 @@ class Keeper:
     def _is_short(self) -> bool:
         return shutil.disk_usage(self._directory).free < self._settings.free_target_bytes
 
-    def _delete(self, due: list[tuple[int, str]]) -> None:
-        for _, key in due:
-            self._objects.delete(key)
+    def _delete(self, due: Sequence[spool_index.Deletable]) -> None:
+        for each in due:
+            self._objects.delete(each.kept.key)

@@ -1,6 +1,7 @@
 """What the township's queue is made of, as values. Pure."""
 
 import datetime as dt
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -48,6 +49,14 @@ class StudyState(StrEnum):
     SENDING = "sending"
     AT_COUNTY = "at_county"
     SET_ASIDE = "set_aside"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """An object by the UID and the key it is kept under."""
+
+    sop_instance_uid: str
+    key: str
 
 
 class Filed(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ class QueueNews:
         """After how long without a new image a study is taken for whole."""
         self.traffic: Callable[[], TrafficState] | None = None
         """Says what holds images back; None where nothing is sent from here."""
+        self.on_back: Callable[[], None] | None = None
+        """Called when the line is back, for whoever waits to try again."""
         self._over: dict[str, tuple[str, int]] = {}
         self._held: dt.datetime | None = None
         self._held_by = ""
@@ -170,6 +172,8 @@ class QueueNews:
         """Note that the county answered; the pages hear it when it is news."""
         self.heard_s = self._clock.monotonic_s()
         if self._meter.reached(self._clock.now()):
+            if self.on_back is not None:
+                self.on_back()
             await self._tell_line()
 
     async def lost(self, code: str) -> None:

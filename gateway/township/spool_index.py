@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from gateway.township.model import RANK, Filed, InstanceState
+from gateway.exchange.tables import return_objects
+from gateway.township.model import RANK, Filed, InstanceState, KeptObject
 from gateway.township.tables import cursors, instances, studies
 from kernel.dicom.header import Header
 from kernel.journal.writer import Position
@@ -160,20 +161,35 @@ def _move_cursor(conn: sa.Connection, journal: str, position: Position) -> None:
         conn.execute(sa.insert(cursors).values(journal=journal, **values))
 
 
-def deletable(conn: sa.Connection, before: dt.datetime, limit: int) -> list[tuple[int, str]]:
-    """Return id and object key of instances receipted before *before* whose file is still here."""
-    columns = instances.c
+@dataclass(frozen=True, slots=True)
+class Deletable:
+    """An instance whose object file may go."""
+
+    id: int
+    kept: KeptObject
+
+
+def deletable(conn: sa.Connection, before: dt.datetime, limit: int) -> list[Deletable]:
+    """Return instances receipted before *before* whose file is still here.
+
+    What somebody asked back of the county is not among them: it goes in its own time.
+    """
+    columns, back = instances.c, return_objects.c
+    asked_back = sa.exists().where(
+        back.object_key == columns.object_key, back.sop_instance_uid == columns.sop_instance_uid
+    )
     query = (
-        sa.select(columns.id, columns.object_key)
+        sa.select(columns.id, columns.sop_instance_uid, columns.object_key)
         .where(
             columns.state == InstanceState.AT_COUNTY,
             columns.deleted_at.is_(None),
             columns.county_at < before,
+            ~asked_back,
         )
         .order_by(columns.county_at, columns.id)
         .limit(limit)
     )
-    return [(row.id, row.object_key) for row in conn.execute(query)]
+    return [Deletable(row[0], KeptObject(row[1], row[2])) for row in conn.execute(query)]
 
 
 def mark_deleted(conn: sa.Connection, ids: Sequence[int], at: dt.datetime) -> None:

@@ -89,12 +89,23 @@ instances: Final = sa.Table(
     sa.Column("county_at", UtcDateTime),
     # When its object file was deleted here.
     sa.Column("deleted_at", UtcDateTime),
+    # When it was looked at for the viewers of this node; NULL before.
+    sa.Column("shown_at", UtcDateTime),
     _text("reason_code"),
     _text("reason"),
     sa.UniqueConstraint("sop_instance_uid", "content"),
     sa.Index("ix_township_instances_study_state", "study_instance_uid", "state"),
     sa.Index("ix_township_instances_kept", "state", "deleted_at", "county_at"),
 )
+
+_TO_SHOW: Final = instances.c.shown_at.is_(None) & instances.c.deleted_at.is_(None)
+sa.Index(
+    "ix_township_instances_to_show",
+    instances.c.id,
+    sqlite_where=_TO_SHOW,
+    postgresql_where=_TO_SHOW,
+)
+"""What is to be looked at is little; finding it takes as long as that, not as all there is."""
 
 cursors: Final = sa.Table(
     "township_cursors",

@@ -130,6 +130,29 @@ class _Layout(NamedTuple):
         return object_key(Uid.parse(sop_instance_uid), told)
 
 
+class _Seen(NamedTuple):
+    """An object walked through."""
+
+    source: Source
+    meta: FileMeta
+    walked: Scan
+    header: Header
+    hint: str
+    supplied: Mapping[int, str]
+    digest: ContentDigest
+
+    def layout(self, *, moved: int) -> _Layout:
+        """Return how its bytes lie once the data set begins *moved* bytes later."""
+        pixel = self.walked.pixel if self.walked.source is self.source else None
+        return _Layout(
+            transfer_syntax_uid=self.meta.transfer_syntax_uid,
+            size_bytes=self.source.size + moved,
+            dataset_offset=self.meta.dataset_offset + moved,
+            pixel_offset=pixel.value_offset + moved if pixel is not None else 0,
+            pixel_length=_pixel_length(self.walked) if pixel is not None else 0,
+        )
+
+
 class Read(NamedTuple):
     """An object that was read, and its bytes as they are to be kept, once."""
 
@@ -172,41 +195,61 @@ class Examiner:
             # A fault of ours that this object shows: it must not stop the others.
             return opaque(stored, arrival, reason="not-examined", detail=type(exc).__name__)
 
+    def look(self, source: Source, arrival: Arrival, key: str) -> Examined | None:
+        """Return an object that lies in the store under *key*, as it lies; None if unreadable.
+
+        Args:
+            source: the object.
+            arrival: what is known of it.
+            key: where it lies.
+
+        Raises:
+            PlatformError: it cannot be read now; it may be looked at again later.
+        """
+        try:
+            seen = self._see(_in_memory_or_open(source), arrival)
+        except PlatformError as exc:
+            if exc.category in _OUTAGES:
+                raise
+            return None
+        except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
+            return None
+        return self._examined(arrival, seen, seen.layout(moved=0), key)
+
     def _examine(self, stored: StoredObject, source: Source, arrival: Arrival) -> Read:
+        seen = self._see(source, arrival)
+        head = _head(source, seen.meta, seen.header)
+        layout = seen.layout(moved=0 if head is None else len(head) - seen.meta.dataset_offset)
+        key = layout.key(seen.header.sop_instance_uid, seen.digest)
+        examined = self._examined(arrival, seen, layout, key)
+        return Read(examined, _bytes_to_keep(stored, source, seen.meta, head))
+
+    def _see(self, source: Source, arrival: Arrival) -> _Seen:
         meta = read_file_meta(source)
         walked = scan(
             source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
         )
         hint = self._charset_hint(arrival)
-        header = read_header(source, walked, charset_hint=hint)
-        header, supplied = _with_study(header)
+        header, supplied = _with_study(read_header(source, walked, charset_hint=hint))
         digest = arrival.digest or content_digest(walked, decoder=self._decoder)
-        head = _head(source, meta, header)
-        moved = len(head) - meta.dataset_offset if head is not None else 0
-        pixel = walked.pixel if walked.source is source else None
-        layout = _Layout(
-            transfer_syntax_uid=meta.transfer_syntax_uid,
-            size_bytes=source.size + moved,
-            dataset_offset=meta.dataset_offset + moved,
-            pixel_offset=pixel.value_offset + moved if pixel is not None else 0,
-            pixel_length=_pixel_length(walked) if pixel is not None else 0,
-        )
-        examined = Examined(
+        return _Seen(source, meta, walked, header, hint, supplied, digest)
+
+    def _examined(self, arrival: Arrival, seen: _Seen, layout: _Layout, key: str) -> Examined:
+        return Examined(
             arrival=arrival,
-            header=header,
-            extras=_extras(walked),
-            declared_name=_declared_name(walked, header),
-            digest=digest,
-            key=layout.key(header.sop_instance_uid, digest),
-            metadata_json=self._metadata(walked, header, hint, supplied),
+            header=seen.header,
+            extras=_extras(seen.walked),
+            declared_name=_declared_name(seen.walked, seen.header),
+            digest=seen.digest,
+            key=key,
+            metadata_json=self._metadata(seen.walked, seen.header, seen.hint, seen.supplied),
             transfer_syntax_uid=layout.transfer_syntax_uid,
             size_bytes=layout.size_bytes,
             dataset_offset=layout.dataset_offset,
             pixel_offset=layout.pixel_offset,
             pixel_length=layout.pixel_length,
-            oddities=_oddities(arrival, meta, header),
+            oddities=_oddities(arrival, seen.meta, seen.header),
         )
-        return Read(examined, _bytes_to_keep(stored, source, meta, head))
 
     def _metadata(
         self, walked: Scan, header: Header, hint: str, supplied: Mapping[int, str]
@@ -306,6 +349,10 @@ def _in_memory(stored: StoredObject) -> Source:
     if stored.size > IN_MEMORY_BYTES:
         return stored
     return _Whole(b"".join(stored.chunks()))
+
+
+def _in_memory_or_open(source: Source) -> Source:
+    return source if source.size > IN_MEMORY_BYTES else _Whole(source.read(0, source.size))
 
 
 def _head(source: Source, meta: FileMeta, header: Header) -> bytes | None:

@@ -107,6 +107,14 @@ def file_batch(
     return result
 
 
+def file_kept(
+    conn: sa.Connection, examined: Sequence[Examined], *, at: dt.datetime
+) -> FilingResult:
+    """Write what another room keeps in the store; no journal stands behind it."""
+    nowhere = Position(0, 0)
+    return _file(conn, "", [(nowhere, place, each) for place, each in enumerate(examined)], at)
+
+
 def _file_each(conn: sa.Connection, batch: FilingBatch, at: dt.datetime) -> FilingResult:
     filed: list[Filed] = []
     grown: set[int] = set()

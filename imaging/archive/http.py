@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from imaging.archive.conflicts import After, conflicts_page
+from imaging.archive.locate import Elsewhere, nowhere
 from imaging.archive.looks import look_at_list, look_at_study
 from imaging.archive.model import ConflictPage, StudyArrival, StudyDetail, StudyPage, StudyRow
 from imaging.archive.study_list import PAGE_MAX, Narrow, read_detail, read_page
@@ -63,13 +64,14 @@ def nothing_told(conn: sa.Connection, studies: Sequence[str], /) -> Mapping[str,
     return {}
 
 
-def routes(arrivals: Arrivals = nothing_told) -> list[web.RouteDef]:
+def routes(arrivals: Arrivals = nothing_told, elsewhere: Elsewhere = nowhere) -> list[web.RouteDef]:
     """Return the routes of the study list.
 
     Args:
         arrivals: tells of each study how much of it its township has sent.
+        elsewhere: knows the studies that were here and are only at another node now.
     """
-    door = _StudyDoor(arrivals)
+    door = _StudyDoor(arrivals, elsewhere)
     return [
         web.get("/api/v1/studies", door.list_studies),
         web.get("/api/v1/studies/{study}", door.show_study),
@@ -80,6 +82,7 @@ def routes(arrivals: Arrivals = nothing_told) -> list[web.RouteDef]:
 @dataclass(frozen=True, slots=True)
 class _StudyDoor:
     arrivals: Arrivals
+    elsewhere: Elsewhere
 
     async def _with_arrivals(
         self, request: web.Request, rows: Sequence[StudyRow]
@@ -142,7 +145,8 @@ class _StudyDoor:
     @permit(roles=roles_for(Act.READ_LIST))
     async def show_study(self, request: web.Request) -> web.Response:
         """Answer one study; the look is in the audit trail before."""
-        ref = await look_at_study(request, request.match_info["study"])
+        study = request.match_info["study"]
+        ref = await look_at_study(request, study, elsewhere=self.elsewhere)
         detail = await request.app[DATABASE].read(partial(read_detail, ref=ref))
         [row] = await self._with_arrivals(request, [detail.study])
         return json_response(msgspec.structs.replace(detail, study=row))

@@ -1,9 +1,11 @@
 """Finds a study for whoever may find it."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import sqlalchemy as sa
 
+from imaging.archive.model import StudyElsewhere, StudyMissing
 from imaging.archive.tables import study, study_reach
 from kernel.policy import Reach, Subject
 
@@ -16,6 +18,29 @@ class StudyRef:
     study_instance_uid: str
     patient_id: str
     subject: Subject
+
+
+class Elsewhere(Protocol):
+    """Knows the studies whose objects were here and are only at another node now."""
+
+    def __call__(self, conn: sa.Connection, study_instance_uid: str, institution: str, /) -> bool:
+        """Return whether that is so of a study that belongs to *institution*."""
+        ...
+
+
+def nowhere(conn: sa.Connection, study_instance_uid: str, institution: str, /) -> bool:
+    """Know of none (``Elsewhere``): what is not here is nowhere."""
+    del conn, study_instance_uid, institution
+    return False
+
+
+def absence(
+    conn: sa.Connection, study_instance_uid: str, institution: str, *, elsewhere: Elsewhere
+) -> StudyMissing:
+    """Return why somebody of *institution* is not shown a study that was not found."""
+    if elsewhere(conn, study_instance_uid, institution):
+        return StudyElsewhere("its images are at the county and no longer here")
+    return StudyMissing()
 
 
 def find_study(conn: sa.Connection, study_instance_uid: str, reach: Reach) -> StudyRef | None:

@@ -4,7 +4,7 @@ from functools import partial
 
 from aiohttp import web
 
-from imaging.archive.locate import StudyRef, find_study
+from imaging.archive.locate import Elsewhere, StudyRef, absence, find_study, nowhere
 from imaging.archive.model import StudyMissing
 from kernel.audit.access_log import Access
 from kernel.audit.trail import AuditEvent
@@ -14,12 +14,17 @@ from kernel.web import ACCESS_LOG, ADDRESS, DATABASE, PRINCIPAL, SIGN_IN_ID
 
 
 async def look_at_study(
-    request: web.Request, study_instance_uid: str, act: Act = Act.READ_LIST
+    request: web.Request,
+    study_instance_uid: str,
+    act: Act = Act.READ_LIST,
+    *,
+    elsewhere: Elsewhere = nowhere,
 ) -> StudyRef:
     """Return the study once the asker may do *act* to it and the look is written down.
 
     Raises:
-        StudyMissing: not there, not in the asker's reach, or no UID; all look alike.
+        StudyMissing: not there, not in the asker's reach, or no UID; all look alike. As
+            ``StudyElsewhere`` where *elsewhere* knows that the asker's own house had it here.
         Forbidden: *act* is not the asker's role.
     """
     principal = request[PRINCIPAL]
@@ -31,7 +36,9 @@ async def look_at_study(
         partial(find_study, study_instance_uid=uid.value, reach=reach(principal))
     )
     if found is None:
-        raise StudyMissing
+        raise await request.app[DATABASE].read(
+            lambda conn: absence(conn, uid.value, principal.institution, elsewhere=elsewhere)
+        )
     decision = require(principal, act, found.subject)
     await request.app[ACCESS_LOG].saw(
         Access(

@@ -33,6 +33,12 @@ class StudyMissing(Missing):
     code = "study-not-found"
 
 
+class StudyElsewhere(StudyMissing):
+    """It was here; its objects are only at the county now."""
+
+    code = "study-at-county"
+
+
 class Outcome(StrEnum):
     """What became of one object."""
 

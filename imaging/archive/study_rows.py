@@ -84,6 +84,18 @@ def reach_of(conn: sa.Connection, ids: Sequence[int]) -> dict[int, list[str]]:
     return given
 
 
+def instance_counts(conn: sa.Connection, study_instance_uids: Sequence[str]) -> dict[str, int]:
+    """Return how many instances each of the studies has; those that are not there are left out."""
+    counts: dict[str, int] = {}
+    columns = study.c
+    query = sa.select(columns.study_instance_uid, columns.instance_count)
+    for at in range(0, len(study_instance_uids), _IN_MAX):
+        part = study_instance_uids[at : at + _IN_MAX]
+        for row in conn.execute(query.where(columns.study_instance_uid.in_(part))):
+            counts[row.study_instance_uid] = row.instance_count
+    return counts
+
+
 def institution_names(conn: sa.Connection, codes: set[str]) -> dict[str, str]:
     """Return the names of the institutions *codes*; those the node does not know are left out."""
     columns = institutions.c

@@ -5,6 +5,7 @@ from functools import partial
 
 from aiohttp import web
 
+from imaging.archive.locate import Elsewhere, absence, nowhere
 from imaging.archive.model import InstanceLocation, StudyMissing
 from imaging.dicomweb import locate
 from imaging.dicomweb.locate import Shelf
@@ -24,6 +25,8 @@ class Admission:
     database: Database
     unfiled: UnfiledStores | None = None
     """What the asker may have stored a moment ago; None where nothing is stored."""
+    elsewhere: Elsewhere = nowhere
+    """Knows what was here and is no longer."""
 
     async def shelf(self, request: web.Request) -> tuple[Resource, Shelf]:
         """Return the study or series *request* names, once its look is in the audit trail.
@@ -39,7 +42,7 @@ class Admission:
         asker = request[PRINCIPAL].institution
         found = await self.database.look_up(partial(locate.find, resource=resource, asker=asker))
         if found is None:
-            raise StudyMissing
+            raise await self._absence(request, resource)
         await self._saw(request, resource, found)
         return resource, found
 
@@ -53,10 +56,16 @@ class Admission:
             partial(locate.find_instance, resource=resource, asker=asker)
         )
         if found is None:
-            raise StudyMissing
+            raise await self._absence(request, resource)
         shelf, location = found
         await self._saw(request, resource, shelf)
         return resource, location
+
+    async def _absence(self, request: web.Request, resource: Resource) -> StudyMissing:
+        study, asker = resource.study.value, request[PRINCIPAL].institution
+        return await self.database.read(
+            lambda conn: absence(conn, study, asker, elsewhere=self.elsewhere)
+        )
 
     async def _saw(self, request: web.Request, resource: Resource, shelf: Shelf) -> None:
         principal = request[PRINCIPAL]

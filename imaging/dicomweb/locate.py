@@ -1,6 +1,6 @@
 """Where studies, series and instances lie, and whose they are: the reads behind WADO-RS."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -134,6 +134,23 @@ def instances(conn: sa.Connection, shelf: Shelf) -> list[InstanceLocation]:
     else:
         rows = conn.execute(_in_series, {"series_row": shelf.series_row})
     return [_location(row) for row in rows]
+
+
+def report_objects(
+    conn: sa.Connection, study_instance_uid: str, sop_classes: Collection[str]
+) -> tuple[str, list[InstanceLocation]] | None:
+    """Return whose study it is, and its objects of *sop_classes* in the order they were filed."""
+    owner = conn.scalar(
+        sa.select(study.c.institution).where(study.c.study_instance_uid == study_instance_uid)
+    )
+    if owner is None:
+        return None
+    query = (
+        _list.where(study.c.study_instance_uid == study_instance_uid)
+        .where(instance.c.sop_class_uid.in_(list(sop_classes)))
+        .order_by(instance.c.id)
+    )
+    return owner, [_location(row) for row in conn.execute(query)]
 
 
 def series_rows(conn: sa.Connection, shelf: Shelf) -> Sequence[int]:

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from imaging.archive.locate import Elsewhere, nowhere
 from imaging.archive.looks import look_at_list, look_at_study
 from imaging.dicomweb.answers import json_form, refusal
 from imaging.dicomweb.negotiate import NotAcceptable
@@ -26,8 +27,13 @@ _TOO_MANY: Final = (
 )
 
 
-def routes(search: Search) -> list[web.RouteDef]:
-    """Return the search transactions of *search* under ``/dicom-web``."""
+def routes(search: Search, elsewhere: Elsewhere = nowhere) -> list[web.RouteDef]:
+    """Return the search transactions of *search* under ``/dicom-web``.
+
+    Args:
+        search: answers them.
+        elsewhere: knows the studies that were here and are only at another node now.
+    """
     of_study, of_series = "/studies/{study}", "/studies/{study}/series/{series}"
     found = [
         (Level.STUDY, "/studies"),
@@ -37,10 +43,10 @@ def routes(search: Search) -> list[web.RouteDef]:
         (Level.INSTANCE, f"{of_study}/instances"),
         (Level.INSTANCE, f"{of_series}/instances"),
     ]
-    return [web.get(ROOT + path, _handler(search, level)) for level, path in found]
+    return [web.get(ROOT + path, _handler(search, level, elsewhere)) for level, path in found]
 
 
-def _handler(search: Search, level: Level) -> Handler:
+def _handler(search: Search, level: Level, elsewhere: Elsewhere) -> Handler:
     @describe(f"Search for {level.name.lower()} entities (QIDO-RS)")
     @permit(roles=roles_for(Act.READ_LIST))
     async def find(request: web.Request) -> web.Response:
@@ -56,7 +62,7 @@ def _handler(search: Search, level: Level) -> Handler:
             series_instance_uid=request.match_info.get("series", ""),
         )
         if study:
-            await look_at_study(request, study)
+            await look_at_study(request, study, elsewhere=elsewhere)
         else:
             await look_at_list(request, "dicom-web")
         found = await search.run(query, request[PRINCIPAL], root=f"{request.url.origin()}{ROOT}")

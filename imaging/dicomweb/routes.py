@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from imaging.archive.locate import Elsewhere, nowhere
 from imaging.archive.objects import ObjectStore
 from imaging.dicomweb.admission import Admission
 from imaging.dicomweb.bulkdata import BulkdataDoor
@@ -39,6 +40,8 @@ class DicomWebParts:
     """Seconds after which a body that does not go on is given up."""
     filed_within_s: float = WITHIN_S
     """How long who has stored something waits, when he looks, until it is filed."""
+    elsewhere: Elsewhere = nowhere
+    """Knows the studies that were here and are only at another node now."""
 
 
 def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[web.RouteDef]:
@@ -57,7 +60,7 @@ def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[
         if journal is None
         else UnfiledStores(journal.name, journal.progress, within_s=parts.filed_within_s)
     )
-    admission = Admission(parts.database, unfiled)
+    admission = Admission(parts.database, unfiled, parts.elsewhere)
     objects, pool, plans = parts.objects, parts.pool, parts.plans
     found = [
         *MetadataDoor(admission, pool).routes(),

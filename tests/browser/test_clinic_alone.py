@@ -1,6 +1,7 @@
 """A day without the county: its power fails, the clinic works on, and everything arrives later."""
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -9,11 +10,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from tests.browser.reading_station import (
+    Ordered,
+    earlier_images,
+    examined,
+    ordered,
+    reports,
+)
 from tests.browser.test_today import FINDSCU, at_the_counter, choose_examination, worklist_of
 from tests.browser.test_township import choose
-from tests.browser.workstation import Person, at_work, county, folder_of, sign_in, township
+from tests.browser.test_viewer import ready
+from tests.browser.workstation import Person, at_work, county, sign_in, store, township
 from tests.demo.running import ROOT, RunningDemo, running_demo, until
-from yilian.samples.studies import MA
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -78,10 +86,88 @@ def upload_as_emergency(person: Person, demo: RunningDemo, folder: Path) -> Loca
     return row
 
 
-def test_with_the_county_away_people_register_order_and_upload_and_all_of_it_arrives(
+def look_at_what_is_here(person: Person, row: Locator) -> None:
+    """Open the images of *row* on this machine while nothing else can be reached."""
+    page = person.page
+    page.get_by_test_id("look").click()
+    ready(person)
+    expect(page.get_by_test_id("here-note")).to_have_count(0)
+    person.picture("alone-images-zh-1366x625")
+    page.get_by_test_id("back").click()
+    expect(row).to_be_visible()
+
+
+def ask_for_an_earlier_study(person: Person) -> None:
+    """Find what the county has of the patient, have it sent, and open it."""
+    page = person.page
+    page.keyboard.press("h")
+    earlier = page.get_by_test_id("earlier")
+    expect(earlier).to_have_attribute("data-state", "ready")
+    line = page.get_by_test_id("earlier-study")
+    expect(line).to_have_count(1)
+    expect(line).to_have_attribute("data-place", "none")
+    person.picture("alone-earlier-zh-1366x625")
+    line.get_by_test_id("ask-county").click()
+    expect(line).to_have_attribute("data-place", "here", timeout=60_000)
+    person.picture("alone-earlier-here-zh-1366x625")
+    line.get_by_test_id("look").click()
+    ready(person)
+    page.get_by_test_id("back").click()
+    person.see("today")
+
+
+def read_the_report(person: Person, row: Locator, came_from: str) -> None:
+    """Open the newest report of *row* by the keyboard, look, and go back."""
+    page = person.page
+    row.click()
+    page.keyboard.press("r")
+    shown = page.get_by_test_id("document")
+    expect(shown).to_have_attribute("data-kind", re.compile("pdf|report"))
+    person.picture(f"alone-report-{came_from}-zh-1366x625")
+    # Both are there: the text, and the document that is signed.
+    page.get_by_test_id("thumb").nth(1).click()
+    expect(shown).to_contain_text("颅内未见出血")
+    page.get_by_test_id("thumb").nth(2).click()
+    expect(shown.locator("iframe")).to_be_visible()
+    page.get_by_test_id("back").click()
+    expect(row).to_be_visible()
+
+
+def work_on(person: Person, demo: RunningDemo, folder: Path) -> tuple[Ordered, Locator]:
+    """Register, order, examine and look, all without the county; returns the order and its row."""
+    page = person.page
+    accession = register_and_order(person)
+    if FINDSCU:
+        assert "断线时登记" in worklist_of(demo, accession)
+    order = ordered(demo, accession)
+    row = upload_as_emergency(person, demo, examined(folder, "alone", order, slices=IMAGES))
+    person.picture("alone-queue-zh-1366x625")
+    look_at_what_is_here(person, row)
+    row.click()
+    page.keyboard.press("h")
+    expect(page.get_by_test_id("earlier")).to_have_attribute("data-state", "away")
+    assert "县里现在问不到" in person.text("earlier")
+    person.picture("alone-earlier-away-zh-1366x625")
+    return order, row
+
+
+def answer_it(person: Person, demo: RunningDemo, row: Locator, order: Ordered) -> None:
+    """Have another maker's reading station answer at the county, and read what comes back."""
+    page = person.page
+    store(demo, list(reports(order)), role="radiologist")
+    expect(row.get_by_test_id("report")).to_have_text(re.compile("看报告"), timeout=90_000)
+    person.picture("alone-report-back-zh-1366x625")
+    read_the_report(person, row, "township")
+    page.get_by_role("link", name="今日检查").click()
+    line = page.get_by_test_id("order-row").filter(has_text=order.accession_number)
+    expect(line.get_by_test_id("report")).to_be_visible()
+    read_the_report(person, line, "today")
+    line.click()
+
+
+def test_with_the_county_away_people_work_on_and_later_all_arrives_and_the_report_comes_back(
     browser: Browser, alone: RunningDemo, tmp_path: Path
 ) -> None:
-    folder = folder_of(tmp_path, "alone", slices=IMAGES, patient=MA)
     with at_work(browser, township(alone)) as person:
         page = at_the_counter(person, alone)
         page.get_by_role("link", name="本院影像").click()
@@ -95,13 +181,8 @@ def test_with_the_county_away_people_register_order_and_upload_and_all_of_it_arr
             assert "线路中断" in person.text("line")
             assert "照常拍片" in person.text("line-down")
 
-            accession = register_and_order(person)
-            if FINDSCU:
-                assert "断线时登记" in worklist_of(alone, accession)
-
-            row = upload_as_emergency(person, alone, folder)
+            order, row = work_on(person, alone, tmp_path)
             expect(page.get_by_test_id("at-county")).to_have_text(f"{before}份")
-            person.picture("alone-queue-zh-1366x625")
 
             # Somebody else signs in while the county is away.
             with at_work(browser, township(alone)) as other:
@@ -113,17 +194,19 @@ def test_with_the_county_away_people_register_order_and_upload_and_all_of_it_arr
         expect(row).to_have_attribute("data-state", "at_county", timeout=90_000)
         assert "已收到" in row.inner_text()
         person.picture("alone-arrived-zh-1366x625")
+        until(
+            lambda: IMAGES in counts_at_county(alone, order.study_instance_uid),
+            60,
+            "the images at the county",
+        )
+
+        store(alone, earlier_images(tmp_path, "alone-earlier", order, slices=3))
+        answer_it(person, alone, row, order)
+        ask_for_an_earlier_study(person)
+        english_pages(browser, alone, order.accession_number)
     until(
         lambda: (
-            IMAGES
-            in [row["instance_count"] for row in alone.get("/api/v1/studies?limit=50")["items"]]
-        ),
-        60,
-        "the images at the county",
-    )
-    until(
-        lambda: (
-            accession
+            order.accession_number
             in [
                 row["accession_number"]
                 for row in alone.get("/api/v1/orders?limit=100", role="technician")["items"]
@@ -140,6 +223,32 @@ def answer_at_work(demo: RunningDemo) -> str:
     if disk.free / disk.total < 0.1:
         return "2个乡镇：2个要看一下"
     return "2个乡镇都正常"
+
+
+def counts_at_county(demo: RunningDemo, study: str) -> list[int]:
+    """Return how many images the county has of *study*."""
+    rows = demo.get("/api/v1/studies?limit=50")["items"]
+    return [row["instance_count"] for row in rows if row["study_instance_uid"] == study]
+
+
+def english_pages(browser: Browser, demo: RunningDemo, accession: str) -> None:
+    """Take the pictures of the same pages in English."""
+    with at_work(browser, township(demo), language="en", size="1366x768") as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        row = page.get_by_test_id("queue-row").filter(has=page.get_by_test_id("report"))
+        expect(row.get_by_test_id("report")).to_have_text(re.compile("See report"))
+        row.click()
+        page.keyboard.press("h")
+        expect(page.get_by_test_id("earlier")).to_have_attribute("data-state", "ready")
+        person.picture("alone-report-back-en-1366x768")
+        page.get_by_role("link", name="Today").click()
+        page.get_by_test_id("order-row").filter(has_text=accession).click()
+        expect(page.get_by_test_id("look")).to_be_visible()
+        person.picture("alone-today-en-1366x768")
+        page.keyboard.press("r")
+        expect(page.get_by_test_id("document")).to_be_visible()
+        person.picture("alone-report-en-1366x768")
 
 
 def test_the_county_sees_its_townships_lines(browser: Browser, alone: RunningDemo) -> None:

@@ -132,8 +132,8 @@ def today() -> dt.date:
     return SystemClock().now().astimezone(_COUNTY).date()
 
 
-def store(demo: RunningDemo, files: Sequence[bytes]) -> None:
-    """Store *files* at the county by STOW-RS, as another system would."""
+def store(demo: RunningDemo, files: Sequence[bytes], *, role: str = "technician") -> None:
+    """Store *files* at the county by STOW-RS, as another system of *role*'s house would."""
     boundary = uuid.uuid4().hex
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
     body = b"".join(head + content + b"\r\n" for content in files)
@@ -144,7 +144,7 @@ def store(demo: RunningDemo, files: Sequence[bytes]) -> None:
         headers={
             "Content-Type": kind,
             "Accept": "application/dicom+json",
-            "Authorization": f"Bearer {demo.account('technician')['token']}",
+            "Authorization": f"Bearer {demo.account(role)['token']}",
         },
     )
     with urllib.request.urlopen(request, timeout=30) as answer:

@@ -17,6 +17,7 @@ from gateway.exchange.completeness_http import CompletenessDoor
 from gateway.exchange.heartbeat import DiskFacts, LineFacts
 from gateway.exchange.model import Source
 from gateway.exchange.node_facts import NodeFacts, note_expected
+from gateway.exchange.return_keeping import forget_before
 from gateway.exchange.return_letters import take_return
 from gateway.exchange.returns_http import PriorsDoor
 from gateway.http.errors import errors
@@ -233,13 +234,16 @@ async def test_what_came_from_the_county_goes_after_a_while_but_not_what_is_to_b
     await pages.database.write(
         partial(sendings.ask_send, study=STUDY, ae_title="PACS", by="li", at=at)
     )
-    assert await pages.database.write(partial(returns.forget_before, before=later)) == []
+    forget = partial(forget_before, before=later, reports_before=later)
+    assert await pages.database.write(forget) == []
     [job] = await pages.database.read(sendings.waiting_sends)
     done = partial(
         sendings.note_send, job=job, state=sendings.SendState.DONE, sent=1, code="", at=at
     )
     await pages.database.write(done)
     young = at - dt.timedelta(hours=1)
-    assert await pages.database.write(partial(returns.forget_before, before=young)) == []
-    assert await pages.database.write(partial(returns.forget_before, before=later)) == [KEY]
+    too_young = partial(forget_before, before=young, reports_before=young)
+    assert await pages.database.write(too_young) == []
+    [gone] = await pages.database.write(forget)
+    assert gone.key == KEY
     assert (await pages.get("/api/v1/priors"))[1] == {"items": []}

@@ -37,8 +37,11 @@ from gateway.http.app import ShellParts, ShellSettings, build_app
 from gateway.http.server import serve
 from gateway.http.session import NodeFacts as PageFacts
 from gateway.township.backoff import Backoff
+from imaging.dicomweb import qido
 from imaging.dicomweb.routes import DicomWebParts, routes as dicomweb_routes
 from imaging.pixels.pool import PixelPool
+from imaging.query.paging import PagingMemory
+from imaging.query.service import Search
 from kernel.audit.access_log import AccessLog
 from kernel.clock import Clock, SystemClock
 from kernel.dicom.decode_pool import DecodePool
@@ -203,7 +206,8 @@ def _archived(desk: Desk | None, stack: AsyncExitStack) -> list[web.RouteDef]:
         return []
     pool = stack.enter_context(closing(PixelPool(stack.enter_context(DecodePool(workers=1)))))
     parts = DicomWebParts(database=desk.database, objects=desk.objects, pool=pool, clock=desk.clock)
-    return dicomweb_routes(parts)
+    searches = qido.routes(Search(desk.database, PagingMemory(desk.clock)))
+    return dicomweb_routes(parts, searches)
 
 
 @dataclass

@@ -149,7 +149,7 @@ async def test_only_a_receipt_brings_an_instance_to_the_county(database: Databas
         partial(spool_index.deletable, before=AT + dt.timedelta(days=1), limit=10)
     )
     assert len(due) == 1
-    await database.write(partial(spool_index.mark_deleted, ids=[due[0][0]], at=AT))
+    await database.write(partial(spool_index.mark_deleted, ids=[due[0].id], at=AT))
     assert await file(database, filed(1)) == [FilingOutcome.GONE_BEFORE]
     assert await database.write(partial(queue_acts.retry, study_key="1.2")) == 1
     assert await states(database) == ["at-county", "waiting", "waiting"]
@@ -216,7 +216,7 @@ async def test_of_a_set_aside_image_a_person_can_say_that_it_shall_not_go(
     due = await database.read(
         partial(spool_index.deletable, before=AT + dt.timedelta(days=99), limit=10)
     )
-    assert [one for one, _ in due] == [first]
+    assert [one.id for one in due] == [first]
     assert await database.write(partial(release, instance_id=second, released=False)) == "1.2"
     [item] = await database.read(partial(queue_items, now=NOW, since=AT, limit=10))
     assert item.state is StudyState.SET_ASIDE

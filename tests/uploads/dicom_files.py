@@ -89,3 +89,27 @@ def structured_report(number: int = 1, *, study: int = 1, text: str = "未见异
     out = io.BytesIO()
     ds.save_as(out, enforce_file_format=True)
     return out.getvalue()
+
+
+def encapsulated_pdf(pdf: bytes, number: int = 1, *, study: int = 1) -> bytes:
+    """Return a report as a reading station sends it: a PDF in an object of the study."""
+    uid = f"{ROOT}.{study}.8.{number}"
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.104.1")
+    meta.MediaStorageSOPInstanceUID = UID(uid)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.SOPClassUID = meta.MediaStorageSOPClassUID
+    ds.SOPInstanceUID = uid
+    ds.StudyInstanceUID = f"{ROOT}.{study}"
+    ds.SeriesInstanceUID = f"{ROOT}.{study}.8"
+    ds.PatientName = "Chen^Jianguo=陈^建国"
+    ds.PatientID = f"990000-{study}"
+    ds.AccessionNumber = f"A{study}"
+    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "DOC", 900, number
+    ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    ds.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
+    out = io.BytesIO()
+    ds.save_as(out, enforce_file_format=True)
+    return out.getvalue()

@@ -20,19 +20,24 @@ from gateway.exchange.node_records_http import NodeRecordsDoor
 from gateway.exchange.nodes import all_nodes
 from gateway.exchange.nodes_http import NodesDoor
 from gateway.exchange.ports import Handlers
+from gateway.exchange.reports_down import ReportsDown
 from gateway.exchange.return_letters import answer_request
 from gateway.exchange.silence import SilenceWatch
 from gateway.exchange.steps_up import take_steps
 from gateway.exchange.taking import retry_unknown
+from imaging.archive.filing import STUDY_UPDATED
+from kernel.process.wake import Wake
 from referrals.orders.retelling import tell_again
 from yilian.wiring.context import Context
 from yilian.wiring.enrolment import county_enrolment
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders_letters import up_handlers
-from yilian.wiring.priors import archived_objects
+from yilian.wiring.priors import archived_objects, archived_reports
 
 _CHAIN: Final = "gateway"
 _NAMED_FOR: Final = dt.timedelta(days=30)
+_REPORTS_NAMED_FOR: Final = dt.timedelta(days=365)
+"""A box that was away for so long reads the newest of them at the county."""
 _PRUNE_EVERY_S: Final = 3600.0
 
 
@@ -82,14 +87,19 @@ async def keep_exchange(context: Context) -> None:
     silence = SilenceWatch(context.database, context.clock, context.institution)
     context.owner.keep("accounts-down", accounts.run)
     context.owner.keep("silent-nodes", silence.run)
+    reports = ReportsDown(context.database, context.clock, archived_reports, topic=STUDY_UPDATED)
+    context.owner.keep("reports-down", lambda: reports.run(Wake.local()))
     context.owner.keep("old-letters", lambda: _prune_feed(context))
 
 
 async def _prune_feed(context: Context) -> None:
     """Drop what nodes have had long ago, once an hour, until cancelled."""
     while True:
-        before = context.clock.now() - _NAMED_FOR
-        await context.database.write(partial(prune, before=before))
+        now = context.clock.now()
+        reports_before = now - _REPORTS_NAMED_FOR
+        await context.database.write(
+            partial(prune, before=now - _NAMED_FOR, reports_before=reports_before)
+        )
         await asyncio.sleep(_PRUNE_EVERY_S)
 
 

@@ -84,13 +84,14 @@ async def township_exchange(context: Context, news: QueueNews) -> TownshipExchan
     link = await _link(context, pairing)
     line = _Line(context.database, news)
     sender = LetterSender(context.database, link, facts(context, news), line, clock=context.clock)
-    written, taken = Wake.local(), Wake.local()
+    written, taken, back = Wake.local(), Wake.local(), Wake.local()
+    news.on_back = back.notify
     follower = FeedFollower(
         context.database,
         link,
         handlers(context),
         clock=context.clock,
-        settings=FollowerSettings(on_taken=taken.notify),
+        settings=FollowerSettings(on_taken=taken.notify, back=back),
     )
     context.owner.keep("letters", lambda: sender.run(written))
     context.owner.keep("feed", follower.run)

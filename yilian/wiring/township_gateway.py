@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from typing import Final
 
 from aiohttp import web
@@ -21,12 +21,14 @@ from gateway.township.http import (
 )
 from gateway.township.keeping import Keeper, KeepSettings
 from gateway.township.metrics import QueueMetrics
+from gateway.township.queue_news import QueueNews
 from gateway.township.spool import DoorJournal, Spool
 from gateway.uploads.batches_http import BatchDoor
 from gateway.uploads.browser_upload import DicomFileSink, ZipSink
 from gateway.uploads.intake import Intake
 from gateway.uploads.tus import TusServer
 from imaging.archive.objects_fs import FileObjectStore
+from imaging.pixels.pool import PixelPool
 from kernel.dicom.decode_pool import DecodePool
 from kernel.identity import find_institution
 from kernel.journal.writer import JournalWriter
@@ -39,6 +41,7 @@ from yilian.wiring.shell import serve_shell
 from yilian.wiring.township_exchange import facts, guard, township_exchange
 from yilian.wiring.township_line import forwarder_of, line_of, line_routes
 from yilian.wiring.township_objects import TownshipObjects
+from yilian.wiring.township_view import TownshipView, township_pages, township_view
 
 JOURNAL: Final = "gateway"
 """What people drop onto the page; the name never changes."""
@@ -64,12 +67,19 @@ async def run_gateway(context: Context) -> None:
         decoder = held.enter_context(DecodePool())
         wake = Wake.receiver(context.filer_socket)
         held.callback(wake.close)
+        pool = held.enter_context(closing(PixelPool(decoder)))
+        view = township_view(store, decoder, charsets)
+
+        def on_filed() -> None:
+            filed.notify()
+            view.grown.notify()
+
         spool = Spool(
             context.database,
             objects,
             Preparer(decoder, charsets, home.root / "scratch"),
             news,
-            on_filed=filed.notify,
+            on_filed=on_filed,
         )
         doors = [
             DoorJournal("dicom", home.journal("dicom"), wake),
@@ -78,14 +88,7 @@ async def run_gateway(context: Context) -> None:
         context.owner.keep("charsets", charsets.run)
         context.owner.keep("spool", lambda: spool.run(doors))
         context.owner.keep("events", lambda: relay_events(context))
-        keep = KeepSettings(keep=dt.timedelta(days=township.keep_days))
-        keeper = Keeper(context.database, objects, home.objects, keep, clock=context.clock)
-        context.owner.keep("keeper", keeper.run)
-        context.owner.keep("growth", GrowthWatch(news).run)
-        metrics = QueueMetrics(context.database, news, REGISTRY)
-        context.owner.keep("metrics", metrics.run)
-        context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
-        context.owner.keep("old-asks", lambda: forget_old_asks(context))
+        _keep_house(context, objects, news, view)
         exchange = await township_exchange(context, news)
         if township.county_url:
             forwarder = await forwarder_of(
@@ -114,7 +117,8 @@ async def run_gateway(context: Context) -> None:
             *queue.routes(),
             *line_routes(context, objects, line, filed),
             *order_routes(context, ledger(context)),
-            *township_priors(context, exchange, objects, decoder, line.traffic),
+            *township_priors(context, exchange, objects, view, line.traffic),
+            *township_pages(context, view, pool, exchange),
             *CompletenessDoor(
                 context.database, context.clock, facts(context, news), context.institution
             ).routes(),
@@ -128,6 +132,20 @@ async def run_gateway(context: Context) -> None:
             elsewhere=OtherNodes(guard=guard(context)),
             lifespans=[uploads.running],
         )
+
+
+def _keep_house(
+    context: Context, objects: TownshipObjects, news: QueueNews, view: TownshipView
+) -> None:
+    """Keep running what makes room, counts and watches."""
+    database, clock = context.database, context.clock
+    keep = KeepSettings(keep=dt.timedelta(days=context.settings.township.keep_days))
+    keeper = Keeper(database, objects, context.home.objects, keep, clock=clock, forget=view.forget)
+    context.owner.keep("keeper", keeper.run)
+    context.owner.keep("growth", GrowthWatch(news).run)
+    context.owner.keep("metrics", QueueMetrics(database, news, REGISTRY).run)
+    context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
+    context.owner.keep("old-asks", lambda: forget_old_asks(context))
 
 
 async def _facts(context: Context) -> TownshipFacts:

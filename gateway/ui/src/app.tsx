@@ -18,7 +18,7 @@ import { NewVersion } from './frame/NewVersion';
 import { NoPages } from './frame/NoPages';
 import { page } from './frame/page';
 import { PasswordSheet, usePasswordSheet } from './frame/PasswordSheet';
-import { tabsOf } from './frame/tabs';
+import { opensStudies, tabsOf } from './frame/tabs';
 import { lightTheme } from './frame/theme';
 import { GreyLines } from './frame/Trouble';
 import { lookForNewVersion } from './frame/version';
@@ -113,7 +113,7 @@ function Pages() {
               {paths.includes('/conflicts') && <Route path="/conflicts" element={<ConflictsPage />} />}
               {paths.includes('/nodes') && <Route path="/nodes" element={<NodesPage />} />}
               {paths.includes('/studies') && <Route path="/studies" element={<StudiesPage />} />}
-              {paths.includes('/studies') && <Route path="/studies/:study" element={<ViewerPage />} />}
+              {opensStudies(session) && <Route path="/studies/:study" element={<ViewerPage />} />}
               <Route path="*" element={landing ? <Navigate to={landing} replace /> : <NoPages />} />
             </Routes>
           </Suspense>

@@ -32,6 +32,13 @@ export function readsTrails(roles: readonly string[]): boolean {
   return ['audit-administrator', 'privacy-officer'].some((role) => roles.includes(role));
 }
 
+/** Whether a signed-in person opens studies on this machine: at the township without a list of them. */
+export function opensStudies(session: Session | null): boolean {
+  return session?.node === 'township'
+    ? readsStudies(session.user?.roles ?? [])
+    : tabsOf(session).some((tab) => tab === STUDIES);
+}
+
 /** Whether *roles* register patients: a doctor orders first, and registers whom nobody registered. */
 export function registersPatients(roles: readonly string[]): boolean {
   return REGISTERS.some((role) => roles.includes(role));

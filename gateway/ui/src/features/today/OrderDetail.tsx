@@ -3,12 +3,15 @@ import { Button } from 'antd';
 import { useState } from 'react';
 
 import { Problem } from '../../api/client';
-import type { OrderRow } from '../../api/types';
+import type { OrderRow, StudyHere } from '../../api/types';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { Versions } from '../conflicts/Versions';
+import { Earlier } from '../here/Earlier';
+import { useLooksHere } from '../here/live';
+import { LookHere } from '../here/Look';
 import { changeOrder, moveOrder, settleOrder, showOrder } from './asks';
 import { isUnknown } from './KnownPatient';
 import { Change, Why } from './OrderAsks';
@@ -16,18 +19,21 @@ import { Facts, History } from './OrderFacts';
 import { Reconcile } from './Reconcile';
 import { NOBODY, shownPatient } from './worklist';
 
-type Asking = 'cancel' | 'discontinue' | 'change' | 'who' | null;
+type Asking = 'cancel' | 'discontinue' | 'change' | 'who' | 'earlier' | null;
 
 interface Props {
   row: OrderRow;
+  /** What of its study can be looked at on this machine. */
+  here: StudyHere | undefined;
   asking: Asking;
   ask: (asking: Asking) => void;
   print: (order: OrderRow) => void;
 }
 
 /** An order opened in place: all that is known of it, and what may be done now. */
-export function OrderDetail({ row, asking, ask, print }: Props) {
+export function OrderDetail({ row, here, asking, ask, print }: Props) {
   const t = useText();
+  const looks = useLooksHere();
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
@@ -96,8 +102,19 @@ export function OrderDetail({ row, asking, ask, print }: Props) {
           />
         )}
         {asking === 'who' && row.patient && <Reconcile unknown={row.patient} over={() => ask(null)} />}
-        {asking === null && (
+        {(asking === null || asking === 'earlier') && (
           <div className="acts">
+            <LookHere study={row.study_instance_uid} here={here} keys />
+            {looks && row.patient && (
+              <Button
+                onClick={() => ask(asking === 'earlier' ? null : 'earlier')}
+                aria-expanded={asking === 'earlier'}
+                data-testid="show-earlier"
+              >
+                {t(asking === 'earlier' ? 'earlier.hide' : 'earlier.show')}
+                <span className="button-key">H</span>
+              </Button>
+            )}
             <Button onClick={() => print(row)}>
               {t('today.print')}
               <span className="button-key">P</span>
@@ -127,6 +144,7 @@ export function OrderDetail({ row, asking, ask, print }: Props) {
             )}
           </div>
         )}
+        {asking === 'earlier' && row.patient && <Earlier patientId={row.patient.patient_id} study={row.study_instance_uid} />}
         {shown && <History lines={shown.history} />}
         <Technical facts={{ 'Study Instance UID': row.study_instance_uid, ETag: row.etag }} />
       </div>

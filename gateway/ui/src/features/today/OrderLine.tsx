@@ -1,12 +1,13 @@
 import { memo } from 'react';
 
-import type { OrderRow } from '../../api/types';
+import type { OrderRow, StudyHere } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, clockTime, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { modalityWord } from '../../frame/modality';
 import { PatientLine } from '../../frame/PatientHeader';
 import { useText } from '../../i18n';
+import { ReportMark } from '../here/Look';
 import { isUnknown } from './KnownPatient';
 import { CHIP, isOf, isPinned, NOBODY, shownPatient } from './worklist';
 
@@ -18,11 +19,13 @@ interface Props {
   open: boolean;
   /** How many others of the day bear this name, or sound like it. */
   alike: number;
+  /** What of its study is on this machine; null before that is known, undefined where nobody looks. */
+  here: StudyHere | null | undefined;
   toggle: (id: string) => void;
 }
 
 /** One examination of the day in 32 px: when, who, what, where, its number, how far. */
-export const OrderLine = memo(function OrderLine({ row, id, day, active, open, alike, toggle }: Props) {
+export const OrderLine = memo(function OrderLine({ row, id, day, active, open, alike, here, toggle }: Props) {
   const t = useText();
   const language = useLanguage();
   const { patient, examination } = row;
@@ -66,6 +69,11 @@ export const OrderLine = memo(function OrderLine({ row, id, day, active, open, a
         {row.conflicts + (patient?.conflicts ?? 0) > 0 && <Chip kind="conflict">{t('order.conflict')}</Chip>}
         {row.number_disputed && <Chip kind="conflict">{t('order.disputed')}</Chip>}
       </div>
+      {here !== undefined && (
+        <div role="gridcell">
+          <ReportMark here={here ?? undefined} />
+        </div>
+      )}
     </div>
   );
 });

@@ -1,3 +1,4 @@
+import '../../styles/here.css';
 import '../../styles/today.css';
 
 import { Button, Input, type InputRef } from 'antd';
@@ -19,6 +20,8 @@ import { useText } from '../../i18n';
 import { useAtRest } from '../../live/at-rest';
 import { onLive, useChannel } from '../../live/channel';
 import { useLiveRows } from '../../live/rows';
+import { useHere, useLooksHere } from '../here/live';
+import { useOpenHere } from '../here/open';
 import { LineHere, useLineHere } from '../township/LineHere';
 import { OfflineUntil } from '../township/OfflineUntil';
 import { dayPage } from './asks';
@@ -33,7 +36,7 @@ const rowId = (key: string) => `order-${key}`;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 /** Fewer numbers than this are a matter for the county before they are used up. */
 const FEW_NUMBERS = 30;
-type Asking = 'cancel' | 'discontinue' | 'change' | 'who' | null;
+type Asking = 'cancel' | 'discontinue' | 'change' | 'who' | 'earlier' | null;
 
 export default function TodayPage() {
   const t = useText();
@@ -73,6 +76,9 @@ export default function TodayPage() {
   const ofDay = useMemo(() => rows.filter((row) => isOf(row, day)), [day, rows]);
   const shown = useMemo(() => shownRows(ofDay, device, typed), [device, ofDay, typed]);
   const keys = useMemo(() => [...shown.pinned, ...shown.rest].map(keyOf), [shown]);
+  const looks = useLooksHere();
+  const here = useHere(useMemo(() => ofDay.map((row) => row.study_instance_uid), [ofDay]));
+  const openHere = useOpenHere(here);
   const { active, setActive, move } = useRowFocus(keys, rowId);
   const late = useLate(query.isPending);
   const stale = channel.state === 'stale' || channel.state === 'offline';
@@ -131,6 +137,13 @@ export default function TodayPage() {
           if (patient && isUnknown(patient)) askOf('who');
         },
       },
+      ...(looks
+        ? ([
+            { keys: ['V'], label: 'keys.seeImages', run: () => openHere.images(chosen()?.study_instance_uid ?? '') },
+            { keys: ['R'], label: 'keys.seeReport', run: () => openHere.report(chosen()?.study_instance_uid ?? '') },
+            { keys: ['H'], label: 'keys.earlier', run: () => askOf('earlier') },
+          ] satisfies Key[])
+        : []),
       { keys: ['ArrowLeft'], label: 'today.dayBefore', run: () => go({ day: dayAfter(day, -1) }) },
       { keys: ['ArrowRight'], label: 'today.dayAfter', run: () => go({ day: dayAfter(day, 1) }) },
       {
@@ -145,7 +158,7 @@ export default function TodayPage() {
         run: () => (asking ? setAsking(null) : setOpen(null)),
       },
     ];
-  }, [active, askOf, asking, begin, day, found, go, mayRegister, move, ofDay, toggle]);
+  }, [active, askOf, asking, begin, day, found, go, looks, mayRegister, move, ofDay, openHere, toggle]);
   usePageKeys(pageKeys);
 
   const dayWord = day === today() ? t('studies.today') : weekday(day, language);
@@ -157,11 +170,12 @@ export default function TodayPage() {
         day={day}
         active={active === row.id || (active === null && row.id === keys[0])}
         open={open === row.id}
+        here={looks ? (here.get(row.study_instance_uid) ?? null) : undefined}
         alike={row.patient ? sameNames(ofDay, row.patient) : 0}
         toggle={toggle}
       />
       {open === row.id && (
-        <OrderDetail row={row} asking={asking} ask={setAsking} print={(order) => setPrinting([order])} />
+        <OrderDetail row={row} here={here.get(row.study_instance_uid)} asking={asking} ask={setAsking} print={(order) => setPrinting([order])} />
       )}
     </div>
   );
@@ -187,7 +201,7 @@ export default function TodayPage() {
               <span className="button-key">U</span>
             </Button>
           )}
-          <Button type={asking ? 'default' : 'primary'} onClick={() => begin(false)} data-testid="new">
+          <Button type={asking && asking !== 'earlier' ? 'default' : 'primary'} onClick={() => begin(false)} data-testid="new">
             {t(mayRegister ? 'today.new' : 'today.newOrder')}
             <span className="button-key">N</span>
           </Button>
@@ -259,7 +273,7 @@ export default function TodayPage() {
           </div>
         )}
         {ofDay.length > 0 && (
-          <div ref={list} className={`order-list${stale ? ' is-stale' : ''}`} role="treegrid" aria-label={t('tab.today')}>
+          <div ref={list} className={`order-list${looks ? ' with-reports' : ''}${stale ? ' is-stale' : ''}`} role="treegrid" aria-label={t('tab.today')}>
             <div role="rowgroup">
               <div role="row" className="order-row order-head">
                 {(['When', 'Who', 'What', 'Device', 'Number', 'State'] as const).map((name) => (
@@ -267,6 +281,7 @@ export default function TodayPage() {
                     {t(`today.col${name}`)}
                   </div>
                 ))}
+                {looks && <div role="columnheader">{t('queue.colReport')}</div>}
               </div>
             </div>
             {shown.pinned.map(line)}

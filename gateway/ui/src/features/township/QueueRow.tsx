@@ -2,7 +2,7 @@ import { Button, Progress } from 'antd';
 import { useState } from 'react';
 
 import { saveInstance } from '../../api/download';
-import type { QueueItem } from '../../api/types';
+import type { QueueItem, StudyHere } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, clockTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
@@ -11,6 +11,8 @@ import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
+import { Earlier } from '../here/Earlier';
+import { LookHere, ReportMark } from '../here/Look';
 import { hereOf, isEmergency, lineWord, progress, type Way } from './queue-words';
 import { helpsFor } from './refusal-help';
 import { reason, WhatHelps } from './Refusals';
@@ -29,6 +31,8 @@ export interface RowActs {
 
 interface Props {
   item: QueueItem;
+  /** What of it can be looked at on this machine. */
+  here: StudyHere | undefined;
   id: string;
   way: Way;
   open: boolean;
@@ -36,10 +40,14 @@ interface Props {
   toggle: () => void;
   acts: RowActs;
   countyPhone: string;
+  /** Whether the patient's earlier studies are shown, and how that is changed. */
+  earlier: boolean;
+  showEarlier: () => void;
 }
 
-/** One study: who and what, and the three facts side by side. */
-export function QueueRow({ item, id, way, open, active, toggle, acts, countyPhone }: Props) {
+/** One study: who and what, and the four facts side by side. */
+export function QueueRow(props: Props) {
+  const { item, here, id, way, open, active, toggle } = props;
   const t = useText();
   const language = useLanguage();
   const { of } = progress(item);
@@ -84,8 +92,11 @@ export function QueueRow({ item, id, way, open, active, toggle, acts, countyPhon
               ? t('queue.countySome', { count: item.instances.at_county })
               : '-'}
         </div>
+        <div role="gridcell">
+          <ReportMark here={here} />
+        </div>
       </div>
-      {open && <Detail item={item} acts={acts} countyPhone={countyPhone} />}
+      {open && <Detail {...props} />}
     </div>
   );
 }
@@ -187,7 +198,7 @@ function Aside({ one, acts }: { one: QueueItem['set_aside'][number]; acts: RowAc
   );
 }
 
-function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; countyPhone: string }) {
+function Detail({ item, here, acts, countyPhone, earlier, showEarlier }: Props) {
   const t = useText();
   const language = useLanguage();
   const open = item.state !== 'at_county';
@@ -225,6 +236,13 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
           </div>
         )}
         <div className="acts">
+          <LookHere study={item.study_instance_uid} here={here} keys />
+          {item.patient.patient_id && (
+            <Button onClick={showEarlier} aria-expanded={earlier} data-testid="show-earlier">
+              {t(earlier ? 'earlier.hide' : 'earlier.show')}
+              <span className="button-key">H</span>
+            </Button>
+          )}
           {(passes || helps.includes('county')) && (
             <Button onClick={() => acts.retry(item)}>{t(passes ? 'queue.retry' : 'queue.retryAsked')}</Button>
           )}
@@ -242,6 +260,7 @@ function Detail({ item, acts, countyPhone }: { item: QueueItem; acts: RowActs; c
           )}
           {open && <Button onClick={() => acts.pause(item)}>{t(item.paused ? 'queue.goOn' : 'queue.pause')}</Button>}
         </div>
+        {earlier && item.patient.patient_id && <Earlier patientId={item.patient.patient_id} study={item.study_instance_uid} />}
         <Technical
           facts={{
             'Study Instance UID': item.study_instance_uid,

@@ -7,8 +7,16 @@ import { roundly } from './disk';
 import { wayOf } from './queue-words';
 import { useSending } from './sending-store';
 
-/** The page's answer, readable at arm's length: is every image safe, has the county got it? */
-export function Summary({ summary, stale, add }: { summary: QueueSummary; stale: boolean; add: () => void }) {
+interface Props {
+  summary: QueueSummary;
+  /** Studies of the list whose report is here. */
+  reports: number;
+  stale: boolean;
+  add: () => void;
+}
+
+/** The page's answer, readable at arm's length: is every image safe, has the county got it, is a report back? */
+export function Summary({ summary, reports, stale, add }: Props) {
   const t = useText();
   const checking = useSending((store) => store.checking);
   const way = wayOf(summary.line, now());
@@ -32,6 +40,11 @@ export function Summary({ summary, stale, add }: { summary: QueueSummary; stale:
       <p className="answer">
         {t('queue.atCounty')} <b data-testid="at-county">{t('study.count', { count: summary.at_county })}</b>
       </p>
+      {reports > 0 && (
+        <p className="answer">
+          {t('queue.reportBack')} <b data-testid="reports-back">{t('study.count', { count: reports })}</b>
+        </p>
+      )}
       {summary.needs_attention > 0 && (
         <p className="answer attention">
           {t('queue.attention')} <b>{t('study.count', { count: summary.needs_attention })}</b>

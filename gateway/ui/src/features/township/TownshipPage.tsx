@@ -1,3 +1,4 @@
+import '../../styles/here.css';
 import '../../styles/township.css';
 
 import { useQuery, useQueryClient } from '@tanstack/react-query';
@@ -17,6 +18,9 @@ import { useText } from '../../i18n';
 import { useChannel } from '../../live/channel';
 import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
+import { reportOf } from '../here/here';
+import { useHere } from '../here/live';
+import { useOpenHere } from '../here/open';
 import { AddImages, type AddHandle } from './AddImages';
 import { forgetBatch, keptBatch } from './kept-batch';
 import { LinePill } from './LinePill';
@@ -100,6 +104,10 @@ export default function TownshipPage() {
   const [holding, setHolding] = useState(false);
   const shown = useMemo(() => pinned(rows.filter((item) => matches(item, typed))), [rows, typed]);
   const keys = useMemo(() => [...shown.urgent, ...shown.rest].map(keyOf), [shown]);
+  const here = useHere(useMemo(() => rows.map(keyOf), [rows]));
+  const openHere = useOpenHere(here);
+  const reports = useMemo(() => [...here.values()].filter((one) => reportOf(one).state === 'here').length, [here]);
+  const [earlier, setEarlier] = useState<string | null>(null);
   const { active, setActive, move } = useRowFocus(keys, rowId);
   const late = useLate(query.isPending);
   const stale = channel.state === 'stale' || channel.state === 'offline';
@@ -120,6 +128,11 @@ export default function TownshipPage() {
     },
     [setActive],
   );
+
+  const showEarlier = useCallback((key: string) => {
+    setOpen((was) => new Set(was).add(key));
+    setEarlier((was) => (was === key ? null : key));
+  }, []);
 
   const pageKeys = useMemo<readonly Key[]>(() => {
     const chosen = () => rows.find((item) => keyOf(item) === active);
@@ -144,10 +157,13 @@ export default function TownshipPage() {
           if (item && item.state !== 'at_county') acts.first(item);
         },
       },
+      { keys: ['V'], label: 'keys.seeImages', run: () => active && openHere.images(active) },
+      { keys: ['R'], label: 'keys.seeReport', run: () => active && openHere.report(active) },
+      { keys: ['H'], label: 'keys.earlier', run: () => active && showEarlier(active) },
       { keys: ['S'], label: 'keys.hold', run: () => (way === 'held' ? resume() : setHolding((was) => !was)) },
       { keys: ['/'], label: 'keys.find', run: () => find.current?.focus({ cursor: 'all' }) },
     ];
-  }, [active, acts, move, resume, rows, toggle, way]);
+  }, [active, acts, move, openHere, resume, rows, showEarlier, toggle, way]);
   usePageKeys(pageKeys);
 
   const row = (item: QueueItem, index: number) => {
@@ -157,12 +173,15 @@ export default function TownshipPage() {
         key={key}
         id={rowId(key)}
         item={item}
+        here={here.get(key)}
         way={way}
         open={open.has(key)}
         active={active === key || (active === null && index === 0)}
         toggle={() => toggle(key)}
         acts={acts}
         countyPhone={node.data?.county.phone ?? ''}
+        earlier={earlier === key}
+        showEarlier={() => showEarlier(key)}
       />
     );
   };
@@ -171,7 +190,7 @@ export default function TownshipPage() {
     <div className="page">
       <TopBar pill={<LinePill line={channel.state === 'offline' ? undefined : summary?.line} />} />
       <main ref={scroller} className="township" data-state={query.isPending ? 'loading' : stale ? 'stale' : 'ready'}>
-        {summary && <Summary summary={summary} stale={stale} add={() => add.current?.choose()} />}
+        {summary && <Summary summary={summary} reports={reports} stale={stale} add={() => add.current?.choose()} />}
         {channel.state === 'offline' && <NodeAway node={node.data} />}
         {summary && (
           <Notices
@@ -238,6 +257,7 @@ export default function TownshipPage() {
                   <div role="columnheader">{t('queue.colHere')}</div>
                   <div role="columnheader">{t('queue.colLine')}</div>
                   <div role="columnheader">{t('queue.colCounty')}</div>
+                  <div role="columnheader">{t('queue.colReport')}</div>
                 </div>
               </div>
               {shown.urgent.map(row)}

@@ -4,9 +4,10 @@ import { RenderingEngine } from '@cornerstonejs/core';
 import { useQuery } from '@tanstack/react-query';
 import { Button, ConfigProvider } from 'antd';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useState } from 'react';
-import { Link, useParams } from 'react-router';
+import { Link, useLocation, useParams, useSearchParams } from 'react-router';
 
-import { ask } from '../../api/client';
+import { ask, Problem } from '../../api/client';
+import { useSession } from '../../api/session';
 import type { StudyDetail, StudyRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { usePageKeys } from '../../frame/keys';
@@ -15,11 +16,14 @@ import { LanguageSwitch } from '../../frame/LanguageSwitch';
 import { useLate } from '../../frame/late';
 import { isDocument, modalityWords } from '../../frame/modality';
 import { PatientHeader } from '../../frame/PatientHeader';
+import { tabsOf } from '../../frame/tabs';
 import { darkTheme } from '../../frame/theme';
 import { LivePill } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { onLive } from '../../live/channel';
+import type { CameFrom } from '../here/Look';
+import { HereNote, NotHere } from './HereNote';
 import { type Study, viewerKeys } from './acts';
 import { Cell } from './Cell';
 import { type Engine, Hand, startEngine } from './engine';
@@ -63,8 +67,13 @@ function useRoom(): Room | null {
   return room;
 }
 
-/** The first series that is more than a localizer or a note, as the machine numbered them. */
-function firstToShow(detail: StudyDetail): string {
+function hasSeries(detail: StudyDetail | undefined, series: string): boolean {
+  return detail?.series.some(({ series_instance_uid }) => series_instance_uid === series) ?? false;
+}
+
+/** The series that was asked for; else the first that is more than a localizer or a note, as the machine numbered them. */
+function firstToShow(detail: StudyDetail, asked: string | null): string {
+  if (asked && hasSeries(detail, asked)) return asked;
   const pictures = detail.series.filter(({ modality }) => !isDocument(modality));
   const stack = pictures.find(({ instance_count }) => instance_count > 1);
   return (stack ?? pictures[0] ?? detail.series[0])?.series_instance_uid ?? '';
@@ -85,6 +94,11 @@ function useGrowth(uid: string, known: number | undefined): { grew: number } {
   return { grew: known === undefined ? 0 : Math.max(0, count - known) };
 }
 
+/** The images were here and are only at the county now. */
+function isAtCounty(error: unknown): boolean {
+  return error instanceof Problem && error.code === 'study-at-county';
+}
+
 function Viewer({ uid }: { uid: string }) {
   const t = useText();
   const language = useLanguage();
@@ -92,6 +106,8 @@ function Viewer({ uid }: { uid: string }) {
   const study = useQuery({
     queryKey: ['study', uid],
     queryFn: ({ signal }) => ask<StudyDetail>(`/api/v1/studies/${uid}`, { signal }),
+    // It may have grown since it was last open: by a report, most of all.
+    staleTime: 0,
   });
   const late = useLate(study.isPending);
   const detail = study.data;
@@ -108,25 +124,36 @@ function Viewer({ uid }: { uid: string }) {
     document.title = t('viewer.title', { number: detail?.study.accession_number ?? '' });
   }, [detail, t]);
 
-  const opened = room !== null && detail !== undefined;
+  const [address] = useSearchParams();
+  const asked = address.get('series');
+  // What is known from before may not have it yet.
+  const awaited = asked !== null && study.isFetching && !hasSeries(detail, asked);
+  const opened = room !== null && detail !== undefined && !awaited;
   useEffect(() => {
-    if (opened && detail && !useViewer.getState().cells[0]) setCell(0, firstToShow(detail));
-  }, [opened, detail]);
+    if (opened && detail && !useViewer.getState().cells[0]) setCell(0, firstToShow(detail, asked));
+  }, [opened, detail, asked]);
 
   const back = useCallback(() => {
     document.querySelector<HTMLElement>('.cell.is-active')?.focus({ preventScroll: true });
   }, []);
 
+  const township = useSession((store) => store.session?.node === 'township');
+  const landing = useSession((store) => tabsOf(store.session)[0]?.path ?? '/');
+  const came = useLocation().state as CameFrom | null;
   const toList = (
-    <Link to="/studies" className="to-list">
-      {t('viewer.back')}
+    <Link to={township ? (came?.from ?? landing) : '/studies'} className="to-list" data-testid="back">
+      {t(township ? 'viewer.backHere' : 'viewer.back')}
     </Link>
   );
   if (study.isError && !detail) {
     return (
       <div className="page dark reading">
         <header className="patient">{toList}</header>
-        <Trouble error={study.error} again={() => void study.refetch()} />
+        {township && isAtCounty(study.error) ? (
+          <NotHere study={uid} again={() => void study.refetch()} />
+        ) : (
+          <Trouble error={study.error} again={() => void study.refetch()} />
+        )}
       </div>
     );
   }
@@ -150,6 +177,7 @@ function Viewer({ uid }: { uid: string }) {
       </PatientHeader>
       <Question study={uid} />
       <Tools hand={room?.hand ?? null} series={series} back={back} />
+      {township && <HereNote study={uid} />}
       {grew > 0 && (
         <p className="note note-info grew" role="status" data-testid="grew">
           {t('viewer.grew', { count: grew })}{' '}

@@ -1,0 +1,1 @@
+"""Looking at studies on the township's own machine."""
