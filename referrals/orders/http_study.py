@@ -1,7 +1,8 @@
 """``/api/v1/studies/{study}/order``: the order behind a study, for whoever reads the study."""
 
 import datetime as dt
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -14,9 +15,31 @@ from kernel.sql.db import Database
 from kernel.web import describe, json_response, permit, saw
 from referrals.orders.model import Examination, PatientClass, State
 from referrals.orders.performing import Match, Performed, matching
-from referrals.orders.ports import SeenStudy, StudyLooks
 
 _READERS: Final = roles_for(Duty.READ_STUDY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenStudy:
+    """A study somebody looks at who may see it, the look being written down."""
+
+    institution: str
+    study_instance_uid: str
+    accession_number: str
+    patient_id: str
+    reason: str
+    """Why they may (``kernel.policy.Decision.reason``)."""
+
+
+class StudyLooks(Protocol):
+    """Knows the studies of this node, and who may look at each."""
+
+    async def __call__(self, request: web.Request, study_instance_uid: str, /) -> SeenStudy:
+        """Return the study once whoever asks may look at it.
+
+        Raises:
+            PlatformError: it is not there for them, or looking is not their role's.
+        """
 
 
 class OrderBehind(msgspec.Struct, frozen=True, kw_only=True):

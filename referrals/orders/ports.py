@@ -2,11 +2,9 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
-from aiohttp import web
 
 from kernel.letter import Letter
 
@@ -23,30 +21,6 @@ def keep_to_oneself(
     Every version stays in ``order_versions``, from where it is told when there is somebody.
     """
     del conn, letters, institution, at
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenStudy:
-    """A study somebody looks at who may see it, the look being written down."""
-
-    institution: str
-    study_instance_uid: str
-    accession_number: str
-    patient_id: str
-    reason: str
-    """Why they may (``kernel.policy.Decision.reason``)."""
-
-
-class StudyLooks(Protocol):
-    """Knows the studies of this node, and who may look at each."""
-
-    async def __call__(self, request: web.Request, study_instance_uid: str, /) -> SeenStudy:
-        """Return the study once whoever asks may look at it.
-
-        Raises:
-            PlatformError: it is not there for them, or looking is not their role's.
-        """
-        ...
 
 
 class Spellings(Protocol):

@@ -10,9 +10,8 @@ from aiohttp import web
 from kernel.audit.trail import audit_entries
 from kernel.sql.db import Database
 from referrals.orders.asked import NewOrder
-from referrals.orders.http_study import StudyOrderDoor
+from referrals.orders.http_study import SeenStudy, StudyOrderDoor
 from referrals.orders.model import OrderMissing
-from referrals.orders.ports import SeenStudy
 from tests.orders.desk import COUNTY, HEAD, LIU, QINGSHAN, Desk, open_desk
 from tests.orders.door import Door, open_door
 

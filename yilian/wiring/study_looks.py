@@ -9,7 +9,7 @@ from imaging.archive.looks import look_at_study
 from imaging.archive.tables import study
 from kernel.policy import Act, require
 from kernel.web import DATABASE, PRINCIPAL
-from referrals.orders.ports import SeenStudy
+from referrals.orders.http_study import SeenStudy
 
 
 async def archived_look(request: web.Request, study_instance_uid: str, /) -> SeenStudy:
