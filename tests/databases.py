@@ -220,7 +220,10 @@ async def open_filled(url: str) -> Database:
     path = Path(sa.make_url(url).database or "")
     if not await asyncio.to_thread(path.exists):
         # A module that is imported later may bring tables.
-        await asyncio.to_thread(path.write_bytes, _filled_sqlite(len(metadata.tables)))
+        # Whole or not at all: some tests end a program while it does this.
+        unfinished = path.with_name(f"{path.name}.new")
+        await asyncio.to_thread(unfinished.write_bytes, _filled_sqlite(len(metadata.tables)))
+        unfinished.replace(path)
     return await Database.open(url)
 
 

@@ -32,18 +32,18 @@ def run(plan: Plan) -> Report:
     folder = plan.folder / "emergency"
     folder.mkdir()
     try:
-        found, slices, kept_bytes = asyncio.run(_measured(plan, report, folder))
+        found, radiographs, kept_bytes = asyncio.run(_measured(plan, report, folder))
     except NoRealImages as exc:
         report.conditions.append(f"not measured: {exc}")
         return report
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _tell(report, found, slices=slices, kept_bytes=kept_bytes)
+    _tell(report, found, radiographs=radiographs, kept_bytes=kept_bytes)
     return report
 
 
 async def _measured(plan: Plan, report: Report, folder: Path) -> tuple[list[Behind], int, int]:
-    """Return what became of each, and how large the backlog was in slices and bytes."""
+    """Return what became of each, and how large the backlog was, in images and bytes."""
     county = County(folder)
     township = Township(folder, county)
     watch = TusWatch()
@@ -54,7 +54,7 @@ async def _measured(plan: Plan, report: Report, folder: Path) -> tuple[list[Behi
         line = await held.enter_async_context(open_line(county.http_port, SHAPE, watch=watch))
         held.push_async_callback(asyncio.to_thread, township.stop)
         await asyncio.to_thread(township.start, line.port)
-        slices = await fill_backlog(township, folder, plan.line_backlog_bytes, seed=_SEED)
+        radiographs = await fill_backlog(township, folder, plan.line_backlog_bytes, seed=_SEED)
         kept_bytes = (await asyncio.to_thread(township.filed))[1]
         report.note_load()
         found: list[Behind] = []
@@ -63,10 +63,10 @@ async def _measured(plan: Plan, report: Report, folder: Path) -> tuple[list[Behi
             place = folder / f"emergency-{number}"
             found.append(await emergency(township, county, line, watch, study, place))
             report.note_load()
-        return found, slices, kept_bytes
+        return found, radiographs, kept_bytes
 
 
-def _tell(report: Report, found: list[Behind], *, slices: int, kept_bytes: int) -> None:
+def _tell(report: Report, found: list[Behind], *, radiographs: int, kept_bytes: int) -> None:
     case = f"{SLICES} slices behind {kept_bytes / 1e6:.0f} MB"
     starts = [each.starts_s for each in found]
     named: dict[str, list[float]] = {"s until it starts": starts}
@@ -75,7 +75,7 @@ def _tell(report: Report, found: list[Behind], *, slices: int, kept_bytes: int) 
     report.add(case, OURS, named)
     told = f"""\
 line: {SHAPE.up_bits_per_s / 1e6:g} Mbit/s both ways, {1000 * SHAPE.rtt_s:g} ms round trip, no cuts
-backlog: {slices} slices, {slices * 525_302 / 1e6:.0f} MB as sent by the modality, \
+backlog: {radiographs} radiographs, {radiographs * 18:.0f} MB as sent by the modality, \
 {kept_bytes / 1e6:.0f} MB as the township keeps them; {len(found)} emergencies, one after the other
 the clock starts when a person marks the study; readable: the county gives out the pixels"""
     report.conditions += told.splitlines()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.line.images import Sent, grown_ct, write_files
+from bench.line.images import Sent, alike_radiographs, write_files
 from bench.line.proxy import Line
 from bench.line.tus_watch import TusWatch
 from bench.peers.county import County
@@ -21,8 +21,8 @@ _EVERY_S: Final = 0.05
 _FILED_WITHIN_S: Final = 900.0
 _BUSY_WITHIN_S: Final = 60.0
 _GIVEN_UP_S: Final = 120.0
-_BACKLOG_STUDY: Final = 200
-"""Slices of each study of the backlog."""
+_BACKLOG_STUDY: Final = 10
+"""Radiographs of each study of the backlog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Behind:
 
 
 async def fill_backlog(township: Township, folder: Path, kept_bytes: int, *, seed: int) -> int:
-    """Fill the queue with *kept_bytes* in studies of 200 slices; return how many slices it took."""
+    """Fill the queue with *kept_bytes* of radiographs; return how many it took."""
     before = await asyncio.to_thread(township.filed)
     sent = 0
 
@@ -44,7 +44,9 @@ async def fill_backlog(township: Township, folder: Path, kept_bytes: int, *, see
         return (await asyncio.to_thread(township.filed))[0] >= before[0] + sent
 
     while (await asyncio.to_thread(township.filed))[1] - before[1] < kept_bytes:
-        study = await asyncio.to_thread(grown_ct, _BACKLOG_STUDY, seed=seed, study=1 + sent)
+        study = await asyncio.to_thread(
+            alike_radiographs, _BACKLOG_STUDY, seed=seed, study=1 + sent
+        )
         place = folder / f"backlog-{sent}"
         await _send(township, study, place)
         await asyncio.to_thread(shutil.rmtree, place)

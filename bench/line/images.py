@@ -54,13 +54,30 @@ def grown_ct(count: int, *, seed: int, study: int = 1) -> list[Sent]:
 
 def radiograph(number: int, *, seed: int, rows: int = 3000, columns: int = 3000) -> Sent:
     """Return a digital radiograph of ``2 * rows * columns`` bytes: 14 bits, smooth, with noise."""
+    return _radiograph(_chest(seed, number, rows, columns), number, f"dx-{seed}")
+
+
+def alike_radiographs(count: int, *, seed: int, study: int) -> list[Sent]:
+    """Return a study of *count* radiographs of 18 MB with the same pixels: a backlog, soon made."""
+    cells = _chest(seed, 1, 3000, 3000)
+    return [_radiograph(cells, number, f"dx-{seed}-{study}") for number in range(1, count + 1)]
+
+
+@cache
+def _chest(seed: int, number: int, rows: int, columns: int) -> NDArray[np.uint16]:
     draw = np.random.default_rng([seed, number])
     down, across = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
     body = 3000 + 5200 * np.exp(-((across - 0.5) ** 2) / 0.09) * np.sin(np.pi * down) ** 0.5
     ribs = 420 * np.sin(38 * down + 6 * (across - 0.5) ** 2)
     signal = body + ribs * (np.abs(across - 0.5) > 0.08)
-    cells = np.clip(draw.normal(signal, np.sqrt(signal) / 4), 0, 16383).astype(_CELL)
-    ds = _header(f"dx-{seed}", number, "DX", DigitalXRayImageStorageForPresentation)
+    cells: NDArray[np.uint16] = np.clip(draw.normal(signal, np.sqrt(signal) / 4), 0, 16383).astype(
+        _CELL
+    )
+    return cells
+
+
+def _radiograph(cells: NDArray[np.uint16], number: int, run: str) -> Sent:
+    ds = _header(run, number, "DX", DigitalXRayImageStorageForPresentation)
     ds.BodyPartExamined = "CHEST"
     ds.PresentationIntentType = "FOR PRESENTATION"
     _pixels(ds, cells, bits=14)
