@@ -185,13 +185,12 @@ class EventStreams:
         self, request: web.Request, response: web.StreamResponse, sign_in: SignIn, last_id: int
     ) -> None:
         full_names = shows_full_name(sign_in.principal)
-        wrote_at = self._clock.monotonic_s()
+        wrote_at, told = self._clock.monotonic_s(), last_id
         while not self._ending.is_set():
             events = await self._feed.after(last_id, _POLL_S)
             now_in = await self._still_in(request)
             if now_in is None or now_in.principal != sign_in.principal:
                 return
-            told = last_id
             for event in events:
                 last_id = event.id
                 if visible(sign_in.principal, event):
@@ -200,7 +199,7 @@ class EventStreams:
             if self._clock.monotonic_s() - wrote_at >= _HEARTBEAT_S:
                 beat = f"id: {last_id}\n: still here\n\n" if told != last_id else ": still here\n\n"
                 await _write(response, beat.encode())
-                wrote_at = self._clock.monotonic_s()
+                wrote_at, told = self._clock.monotonic_s(), last_id
 
     async def _still_in(self, request: web.Request) -> SignIn | None:
         try:
