@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.workstation import Person, at_work, county, sign_in, township
 from tests.demo.running import ROOT, RunningDemo
@@ -86,6 +86,21 @@ def desk(person: Person, demo: RunningDemo) -> None:
     person.see("patient-fields")
 
 
+def village(person: Person, demo: RunningDemo) -> None:
+    sign_in(person, demo, "village-doctor")
+    person.see("examination-option")
+
+
+def no_conflicts(person: Person, demo: RunningDemo) -> None:
+    accounts = [one for one in demo.ready["accounts"] if one["role"] == "doctor"]
+    nth = [one["institution"] for one in accounts].index("county-hospital")
+    sign_in(person, demo, "doctor", nth=nth)
+    person.page.goto(f"{county(demo)}/conflicts")
+    person.see("record-conflicts")
+    person.page.get_by_test_id("settled").click()
+    expect(person.page.get_by_test_id("record-conflicts")).to_have_attribute("data-state", "ready")
+
+
 def nodes(person: Person, demo: RunningDemo) -> None:
     sign_in(person, demo, "system-administrator")
     person.see("node-row")
@@ -100,8 +115,11 @@ def keys(person: Person, demo: RunningDemo) -> None:
     person.page.get_by_role("dialog").wait_for()
 
 
+PAGES = [signed_out, queue, day, desk, village, no_conflicts, nodes, studies, reading, keys]
+
+
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
-@pytest.mark.parametrize("show", [signed_out, queue, day, desk, nodes, studies, reading, keys])
+@pytest.mark.parametrize("show", PAGES)
 def test_nothing_stands_in_anybodys_way(
     browser: Browser,
     demo: RunningDemo,

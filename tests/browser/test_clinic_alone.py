@@ -1,5 +1,6 @@
 """A day without the county: its power fails, the clinic works on, and everything arrives later."""
 
+import itertools
 import os
 import re
 import shutil
@@ -17,10 +18,12 @@ from tests.browser.reading_station import (
     ordered,
     reports,
 )
+from tests.browser.test_accessibility import violations
+from tests.browser.test_pictures import fits
 from tests.browser.test_today import FINDSCU, at_the_counter, choose_examination, worklist_of
 from tests.browser.test_township import choose
 from tests.browser.test_viewer import ready
-from tests.browser.workstation import Person, at_work, county, sign_in, store, township
+from tests.browser.workstation import SIZES, Person, at_work, county, sign_in, store, township
 from tests.demo.running import ROOT, RunningDemo, running_demo, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -184,6 +187,7 @@ def test_with_the_county_away_people_work_on_and_later_all_arrives_and_the_repor
             order, row = work_on(person, alone, tmp_path)
             expect(page.get_by_test_id("at-county")).to_have_text(f"{before}份")
 
+            pages_without_the_county(browser, alone)
             # Somebody else signs in while the county is away.
             with at_work(browser, township(alone)) as other:
                 sign_in(other, alone, "registrar")
@@ -215,6 +219,23 @@ def test_with_the_county_away_people_work_on_and_later_all_arrives_and_the_repor
         60,
         "the order at the county",
     )
+
+
+def pages_without_the_county(browser: Browser, demo: RunningDemo) -> None:
+    """Take the pictures of a day without the line: until when people can sign in is on each."""
+    for language, size in itertools.product(("zh-CN", "en"), SIZES):
+        with at_work(browser, township(demo), language=language, size=size) as person:
+            sign_in(person, demo, "technician")
+            person.see("queue-row")
+            person.see("offline-until")
+            fits(person)
+            person.picture(f"alone-queue-down-{language}-{size}")
+            person.page.goto(f"{township(demo)}/today")
+            person.see("order-row")
+            person.see("offline-until")
+            fits(person)
+            person.picture(f"alone-today-down-{language}-{size}")
+            assert violations(person.page) == []
 
 
 def answer_at_work(demo: RunningDemo) -> str:

@@ -175,7 +175,7 @@ def test_reports_and_documents_are_shown_and_what_cannot_be_says_so(
         page.get_by_test_id("thumb").nth(3).click()
         expect(shown).to_have_attribute("data-kind", "pdf")
         expect(shown.locator("iframe")).to_be_visible()
-        expect(shown.get_by_role("link")).to_have_text("在新页打开")
+        expect(shown.get_by_test_id("pdf-open")).to_have_text("在新页打开")
         page.get_by_test_id("thumb").nth(4).click()
         expect(shown).to_have_attribute("data-kind", "ecg")
         expect(shown).to_contain_text("这里还不能显示心电波形")

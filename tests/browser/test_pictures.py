@@ -84,6 +84,26 @@ def test_the_day_and_the_counter(
 
 
 @pytest.mark.parametrize(("language", "size"), EACH)
+def test_the_village_doctors_order(
+    browser: Browser, demo: RunningDemo, language: str, size: str
+) -> None:
+    with at_work(browser, county(demo), language=language, size=size) as person:
+        page = person.page
+        sign_in(person, demo, "village-doctor")
+        person.see("examination-option")
+        fits(person)
+        person.picture(f"village-find-{language}-{size}")
+        # Whom nobody registered at the township, a village doctor cannot register.
+        page.get_by_test_id("patient-find").fill("xyz")
+        expect(page.get_by_test_id("patient-none")).to_be_visible()
+        person.picture(f"village-nobody-{language}-{size}")
+        page.goto(f"{county(demo)}/today")
+        expect(page.get_by_test_id("today")).to_have_attribute("data-state", "ready")
+        fits(person)
+        person.picture(f"village-today-{language}-{size}")
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
 def test_the_townships_lines(browser: Browser, demo: RunningDemo, language: str, size: str) -> None:
     with at_work(browser, county(demo), language=language, size=size) as person:
         sign_in(person, demo, "system-administrator")

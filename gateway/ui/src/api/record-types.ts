@@ -17,6 +17,7 @@ export interface KeptLetter {
   kind: string;
   key: string;
   code: string;
+  detail: string;
   at: string;
 }
 

@@ -2,21 +2,22 @@ import '../../styles/conflicts.css';
 
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
 import { Problem } from '../../api/client';
 import type { RecordConflict } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, dayAndTime } from '../../frame/clock';
+import { absolute, dayAndTime, type Language } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
 import { useRowFocus } from '../../frame/moving';
+import { shownName } from '../../frame/patient';
 import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
-import { useText } from '../../i18n';
+import { type Say, useText } from '../../i18n';
 import { LineHere } from '../township/LineHere';
 import { isUnknown } from '../today/KnownPatient';
 import { shownPatient } from '../today/worklist';
@@ -31,8 +32,11 @@ const rowId = (key: string) => `conflict-${key}`;
 /** Patients and orders that two machines wrote differently: a person says which holds, and may say otherwise for some days. */
 export default function ConflictsPage() {
   const t = useText();
+  const language = useLanguage();
+  const choices = useRef<HTMLDivElement>(null);
   const [settled, setSettled] = useState(false);
   const [open, setOpen] = useState<string | null>(null);
+  const [done, setDone] = useState('');
   const list = useInfiniteQuery({
     queryKey: ['conflicts', settled],
     queryFn: ({ pageParam, signal }) => conflictPage(settled, pageParam, signal),
@@ -50,6 +54,18 @@ export default function ConflictsPage() {
       setOpen((was) => (was === key ? null : key));
     },
     [setActive],
+  );
+  const chosen = useCallback(
+    (row: RecordConflict) => {
+      const at = keys.indexOf(keyOf(row));
+      setOpen(null);
+      setDone(wordsOf(row, t, language));
+      // The hand goes on at the next one; the button it pressed is gone.
+      const next = settled ? keyOf(row) : (keys[at + 1] ?? keys[at - 1] ?? null);
+      setActive(next);
+      (next ? document.getElementById(rowId(next)) : choices.current?.querySelector('button'))?.focus();
+    },
+    [keys, language, setActive, settled, t],
   );
   const pageKeys = useMemo<readonly Key[]>(
     () => [
@@ -72,7 +88,7 @@ export default function ConflictsPage() {
         <h1 className="answer" data-testid="conflicts-answer">
           {!list.data ? t('tab.conflicts') : left > 0 ? t('conflicts.answer', { count: left }) : t('conflicts.none')}
         </h1>
-        <div className="record-which" role="group" aria-label={t('conflicts.which')}>
+        <div ref={choices} className="record-which" role="group" aria-label={t('conflicts.which')}>
           {([false, true] as const).map((choice) => (
             <Button
               key={String(choice)}
@@ -83,12 +99,16 @@ export default function ConflictsPage() {
               onClick={() => {
                 setSettled(choice);
                 setOpen(null);
+                setDone('');
               }}
             >
               {t(choice ? 'conflicts.settled' : 'conflicts.open')}
             </Button>
           ))}
         </div>
+        <p role="status" className={done ? 'note note-info chosen' : 'unseen'} data-testid="chosen">
+          {done && t(settled ? 'conflicts.chosenAgain' : 'conflicts.chosen', { what: done })}
+        </p>
         {list.isError && <Trouble error={list.error} again={() => void list.refetch()} />}
         {list.isPending && late && <GreyLines />}
         {list.data && rows.length === 0 && (
@@ -118,7 +138,7 @@ export default function ConflictsPage() {
                     open={open === key}
                     toggle={() => toggle(key)}
                   />
-                  {open === key && <Detail row={row} over={() => setOpen(null)} />}
+                  {open === key && <Detail row={row} over={() => chosen(row)} />}
                 </div>
               );
             })}
@@ -132,6 +152,12 @@ export default function ConflictsPage() {
       </main>
     </div>
   );
+}
+
+/** The record in a few words, for the line that says what was just chosen. */
+function wordsOf({ patient, order }: RecordConflict, t: Say, language: Language): string {
+  const name = patient ? shownName(shownPatient(patient), language) : t('today.patientNotHere');
+  return `${name} ${order ? `${order.examination.name} ${order.accession_number}` : t('conflicts.registration')}`;
 }
 
 function Row({ row, active, open, toggle }: { row: RecordConflict; active: boolean; open: boolean; toggle: () => void }) {
@@ -208,7 +234,7 @@ function Detail({ row, over }: { row: RecordConflict; over: () => void }) {
         {detail.isPending && <GreyLines count={2} />}
         {detail.isError && <Trouble error={detail.error} again={() => void detail.refetch()} />}
         {late && (
-          <p className="note note-soon" role="alert">
+          <p className="note note-soon" role="alert" data-testid="trouble-late">
             {t('order.changedMeanwhile')}
           </p>
         )}

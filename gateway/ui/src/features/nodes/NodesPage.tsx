@@ -166,6 +166,7 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
         )}
         {left.studies > 0 && <span className="second">{fileSize(left.bytes)}</span>}
         {node.set_aside > 0 && <Chip kind="overdue">{t('queue.asideChip', { count: node.set_aside })}</Chip>}
+        {node.letters_refused > 0 && <Chip kind="overdue">{t('nodes.refusedChip', { count: node.letters_refused })}</Chip>}
       </div>
       <div role="gridcell" className="cells-line">
         {node.disk ? t('nodes.free', { size: fileSize(node.disk.free_bytes) }) : '-'}

@@ -5,6 +5,7 @@ import { ask } from '../../api/client';
 import type { KeptPage, NodeRow } from '../../api/types';
 import { absolute, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
+import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
 import { hasText, type Say, useText } from '../../i18n';
 
@@ -34,7 +35,6 @@ export function Refused({ node }: { node: NodeRow }) {
             <th>{t('nodes.recordAt')}</th>
             <th>{t('nodes.recordWhat')}</th>
             <th>{t('nodes.recordWhy')}</th>
-            <th>{t('nodes.recordName')}</th>
           </tr>
         </thead>
         <tbody>
@@ -43,11 +43,11 @@ export function Refused({ node }: { node: NodeRow }) {
               <td title={absolute(one.at, language)}>{dayAndTime(one.at, language)}</td>
               <td>{kindWord(one.kind, t)}</td>
               <td>{whyWord(one.code, t)}</td>
-              <td className="quiet">{one.key}</td>
             </tr>
           ))}
         </tbody>
       </table>
+      <Technical facts={Object.fromEntries(rows.map((one) => [`${one.kind} ${one.key}`, `${one.code} ${one.detail}`.trim()]))} />
       {list.hasNextPage && (
         <Button size="small" disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
           {t('list.more')}
@@ -59,10 +59,10 @@ export function Refused({ node }: { node: NodeRow }) {
 
 function kindWord(kind: string, t: Say): string {
   const key = `nodes.kind.${kind}`;
-  return hasText(key) ? t(key) : kind;
+  return hasText(key) ? t(key) : t('nodes.kindOther');
 }
 
 function whyWord(code: string, t: Say): string {
   const key = `nodes.why.${code}`;
-  return hasText(key) ? t(key) : code;
+  return hasText(key) ? t(key) : t('nodes.whyOther');
 }

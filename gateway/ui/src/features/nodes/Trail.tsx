@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Button } from 'antd';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 import { ask } from '../../api/client';
 import type { NodeRow, NodeTrailPage } from '../../api/types';
@@ -39,8 +39,11 @@ function Rows({ node }: { node: NodeRow }) {
     getNextPageParam: (last) => last.next_cursor ?? undefined,
   });
   const rows = list.data?.pages.flatMap(({ items }) => items) ?? [];
+  const section = useRef<HTMLElement>(null);
+  // The button that was pressed has gone.
+  useEffect(() => section.current?.focus(), []);
   return (
-    <section className="node-records" data-testid="trail">
+    <section ref={section} tabIndex={-1} className="node-records" aria-label={t('nodes.trailTitle')} data-testid="trail">
       <h3>{t('nodes.trailTitle')}</h3>
       {list.isPending && <GreyLines count={3} />}
       {list.isError && <Trouble error={list.error} again={() => void list.refetch()} />}
@@ -66,7 +69,9 @@ function Rows({ node }: { node: NodeRow }) {
                   {did(one.event, t)}
                   {one.outcome === 0 ? '' : t('nodes.didNot')}
                 </td>
-                <td className="quiet">{one.subject}</td>
+                <td className="quiet" title={one.subject}>
+                  {about(one.subject, t)}
+                </td>
                 <td>{one.patient}</td>
                 <td className="quiet">{one.address}</td>
               </tr>
@@ -81,6 +86,14 @@ function Rows({ node }: { node: NodeRow }) {
       )}
     </section>
   );
+}
+
+/** What it was done to: the kind in a word, and the end of its number, which tells one from another. */
+function about(subject: string, t: Say): string {
+  const [kind = '', name = ''] = subject.split(':');
+  const key = `nodes.about.${kind}`;
+  if (!hasText(key)) return subject;
+  return name ? `${t(key)} …${name.slice(-6)}` : t(key);
 }
 
 function did(event: string, t: Say): string {

@@ -113,7 +113,11 @@ export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, em
         {items.map((item, index) => option(index, keyOf(item), draw(item)))}
         {other && option(items.length, 'other', <span className="linkish">{other.label(typed.trim())}</span>)}
       </ul>
-      {found.isSuccess && items.length === 0 && <p className="second">{empty}</p>}
+      {found.isSuccess && items.length === 0 && (
+        <p className="second" role="status" data-testid={`${name}-none`}>
+          {empty}
+        </p>
+      )}
       {found.isError && <p className="note note-bad">{trouble(found.error).text}</p>}
       {found.isPending && <p className="second">{t('app.loading')}</p>}
     </div>

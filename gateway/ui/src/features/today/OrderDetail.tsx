@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { useState } from 'react';
+import { Link } from 'react-router';
 
 import { Problem } from '../../api/client';
 import type { OrderRow, StudyHere } from '../../api/types';
@@ -88,6 +89,11 @@ export function OrderDetail({ row, here, asking, ask, print }: Props) {
               busy={busy}
             />
           </div>
+        )}
+        {(row.patient?.conflicts ?? 0) > 0 && (
+          <p className="note note-soon">
+            {t('order.patientConflict')} <Link to="/conflicts">{t('order.toConflicts')}</Link>
+          </p>
         )}
         {asking === 'cancel' && <Why act="cancel" busy={busy} say={(reason) => move('cancel', reason)} leave={() => ask(null)} />}
         {asking === 'discontinue' && (

@@ -63,7 +63,7 @@ export function Whom({ who, change, unknown, mayRegister, inputRef, taken }: Pro
                 }
               : undefined
           }
-          empty={t('today.nobodyFound')}
+          empty={t(mayRegister ? 'today.nobodyFound' : 'today.nobodyFoundHere')}
           inputRef={inputRef}
           autoFocus
         />

@@ -1,3 +1,5 @@
+import '../../styles/here.css';
+
 import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 
@@ -69,12 +71,19 @@ function Pdf({ path, title }: { path: string; title: string }) {
   if (state === 'away') return <p role="alert">{t('viewer.pdfAway')}</p>;
   return (
     <>
-      <p>
-        <a href={address} target="_blank" rel="noreferrer">
+      <p className="document-acts">
+        <a className="ant-btn-link-like" href={address} target="_blank" rel="noreferrer" data-testid="pdf-open">
           {t('viewer.pdfOpen')}
         </a>
+        <a className="ant-btn-link-like" href={address} download={`${title.trim() || t('kind.pdf')}.pdf`} data-testid="pdf-save">
+          {t('viewer.pdfSave')}
+        </a>
       </p>
-      <iframe className="pdf" src={address} title={title} />
+      {navigator.pdfViewerEnabled ? (
+        <iframe className="pdf" src={address} title={title || t('kind.pdf')} />
+      ) : (
+        <p data-testid="pdf-no-viewer">{t('viewer.pdfNoViewer')}</p>
+      )}
     </>
   );
 }

@@ -1,0 +1,99 @@
+"""What the county knows of its townships' machines: what it could not take, what people did."""
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.beside import QINGSHAN, node_of, tell_what_is_refused
+from tests.browser.test_accessibility import violations
+from tests.browser.test_pictures import EACH, fits
+from tests.browser.workstation import Person, at_work, county, sign_in
+from tests.demo.running import RunningDemo, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def told(demo: RunningDemo) -> str:
+    """Let the township tell what is refused, and wait for the trail of its people."""
+    tell_what_is_refused(demo)
+    demo.get("/api/v1/orders?limit=5", at=QINGSHAN, role="technician")
+    node = str(node_of(demo, QINGSHAN)["id"])
+    path = f"/api/v1/nodes/{node}/audit?limit=5"
+    until(
+        lambda: demo.get(path, role="audit-administrator")["items"] != [],
+        120,
+        "the township's trail at the county",
+    )
+    until(
+        lambda: node_of(demo, QINGSHAN)["letters_refused"] > 0,
+        120,
+        "the heartbeat that counts the refusals",
+    )
+    return node
+
+
+def open_row(person: Person, demo: RunningDemo, role: str, name: str = "青山卫生院") -> None:
+    """Open the township's row without a mouse."""
+    sign_in(person, demo, role)
+    page = person.page
+    row = page.get_by_test_id("node-row").filter(has_text=name)
+    expect(row).to_be_visible()
+    for _ in range(page.get_by_test_id("node-row").count()):
+        page.keyboard.press("ArrowDown")
+        if row.evaluate("(row) => row === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    person.see("node-detail")
+
+
+def test_what_could_not_be_taken_is_listed_with_its_reason_in_words(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        open_row(person, demo, "system-administrator")
+        row = person.page.get_by_test_id("node-row").filter(has_text="青山卫生院")
+        expect(row).to_contain_text("没收下4条")
+        said = person.text("refused")
+        assert "检查单" in said
+        assert "是别的机构的" in said
+        assert "县里的程序还不认识" in said
+        # The numbers are for the help desk, and a word nobody knows is none.
+        assert "letter-" not in said
+        assert "bed-report" not in said
+        # What people did is the auditors' to read.
+        expect(person.page.get_by_test_id("open-trail")).to_have_count(0)
+
+
+def test_an_auditor_reads_what_people_did_there_and_that_is_written_down(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        open_row(person, demo, "audit-administrator")
+        page = person.page
+        for _ in range(6):
+            page.keyboard.press("Tab")
+            if page.evaluate("() => document.activeElement.dataset.testid") == "open-trail":
+                break
+        page.keyboard.press("Enter")
+        trail = page.get_by_test_id("trail")
+        expect(trail.get_by_role("row").nth(1)).to_be_visible()
+        expect(trail).to_contain_text("查了列表")
+        # The hand stays where it was when the button has gone.
+        assert page.evaluate("() => document.activeElement.dataset.testid") == "trail"
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
+def test_the_records_of_a_township(
+    browser: Browser, demo: RunningDemo, language: str, size: str
+) -> None:
+    name = "青山卫生院"
+    with at_work(browser, county(demo), language=language, size=size) as person:
+        open_row(person, demo, "audit-administrator", name)
+        person.see("refused")
+        fits(person)
+        person.picture(f"nodes-refused-{language}-{size}")
+        person.page.get_by_test_id("open-trail").click()
+        person.page.get_by_test_id("trail").get_by_role("row").nth(1).wait_for()
+        fits(person)
+        person.picture(f"nodes-trail-{language}-{size}")
+        assert violations(person.page) == []
