@@ -75,6 +75,9 @@ def test_one_of_two_contents_is_chosen_without_a_mouse_and_chosen_otherwise(
         detail = page.get_by_test_id("conflict-detail")
         expect(detail).to_contain_text(OURS)
         expect(detail).to_contain_text(THEIRS)
+        # Where each was written: the one thing that tells two people of one house apart.
+        expect(detail.get_by_role("listitem").filter(has_text=OURS)).to_contain_text("青山卫生院")
+        expect(detail.get_by_role("listitem").filter(has_text=THEIRS)).to_contain_text("县里")
         expect(detail.get_by_test_id("keep")).to_have_count(2)
         keep_by_tab(page, THEIRS)
         expect(row).to_have_count(0)
@@ -115,8 +118,11 @@ def test_of_two_who_choose_at_once_the_second_sees_what_the_first_chose(
         first.page.get_by_test_id("keep").first.click()
         expect(row_of(first.page, placed.told.accession_number)).to_have_count(0)
         second.page.get_by_test_id("keep").last.click()
-        expect(second.page.get_by_test_id("trouble-late")).to_contain_text("没有生效")
-        second.picture("conflicts-late-zh-1366x625")
+        # The row has gone from the list; why, is said above it.
+        said = second.page.get_by_test_id("lost")
+        expect(said).to_contain_text("李静")
+        expect(said).to_contain_text("先选定了，您这一步没有生效")
+        second.picture("conflicts-lost-zh-1366x625")
 
 
 def test_the_order_itself_says_that_two_wrote_it(

@@ -78,5 +78,5 @@ def test_a_number_that_is_another_patients_is_said_and_nothing_of_them_shown(
         assert asked not in page.content()
         person.picture("studies-wrong-number-zh-1366x625")
         page.keyboard.press("Enter")
-        expect(page.get_by_test_id("reading")).to_contain_text("另一位患者的单子")
+        expect(page.get_by_test_id("wrong-number")).to_contain_text("另一位患者的单子")
         person.picture("reading-wrong-number-zh-1366x625")

@@ -7,7 +7,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { Problem } from '../../api/client';
 import type { RecordConflict } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, dayAndTime, type Language } from '../../frame/clock';
+import { absolute, clockTime, dayAndTime, type Language } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
@@ -37,6 +37,7 @@ export default function ConflictsPage() {
   const [settled, setSettled] = useState(false);
   const [open, setOpen] = useState<string | null>(null);
   const [done, setDone] = useState('');
+  const [lost, setLost] = useState('');
   const list = useInfiniteQuery({
     queryKey: ['conflicts', settled],
     queryFn: ({ pageParam, signal }) => conflictPage(settled, pageParam, signal),
@@ -59,6 +60,7 @@ export default function ConflictsPage() {
     (row: RecordConflict) => {
       const at = keys.indexOf(keyOf(row));
       setOpen(null);
+      setLost('');
       setDone(wordsOf(row, t, language));
       // The hand goes on at the next one; the button it pressed is gone.
       const next = settled ? keyOf(row) : (keys[at + 1] ?? keys[at - 1] ?? null);
@@ -66,6 +68,20 @@ export default function ConflictsPage() {
       (next ? document.getElementById(rowId(next)) : choices.current?.querySelector('button'))?.focus();
     },
     [keys, language, setActive, settled, t],
+  );
+  // Said on the page: the row is another one now, or gone.
+  const tellLost = useCallback(
+    (row: RecordConflict, { extra }: Problem) => {
+      const changed = extra.changed as { by: string; at: string } | undefined;
+      const what = wordsOf(row, t, language);
+      setDone('');
+      setLost(
+        changed
+          ? t('conflicts.lost', { what, by: changed.by, at: clockTime(changed.at) })
+          : t('conflicts.lostToSomebody', { what }),
+      );
+    },
+    [language, t],
   );
   const pageKeys = useMemo<readonly Key[]>(
     () => [
@@ -100,6 +116,7 @@ export default function ConflictsPage() {
                 setSettled(choice);
                 setOpen(null);
                 setDone('');
+                setLost('');
               }}
             >
               {t(choice ? 'conflicts.settled' : 'conflicts.open')}
@@ -109,6 +126,11 @@ export default function ConflictsPage() {
         <p role="status" className={done ? 'note note-info chosen' : 'unseen'} data-testid="chosen">
           {done && t(settled ? 'conflicts.chosenAgain' : 'conflicts.chosen', { what: done })}
         </p>
+        {lost && (
+          <p className="note note-soon chosen" role="alert" data-testid="lost">
+            {lost}
+          </p>
+        )}
         {list.isError && <Trouble error={list.error} again={() => void list.refetch()} />}
         {list.isPending && late && <GreyLines />}
         {list.data && rows.length === 0 && (
@@ -138,7 +160,7 @@ export default function ConflictsPage() {
                     open={open === key}
                     toggle={() => toggle(key)}
                   />
-                  {open === key && <Detail row={row} over={() => chosen(row)} />}
+                  {open === key && <Detail row={row} over={() => chosen(row)} late={(error) => tellLost(row, error)} />}
                 </div>
               );
             })}
@@ -195,7 +217,7 @@ function Row({ row, active, open, toggle }: { row: RecordConflict; active: boole
   );
 }
 
-function Detail({ row, over }: { row: RecordConflict; over: () => void }) {
+function Detail({ row, over, late }: { row: RecordConflict; over: () => void; late: (error: Problem) => void }) {
   const t = useText();
   const language = useLanguage();
   const client = useQueryClient();
@@ -213,7 +235,8 @@ function Detail({ row, over }: { row: RecordConflict; over: () => void }) {
       await settle(row, etag, keep);
       over();
     } catch (problem) {
-      setError(problem);
+      if (problem instanceof Problem && (problem.status === 412 || problem.code === 'no-such-conflict')) late(problem);
+      else setError(problem);
     } finally {
       setBusy(false);
       // Also after a refusal: somebody else was first, and what is true now belongs on the page.
@@ -222,7 +245,6 @@ function Detail({ row, over }: { row: RecordConflict; over: () => void }) {
     }
   };
   const shown = detail.data;
-  const late = error instanceof Problem && error.status === 412;
   return (
     <div role="row" className="record-detail" data-testid="conflict-detail">
       <div role="gridcell">
@@ -233,14 +255,15 @@ function Detail({ row, over }: { row: RecordConflict; over: () => void }) {
         </p>
         {detail.isPending && <GreyLines count={2} />}
         {detail.isError && <Trouble error={detail.error} again={() => void detail.refetch()} />}
-        {late && (
-          <p className="note note-soon" role="alert" data-testid="trouble-late">
-            {t('order.changedMeanwhile')}
-          </p>
-        )}
-        {error !== null && !late && <Trouble error={error} />}
+        {error !== null && <Trouble error={error} />}
         {shown && (
-          <Versions versions={shown.versions} busy={busy} chosen={row.settled !== null} settle={(keep) => void choose(keep, shown.etag)} />
+          <Versions
+            versions={shown.versions}
+            busy={busy}
+            house={row.institution}
+            chosen={row.settled !== null}
+            settle={(keep) => void choose(keep, shown.etag)}
+          />
         )}
         {shown && shown.more > 0 && <p className="second">{t('conflicts.more', { count: shown.more })}</p>}
         <Technical facts={{ ID: row.id, ...(shown ? { ETag: shown.etag } : {}) }} />

@@ -3,7 +3,7 @@ import '../../styles/conflicts.css';
 import { useQuery } from '@tanstack/react-query';
 import { Button } from 'antd';
 
-import type { OpenVersion } from '../../api/types';
+import type { Institution, OpenVersion } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { dayAndTime, type Language } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
@@ -17,12 +17,15 @@ export function Versions({
   versions,
   settle,
   busy,
+  house,
   chosen = false,
 }: {
   versions: readonly OpenVersion[];
   /** Absent for whom it is not to choose. */
   settle?: (keep: string) => void;
   busy: boolean;
+  /** Whose record it is: its machine wrote one, the county's the other. */
+  house: Institution;
   /** Somebody chose already: the one in use needs no choosing again. */
   chosen?: boolean;
 }) {
@@ -33,7 +36,7 @@ export function Versions({
       {versions.map((one) => (
         <li key={one.version}>
           <span id={`version-${one.version}`}>
-            {t('order.versionBy', { by: one.by || t('order.byMachine'), at: dayAndTime(one.at, language) })}{' '}
+            <b>{one.node === house.code ? house.name : t('order.atCounty')}</b> {t('order.versionBy', { by: one.by || t('order.byMachine'), at: dayAndTime(one.at, language) })}{' '}
             {one.shown && <Chip kind="info">{t('order.versionShown')}</Chip>}
           </span>
           <dl>

@@ -79,7 +79,7 @@ export function LookHere({
       {keys && <ReportButton here={here} />}
       <PlaceWords here={here} />
       {(place === 'county' || place === 'part' || place === 'refused') && (
-        <AskCounty study={study} part={place === 'part'} again={place === 'refused'} />
+        <AskCounty study={study} part={place === 'part'} again={place === 'refused'} size={keys ? 'middle' : 'small'} />
       )}
     </span>
   );
@@ -119,13 +119,32 @@ function PlaceWords({ here }: { here: StudyHere }) {
 }
 
 /** Has the county send the images of a study. */
-export function AskCounty({ study, part = false, again = false }: { study: string; part?: boolean; again?: boolean }) {
+export function AskCounty({
+  study,
+  part = false,
+  again = false,
+  size = 'small',
+  primary = false,
+}: {
+  study: string;
+  part?: boolean;
+  again?: boolean;
+  size?: 'small' | 'middle';
+  /** Whether it is the one thing to do on the page. */
+  primary?: boolean;
+}) {
   const t = useText();
   const trouble = useTroubleText();
   const asking = useAskCounty();
   return (
     <>
-      <Button size="small" disabled={asking.isPending} onClick={() => asking.mutate(study)} data-testid="ask-county">
+      <Button
+        size={size}
+        type={primary ? 'primary' : 'default'}
+        disabled={asking.isPending}
+        onClick={() => asking.mutate(study)}
+        data-testid="ask-county"
+      >
         {t(again ? 'here.askAgain' : part ? 'here.askRest' : 'here.ask')}
       </Button>
       {asking.isError && (

@@ -41,8 +41,8 @@ export function Refused({ node }: { node: NodeRow }) {
           {rows.map((one) => (
             <tr key={one.id}>
               <td title={absolute(one.at, language)}>{dayAndTime(one.at, language)}</td>
-              <td>{kindWord(one.kind, t)}</td>
-              <td>{whyWord(one.code, t)}</td>
+              <td className="worded">{kindWord(one.kind, t)}</td>
+              <td className="worded">{whyWord(one.code, t)}</td>
             </tr>
           ))}
         </tbody>

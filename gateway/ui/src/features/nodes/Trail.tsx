@@ -65,7 +65,7 @@ function Rows({ node }: { node: NodeRow }) {
               <tr key={`${one.chain}-${one.number}`} className={one.outcome === 0 ? '' : 'is-refused'}>
                 <td title={absolute(one.at, language)}>{dayAndTime(one.at, language)}</td>
                 <td>{one.username || t('order.byMachine')}</td>
-                <td>
+                <td className="worded">
                   {did(one.event, t)}
                   {one.outcome === 0 ? '' : t('nodes.didNot')}
                 </td>

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Link } from 'react-router';
 
 import { Problem } from '../../api/client';
+import { useUser } from '../../api/session';
 import type { OrderRow, StudyHere } from '../../api/types';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
@@ -34,6 +35,7 @@ interface Props {
 /** An order opened in place: all that is known of it, and what may be done now. */
 export function OrderDetail({ row, here, asking, ask, print }: Props) {
   const t = useText();
+  const { institution } = useUser();
   const looks = useLooksHere();
   const client = useQueryClient();
   const [error, setError] = useState<unknown>(null);
@@ -87,6 +89,7 @@ export function OrderDetail({ row, here, asking, ask, print }: Props) {
               versions={shown.open_versions}
               settle={actions.includes('settle') ? (keep) => void done(settleOrder(row.id, row.etag, keep)) : undefined}
               busy={busy}
+              house={institution}
             />
           </div>
         )}

@@ -80,7 +80,7 @@ function Pdf({ path, title }: { path: string; title: string }) {
         </a>
       </p>
       {navigator.pdfViewerEnabled ? (
-        <iframe className="pdf" src={address} title={title || t('kind.pdf')} />
+        <iframe className="pdf" src={`${address}#toolbar=0&navpanes=0&view=FitH`} title={title || t('kind.pdf')} />
       ) : (
         <p data-testid="pdf-no-viewer">{t('viewer.pdfNoViewer')}</p>
       )}

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef } from 'react';
 import { useText } from '../../i18n';
 import { placeOf } from '../here/here';
 import { useHere } from '../here/live';
-import { LookHere } from '../here/Look';
+import { AskCounty, LookHere } from '../here/Look';
 
 function useOne(study: string) {
   return useHere(useMemo(() => [study], [study])).get(study);
@@ -38,7 +38,11 @@ export function NotHere({ study, again }: { study: string; again: () => void }) 
     <div className="trouble" role="alert" data-testid="not-here">
       <p>{t('here.atCountyText')}</p>
       <p>
-        <LookHere study={study} here={here} open={false} />
+        {placeOf(here) === 'county' ? (
+          <AskCounty study={study} size="middle" primary />
+        ) : (
+          <LookHere study={study} here={here} open={false} />
+        )}
       </p>
     </div>
   );

@@ -8,7 +8,12 @@ export function Question({ study }: { study: string }) {
   const t = useText();
   const language = useLanguage();
   const found = useOrderBehind(study);
-  if (found?.other_patient) return <p className="reading-question note-soon">{t('study.otherPatientsOrder')}</p>;
+  if (found?.other_patient)
+    return (
+      <p className="reading-question is-wrong" role="alert" data-testid="wrong-number">
+        {t('study.otherPatientsOrder')}
+      </p>
+    );
   if (!found?.order) return null;
   const { clinical_question: question, ordered_by_name: doctor, ordered_at: at } = found.order;
   return (
