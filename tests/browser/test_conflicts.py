@@ -178,7 +178,7 @@ def test_the_pages_of_conflicts(
         page.get_by_test_id("keep").first.wait_for()
         person.picture(f"conflicts-patient-{language}-{size}")
         page.get_by_test_id("settled").click()
-        expect(page.get_by_test_id("settled")).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_test_id("record-conflicts")).to_have_attribute("data-state", "ready")
         person.picture(f"conflicts-settled-list-{language}-{size}")
 
 

@@ -96,13 +96,16 @@ export default function ConflictsPage() {
     document.title = t('tab.conflicts');
   }, [t]);
   const late = useLate(list.isPending);
-  const left = list.data?.pages[0]?.open ?? 0;
+  // What is asked for next has the same number of open ones: the answer does not flicker.
+  const known = useRef<number | null>(null);
+  if (list.data) known.current = list.data.pages[0]?.open ?? 0;
+  const left = known.current;
   return (
     <div className="page">
       <TopBar pill={<LineHere />} />
       <main className="record-conflicts" data-testid="record-conflicts" data-state={list.isPending ? 'loading' : 'ready'}>
         <h1 className="answer" data-testid="conflicts-answer">
-          {!list.data ? t('tab.conflicts') : left > 0 ? t('conflicts.answer', { count: left }) : t('conflicts.none')}
+          {left === null ? t('tab.conflicts') : left > 0 ? t('conflicts.answer', { count: left }) : t('conflicts.none')}
         </h1>
         <div ref={choices} className="record-which" role="group" aria-label={t('conflicts.which')}>
           {([false, true] as const).map((choice) => (
@@ -135,7 +138,7 @@ export default function ConflictsPage() {
         {list.isPending && late && <GreyLines />}
         {list.data && rows.length === 0 && (
           <div className="trouble" data-testid="empty">
-            <h2 className="answer">{t(settled ? 'conflicts.noneSettled' : 'conflicts.none')}</h2>
+            {settled && <h2 className="answer">{t('conflicts.noneSettled')}</h2>}
             <p>{t(settled ? 'conflicts.noneSettledText' : 'conflicts.noneText')}</p>
           </div>
         )}
