@@ -12,7 +12,7 @@ import pytest
 from gateway.accounts.administration import OPERATOR
 from gateway.http.app import STREAMS
 from gateway.http.sse import as_text, visible
-from kernel.events import Event, last_event_id, prune, publish
+from kernel.events import Event, prune, publish
 from kernel.identity import Principal, Role
 from tests.http.conftest import AT, Door
 
