@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from referrals.orders.asked import NewOrder, NewPatient
-from referrals.orders.views import OrderRow, PatientRow
+from referrals.orders.views import OrderRow, RegisteredPatient
 
 
 class PatientQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class ExaminationQuery(msgspec.Struct, frozen=True, kw_only=True):
 class PatientPage(msgspec.Struct, frozen=True, kw_only=True):
     """Patients, newest first."""
 
-    items: list[PatientRow]
+    items: list[RegisteredPatient]
     next_cursor: str | None
     last_event_id: int
 

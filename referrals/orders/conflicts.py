@@ -18,7 +18,7 @@ from referrals.orders.settling import CHOOSE_AGAIN, SETTLE
 from referrals.orders.tables import orders, patients, versions
 from referrals.orders.views import (
     OrderRow,
-    PatientRow,
+    RegisteredPatient,
     local_day,
     rows_of_orders,
     rows_of_patients,
@@ -52,7 +52,7 @@ class RecordConflict(msgspec.Struct, frozen=True, kw_only=True):
     kind: RecordKind
     id: str
     institution: RecordHouse
-    patient: PatientRow | None
+    patient: RegisteredPatient | None
     """The patient, or whom the order is for; None where not here."""
     order: OrderRow | None
     updated_at: dt.datetime
@@ -238,7 +238,7 @@ def _rows(
     ]
 
 
-def _shown(conn: sa.Connection, record: Record) -> tuple[PatientRow | None, OrderRow | None]:
+def _shown(conn: sa.Connection, record: Record) -> tuple[RegisteredPatient | None, OrderRow | None]:
     if isinstance(record, Order):
         (order,) = rows_of_orders(conn, [record])
         return order.patient, order

@@ -17,7 +17,7 @@ from referrals.orders.settling import OpenVersion, choice_of, open_versions
 from referrals.orders.tables import orders
 from referrals.orders.views import (
     OrderRow,
-    PatientRow,
+    RegisteredPatient,
     local_day,
     rows_of_orders,
     rows_of_patients,
@@ -41,8 +41,8 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
 class PatientView(msgspec.Struct, frozen=True, kw_only=True):
     """A patient's page."""
 
-    patient: PatientRow
-    real_patient: PatientRow | None
+    patient: RegisteredPatient
+    real_patient: RegisteredPatient | None
     """Who this unknown patient turned out to be."""
     same_names: int
     """Other patients of this institution with the same name."""
@@ -62,7 +62,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     ended_reason: str
     requested_procedure_id: str
     scheduled_procedure_step_id: str
-    first_patient: PatientRow | None
+    first_patient: RegisteredPatient | None
     """Whom it was ordered for, where that patient turned out to be another."""
     replaces: str
     """Id of the order this one repeats."""

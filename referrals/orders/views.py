@@ -30,7 +30,7 @@ _PHONE_SHOWN: Final = 4
 _IN_MAX: Final = 500
 
 
-class PatientRow(msgspec.Struct, frozen=True, kw_only=True):
+class RegisteredPatient(msgspec.Struct, frozen=True, kw_only=True):
     """A patient as lists, orders and events show them."""
 
     id: str
@@ -58,7 +58,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     """An order as lists and events show it."""
 
     id: str
-    patient: PatientRow | None
+    patient: RegisteredPatient | None
     """None where the patient has not reached this node yet."""
     accession_number: str
     number_disputed: bool
@@ -90,13 +90,13 @@ def masked_phone(phone: str) -> str:
     return "*" * (len(phone) - len(shown)) + shown
 
 
-def patient_row(patient: Patient, *, on: dt.date, conflicts: int = 0) -> PatientRow:
+def patient_row(patient: Patient, *, on: dt.date, conflicts: int = 0) -> RegisteredPatient:
     """Return *patient* with the age on the day *on*."""
     known = patient.temporary.estimated_age_years if patient.temporary else None
     birth = f"{patient.birth_date:%Y%m%d}" if patient.birth_date else ""
     age = age_at("", birth, f"{on:%Y%m%d}")
     estimated = age is None and known is not None
-    return PatientRow(
+    return RegisteredPatient(
         id=patient.id,
         patient_id=patient.patient_id,
         name=patient.name,
@@ -118,7 +118,7 @@ def patient_row(patient: Patient, *, on: dt.date, conflicts: int = 0) -> Patient
 
 
 def order_row(
-    order: Order, patient: PatientRow | None, *, conflicts: int, disputed: bool
+    order: Order, patient: RegisteredPatient | None, *, conflicts: int, disputed: bool
 ) -> OrderRow:
     """Return *order* as lists show it."""
     return OrderRow(
@@ -185,7 +185,7 @@ def rows_of_orders(conn: sa.Connection, found: Sequence[Order]) -> list[OrderRow
 
 def rows_of_patients(
     conn: sa.Connection, found: Sequence[Patient], *, on: dt.date
-) -> list[PatientRow]:
+) -> list[RegisteredPatient]:
     """Return *found* as rows, in their order, with the age on the day *on*."""
     open_people = conflicts_of(conn, patients, (patient.id for patient in found))
     return [
@@ -222,7 +222,7 @@ def _disputed(conn: sa.Connection, found: Sequence[Order]) -> set[str]:
 
 def event_payload(conn: sa.Connection, record: Record) -> Mapping[str, Any]:
     """Return what an event says of *record*: its row as lists show it."""
-    row: PatientRow | OrderRow
+    row: RegisteredPatient | OrderRow
     if isinstance(record, Patient):
         (row,) = rows_of_patients(conn, [record], on=local_day(record.updated_at))
     else:

@@ -46,16 +46,16 @@ def test_everybody_lands_on_their_own_page_and_sees_no_other_tab(
     with at_work(browser, township(demo)) as person:
         sign_in(person, demo, "technician")
         expect(person.page).to_have_url(re.compile(r"/township$"))
-        assert person.page.locator("nav a").all_inner_texts() == ["本院影像", "今日检查"]
+        assert person.page.locator("nav a").all_inner_texts() == [
+            "本院影像",
+            "今日检查",
+            "两处不同",
+        ]
 
 
 @pytest.mark.parametrize(
     ("role", "called"),
-    [
-        ("audit-administrator", "审计管理员"),
-        ("coordinator", "转诊协调员"),
-        ("village-doctor", "村医"),
-    ],
+    [("coordinator", "转诊协调员"), ("laboratory", "检验")],
 )
 def test_a_role_whose_page_comes_later_is_told_so_and_what_can_be_done_now(
     browser: Browser, demo: RunningDemo, role: str, called: str
@@ -82,7 +82,10 @@ def test_a_role_whose_page_comes_later_is_told_so_and_what_can_be_done_now(
 
 
 def test_each_role_at_the_township_has_its_own_tabs(browser: Browser, demo: RunningDemo) -> None:
-    for role, tabs in (("registrar", ["Today"]), ("doctor", ["Order", "Today"])):
+    for role, tabs in (
+        ("registrar", ["Today", "Differences"]),
+        ("doctor", ["Order", "Today", "Differences"]),
+    ):
         with at_work(browser, township(demo), language="en") as person:
             sign_in(person, demo, role)
             expect(person.page.locator("nav a").first).to_have_text(tabs[0])

@@ -49,7 +49,7 @@ AT_TOWNSHIP: Final = {
     "Line": "Line",
     "ReceivedFile": "ChosenFile",
     "UploadBatch": "BatchView",
-    "RegisteredPatient": "PatientRow",
+    "RegisteredPatient": "RegisteredPatient",
     "RegisteredPage": "PatientPage",
     "RegisteredDetail": "PatientView",
     "Examination": "Examination",

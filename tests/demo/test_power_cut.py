@@ -115,12 +115,6 @@ def _survive(town: Town, cuts: int, seed: int) -> None:
     _check_bytes(demo, sent, acknowledged)
 
 
-@pytest.mark.timeout(400)
-def test_nothing_acknowledged_is_lost_in_a_power_cut(tmp_path: Path) -> None:
-    with town(tmp_path) as made:
-        _survive(made, cuts=2, seed=2)
-
-
 @pytest.mark.torture
 @pytest.mark.timeout(0)
 def test_nothing_acknowledged_is_lost_in_ten_power_cuts(tmp_path: Path) -> None:

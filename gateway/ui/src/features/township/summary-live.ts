@@ -10,8 +10,9 @@ export function useLiveSummary(read: QueueSummary | undefined): QueueSummary | u
     if (read) setSummary(read);
   }, [read]);
   useEffect(() => {
+    // What is told before the first list was read is in that list.
     const stopSummary = onLive('queue.summary', (payload) =>
-      setSummary((was) => ({ ...was, ...(payload as QueueSummary) })),
+      setSummary((was) => was && { ...was, ...(payload as Partial<QueueSummary>) }),
     );
     const stopLine = onLive('line.changed', (payload) => setSummary((was) => was && { ...was, line: payload as Line }));
     return () => {
