@@ -62,10 +62,9 @@ test: ## everything: check, all tests, the browser tests (installs what only tes
 python-tests: setup-test
 	$(PYTEST) -n 2 --dist worksteal -m "not bench and not torture and not e2e" $(ARGS)
 
-# By themselves, because two browsers and their counties are enough for two cores. Exit code 5 is
-# "no such tests".
+# Alone, because a browser and a county are enough for two cores. Exit code 5 is "no such tests".
 browser-tests: setup-test ui
-	$(PYTEST) -n 2 --dist loadfile -m "e2e and not bench and not torture" $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) -m "e2e and not bench and not torture" $(ARGS) || [ $$? -eq 5 ]
 
 bench: setup-test ui ## the short form of the speed comparisons
 	$(RUN) -m bench $(ARGS)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.workstation import WAIT_MS
-from tests.demo.running import ROOT, RunningDemo, running_demo, until
+from tests.browser.workstation import WAIT_MS, await_samples
+from tests.demo.running import ROOT, RunningDemo, running_demo
 
 _FLAGS = [
     "--no-sandbox",
@@ -18,7 +18,6 @@ _FLAGS = [
     "--disable-sync",
     "--enable-unsafe-swiftshader",
 ]
-_SAMPLE_STUDIES = 8
 
 
 @pytest.fixture(scope="package")
@@ -41,9 +40,5 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     if not (ROOT / "gateway" / "ui" / "dist" / "index.html").exists():
         pytest.skip("needs the built workstation (make ui)")
     with running_demo(tmp_path_factory.mktemp("demo") / "home", samples=True) as running:
-        until(
-            lambda: len(running.get("/api/v1/studies?limit=50")["items"]) >= _SAMPLE_STUDIES,
-            60,
-            "the sample studies",
-        )
+        await_samples(running)
         yield running

@@ -23,7 +23,16 @@ from tests.browser.test_pictures import fits
 from tests.browser.test_today import FINDSCU, at_the_counter, choose_examination, worklist_of
 from tests.browser.test_township import choose
 from tests.browser.test_viewer import ready
-from tests.browser.workstation import SIZES, Person, at_work, county, sign_in, store, township
+from tests.browser.workstation import (
+    SIZES,
+    Person,
+    at_work,
+    await_samples,
+    county,
+    sign_in,
+    store,
+    township,
+)
 from tests.demo.running import ROOT, RunningDemo, running_demo, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -37,6 +46,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     if not (ROOT / "gateway" / "ui" / "dist" / "index.html").exists():
         pytest.skip("needs the built workstation (make ui)")
     with running_demo(tmp_path_factory.mktemp("alone") / "home", samples=True) as running:
+        await_samples(running)
         yield running
 
 

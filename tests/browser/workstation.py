@@ -13,11 +13,12 @@ from typing import Final
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect
 
 from kernel.clock import SystemClock
-from tests.demo.running import ROOT, RunningDemo
+from tests.demo.running import ROOT, RunningDemo, until
 from yilian.samples.studies import CHEN, Person as Patient, SampleStudy, files_of
 
 SIZES: Final = {"1366x768": (1366, 768), "1366x625": (1366, 625)}
 SMALL: Final = "1366x625"
+_SAMPLE_STUDIES: Final = 8
 """What Windows' taskbar and the browser leave of the commonest screen in the county."""
 WAIT_MS: Final = 30_000
 _COUNTY: Final = dt.timezone(dt.timedelta(hours=8))
@@ -46,6 +47,7 @@ class Person:
 
     def number(self, test_id: str) -> int:
         """Return the first number in the part named *test_id*."""
+        expect(self.page.get_by_test_id(test_id)).to_contain_text(re.compile(r"\d"))
         found = re.search(r"\d+", self.text(test_id))
         assert found is not None
         return int(found[0])
@@ -56,6 +58,21 @@ class Person:
         path = PICTURES / f"{name}.png"
         self.page.screenshot(path=path)
         return path
+
+
+def await_samples(demo: RunningDemo) -> None:
+    """Return once the county has all sample studies, and the first township knows that."""
+    until(
+        lambda: len(demo.get("/api/v1/studies?limit=50")["items"]) >= _SAMPLE_STUDIES,
+        60,
+        "the sample studies",
+    )
+
+    def receipts_read() -> bool:
+        queue = demo.get("/api/v1/queue", at="qingshan", role="technician")
+        return bool(queue["summary"]["on_the_line"] == 0)
+
+    until(receipts_read, 60, "the receipts of the sample studies")
 
 
 @contextmanager
