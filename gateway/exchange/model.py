@@ -25,6 +25,7 @@ class Kind(StrEnum):
     AUDIT = "audit"
     PRIOR_REQUEST = "prior-request"
     PROCEDURE_STEP = "procedure-step"
+    STUDY_PRIORITY = "study-priority"
     ACCOUNT = "account"
     REPORT = "report"
     PRIOR = "prior"

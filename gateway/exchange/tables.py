@@ -324,3 +324,15 @@ event_places: Final = sa.Table(
     sa.Column("reader", sa.String(64), primary_key=True),
     sa.Column("event_id", sa.BigInteger, nullable=False),
 )
+
+# County: how urgent people of a township made a study of theirs.
+study_priorities: Final = sa.Table(
+    "exchange_study_priorities",
+    metadata,
+    sa.Column("study_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("institution", sa.String(64), primary_key=True),
+    sa.Column("priority", sa.String(16), nullable=False),
+    # Of the letter: how often a person chose.
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("told_at", UtcDateTime, nullable=False),
+)

@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
+from gateway.exchange.priorities_up import tell_priority
 from gateway.township import queue_acts
 from gateway.township.disk_room import Disk, Room, room_of
 from gateway.township.line import Line
@@ -196,7 +197,13 @@ class QueueDoor:
     @permit(roles=_MOVERS)
     async def _priority(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, PriorityBody)
-        return await self._change(request, partial(queue_acts.set_rank, rank=RANK[body.priority]))
+        at = self.news.now().at
+
+        def choose(conn: sa.Connection, key: str) -> None:
+            if queue_acts.set_rank(conn, key, RANK[body.priority]):
+                tell_priority(conn, key, at=at)
+
+        return await self._change(request, choose)
 
     @describe("Hold a study back, or let it go on", body=PauseBody, answer=QueueItem)
     @permit(roles=_MOVERS)

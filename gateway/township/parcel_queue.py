@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.township.fair_turns import OPEN_STUDIES
-from gateway.township.model import ARRIVING_FOR, InstanceState
+from gateway.township.model import ARRIVING_FOR, PRIORITY_OF_RANK, RANK, InstanceState
 from gateway.township.sending_order import Slice, cut_at_opening, sending_order
 from gateway.township.tables import instances, line_holds, parcels, studies
 from kernel.arrival import Arrival
@@ -219,18 +219,27 @@ def _chosen(rows: Sequence[Any], parcel_bytes: int, now: dt.datetime) -> list[in
 
 def _loaded(conn: sa.Connection, study_key: str, ids: Sequence[int]) -> list[Waiting]:
     columns = instances.c
-    query = sa.select(columns.id, columns.object_key, columns.size_bytes, columns.arrival)
+    query = sa.select(
+        columns.id, columns.object_key, columns.size_bytes, columns.arrival, studies.c.rank
+    ).join(studies, studies.c.study_instance_uid == columns.study_instance_uid)
     found = {
         row.id: Waiting(
             row.id,
             study_key,
             row.object_key,
             row.size_bytes,
-            msgspec.convert(row.arrival, Arrival),
+            _as_urgent(msgspec.convert(row.arrival, Arrival), row.rank),
         )
         for row in conn.execute(query.where(columns.id.in_(ids)))
     }
     return [found[one] for one in ids]
+
+
+def _as_urgent(arrival: Arrival, rank: int) -> Arrival:
+    """Return *arrival* as urgent as its study is, for the county to read it in that order."""
+    if RANK[arrival.priority] <= rank:
+        return arrival
+    return msgspec.structs.replace(arrival, priority=PRIORITY_OF_RANK[rank])
 
 
 def hold_line(conn: sa.Connection, until: dt.datetime | None, *, by: str) -> None:

@@ -1,8 +1,14 @@
 """What the township's rooms need from elsewhere."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
+
+import sqlalchemy as sa
+
+from kernel.arrival import Priority
+from kernel.events import Event
 
 
 class OpenObject(Protocol):
@@ -41,4 +47,45 @@ class ObjectFiles(Protocol):
 
     def delete(self, key: str) -> bool:
         """Remove the object; returns whether it was there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedStudy:
+    """A study of the queue, as far as it names an order."""
+
+    institution: str
+    study_instance_uid: str
+    accession_number: str
+    patient_id: str
+
+
+class OrderUrgency(Protocol):
+    """Knows how urgent examinations were ordered."""
+
+    def __call__(self, conn: sa.Connection, study: QueuedStudy, /) -> Priority | None:
+        """Return how urgent *study* was ordered; None where it belongs to no order that stands."""
+        ...
+
+
+def nobody_ordered(conn: sa.Connection, study: QueuedStudy, /) -> Priority | None:
+    """Know of no order (``OrderUrgency``)."""
+    del conn, study
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderNames:
+    """By what the images of one order name it."""
+
+    institution: str
+    study_instance_uid: str
+    accession_numbers: tuple[str, ...]
+
+
+class ChangedOrder(Protocol):
+    """Reads the events of orders."""
+
+    def __call__(self, conn: sa.Connection, event: Event, /) -> OrderNames | None:
+        """Return which images belong to the order of *event*; None where it is not here."""
         ...

@@ -80,8 +80,11 @@ def release(
 
 
 def set_rank(conn: sa.Connection, study_key: str, rank: int) -> bool:
-    """Give a study another priority; returns whether it is known."""
-    return _change(conn, study_key, rank=rank)
+    """Give a study the priority a person chose; returns whether it is known.
+
+    From now on neither its images nor its order change it.
+    """
+    return _change(conn, study_key, rank=rank, rank_choices=studies.c.rank_choices + 1)
 
 
 def set_paused(conn: sa.Connection, study_key: str, *, paused: bool) -> bool:

@@ -15,13 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
+import sqlalchemy as sa
+
 from gateway.township.compress import Prepared, Preparer
-from gateway.township.ports import ObjectFiles
+from gateway.township.model import Filed
+from gateway.township.order_urgency import raise_to_orders
+from gateway.township.ports import ObjectFiles, OrderUrgency, nobody_ordered
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool_index import FiledAs, Outcome, file_batch, position_of
 from gateway.uploads.threads import finish_in_thread
 from kernel.errors import PlatformError
-from kernel.journal.writer import Committed, JournalReader, Stored
+from kernel.journal.writer import Committed, JournalReader, Position, Stored
 from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
@@ -59,6 +63,7 @@ class Spool:
         news: QueueNews,
         *,
         on_filed: Callable[[], None],
+        urgency: OrderUrgency = nobody_ordered,
         threads: int = 2,
     ) -> None:
         self._database = database
@@ -66,6 +71,7 @@ class Spool:
         self._preparer = preparer
         self._news = news
         self._on_filed = on_filed
+        self._urgency = urgency
         self._threads = threads
 
     async def run(self, journals: Sequence[DoorJournal]) -> None:
@@ -117,11 +123,19 @@ class Spool:
             files = [(one.filed.object_key, one.chunks) for one in prepared if one.filed.object_key]
             await finish_in_thread(lambda: self._objects.put_new(files))
         told = await self._news.write(
-            lambda conn: file_batch(conn, journal, position, [one.filed for one in prepared]),
+            lambda conn: self._enter(conn, journal, position, [one.filed for one in prepared]),
             lambda filed: [one.filed.study_key for one in filed],
         )
         await self._drop_returned(told)
         self._on_filed()
+
+    def _enter(
+        self, conn: sa.Connection, journal: str, position: Position, batch: Sequence[Filed]
+    ) -> list[FiledAs]:
+        """File *batch*; before anybody sees its studies they are as urgent as they were ordered."""
+        told = file_batch(conn, journal, position, batch)
+        raise_to_orders(conn, [one.study_key for one in batch], self._urgency)
+        return told
 
     async def _prepare(
         self, stored: Sequence[Stored], pool: ThreadPoolExecutor, held: ExitStack

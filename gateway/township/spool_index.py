@@ -109,7 +109,12 @@ def _put_study(conn: sa.Connection, filed: Filed, *, conflict: bool) -> None:
     facts = _facts(filed.header, filed) if filed.header else {}
     known = (
         conn.execute(
-            sa.select(columns.rank, columns.last_received_at, *(columns[name] for name in facts))
+            sa.select(
+                columns.rank,
+                columns.rank_choices,
+                columns.last_received_at,
+                *(columns[name] for name in facts),
+            )
             .where(columns.study_instance_uid == filed.study_key)
             .with_for_update()
         )
@@ -136,7 +141,8 @@ def _put_study(conn: sa.Connection, filed: Filed, *, conflict: bool) -> None:
         sa.update(studies)
         .where(columns.study_instance_uid == filed.study_key)
         .values(
-            rank=min(rank, known["rank"]),
+            # What a person chose stands.
+            rank=known["rank"] if known["rank_choices"] else min(rank, known["rank"]),
             conflicts=columns.conflicts + int(conflict),
             last_received_at=max(arrival.received_at, known["last_received_at"]),
             county_received_at=None,

@@ -35,6 +35,8 @@ studies: Final = sa.Table(
     _text("timezone_offset_from_utc"),
     # 0 emergency, 1 urgent, 2 routine, 3 backfill
     sa.Column("rank", sa.SmallInteger, nullable=False),
+    # How often a person chose the rank; from the first time on only people change it.
+    sa.Column("rank_choices", sa.Integer, nullable=False, server_default="0"),
     _flag("paused"),
     # When a person put it before the others of its rank; the latest goes first.
     sa.Column("put_first_at", UtcDateTime),

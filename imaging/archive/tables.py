@@ -80,7 +80,7 @@ study: Final = sa.Table(
     _flag("charset_repaired"),
     # Its objects name more than one patient.
     _flag("mixed_patients"),
-    # 0 emergency, 1 urgent, 2 routine, 3 backfill; the most urgent of its objects.
+    # 0 emergency, 1 urgent, 2 routine, 3 backfill; the most urgent of its objects, rules, order.
     sa.Column("priority", sa.SmallInteger(), nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
@@ -286,6 +286,14 @@ set_aside: Final = sa.Table(
     sa.Column("arrival", JsonDocument, nullable=True),
     sa.Column("set_aside_at", UtcDateTime, nullable=False),
     sa.UniqueConstraint("journal", "segment", "position", "entry"),
+)
+
+event_places: Final = sa.Table(
+    "archive_event_places",
+    metadata,
+    # How far readers of the node's events are.
+    sa.Column("reader", sa.String(64), primary_key=True),
+    sa.Column("event_id", sa.BigInteger(), nullable=False),
 )
 
 journal_cursor: Final = sa.Table(

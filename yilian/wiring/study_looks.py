@@ -1,4 +1,4 @@
-"""Studies of the county's archive, as the room of orders looks at them."""
+"""Studies of a node's own index, as the room of orders looks at them."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from referrals.orders.http_study import SeenStudy
 
 
 async def archived_look(request: web.Request, study_instance_uid: str, /) -> SeenStudy:
-    """Return the study once the asker may read it (``referrals.orders.ports.StudyLooks``)."""
+    """Return the study once the asker may read it (``referrals.orders.http_study.StudyLooks``)."""
     ref = await look_at_study(request, study_instance_uid, Act.READ_STUDY)
     decision = require(request[PRINCIPAL], Act.READ_STUDY, ref.subject)
     number = await request.app[DATABASE].read(partial(_accession_number, study_id=ref.id))

@@ -33,15 +33,18 @@ from kernel.dicom.decode_pool import DecodePool
 from kernel.identity import find_institution
 from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
+from referrals.orders.http_study import StudyOrderDoor
 from yilian.wiring.context import AeCharsets, Context, relay_events
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders import forget_old_asks, order_routes, watch_arrivals
 from yilian.wiring.priors import township_priors
 from yilian.wiring.shell import serve_shell
+from yilian.wiring.study_looks import archived_look
 from yilian.wiring.township_exchange import facts, guard, township_exchange
 from yilian.wiring.township_line import forwarder_of, line_of, line_routes
 from yilian.wiring.township_objects import TownshipObjects
 from yilian.wiring.township_view import TownshipView, township_pages, township_view
+from yilian.wiring.urgency import ordered_urgency, watch_queued_urgency, watch_shown_urgency
 
 JOURNAL: Final = "gateway"
 """What people drop onto the page; the name never changes."""
@@ -80,6 +83,7 @@ async def run_gateway(context: Context) -> None:
             Preparer(decoder, charsets, home.root / "scratch"),
             news,
             on_filed=on_filed,
+            urgency=ordered_urgency,
         )
         doors = [
             DoorJournal("dicom", home.journal("dicom"), wake),
@@ -89,6 +93,8 @@ async def run_gateway(context: Context) -> None:
         context.owner.keep("spool", lambda: spool.run(doors))
         context.owner.keep("events", lambda: relay_events(context))
         _keep_house(context, objects, news, view)
+        context.owner.keep("ordered-urgency", watch_queued_urgency(context, news, filed.notify))
+        context.owner.keep("shown-urgency", watch_shown_urgency(context))
         exchange = await township_exchange(context, news)
         if township.county_url:
             forwarder = await forwarder_of(
@@ -119,6 +125,7 @@ async def run_gateway(context: Context) -> None:
             *order_routes(context, ledger(context)),
             *township_priors(context, exchange, objects, view, line.traffic),
             *township_pages(context, view, pool, exchange),
+            *StudyOrderDoor(context.database, archived_look).routes(),
             *CompletenessDoor(
                 context.database, context.clock, facts(context, news), context.institution
             ).routes(),
