@@ -179,7 +179,7 @@ class Shelves:
         self._conn.execute(
             sa.update(study)
             .where(study.c.id == sa.bindparam("row"))
-            .values({name: sa.bindparam(f"new_{name}") for name in _STUDY_SAVED}),
+            .values({name: _new_value(name) for name in _STUDY_SAVED}),
             [
                 {"row": row, **{f"new_{name}": self._by_id[row][name] for name in _STUDY_SAVED}}
                 for row in sorted(self._changed | self._counted)
@@ -334,6 +334,14 @@ class Shelves:
         modalities = {*held["modalities"].split("\\"), header.modality} - {""}
         held["modalities"] = "\\".join(sorted(modalities))
         return shelf
+
+
+def _new_value(name: str) -> sa.ColumnElement[Any]:
+    """Return what a saved column becomes; nobody who raised the priority meanwhile is undone."""
+    new = sa.bindparam(f"new_{name}", type_=study.c[name].type)
+    if name != "priority":
+        return new
+    return sa.case((study.c.priority < new, study.c.priority), else_=new)
 
 
 def _told(each: Examined) -> dict[str, str]:

@@ -69,7 +69,7 @@ def give_to(
     Giving it again changes nothing. A *priority* only ever makes the study more urgent.
     """
     found = conn.execute(
-        sa.select(study.c.id, study.c.institution, study.c.priority).where(
+        sa.select(study.c.id, study.c.institution).where(
             study.c.study_instance_uid == study_instance_uid
         )
     ).one_or_none()
@@ -81,11 +81,12 @@ def give_to(
         conn.execute(
             sa.insert(study_reach).values(institution=code, study=found.id, rule=rule, since=at)
         )
-    if priority is not None and PRIORITY_ORDER.index(priority) < found.priority:
+    if priority is not None:
+        number = PRIORITY_ORDER.index(priority)
         conn.execute(
             sa.update(study)
-            .where(study.c.id == found.id)
-            .values(priority=PRIORITY_ORDER.index(priority), updated_at=at)
+            .where(study.c.id == found.id, study.c.priority > number)
+            .values(priority=number, updated_at=at)
         )
     (row,) = rows_of(conn, [found.id])
     publish(

@@ -20,6 +20,7 @@ from gateway.exchange.node_records_http import NodeRecordsDoor
 from gateway.exchange.nodes import all_nodes
 from gateway.exchange.nodes_http import NodesDoor
 from gateway.exchange.ports import Handlers
+from gateway.exchange.priorities_up import forget_priorities, take_priority
 from gateway.exchange.reports_down import ReportsDown
 from gateway.exchange.return_letters import answer_request
 from gateway.exchange.silence import SilenceWatch
@@ -47,6 +48,7 @@ def handlers(context: Context) -> Handlers:
         Kind.AUDIT.value: take_audit,
         Kind.PRIOR_REQUEST.value: answer_request(archived_objects),
         Kind.PROCEDURE_STEP.value: take_steps(context.institution),
+        Kind.STUDY_PRIORITY.value: take_priority,
         **up_handlers(ledger(context)),
     }
 
@@ -100,6 +102,7 @@ async def _prune_feed(context: Context) -> None:
         await context.database.write(
             partial(prune, before=now - _NAMED_FOR, reports_before=reports_before)
         )
+        await context.database.write(partial(forget_priorities, before=now - _REPORTS_NAMED_FOR))
         await asyncio.sleep(_PRUNE_EVERY_S)
 
 

@@ -14,6 +14,7 @@ from yilian.wiring.county_exchange import keep_exchange
 from yilian.wiring.county_routing import put_on_reading_lists, rules_in_force, study_facts
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders import watch_arrivals
+from yilian.wiring.urgency import watch_shown_urgency
 
 JOURNALS: Final = ("dicom", "gateway")
 """The journals of the county's doors; a name never changes."""
@@ -59,6 +60,7 @@ async def run_worker(context: Context) -> None:
         context.owner.keep("events", lambda: relay_events(context))
         context.owner.keep("router", route)
         context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
+        context.owner.keep("shown-urgency", watch_shown_urgency(context))
         await keep_exchange(context)
         context.inherited.ready()
         await context.stop.wait()

@@ -1,0 +1,115 @@
+"""How urgent studies are, bound: orders and townships' people tell, queue and archive listen."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+
+from gateway.exchange.priorities_up import STUDY_PRIORITY, told_priority
+from gateway.township.order_urgency import OrderUrgencyWatch
+from gateway.township.ports import OrderNames, QueuedStudy
+from gateway.township.queue_news import QueueNews
+from imaging.archive.filing import STUDY_UPDATED
+from imaging.archive.urgency import NamedStudy, UrgencyWatch, studies_bearing
+from kernel.arrival import Priority
+from kernel.events import Event
+from kernel.settings import NodeKind
+from referrals.orders import store
+from referrals.orders.ledger import ORDER_UPDATED
+from referrals.orders.model import State
+from referrals.orders.performing import Performed, matching
+from yilian.wiring.context import EVENTS, Context
+
+_LOOK_EVERY_S: Final = 0.5
+Running: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""Runs until cancelled."""
+
+
+def ordered_urgency(conn: sa.Connection, study: QueuedStudy | NamedStudy, /) -> Priority | None:
+    """Return how urgent the order of *study* is (``OrderUrgency``, ``Urgency``).
+
+    None where it has none, where that is another patient's, and where it was cancelled.
+    """
+    performed = Performed(
+        institution=study.institution,
+        study_instance_uid=study.study_instance_uid,
+        accession_number=study.accession_number,
+        patient_id=study.patient_id,
+    )
+    match = matching(conn, performed)
+    if match is None or not match.same_patient or match.order.state is State.CANCELLED:
+        return None
+    return match.order.priority
+
+
+def order_names(conn: sa.Connection, event: Event, /) -> OrderNames | None:
+    """Return by what images name the order of *event* (``ChangedOrder``)."""
+    order = store.find_order(conn, str(event.payload["id"]))
+    if order is None:
+        return None
+    return OrderNames(
+        institution=order.institution,
+        study_instance_uid=order.study_instance_uid,
+        accession_numbers=(order.accession_number, *order.former_accession_numbers),
+    )
+
+
+def watch_queued_urgency(
+    context: Context, news: QueueNews, on_raised: Callable[[], None]
+) -> Running:
+    """Return what makes a township's queue follow orders that come or change later."""
+    watch = OrderUrgencyWatch(
+        context.database,
+        news,
+        ordered_urgency,
+        order_names,
+        topic=ORDER_UPDATED,
+        on_raised=on_raised,
+    )
+    return partial(_follow, context, watch.look)
+
+
+def watch_shown_urgency(context: Context) -> Running:
+    """Return what makes a node's study list as urgent as orders and townships' people say."""
+    told = [told_urgency] if context.kind is NodeKind.COUNTY else []
+    watch = UrgencyWatch(
+        context.database,
+        context.clock,
+        [ordered_urgency, *told],
+        {
+            STUDY_UPDATED: named_study,
+            STUDY_PRIORITY: named_study,
+            ORDER_UPDATED: ordered_studies,
+        },
+    )
+    return partial(_follow, context, watch.look)
+
+
+def told_urgency(conn: sa.Connection, study: NamedStudy, /) -> Priority | None:
+    """Return how urgent people of the study's own house made it at their node (``Urgency``)."""
+    return told_priority(conn, study.study_instance_uid, study.institution)
+
+
+def named_study(conn: sa.Connection, event: Event) -> list[str]:
+    """Return the study an event names (``Concerned``)."""
+    del conn
+    return [str(event.payload["study_instance_uid"])]
+
+
+def ordered_studies(conn: sa.Connection, event: Event) -> list[str]:
+    """Return the studies of the order an event is about (``Concerned``)."""
+    names = order_names(conn, event)
+    if names is None:
+        return []
+    return studies_bearing(
+        conn, names.institution, names.study_instance_uid, names.accession_numbers
+    )
+
+
+async def _follow(context: Context, look: Callable[[], Awaitable[int]]) -> None:
+    async with context.bus.listen([EVENTS]) as hints:
+        while True:
+            while await look():
+                pass
+            await hints.wait(_LOOK_EVERY_S)
