@@ -27,6 +27,7 @@ from referrals.orders.ports import Post, Spellings
 from referrals.orders.records import (
     Change,
     Record,
+    as_urgent,
     from_letter,
     kind_of,
     next_version,
@@ -204,7 +205,8 @@ class Ledger:
 
     def _show(self, page: Page, shown: Record, *, first: bool) -> None:
         conn = page.conn
-        conflicts = store.standing_of(conn, kind_of(shown), shown.id).conflicts
+        stands = store.standing_of(conn, kind_of(shown), shown.id)
+        conflicts, shown = stands.conflicts, as_urgent(shown, stands.urgency)
         if isinstance(shown, Patient):
             terms = self.spellings.terms(shown.name, shown.name_pinyin)
             store.put(conn, shown, conflicts=conflicts, terms=terms)

@@ -5,6 +5,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from kernel.arrival import Priority
 from kernel.errors import Conflict
 from referrals.orders.model import State
 
@@ -49,6 +50,9 @@ WEIGHT: Final[Mapping[State, int]] = MappingProxyType(
     }
 )
 """Of two versions written at once, what was done to the patient outweighs what was wished."""
+
+URGENCY: Final[Mapping[str, int]] = MappingProxyType({Priority.EMERGENCY: 2, Priority.URGENT: 1})
+"""Of two wishes written at once the more urgent stands; all others weigh nothing."""
 
 
 class ActNotAllowed(Conflict):

@@ -4,7 +4,8 @@ Every node keeps every version it hears of. What is shown is a function of that 
 know the same versions show the same, whatever the order in which those came and however often. The
 higher version wins. Two nodes that wrote the same version without knowing of each other are in
 conflict when a person would call the contents different; both are kept and shown until somebody
-settles it, which is a version of its own.
+settles it, which is a version of its own. Until then the patient is as urgent as the most urgent
+of them says.
 """
 
 from collections.abc import Iterable
@@ -22,13 +23,15 @@ class Version:
     """Digest of what a person would call its content."""
     weight: int = 0
     """Of equal versions the heavier is shown: what was done outweighs what was wished."""
+    urgency: int = 0
+    """Of equally heavy ones the more urgent is shown; 0 is routine, and what has no urgency."""
     settles: bool = False
     """Whether a person chose it to end every conflict below it."""
 
     @property
-    def rank(self) -> tuple[int, int, str]:
+    def rank(self) -> tuple[int, int, int, str]:
         """What the greatest of decides which version is shown."""
-        return (self.version, self.weight, self.node)
+        return (self.version, self.weight, self.urgency, self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class Standing:
     def conflicts(self) -> int:
         """How many contents stand beside the ones that are shown or were followed."""
         return len(self.open) - len({each.version for each in self.open})
+
+    @property
+    def urgency(self) -> int:
+        """The greatest of what is shown and what lies open: it stands until somebody settles."""
+        return max(each.urgency for each in (self.shown, *self.open))
 
 
 def standing(known: Iterable[Version]) -> Standing:

@@ -13,7 +13,7 @@ import msgspec
 from kernel.errors import Invalid
 from kernel.letter import InvalidLetter, Letter
 from referrals.orders.accession import fits
-from referrals.orders.machine import WEIGHT
+from referrals.orders.machine import URGENCY, WEIGHT
 from referrals.orders.merge import Version
 from referrals.orders.model import Order, Patient, PatientStatus, version_tag
 
@@ -135,15 +135,30 @@ def differing(shown: Record, other: Record) -> dict[str, Any]:
 def version_of(record: Record, change: Change) -> Version:
     """Return this version of *record* as ``merge`` weighs it."""
     if isinstance(record, Patient):
-        weight = int(record.status is PatientStatus.RECONCILED)
+        weight, urgency = int(record.status is PatientStatus.RECONCILED), 0
     else:
-        weight = WEIGHT[record.state]
+        weight, urgency = WEIGHT[record.state], urgency_of(record.priority)
     return Version(
         version=record.version,
         node=record.written_by_node,
         content=content_digest(record),
         weight=weight,
+        urgency=urgency,
         settles=change.settles,
+    )
+
+
+def urgency_of(priority: str | None) -> int:
+    """Return how *priority* weighs between versions; 0 for routine, anything else, or none."""
+    return URGENCY.get(priority or "", 0)
+
+
+def as_urgent(record: Record, urgency: int) -> Record:
+    """Return *record*, an order with the priority that weighs *urgency* where its own is less."""
+    if isinstance(record, Patient) or urgency_of(record.priority) >= urgency:
+        return record
+    return replace(
+        record, priority=next(each for each, weighs in URGENCY.items() if weighs == urgency)
     )
 
 

@@ -18,11 +18,13 @@ from referrals.orders.records import (
     from_body,
     kind_of,
     to_body,
+    urgency_of,
     version_of,
 )
 from referrals.orders.tables import accession_former, orders, patient_terms, patients, versions
 
 _IN_MAX: Final = 500
+_PRIORITY: Final = "priority"
 _NATIVE: Final = (dt.datetime, dt.date)
 PATIENT_COLUMNS: Final = tuple(column for column in patients.c if column.name != "conflicts")
 ORDER_COLUMNS: Final = tuple(column for column in orders.c if column.name != "conflicts")
@@ -194,6 +196,7 @@ def versions_of(conn: sa.Connection, kind: RecordKind, record: str) -> list[Kept
             columns.node,
             columns.content,
             columns.weight,
+            columns.body[_PRIORITY].as_string().label(_PRIORITY),
             columns.settles,
             columns.act,
             columns.at,
@@ -211,6 +214,7 @@ def versions_of(conn: sa.Connection, kind: RecordKind, record: str) -> list[Kept
                 node=row.node,
                 content=row.content,
                 weight=row.weight,
+                urgency=urgency_of(row.priority),
                 settles=row.settles,
             ),
             Change(

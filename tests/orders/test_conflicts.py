@@ -7,11 +7,13 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
+from kernel.arrival import Priority
 from kernel.audit.trail import audit_entries
 from kernel.letter import Letter
 from kernel.sql.db import Database
 from referrals.orders.asked import OrderChanges, PatientChanges
-from referrals.orders.model import Order
+from referrals.orders.machine import Act
+from referrals.orders.model import Order, State
 from referrals.orders.records import from_letter, to_letter
 from referrals.orders.settling import CHOOSE_AGAIN
 from tests.orders.desk import COUNTY, LIU, Desk, ask, by, open_desk, seen
@@ -106,6 +108,33 @@ async def test_the_centre_lists_them_a_page_at_a_time_and_chooses(county: Door) 
     # In the trail with the reason why a house looks at and changes another's record.
     assert ("record-seen", f"order:{settled.id}", "routed-here") in await trail(county, "sunyu")
     assert ("changed", f"order:{settled.id}", "routed-here") in await trail(county, "sunyu")
+
+
+async def test_the_more_urgent_holds_until_somebody_settles(county: Door) -> None:
+    """The county's own change is the later name, and what the township did outweighs a wish."""
+    desk = county.desk
+    order = await desk.order()
+    soon = OrderChanges(priority=Priority.EMERGENCY)
+    await desk.desk.change(by(), seen(order), soon, ask())
+    letter = desk.letters[-1]
+    await desk.hear(other(letter, "zhenxi", priority="routine"))
+    assert (await desk.find_order(order.id)).priority is Priority.EMERGENCY
+    await desk.hear(other(letter, "qingshan", priority="urgent", state="in-progress"))
+    shown = await desk.find_order(order.id)
+    assert (shown.state, shown.priority) == (State.IN_PROGRESS, Priority.EMERGENCY)
+    page = await county.get(f"/conflicts/order/{order.id}", "sunyu")
+    said = {each["version"]: each["differs"]["priority"] for each in page.body["versions"]}
+    assert said == {
+        "2.qingshan": "urgent",
+        "2.county-hospital": "emergency",
+        "2.zhenxi": "routine",
+    }
+    # Going on with it is not choosing.
+    await desk.desk.move(by(), seen(shown), Act.COMPLETE, "", ask())
+    assert (await desk.find_order(order.id)).priority is Priority.EMERGENCY
+    chosen = await choose(county, order.id, "2.zhenxi")
+    assert chosen.status == 200, chosen.body
+    assert (await desk.find_order(order.id)).priority is Priority.ROUTINE
 
 
 async def test_a_choice_is_made_otherwise_while_nothing_came_after(county: Door) -> None:

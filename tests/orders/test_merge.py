@@ -13,6 +13,7 @@ VERSIONS = st.builds(
     node=st.sampled_from(["county", "qingshan", "dahe"]),
     content=st.sampled_from("xyz"),
     weight=st.integers(0, 2),
+    urgency=st.integers(0, 2),
     settles=st.booleans(),
 )
 
@@ -59,6 +60,23 @@ def test_two_that_wrote_the_same_are_in_no_conflict() -> None:
 def test_what_was_done_outweighs_what_was_wished() -> None:
     done, wished = at(2, "a", "done", 2), at(2, "z", "cancelled", 1)
     assert standing([done, wished]).shown == done
+
+
+def test_of_two_wishes_the_more_urgent_stands_whatever_the_nodes_are_called() -> None:
+    calm = Version(version=2, node="qingshan", content="y")
+    soon = Version(version=2, node="county", content="z", urgency=1)
+    now = Version(version=2, node="a", content="w", urgency=2)
+    assert standing([calm, soon]).shown == soon
+    assert standing([calm, soon, now]).shown == now
+
+
+def test_an_urgency_that_lies_open_stands_until_somebody_settles() -> None:
+    begun = Version(version=2, node="qingshan", content="y", weight=2)
+    now = Version(version=2, node="county", content="z", urgency=2)
+    found = standing([begun, now])
+    assert (found.shown, found.urgency) == (begun, 2)
+    assert standing([begun, now, at(3, "qingshan", "y", 4)]).urgency == 2
+    assert standing([begun, now, at(3, "county", "y", 2, settles=True)]).urgency == 0
 
 
 def test_two_that_settle_it_differently_are_in_conflict_again() -> None:

@@ -18,6 +18,7 @@ from gateway.township.county_client import CountyClient, CountyDoor
 from gateway.township.forwarder import Forwarder
 from gateway.township.line import LineMeter
 from gateway.township.parcel_maker import ParcelMaker
+from gateway.township.ports import OrderUrgency, nobody_ordered
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool import DoorJournal, Spool
 from gateway.township.tables import instances, parcels
@@ -151,6 +152,7 @@ async def node_in(
     shares: Shares | None = None,
     clock: Clock | None = None,
     segment_bytes: int = 64 << 20,
+    urgency: OrderUrgency = nobody_ordered,
 ) -> AsyncIterator[Node]:
     """Run a node in *home*; without *county* it only spools."""
     clock = clock or SystemClock()
@@ -169,6 +171,7 @@ async def node_in(
         Preparer(InThread(), lambda _: "", home),
         news,
         on_filed=changed.notify,
+        urgency=urgency,
     )
     maker = ParcelMaker(home / "outbox", objects, node="qingshan", clock=clock)
     node = Node(home, database, journal, objects, spool, meter, news, maker, changed)
