@@ -26,6 +26,8 @@ PICTURES: Final = ROOT / "build" / "screenshots"
 README_PICTURES: Final = ROOT / "docs" / "images"
 # A refused or cut request is told by the page itself; the browser's own line about it is no fault.
 _EXPECTED: Final = re.compile(r"Failed to load resource|net::ERR_")
+_NO_SUCH_ROUTE: Final = re.compile(r"status of 40[45] ")
+_ORDER_BEHIND: Final = re.compile(r"/api/v1/studies/([^/]+)/order$")
 
 
 @dataclass
@@ -35,6 +37,20 @@ class Person:
     page: Page
     context: BrowserContext
     faults: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """Addresses the page asked for and nothing was at."""
+
+    def orders_nobody_knew(self) -> list[str]:
+        """Return where the order behind a study was missing and the study itself was not.
+
+        The page does without it and says nothing; nobody would notice a node without that door.
+        """
+        asked = [(url, _ORDER_BEHIND.search(url)) for url in self.missing]
+        return [
+            url
+            for url, order in asked
+            if order and not any(order[1] in other for other in self.missing if other != url)
+        ]
 
     def see(self, test_id: str) -> None:
         """Wait until the part named *test_id* is shown."""
@@ -94,8 +110,12 @@ def at_work(
     person = Person(page, context)
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type == "error" and not _EXPECTED.search(message.text):
+        if message.type != "error":
+            return
+        if not _EXPECTED.search(message.text):
             person.faults.append(message.text)
+        elif _NO_SUCH_ROUTE.search(message.text):
+            person.missing.append(message.location["url"])
 
     def broke(error: Error) -> None:
         person.faults.append(str(error))
@@ -105,7 +125,8 @@ def at_work(
     try:
         page.goto(address)
         yield person
-        assert not person.faults, "\n".join(person.faults)
+        faults = [*person.faults, *person.orders_nobody_knew()]
+        assert not faults, "\n".join(faults)
     finally:
         context.close()
 
