@@ -73,7 +73,7 @@ def take_priority(conn: sa.Connection, letter: Letter, source: Source, /) -> Non
 
 
 def told_priority(conn: sa.Connection, study: str, institution: str) -> Priority | None:
-    """Return how urgent people of the township *institution* made its study; None for not at all."""
+    """Return how urgent people of *institution* made its study; None where they said nothing."""
     columns = study_priorities.c
     found = conn.scalar(
         sa.select(columns.priority).where(

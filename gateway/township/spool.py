@@ -31,6 +31,7 @@ from kernel.sql.db import Database
 _LOG: Final = logging.getLogger(__name__)
 _POLL_S: Final = 0.5
 _BATCH: Final = 32
+_THREADS: Final = 2
 _TROUBLE_FIRST_S: Final = 0.5
 _TROUBLE_MAX_S: Final = 15.0
 
@@ -64,7 +65,6 @@ class Spool:
         *,
         on_filed: Callable[[], None],
         urgency: OrderUrgency = nobody_ordered,
-        threads: int = 2,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -72,11 +72,10 @@ class Spool:
         self._news = news
         self._on_filed = on_filed
         self._urgency = urgency
-        self._threads = threads
 
     async def run(self, journals: Sequence[DoorJournal]) -> None:
         """File until cancelled; what is in hand is done again at the next start."""
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="spool") as pool:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="spool") as pool:
             async with asyncio.TaskGroup() as group:
                 for journal in journals:
                     group.create_task(self._follow(journal, pool))

@@ -118,9 +118,7 @@ async def test_a_study_is_as_urgent_as_it_was_ordered(county: County) -> None:
     assert await county.priority(order.study_instance_uid) is Priority.EMERGENCY
     # A number typed wrongly is another patient's.
     assert await county.priority(f"{ROOT}.2") is Priority.ROUTINE
-    told = await county.database.read(
-        partial(events_after, after_id=0, topics=[STUDY_UPDATED])
-    )
+    told = await county.database.read(partial(events_after, after_id=0, topics=[STUDY_UPDATED]))
     assert told[-1].payload["priority"] == "emergency"
     # More images that say nothing of it take nothing back.
     await county.archive.file(
@@ -135,14 +133,10 @@ async def test_an_order_that_comes_later_is_followed_and_a_cancelled_one_is_not(
     await county.archive.file(ct(1, AccessionNumber="his-5", PatientID=None))
     assert await county.priority() is Priority.ROUTINE
     await county.archive.file(ct(1, study=2, AccessionNumber="HIS-6", PatientID=None))
-    numbered = NewOrder(
-        examination=HEAD.code, priority=Priority.URGENT, accession_number="HIS-5"
-    )
+    numbered = NewOrder(examination=HEAD.code, priority=Priority.URGENT, accession_number="HIS-5")
     order = await county.orders.order(LIU, numbered)
     assert await county.priority() is Priority.URGENT
-    other = NewOrder(
-        examination=HEAD.code, priority=Priority.EMERGENCY, accession_number="HIS-6"
-    )
+    other = NewOrder(examination=HEAD.code, priority=Priority.EMERGENCY, accession_number="HIS-6")
     gone = await county.orders.order(order.patient, other)
     await county.orders.desk.move(by(), seen(gone), Act.CANCEL, "重复", ask())
     assert await county.priority(f"{ROOT}.2") is Priority.ROUTINE
@@ -189,9 +183,7 @@ async def test_a_rule_of_the_county_is_never_undone_from_below(county: County) -
     await county.marked(Priority.BACKFILL)
     await county.archive.file(ct(2))
     assert await county.priority() is Priority.URGENT
-    told = await county.database.read(
-        partial(events_after, after_id=0, topics=[STUDY_UPDATED])
-    )
+    told = await county.database.read(partial(events_after, after_id=0, topics=[STUDY_UPDATED]))
     await county.marked(Priority.EMERGENCY)
     assert await county.priority() is Priority.EMERGENCY
     [last] = await county.database.read(
@@ -228,9 +220,7 @@ async def test_an_older_word_after_a_newer_changes_nothing(county: County) -> No
         await county.database.write(
             lambda conn, sent=sent: take_priority(conn, sent.letter(), source)
         )
-    told = await county.database.read(
-        partial(told_priority, study=STUDY, institution="qingshan")
-    )
+    told = await county.database.read(partial(told_priority, study=STUDY, institution="qingshan"))
     assert told is Priority.ROUTINE
 
 
@@ -249,9 +239,7 @@ async def test_a_watch_that_starts_anew_goes_on_and_misses_nothing(county: Count
 
 async def test_who_files_meanwhile_does_not_lower_it(county: County) -> None:
     await county.archive.file(ct(1))
-    raised = partial(
-        raise_priority, study_instance_uid=STUDY, priority=Priority.EMERGENCY, at=AT
-    )
+    raised = partial(raise_priority, study_instance_uid=STUDY, priority=Priority.EMERGENCY, at=AT)
     assert await county.database.write(raised)
     assert not await county.database.write(raised)
     await county.archive.file(ct(2))

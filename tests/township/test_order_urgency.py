@@ -1,4 +1,4 @@
-"""A study is as urgent as it was ordered, in whatever order the two come; a person's word stands."""
+"""A study is as urgent as it was ordered, whichever comes first; a person's word stands."""
 
 from functools import partial
 from pathlib import Path
@@ -130,9 +130,7 @@ async def test_an_order_that_comes_after_its_images_is_followed(
     assert await watch.look() == 0
     number = sa.update(studies).values(accession_number="his-77")
     await database.write(lambda conn: conn.execute(number))
-    new = NewOrder(
-        examination=HEAD.code, priority=Priority.URGENT, accession_number="HIS-77"
-    )
+    new = NewOrder(examination=HEAD.code, priority=Priority.URGENT, accession_number="HIS-77")
     await desk.order(LIU, new)
     assert await watch.look() == 1
     assert await rank_of(database, "2.25.7") is Priority.URGENT
