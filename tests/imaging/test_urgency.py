@@ -216,10 +216,12 @@ async def test_an_older_word_after_a_newer_changes_nothing(county: County) -> No
     await county.database.write(choose)
     older, newer = await county.database.write(next_letters)
     source = Source(NODE, "qingshan", AT)
-    for sent in (newer, older, newer):
-        await county.database.write(
-            lambda conn, sent=sent: take_priority(conn, sent.letter(), source)
-        )
+
+    def take(conn: sa.Connection) -> None:
+        for sent in (newer, older, newer):
+            take_priority(conn, sent.letter(), source)
+
+    await county.database.write(take)
     told = await county.database.read(partial(told_priority, study=STUDY, institution="qingshan"))
     assert told is Priority.ROUTINE
 
