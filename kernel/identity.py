@@ -106,6 +106,9 @@ class Principal:
     institution: str
     """Code of the institution they act for."""
     kind: PrincipalKind = PrincipalKind.PERSON
+    township: str = ""
+    """For people of a village house: code of the institution it belongs to, in whose register they
+    find and order; empty for everybody else."""
 
     def has(self, *wanted: Role) -> bool:
         """Tell whether any of *wanted* is among the roles."""

@@ -2,8 +2,9 @@
 
 Nobody from another institution sees a patient without a reason, and each yes names the one it was
 given for, which is what the audit trail keeps. The reasons that exist so far: the record belongs to
-the asker's own institution; or it was routed to the asker's institution, as a township's study is
-to the county's centre. What is refused to another institution must look as if it were not there.
+the asker's own institution; it belongs to the township whose register the asker's village house
+works in; or it was routed to the asker's institution, as a township's study is to the county's
+centre. What is refused to another institution must look as if it were not there.
 """
 
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ class Reason(StrEnum):
     """Why a decision came out as it did."""
 
     OWN_INSTITUTION = "own-institution"
+    PARENT_INSTITUTION = "parent-institution"
+    """Of the institution the asker's village house belongs to, which registers and examines for
+    it."""
     ROUTED_HERE = "routed-here"
     OWN_DUTY = "own-duty"
     """An act without a patient, which is this role's."""
@@ -113,6 +117,14 @@ _OWN_ONLY: Final = frozenset(
     }
 )
 
+# A village house keeps no register: its people find and order in its township's, and register
+# nobody there. Images, queues and all else of the township are another institution's to them.
+_AT_TOWNSHIP: Final[dict[Act, frozenset[Role]]] = {
+    Act.READ_ORDERS: _ORDERING,
+    Act.ORDER_EXAMINATION: _ORDERING,
+    Act.REGISTER_PATIENT: frozenset(),
+}
+
 
 def roles_for(act: Act) -> frozenset[Role]:
     """Return the roles that may ever do *act*; a route declares these."""
@@ -131,6 +143,10 @@ def decide(principal: Principal, act: Act, subject: Subject) -> Decision:
         return Decision(allowed=True, reason=Reason.OWN_DUTY)
     if subject.institution == principal.institution:
         reason = Reason.OWN_INSTITUTION
+    elif act in _AT_TOWNSHIP and principal.township and subject.institution == principal.township:
+        if principal.roles.isdisjoint(_AT_TOWNSHIP[act]):
+            return Decision(allowed=False, reason=Reason.NOT_THIS_ROLE)
+        return Decision(allowed=True, reason=Reason.PARENT_INSTITUTION)
     elif principal.institution in subject.routed_to and act not in _OWN_ONLY:
         reason = Reason.ROUTED_HERE
     else:
@@ -170,11 +186,19 @@ def reach(principal: Principal, act: Act = Act.READ_LIST) -> Reach:
     return Reach(principal.institution, nothing=principal.roles.isdisjoint(_ROLES[act]))
 
 
-def sees_own_orders_only(principal: Principal) -> bool:
-    """Tell whether *principal* sees, of the orders of their house, those they ordered.
+def register_house(principal: Principal) -> str:
+    """Return the code of the institution in whose register *principal* finds and orders."""
+    return principal.township or principal.institution
 
-    A village doctor's house is often the township's, whose patients are not all theirs.
+
+def sees_own_orders_only(principal: Principal) -> bool:
+    """Tell whether *principal* sees, of the orders of ``register_house``, those they ordered.
+
+    A village doctor works in the township's register, whose patients are not all theirs; so does
+    everybody else of a village house.
     """
+    if principal.township:
+        return True
     return principal.roles.isdisjoint(_ORDERING - {Role.VILLAGE_DOCTOR})
 
 

@@ -89,11 +89,20 @@ class Account:
     disabled: bool
     must_change_password: bool
     created_at: dt.datetime
+    township: str = ""
+    """What the village house of ``institution`` belongs to; empty for every other kind of house.
+    Follows from the institutions: it is read, never written."""
 
     def principal(self) -> Principal:
         """Return who this account is when it has come in."""
         return Principal(
-            self.id, self.username, self.display_name, self.roles, self.institution, self.kind
+            self.id,
+            self.username,
+            self.display_name,
+            self.roles,
+            self.institution,
+            self.kind,
+            self.township,
         )
 
 

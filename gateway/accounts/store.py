@@ -16,7 +16,7 @@ from gateway.accounts.tables import (
     sign_in_attempts,
     tokens,
 )
-from kernel.identity import PrincipalKind, Role
+from kernel.identity import InstitutionKind, PrincipalKind, Role, institutions
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ def _query() -> sa.Select[Any]:
         columns.created_at,
         columns.password_hash,
         columns.password_changed_at,
+        institutions.c.parent_code.label("township"),
+    ).outerjoin_from(
+        accounts,
+        institutions,
+        sa.and_(
+            institutions.c.code == columns.institution,
+            institutions.c.kind == InstitutionKind.VILLAGE.value,
+        ),
     )
 
 
@@ -68,6 +76,7 @@ def _kept(conn: sa.Connection, query: sa.Select[Any]) -> list[Kept]:
                 disabled=row.disabled_at is not None,
                 must_change_password=row.must_change_password,
                 created_at=row.created_at,
+                township=row.township or "",
             ),
             row.password_hash,
             row.password_changed_at,

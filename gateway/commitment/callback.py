@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
+from gateway.commitment.model import NO_ADDRESS
 from gateway.dimse.ports import CommitmentResult
 from kernel.errors import Unavailable
 from kernel.identity import ApplicationEntity, ae_table
@@ -38,7 +39,7 @@ class PeerCallback:
         table = await self._database.read(ae_table)
         entity = next((one for one in table if one.ae_title == ae_title), None)
         if entity is None or not entity.port:
-            raise Unavailable("no port to call back at", code="no-callback-address")
+            raise Unavailable("no port to call back at", code=NO_ADDRESS)
         tls = None
         if entity.tls_required:
             if self._tls is None:

@@ -38,6 +38,8 @@ REASONS: Final[Mapping[Verdict, Status]] = MappingProxyType(
 )
 """Failure Reason (0008,1197) of what is not committed (PS3.3 C.14.1.1)."""
 
+NO_ADDRESS: Final = "no-callback-address"
+"""Code of a report that cannot be given: the table of peers names no port of the peer."""
 UNMARKED_FOR: Final = dt.timedelta(seconds=10)
 """How long an object that came before this process began may take to be filed."""
 _LOOK_SHARE: Final = 0.05

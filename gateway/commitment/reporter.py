@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from gateway.commitment import store
 from gateway.commitment.machine import ActNotAllowed, State
 from gateway.commitment.model import (
+    NO_ADDRESS,
     Request,
     Verdict,
     is_final,
@@ -50,6 +51,8 @@ class ReporterSettings:
         answer_s: how long the peer may take to answer there.
         lease: how long one try on an association of our own may take at most.
         backoff: how long to wait between tries.
+        without_address: how long instead while the table of peers names no port of the peer: only
+            a person mends that, and ``yilian doctor`` tells them.
         give_up_after: since all was known; None for never.
         keep: how long a request is remembered after its end.
         idle_s: how long to wait at most before looking what is due.
@@ -59,6 +62,7 @@ class ReporterSettings:
     answer_s: float = 10.0
     lease: dt.timedelta = dt.timedelta(minutes=3)
     backoff: Backoff = field(default_factory=lambda: Backoff(first_s=2.0, cap_s=900.0))
+    without_address: dt.timedelta = dt.timedelta(hours=1)
     give_up_after: dt.timedelta | None = None
     keep: dt.timedelta = dt.timedelta(days=30)
     idle_s: float = 2.0
@@ -219,11 +223,16 @@ class Reporter:
                 lambda conn: store.given_up(conn, request.id, reason, now), request, reason
             )
             return
-        delay_s = self._settings.backoff.delay_s(request.failures + 1, self._chance())
-        due_at = now + dt.timedelta(seconds=delay_s)
+        due_at = now + self._wait(request, reason)
         await self._keep(
             lambda conn: store.failed(conn, request, reason, due_at=due_at), request, reason
         )
+
+    def _wait(self, request: Request, reason: str) -> dt.timedelta:
+        if reason == NO_ADDRESS:
+            return self._settings.without_address
+        delay_s = self._settings.backoff.delay_s(request.failures + 1, self._chance())
+        return dt.timedelta(seconds=delay_s)
 
     async def _keep(
         self, write: Callable[[sa.Connection], None], request: Request, reason: str
@@ -232,8 +241,10 @@ class Reporter:
             await self._database.write(write)
         except ActNotAllowed:
             reason = "moved-on"
+        # Of a peer without an address the first time says all there is to say.
+        known = reason == NO_ADDRESS and request.failures > 0
         _LOG.log(
-            logging.WARNING if reason else logging.INFO,
+            logging.WARNING if reason and not known else logging.INFO,
             "commitment.not-taken" if reason else "commitment.reported",
             extra={"request_id": request.id, "ae": request.ae_title, "reason": reason},
         )

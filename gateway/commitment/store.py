@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.commitment.machine import Act, State, decide
-from gateway.commitment.model import Request, Verdict
+from gateway.commitment.model import NO_ADDRESS, Request, Verdict
 from gateway.commitment.tables import references, requests
 from gateway.dimse.ports import Reference
 from kernel.journal.frames import Position
@@ -165,6 +165,18 @@ def next_due(conn: sa.Connection, state: State) -> dt.datetime | None:
     query = sa.select(sa.func.min(requests.c.due_at)).where(requests.c.state == state.value)
     found: dt.datetime | None = conn.scalar(query)
     return found
+
+
+def without_address(conn: sa.Connection) -> list[tuple[str, int]]:
+    """Return the peers whose reports wait for an address to call, by title, with how many wait."""
+    columns = requests.c
+    query = (
+        sa.select(columns.ae_title, sa.func.count())
+        .where(columns.state == State.READY.value, columns.reason == NO_ADDRESS)
+        .group_by(columns.ae_title)
+        .order_by(columns.ae_title)
+    )
+    return [(row[0], row[1]) for row in conn.execute(query)]
 
 
 def forget(conn: sa.Connection, before: dt.datetime) -> int:

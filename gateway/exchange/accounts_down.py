@@ -1,5 +1,8 @@
 """The county's side of accounts at its nodes: each state of an account becomes one letter.
 
+People of a village house order in the register of the township it belongs to, so that township's
+node knows them too.
+
 What an account is now is held against what was told last, so that no way of changing one can be
 forgotten: pages, command line, or a password its owner gave it.
 """
@@ -21,23 +24,35 @@ from gateway.exchange.model import Kind
 from gateway.exchange.nodes import all_nodes
 from gateway.exchange.tables import account_letters
 from kernel.clock import Clock
-from kernel.identity import Institution, find_institution
+from kernel.identity import Institution, InstitutionKind, all_institutions
 from kernel.letter import Letter
 from kernel.sql.db import Database
 
 _LOOK_S: Final = 5.0
 
 
-def account_body(kept: Kept, house: Institution) -> dict[str, Any]:
-    """Return what a node needs to let this person in while the line is down."""
+def account_letter(kept: Kept, house: Institution, told_to: Institution, version: int) -> Letter:
+    """Return what a node needs to let this person in while the line is down.
+
+    Args:
+        kept: the account.
+        house: where they work.
+        told_to: the institution of the node: *house*, or what that village house belongs to.
+        version: of the account's states told.
+    """
+    kind = Kind.ACCOUNT if house.code == told_to.code else Kind.VILLAGE_ACCOUNT
+    return Letter(kind.value, kept.account.id, version, _body(kept, house, told_to))
+
+
+def _body(kept: Kept, house: Institution, told_to: Institution) -> dict[str, Any]:
     one = kept.account
     changed = kept.password_changed_at
-    return {
+    body: dict[str, Any] = {
         "id": one.id,
         "username": one.username,
         "display_name": one.display_name,
-        "institution": one.institution,
-        "house": {"name": house.name, "kind": house.kind.value, "phone": house.phone},
+        "institution": told_to.code,
+        "house": _house(house),
         "roles": sorted(one.roles),
         "disabled": one.disabled,
         "must_change_password": one.must_change_password,
@@ -45,6 +60,13 @@ def account_body(kept: Kept, house: Institution) -> dict[str, Any]:
         "password_changed_at": None if changed is None else changed.isoformat(),
         "created_at": one.created_at.isoformat(),
     }
+    if house.code != told_to.code:
+        body |= {"village": house.code, "belongs_to": _house(told_to)}
+    return body
+
+
+def _house(house: Institution) -> dict[str, str]:
+    return {"name": house.name, "kind": house.kind.value, "phone": house.phone}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +78,39 @@ class _Told:
 def publish_accounts(conn: sa.Connection, *, at: dt.datetime) -> int:
     """Write a letter for each account that is not as was told last; returns how many.
 
-    Only people, and only those of institutions that have a node.
+    Only people, and only those of institutions that have a node, and of the village houses that
+    belong to one.
     """
-    houses = {node.institution for node in all_nodes(conn) if node.revoked_at is None}
+    known = {each.code: each for each in all_institutions(conn)}
+    told_to = _told_to(conn, known)
     told = _told(conn)
     by_house: dict[str, list[Letter]] = {}
-    for kept in people_of(conn, houses):
-        house = find_institution(conn, kept.account.institution)
-        if house is None:
-            continue
-        body = account_body(kept, house)
+    for kept in people_of(conn, told_to):
+        house = known[kept.account.institution]
+        node_of = told_to[house.code]
+        body = _body(kept, house, node_of)
         digest = hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
         before = told.get(kept.account.id)
         if before is not None and before.digest == digest:
             continue
         version = 1 if before is None else before.version + 1
         _note(conn, kept, _Told(version, digest), known=before is not None)
-        letter = Letter(Kind.ACCOUNT.value, kept.account.id, version, body)
-        by_house.setdefault(house.code, []).append(letter)
+        letter = account_letter(kept, house, node_of, version)
+        by_house.setdefault(node_of.code, []).append(letter)
     for code, letters in by_house.items():
         send_down(conn, letters, institution=code, at=at)
     return sum(map(len, by_house.values()))
+
+
+def _told_to(conn: sa.Connection, known: Mapping[str, Institution]) -> dict[str, Institution]:
+    """Return by house the institution whose node is told of its people."""
+    own = {node.institution for node in all_nodes(conn) if node.revoked_at is None}
+    villages = {
+        code: known[house.parent]
+        for code, house in known.items()
+        if house.kind is InstitutionKind.VILLAGE and house.parent in own and code not in own
+    }
+    return {code: known[code] for code in own & known.keys()} | villages
 
 
 def _told(conn: sa.Connection) -> Mapping[str, _Told]:

@@ -68,13 +68,23 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     password_hash: str | None
     password_changed_at: dt.datetime | None
     created_at: dt.datetime
+    village: str = ""
+    """Code of the village house they work in, whose township ``institution`` is; empty for people
+    of ``institution`` itself."""
+    belongs_to: _House | None = None
+    """``institution`` itself, where ``house`` is the village's."""
+
+    @property
+    def works_in(self) -> str:
+        """Code of the house of the account."""
+        return self.village or self.institution
 
 
 def take_account(conn: sa.Connection, letter: Letter, source: Source, /) -> None:
     """Make the county's account true here (``ports.Handler``).
 
-    An account of that name that was made here for somebody of the same house becomes the
-    county's. Whoever is signed in stays so unless password, roles or the right to be here changed.
+    People of the node's own institution, and of the village houses that belong to it. An account of
+    that name that was made here for somebody of the same house becomes the county's. Whoever is signed in stays so unless password, roles or the right to be here changed.
 
     Raises:
         UsernameHere: the name is another house's or a machine's here.
@@ -88,9 +98,7 @@ def take_account(conn: sa.Connection, letter: Letter, source: Source, /) -> None
     ).one_or_none()
     if known is not None and known.version >= letter.version:
         return
-    if find_institution(conn, body.institution) is None:
-        made = Institution(body.institution, body.house.name, body.house.kind, None)
-        put_institution(conn, made, at=source.at)
+    _put_houses(conn, body, source.at)
     account_id = known.account_id if known is not None else _adopted(conn, body)
     before, after = store.by_username(conn, body.username), _kept(body, account_id)
     store.put_copy(conn, after, at=source.at)
@@ -111,6 +119,23 @@ def take_account(conn: sa.Connection, letter: Letter, source: Source, /) -> None
         )
 
 
+def _put_houses(conn: sa.Connection, body: _Body, at: dt.datetime) -> None:
+    """Make the house, and of a village's the one it belongs to, stand here."""
+    own = body.house if not body.village else body.belongs_to
+    if own is not None and find_institution(conn, body.institution) is None:
+        put_institution(conn, Institution(body.institution, own.name, own.kind, None), at=at)
+    if not body.village:
+        return
+    if body.house.kind is not InstitutionKind.VILLAGE:
+        raise ForeignLetter("an account of another institution that is no village house")
+    there = find_institution(conn, body.village)
+    village = Institution(
+        body.village, body.house.name, body.house.kind, body.institution, body.house.phone
+    )
+    if there != village:
+        put_institution(conn, village, at=at)
+
+
 def _rights(kept: Kept) -> tuple[object, ...]:
     """Return what a session stands on."""
     one = kept.account
@@ -123,7 +148,7 @@ def _adopted(conn: sa.Connection, body: _Body) -> str:
     if found is None:
         return body.id
     if (
-        found.account.institution != body.institution
+        found.account.institution != body.works_in
         or found.account.kind is not PrincipalKind.PERSON
     ):
         raise UsernameHere("that name is somebody else's here")
@@ -135,7 +160,7 @@ def _kept(body: _Body, account_id: str) -> Kept:
         id=account_id,
         username=body.username,
         display_name=body.display_name,
-        institution=body.institution,
+        institution=body.works_in,
         kind=PrincipalKind.PERSON,
         roles=body.roles,
         disabled=body.disabled,

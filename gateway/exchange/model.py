@@ -27,6 +27,9 @@ class Kind(StrEnum):
     PROCEDURE_STEP = "procedure-step"
     STUDY_PRIORITY = "study-priority"
     ACCOUNT = "account"
+    VILLAGE_ACCOUNT = "village-account"
+    """An account of a village house, told to the township whose register it works in. A kind of its
+    own: an older node keeps it until it can read it, and lets nobody in as its own people."""
     REPORT = "report"
     PRIOR = "prior"
 

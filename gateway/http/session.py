@@ -63,6 +63,8 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str
     roles: list[str]
     institution: InstitutionView
+    orders_at: InstitutionView | None = None
+    """For people of a village house: in whose register they find and order, and who examines."""
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -175,15 +177,22 @@ class SessionDoor:
     async def _user(self, sign_in: SignIn) -> UserView:
         who = sign_in.principal
 
-        def house(conn: sa.Connection) -> InstitutionView:
-            found = find_institution(conn, who.institution)
-            if found is None:
-                return InstitutionView(code=who.institution, name=who.institution, kind="")
-            return InstitutionView(code=found.code, name=found.name, kind=found.kind)
+        def houses(conn: sa.Connection) -> tuple[InstitutionView, InstitutionView | None]:
+            own = _house(conn, who.institution)
+            return own, _house(conn, who.township) if who.township else None
 
+        own, orders_at = await self._database.read(houses)
         return UserView(
             username=who.username,
             display_name=who.display_name,
             roles=sorted(who.roles),
-            institution=await self._database.read(house),
+            institution=own,
+            orders_at=orders_at,
         )
+
+
+def _house(conn: sa.Connection, code: str) -> InstitutionView:
+    found = find_institution(conn, code)
+    if found is None:
+        return InstitutionView(code=code, name=code, kind="")
+    return InstitutionView(code=found.code, name=found.name, kind=found.kind)

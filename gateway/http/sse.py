@@ -23,7 +23,15 @@ from kernel.clock import Clock
 from kernel.errors import Busy, Invalid, PlatformError
 from kernel.events import Event, events_after, first_event_id, last_event_id
 from kernel.identity import Principal
-from kernel.policy import Act, Subject, decide, masked_id, masked_name, shows_full_name
+from kernel.policy import (
+    Act,
+    Subject,
+    decide,
+    masked_id,
+    masked_name,
+    sees_own_orders_only,
+    shows_full_name,
+)
 from kernel.process.bus import Bus
 from kernel.sql.db import Database
 from kernel.web import describe, permit
@@ -68,6 +76,10 @@ def visible(principal: Principal, event: Event) -> bool:
     act = TOPIC_ACTS[kind]
     if act is None:
         return event.institution == principal.institution
+    if act is Act.READ_ORDERS and sees_own_orders_only(principal):
+        # Of the register they work in, most patients are not theirs.
+        if event.payload.get("ordered_by") != principal.username:
+            return False
     return decide(principal, act, Subject(event.institution, event.routed_to)).allowed
 
 

@@ -9,7 +9,14 @@ from aiohttp import web
 from kernel.audit.trail import AuditEvent
 from kernel.clock import Clock
 from kernel.errors import Invalid
-from kernel.policy import Act as Duty, Subject, require, sees_own_orders_only
+from kernel.policy import (
+    Act as Duty,
+    Subject,
+    decide,
+    register_house,
+    require,
+    sees_own_orders_only,
+)
 from kernel.sql.db import Database
 from kernel.web import ADDRESS, PRINCIPAL, saw
 from referrals.orders.ledger import By
@@ -34,7 +41,9 @@ class Counter:
 
     def by(self, request: web.Request) -> By:
         """Return who asks."""
-        return By(principal=request[PRINCIPAL], address=request.get(ADDRESS, ""))
+        who = request[PRINCIPAL]
+        why = decide(who, Duty.READ_ORDERS, Subject(register_house(who))).reason
+        return By(principal=who, address=request.get(ADDRESS, ""), reason=why)
 
     def limit(self, asked: int) -> int:
         """Return how many rows are asked for; raises ``Invalid`` outside 1 to 200."""
@@ -52,7 +61,7 @@ class Counter:
         patient: str = "",
         states: Sequence[State] = (),
     ) -> Narrow:
-        """Return what a list of the asker's institution is narrowed by.
+        """Return what a list of the register the asker works in is narrowed by.
 
         Raises:
             Invalid: the days are none that have one before and one after.
@@ -62,7 +71,7 @@ class Counter:
                 raise Invalid("a day somebody can be examined on", code="invalid-query")
         typed, who = q.strip(), request[PRINCIPAL]
         return Narrow(
-            institution=who.institution,
+            institution=register_house(who),
             ordered_by=who.username if sees_own_orders_only(who) else "",
             typed=typed,
             folded=self.spellings.folded(typed),
@@ -81,14 +90,14 @@ class Counter:
             request: who looks.
             subject: what at.
             patient: whose it is.
-            reason: why they may; empty to have it found for the asker's own house.
+            reason: why they may; empty to have it found for the register they work in.
         """
         who = request[PRINCIPAL]
         await saw(
             request,
             subject=subject,
             patient=patient,
-            reason=reason or require(who, Duty.READ_ORDERS, Subject(who.institution)).reason,
+            reason=reason or require(who, Duty.READ_ORDERS, Subject(register_house(who))).reason,
             event=AuditEvent.RECORD_SEEN,
         )
 

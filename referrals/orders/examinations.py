@@ -53,17 +53,23 @@ def read_catalogue(text: str) -> list[Examination]:
         raise CatalogueRefused(str(exc)) from exc
     if file.version != _FORM:
         raise CatalogueRefused(f"version is {_FORM}")
-    if len(file.examination) > _ROWS_MAX:
+    rows = [Examination(**msgspec.structs.asdict(row)) for row in file.examination]
+    check_rows(rows)
+    return rows
+
+
+def check_rows(rows: Sequence[Examination]) -> None:
+    """Raise ``CatalogueRefused`` where *rows* cannot be a catalogue; the detail names the row."""
+    if len(rows) > _ROWS_MAX:
         raise CatalogueRefused(f"at most {_ROWS_MAX} examinations")
     seen: set[str] = set()
-    for number, row in enumerate(file.examination, 1):
+    for number, row in enumerate(rows, 1):
         if fault := _fault(row, seen):
             raise CatalogueRefused(f"examination {number}: {fault}")
         seen.add(row.code)
-    return [Examination(**msgspec.structs.asdict(row)) for row in file.examination]
 
 
-def _fault(row: _Row, seen: set[str]) -> str:
+def _fault(row: Examination, seen: set[str]) -> str:
     if not _CODE.fullmatch(row.code):
         return "code: 1 to 16 letters, digits, . _ -"
     if row.code in seen:
@@ -80,7 +86,10 @@ def _fault(row: _Row, seen: set[str]) -> str:
 def replace_catalogue(
     conn: sa.Connection, institution: str, rows: Sequence[Examination], spellings: Spellings
 ) -> None:
-    """Make *rows* the whole catalogue of *institution*; orders keep what they were made with."""
+    """Make *rows* the whole catalogue of *institution*; orders keep what they were made with.
+
+    Only here: other nodes are told by ``catalogue_letters.import_catalogue``.
+    """
     conn.execute(sa.delete(examinations).where(examinations.c.institution == institution))
     values = [
         {

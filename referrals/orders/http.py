@@ -10,7 +10,7 @@ from aiohttp import web
 from kernel.errors import Invalid, Missing
 from kernel.events import last_event_id
 from kernel.identity import Principal
-from kernel.policy import Act as Duty, roles_for
+from kernel.policy import Act as Duty, register_house, roles_for
 from kernel.web import (
     PRINCIPAL,
     describe,
@@ -197,9 +197,9 @@ class OrdersDoor:
     @describe("What can be examined here", query=ExaminationQuery, answer=list[Examination])
     @permit(roles=_READERS)
     async def examinations(self, request: web.Request) -> web.StreamResponse:
-        """Answer the catalogue of the asker's institution in its order."""
+        """Answer the catalogue of the house the asker orders from, in its order."""
         typed = self._counter.spellings.folded(read_query(request, ExaminationQuery).q)
-        institution = request[PRINCIPAL].institution
+        institution = register_house(request[PRINCIPAL])
         found = await self._counter.database.read(
             lambda conn: find_examinations(conn, institution, typed, limit=_CATALOGUE_MAX)
         )

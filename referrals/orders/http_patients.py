@@ -8,7 +8,7 @@ from aiohttp import web
 
 from kernel.errors import Missing
 from kernel.events import last_event_id
-from kernel.policy import Act as Duty, roles_for
+from kernel.policy import Act as Duty, register_house, roles_for
 from kernel.web import (
     PRINCIPAL,
     describe,
@@ -64,7 +64,10 @@ class PatientsDoor:
     @describe("List patients, newest first", query=PatientQuery, answer=PatientPage)
     @permit(roles=_READERS)
     async def listing(self, request: web.Request) -> web.StreamResponse:
-        """Answer one page of the asker's institution's patients."""
+        """Answer one page of the patients registered where the asker works.
+
+        Who sees own orders only sees, until they look for somebody, whom they ordered for.
+        """
         asked = read_query(request, PatientQuery)
         narrow = self._counter.narrow(
             request, q=asked.q, date_from=asked.date_from, date_to=asked.date_to
@@ -155,7 +158,7 @@ class PatientsDoor:
     async def _find(self, request: web.Request) -> Patient:
         key, who = request.match_info["id"], request[PRINCIPAL]
         found = await self._counter.database.read(partial(store.find_patient, patient=key))
-        if found is None or found.institution != who.institution:
+        if found is None or found.institution != register_house(who):
             raise PatientMissing
         return found
 

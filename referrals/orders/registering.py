@@ -9,6 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from kernel.identifiers import new_id
+from kernel.policy import register_house
 from referrals.orders.asked import NewOrder, NewPatient
 from referrals.orders.examinations import examination_called
 from referrals.orders.gate import GateAsks, OrderGate, Outcome
@@ -39,7 +40,7 @@ def register(ledger: Ledger, page: Page, by: By, asked: NewPatient, *, now: dt.d
         InvalidRegistration: something typed cannot be.
         AlreadyRegistered: a patient of this institution has that number.
     """
-    institution = by.principal.institution if by.principal else ""
+    institution = register_house(by.principal) if by.principal else ""
     today = local_day(now)
     new = asked.checked(today)
     name, pinyin = new.name, new.name_pinyin

@@ -34,7 +34,8 @@ class Narrow:
     patient: str = ""
     """``Patient.id``."""
     ordered_by: str = ""
-    """Username of whoever ordered; of orders only."""
+    """Username of whoever ordered; of patients, whom they ordered for, unless something is typed:
+    somebody who is looked for is anybody in the register."""
     states: Collection[State] = ()
     date_from: dt.date | None = None
     """First day in legal time, included: of the examination, of the registration."""
@@ -108,6 +109,11 @@ def list_patients(
     )
     if narrow.typed:
         query = query.where(_people(narrow))
+    elif narrow.ordered_by:
+        mine = sa.select(orders.c.patient).where(
+            orders.c.institution == narrow.institution, orders.c.ordered_by == narrow.ordered_by
+        )
+        query = query.where(columns.id.in_(mine))
     if before:
         query = query.where(columns.id < before)
     rows = conn.execute(query.order_by(columns.id.desc()).limit(limit)).mappings()

@@ -16,7 +16,7 @@ from kernel.clock import Clock
 from kernel.errors import Conflict, Invalid, Stale
 from kernel.idempotency import Ask, done_before, remember
 from kernel.identity import Principal
-from kernel.policy import Act as Duty, Subject, require
+from kernel.policy import Act as Duty, Subject, register_house, require
 from kernel.sql.db import Database
 from referrals.orders import registering, store
 from referrals.orders.asked import (
@@ -101,7 +101,7 @@ class OrderDesk:
 
     def _register(self, page: Page, *, by: By, new: NewPatient) -> str:
         who, now = _who(by), self._clock.now()
-        require(who, Duty.REGISTER_PATIENT, Subject(who.institution))
+        require(who, Duty.REGISTER_PATIENT, Subject(register_house(who)))
         return registering.register(self._ledger, page, by, new, now=now).id
 
     async def correct(self, by: By, seen: Seen, changes: PatientChanges, ask: Ask) -> str:
@@ -180,7 +180,7 @@ class OrderDesk:
 
         def act(page: Page) -> str:
             who, now = _who(by), self._clock.now()
-            require(who, Duty.ORDER_EXAMINATION, Subject(who.institution))
+            require(who, Duty.ORDER_EXAMINATION, Subject(register_house(who)))
             if isinstance(patient, NewPatient):
                 person = self._register(page, by=by, new=patient)
             else:
@@ -200,7 +200,7 @@ class OrderDesk:
     ) -> Order:
         who = _who(by)
         found = store.find_patient(page.conn, person)
-        if found is None or found.institution != who.institution:
+        if found is None or found.institution != register_house(who):
             raise PatientMissing
         if found.status is not PatientStatus.ACTIVE:
             raise Conflict("order for the patient this one turned out to be", code="reconciled")
@@ -318,7 +318,7 @@ class OrderDesk:
 
     def _patient(self, conn: sa.Connection, by: By, seen: Seen, duty: Duty) -> Patient:
         who, found = _who(by), store.find_patient(conn, seen.record)
-        if found is None or found.institution != who.institution:
+        if found is None or found.institution != register_house(who):
             raise PatientMissing
         require(who, duty, Subject(found.institution))
         _check_seen(conn, found, seen)

@@ -207,6 +207,26 @@ examinations: Final = sa.Table(
     sa.Column("position", sa.Integer(), nullable=False),
 )
 
+catalogues: Final = sa.Table(
+    "examination_catalogues",
+    metadata,
+    sa.Column("institution", _INSTITUTION, primary_key=True),
+    # Which edition of its rows stands here, and the code of the node that wrote it.
+    sa.Column("version", sa.BigInteger(), nullable=False),
+    _code("node"),
+)
+
+catalogue_parts: Final = sa.Table(
+    "examination_catalogue_parts",
+    metadata,
+    sa.Column("institution", _INSTITUTION, primary_key=True),
+    sa.Column("node", Code, primary_key=True),
+    sa.Column("part", sa.Integer(), primary_key=True),
+    # Of an edition of which not all parts are here.
+    sa.Column("version", sa.BigInteger(), nullable=False),
+    sa.Column("rows", JsonDocument, nullable=False),
+)
+
 orders_cursor: Final = sa.Table(
     "orders_cursor",
     metadata,

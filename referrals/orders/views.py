@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from kernel.arrival import Priority
 from kernel.dicom.shown import LEGAL_TIME, Age, age_at
 from kernel.identity import Principal
-from kernel.policy import masked_id, sees_own_orders_only
+from kernel.policy import masked_id, register_house, sees_own_orders_only
 from referrals.orders import store
 from referrals.orders.model import (
     Examination,
@@ -71,6 +71,8 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority
     patient_class: PatientClass
     state: State
+    ordered_by: str
+    """Account of whoever ordered."""
     ordered_by_name: str
     ordered_at: dt.datetime
     performed_at: dt.datetime | None
@@ -134,6 +136,7 @@ def order_row(
         priority=order.priority,
         patient_class=order.patient_class,
         state=order.state,
+        ordered_by=order.ordered_by,
         ordered_by_name=order.ordered_by_name,
         ordered_at=order.ordered_at,
         performed_at=order.performed_at,
@@ -148,9 +151,9 @@ def order_row(
 
 
 def may_see(order: Order, principal: Principal) -> bool:
-    """Tell whether *order* is there for *principal*, who may read orders of their house."""
+    """Tell whether *order* is there for *principal*, who may read orders where they work."""
     mine = not sees_own_orders_only(principal) or order.ordered_by == principal.username
-    return order.institution == principal.institution and mine
+    return order.institution == register_house(principal) and mine
 
 
 def local_day(at: dt.datetime) -> dt.date:

@@ -1,14 +1,16 @@
 """Who is told what, when, and after which trouble."""
 
 import datetime as dt
+import logging
 
 import pytest
 
 from gateway.commitment import store
 from gateway.commitment.machine import State
-from gateway.commitment.model import Verdict
+from gateway.commitment.model import NO_ADDRESS, Verdict
 from gateway.commitment.reporter import ReporterSettings
 from gateway.dimse.ports import CommitmentResult, FailedReference
+from kernel.errors import Unavailable
 from kernel.identifiers import Uid
 from kernel.sql.db import Database
 from tests.commitment.desk import TRANSACTION, Desk, Line, peer, references, unreachable
@@ -131,6 +133,25 @@ async def test_tries_again_for_days_and_after_a_restart(desk: Desk) -> None:
     desk.restart()
     await desk.work(900)
     assert desk.phone.told == [("CT1", result((1,)))]
+
+
+async def test_a_peer_without_an_address_is_tried_once_an_hour_and_warned_of_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gateway.commitment.reporter")
+    desk.shelf.put(Verdict.COMMITTED, 1)
+    desk.phone.error = Unavailable("no port to call back at", code=NO_ADDRESS)
+    await desk.ask(1)
+    await desk.work_for(24 * 3600, step=300)
+    told = [one for one in caplog.records if one.message == "commitment.not-taken"]
+    assert len(told) == 24
+    assert [one.levelno for one in told].count(logging.WARNING) == 1
+    assert await desk.database.read(store.without_address) == [("CT1", 1)]
+    # Somebody writes down where it listens.
+    desk.phone.error = None
+    await desk.work_for(3600, step=300)
+    assert desk.phone.told == [("CT1", result((1,)))]
+    assert await desk.database.read(store.without_address) == []
 
 
 async def test_survives_a_restart_at_every_step(desk: Desk) -> None:

@@ -87,6 +87,22 @@ def test_the_settings_it_writes_are_taken_and_open_nothing(
     Settings.load(NodeKind(role), file=changed, environ={})
 
 
+def test_a_township_leaves_the_clinic_half_the_line_in_its_hours_out_of_the_box(
+    township: Trial,
+) -> None:
+    settings = Settings.load(NodeKind.TOWNSHIP, file=township.home / "yilian.toml", environ={})
+    hours = ClinicHours.parse(settings.line.clinic_hours)
+    day = dt.datetime(2026, 5, 12)  # noqa: DTZ001  # a Tuesday by the clinic's clock
+    assert hours.include(day.replace(hour=9))
+    assert hours.include(day.replace(hour=15))
+    assert not hours.include(day.replace(hour=13))
+    assert not hours.include(day.replace(hour=20))
+    assert settings.line.share_in_clinic_hours == 0.5
+    assert settings.township.commitment == "county"
+    text = (township.home / "yilian.toml").read_text("utf-8")
+    assert '# commitment = "county"' in text
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

@@ -5,13 +5,16 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
+from kernel.clock import SystemClock
 from kernel.errors import Invalid, Missing
 from kernel.identity import find_institution
-from referrals.orders.examinations import find_examinations, read_catalogue, replace_catalogue
+from referrals.orders.catalogue_letters import import_catalogue
+from referrals.orders.examinations import find_examinations, read_catalogue
 from referrals.orders.model import Examination
 from yilian.commands.nodes import settings_of
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database
+from yilian.wiring.orders_letters import catalogue_posts
 from yilian.wiring.spellings import NameSpellings
 
 
@@ -20,7 +23,7 @@ def add(verb: argparse.ArgumentParser) -> None:
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
     taken = acts.add_parser(
         "import",
-        help="make a TOML file an institution's whole catalogue",
+        help="make a TOML file an institution's whole catalogue, at its township and the county",
         epilog="example: yilian admin --home H examinations import items.toml "
         "--institution qingshan",
     )
@@ -38,11 +41,20 @@ async def _import(arguments: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError) as exc:
         raise Invalid(f"{arguments.file}: {exc}", code="invalid-catalogue") from exc
     rows = read_catalogue(text)
-    code = arguments.institution
-    async with opened_database(Home(arguments.home.absolute()), settings_of(arguments)) as database:
+    code, settings = arguments.institution, settings_of(arguments)
+    async with opened_database(Home(arguments.home.absolute()), settings) as database:
         if await database.read(partial(find_institution, code=code)) is None:
             raise Missing(code, code="no-such-institution")
-        write = partial(replace_catalogue, institution=code, rows=rows, spellings=NameSpellings())
+        here = settings.node.institution
+        write = partial(
+            import_catalogue,
+            institution=code,
+            rows=rows,
+            spellings=NameSpellings(),
+            node=here,
+            post=catalogue_posts(settings.kind, here),
+            at=SystemClock().now(),
+        )
         await database.write(write)
     print(f"{code}: {len(rows)} examinations")
     return 0

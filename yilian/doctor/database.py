@@ -1,4 +1,4 @@
-"""Whether the database has this program's form, and whether the clock is behind what it holds."""
+"""The database's form, whether the clock is behind what it holds, and what in it waits for a person."""
 
 import asyncio
 import datetime as dt
@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
+from gateway.commitment import store
 from kernel.audit.trail import audit_entries
 from kernel.errors import PlatformError
 from kernel.settings import Settings
@@ -24,7 +25,7 @@ _WITHIN_S: Final = 10.0
 
 
 def database(home: Home, settings: Settings, now: dt.datetime) -> Iterator[Finding]:
-    """Yield what the database says of its form and, where that is known, of the clock."""
+    """Yield what the database says of its form and, where that is good, of clock and peers."""
     tables.load()
     url = parse_url(database_url(home, settings))
     shown = url.render_as_string(hide_password=True)
@@ -47,6 +48,7 @@ def database(home: Home, settings: Settings, now: dt.datetime) -> Iterator[Findi
         newest = asyncio.run(_within(_newest_entry(address)))
         if newest is not None:
             yield _clock(newest, now)
+        yield from _commitments(asyncio.run(_within(_without_address(address))))
 
 
 def _unusable(shown: str, exc: Exception) -> Finding:
@@ -67,9 +69,28 @@ async def _newest_entry(address: str) -> dt.datetime | None:
         await opened.close()
 
 
+async def _without_address(address: str) -> list[tuple[str, int]]:
+    opened = await Database.open(address)
+    try:
+        return await opened.read(store.without_address)
+    finally:
+        await opened.close()
+
+
 async def _within(work: Awaitable[T]) -> T:
     async with asyncio.timeout(_WITHIN_S):
         return await work
+
+
+def _commitments(waiting: list[tuple[str, int]]) -> Iterator[Finding]:
+    for title, reports in waiting:
+        yield Finding(
+            f"storage commitment for {title}",
+            good=False,
+            found=f"{reports} reports wait: no port is known to call {title} back at",
+            mend=f"tell where it listens: yilian admin ae add {title} INSTITUTION --host H --port N"
+            "   (with --change where it is listed already); they go out within the hour",
+        )
 
 
 def _clock(newest: dt.datetime, now: dt.datetime) -> Finding:

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,7 +36,10 @@ TOWNSHIPS: Final = (
     Institution("qingshan", "青山卫生院", InstitutionKind.TOWNSHIP, COUNTY.code),
     Institution("dahe", "大河卫生院", InstitutionKind.TOWNSHIP, COUNTY.code),
 )
-_VILLAGE: Final = Institution("xigou", "西沟村卫生室", InstitutionKind.VILLAGE, "qingshan")
+_VILLAGES: Final = (
+    Institution("xigou", "西沟村卫生室", InstitutionKind.VILLAGE, "qingshan"),
+)
+"""Their people find and order in the register of the township they belong to."""
 _PEOPLE: Final[Sequence[tuple[str, str, str, Role]]] = (
     ("lijing", "李静", "qingshan", Role.TECHNICIAN),
     ("sunyu", "孙玉", "dahe", Role.TECHNICIAN),
@@ -127,15 +130,17 @@ async def prepare(root: Path, *, port_offset: int) -> DemoHome:
     if not rules.exists():
         write_secret(rules, _RULES.encode())
     _write_settings(home, _county_settings())
-    await _fill(county, [COUNTY, *TOWNSHIPS, _VILLAGE], accounts)
+    await _fill(county, [COUNTY, *TOWNSHIPS, *_VILLAGES], accounts)
     address = Settings.load(county.kind, file=home.settings_file, port_offset=port_offset).http
     for node, institution in zip(townships, TOWNSHIPS, strict=True):
         place = Home.prepare(node.root, node.kind)
         url = f"http://{address.host}:{address.port}"
         _write_settings(place, _township_settings(institution, url, home.public_key()))
-        here = [a for a in accounts if a.institution == institution.code]
-        await _fill(node, [COUNTY, *TOWNSHIPS], here)
-        await _enrol(home, place, institution.code, url)
+        villages = [each for each in _VILLAGES if each.parent == institution.code]
+        houses = {institution.code, *(each.code for each in villages)}
+        here = [a for a in accounts if a.institution in houses]
+        await _fill(node, [COUNTY, *TOWNSHIPS, *villages], here)
+        await _enrol(home, place, institution.code, url, houses)
     await _first_day(county, townships)
     return DemoHome(root, (county, *townships), tuple(accounts))
 
@@ -151,10 +156,9 @@ async def _first_day(county: DemoNode, townships: Sequence[DemoNode]) -> None:
         blocks = await allotted(database, codes, at=clock.now())
     for node in waiting:
         code = node.name if node is not county else COUNTY.code
-        houses = [code] if node is not county else [code, _VILLAGE.code]
         async with _opened(node) as database:
             day = DemoDay(database, clock, node.kind, code, _ORDERING[code])
-            await fill_day(day, houses=houses, blocks=blocks)
+            await fill_day(day, blocks=blocks)
         _mark(node.root / ".ordered")
 
 
@@ -163,7 +167,9 @@ def _opened(node: DemoNode) -> AbstractAsyncContextManager[Database]:
     return opened_database(home, Settings.load(node.kind, file=home.settings_file))
 
 
-async def _enrol(county: Home, place: Home, institution: str, url: str) -> None:
+async def _enrol(
+    county: Home, place: Home, institution: str, url: str, houses: Collection[str]
+) -> None:
     """Make the township at *place* a node of the county, by a code as anywhere, once."""
     if await asyncio.to_thread(pairing_of, place) is not None:
         return
@@ -173,7 +179,7 @@ async def _enrol(county: Home, place: Home, institution: str, url: str) -> None:
         enrolment = await county_enrolment(county, settings, database, clock, chain=_CHAIN)
         invited = await enrolment.invite(OPERATOR, institution)
         told = await enrolment.enrol(invited.code, place.public_key())
-        people = await database.read(lambda conn: store.people_of(conn, [institution]))
+        people = await database.read(lambda conn: store.people_of(conn, houses))
     # As the county's letters will have them: else the first would end whoever signed in before.
     settings = Settings.load(NodeKind.TOWNSHIP, file=place.settings_file)
     async with opened_database(place, settings) as database:

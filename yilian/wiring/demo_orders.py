@@ -1,4 +1,4 @@
-"""The demo's first day: a catalogue for each house, registrations, and some of today's orders."""
+"""The demo's first day: a catalogue for each node's house, registrations, some of today's orders."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -15,7 +15,8 @@ from kernel.settings import NodeKind
 from kernel.sql.db import Database
 from referrals.orders import numbers
 from referrals.orders.accession import Block
-from referrals.orders.examinations import read_catalogue, replace_catalogue
+from referrals.orders.catalogue_letters import import_catalogue
+from referrals.orders.examinations import read_catalogue
 from referrals.orders.gate import UncheckedGate
 from referrals.orders.ledger import By, Ledger
 from referrals.orders.model import version_tag
@@ -25,7 +26,7 @@ from referrals.orders.service import OrderDesk, Seen
 from referrals.orders.store import find_order
 from referrals.orders.views import local_day
 from yilian.samples.orders import CATALOGUE, ORDERS, SampleOrder
-from yilian.wiring.orders_letters import posts
+from yilian.wiring.orders_letters import catalogue_posts, posts
 from yilian.wiring.spellings import NameSpellings
 
 _CHAIN: Final = "demo-orders"
@@ -60,12 +61,11 @@ async def allotted(county: Database, townships: list[str], *, at: dt.datetime) -
     return await county.write(allot)
 
 
-async def fill_day(day: DemoDay, *, houses: list[str], blocks: list[Block]) -> None:
+async def fill_day(day: DemoDay, *, blocks: list[Block]) -> None:
     """Fill one node; repeating it within two days changes nothing.
 
     Args:
         day: which node.
-        houses: codes of the institutions whose catalogue it keeps.
         blocks: the accession numbers allotted to it; none at the county, which allots.
     """
     ledger = Ledger(
@@ -77,8 +77,16 @@ async def fill_day(day: DemoDay, *, houses: list[str], blocks: list[Block]) -> N
     rows = read_catalogue(CATALOGUE)
 
     def prepare(conn: sa.Connection) -> Principal | None:
-        for code in houses:
-            replace_catalogue(conn, code, rows, ledger.spellings)
+        # The county hears of a township's catalogue as of any other: by letter.
+        import_catalogue(
+            conn,
+            day.institution,
+            rows,
+            ledger.spellings,
+            node=day.institution,
+            post=catalogue_posts(day.kind, day.institution),
+            at=day.clock.now(),
+        )
         for block in blocks:
             if block.node == day.institution:
                 numbers.add_block(conn, replace(block, next=block.first), at=day.clock.now())

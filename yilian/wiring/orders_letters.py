@@ -14,6 +14,12 @@ from gateway.exchange.outbox import write_letters
 from gateway.exchange.ports import Handler, Handlers
 from kernel.letter import Letter
 from kernel.settings import NodeKind
+from referrals.orders.catalogue_letters import (
+    CATALOGUE_LETTER,
+    catalogue_letters,
+    take_catalogue,
+    tell_untold,
+)
 from referrals.orders.ledger import Ledger, Page
 from referrals.orders.numbers import (
     BLOCK_LETTER,
@@ -51,6 +57,18 @@ def _up(conn: sa.Connection, letters: Sequence[Letter], whose: str, at: dt.datet
     write_letters(conn, letters, at=at)
 
 
+def catalogue_posts(kind: NodeKind, institution: str) -> Post:
+    """Return how a node of *institution* tells other nodes of catalogues; only the newest stays."""
+    if kind is NodeKind.TOWNSHIP:
+        return _up
+
+    def down(conn: sa.Connection, letters: Sequence[Letter], whose: str, at: dt.datetime) -> None:
+        if whose != institution:
+            send_down(conn, letters, institution=whose, at=at)
+
+    return down
+
+
 def up_handlers(written: Ledger) -> Handlers:
     """Return who reads, at the county, what townships tell of orders."""
     records = _records(written, from_below=True)
@@ -58,6 +76,7 @@ def up_handlers(written: Ledger) -> Handlers:
         RecordKind.PATIENT.value: records,
         RecordKind.ORDER.value: records,
         NEED_LETTER: _allot,
+        CATALOGUE_LETTER: _catalogue(written, passed_on=True),
     }
 
 
@@ -72,7 +91,32 @@ def down_handlers(written: Ledger) -> Handlers:
         RecordKind.PATIENT.value: records,
         RecordKind.ORDER.value: records,
         BLOCK_LETTER: blocks,
+        CATALOGUE_LETTER: _catalogue(written, passed_on=False),
     }
+
+
+def _catalogue(written: Ledger, *, passed_on: bool) -> Handler:
+    def take(conn: sa.Connection, letter: Letter, source: Source, /) -> None:
+        whose = source.institution
+        newer = take_catalogue(conn, letter, written.spellings, institution=whose)
+        if newer and passed_on:
+            # For its other nodes, and for the box that replaces this one.
+            send_down(conn, catalogue_letters(conn, whose), institution=whose, at=source.at)
+
+    return take
+
+
+async def tell_catalogue(context: Context) -> None:
+    """Tell the county of this township's catalogue where no program before this one did."""
+    await context.database.write(
+        partial(
+            tell_untold,
+            institution=context.institution,
+            node=context.institution,
+            post=_up,
+            at=context.clock.now(),
+        )
+    )
 
 
 def _records(written: Ledger, *, from_below: bool) -> Handler:

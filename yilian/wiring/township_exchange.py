@@ -27,7 +27,7 @@ from kernel.sql.db import Database
 from yilian.cli import program_version
 from yilian.wiring.context import Context
 from yilian.wiring.order_ledger import ledger
-from yilian.wiring.orders_letters import down_handlers, keep_numbers
+from yilian.wiring.orders_letters import down_handlers, keep_numbers, tell_catalogue
 from yilian.wiring.pairing import Pairing, pairing_of
 
 
@@ -65,6 +65,7 @@ def handlers(context: Context) -> Handlers:
     """Return who reads the letters that come down."""
     return {
         Kind.ACCOUNT.value: take_account,
+        Kind.VILLAGE_ACCOUNT.value: take_account,
         Kind.PRIOR.value: take_return,
         Kind.REPORT.value: take_return,
         **down_handlers(ledger(context)),
@@ -82,6 +83,7 @@ async def township_exchange(context: Context, news: QueueNews) -> TownshipExchan
     if pairing is None:
         return None
     link = await _link(context, pairing)
+    await tell_catalogue(context)
     line = _Line(context.database, news)
     sender = LetterSender(context.database, link, facts(context, news), line, clock=context.clock)
     written, taken, back = Wake.local(), Wake.local(), Wake.local()
