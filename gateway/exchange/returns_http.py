@@ -38,6 +38,18 @@ class SendBody(msgspec.Struct, frozen=True, kw_only=True):
     ae_title: str
 
 
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """A DICOM node of this house that listens."""
+
+    ae_title: str
+
+
+class DestinationList(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a study can be sent on to, by title."""
+
+    items: list[Destination]
+
+
 class PriorInstance(msgspec.Struct, frozen=True, kw_only=True):
     """One object of a prior."""
 
@@ -101,6 +113,7 @@ class PriorsDoor:
             web.get(one, self._show, allow_head=False),
             web.get(f"{one}/instances/{{instance}}", self._instance, allow_head=False),
             web.post(f"{one}/send", self._send),
+            web.get("/api/v1/destinations", self._destinations, allow_head=False),
         ]
 
     @describe("Studies asked of the county, and how far they are", answer=PriorList)
@@ -187,8 +200,7 @@ class PriorsDoor:
         by, at = request[PRINCIPAL].username, self.clock.now()
 
         def queue(conn: sa.Connection) -> ReturnView:
-            known = [peer for peer in ae_table(conn) if peer.ae_title == title and peer.port]
-            if not known or known[0].institution != self.institution:
+            if title not in self._listening(conn):
                 raise Missing("no DICOM node of this house listens under that title", code="no-ae")
             view = self._one(conn, study)
             if view.state is not ReturnState.HERE:
@@ -199,6 +211,22 @@ class PriorsDoor:
         view = await self.database.write(queue)
         self.on_send()
         return json_response(view, status=202)
+
+    @describe("DICOM nodes of this house a study can be sent on to", answer=DestinationList)
+    @permit(roles=_READERS)
+    async def _destinations(self, request: web.Request) -> web.StreamResponse:
+        self._require(request)
+        titles = await self.database.read(self._listening)
+        return json_response(
+            DestinationList(items=[Destination(ae_title=title) for title in titles])
+        )
+
+    def _listening(self, conn: sa.Connection) -> list[str]:
+        return [
+            peer.ae_title
+            for peer in ae_table(conn)
+            if peer.port and peer.institution == self.institution
+        ]
 
     async def _view(self, study: str) -> ReturnView:
         return await self.database.read(lambda conn: self._one(conn, study))

@@ -1,5 +1,6 @@
 """Installing: whole, repeatable, nothing of the administrator's written over, nothing open."""
 
+import datetime as dt
 import re
 import shutil
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.township.clinic_hours import ClinicHours
 from kernel.settings import NodeKind, Settings
 from tests.deploy.trial import VERSION, Trial
 from tests.setup.checkout import ROOT
@@ -93,10 +95,10 @@ def test_a_township_leaves_the_clinic_half_the_line_in_its_hours_out_of_the_box(
     settings = Settings.load(NodeKind.TOWNSHIP, file=township.home / "yilian.toml", environ={})
     hours = ClinicHours.parse(settings.line.clinic_hours)
     day = dt.datetime(2026, 5, 12)  # noqa: DTZ001  # a Tuesday by the clinic's clock
-    assert hours.include(day.replace(hour=9))
-    assert hours.include(day.replace(hour=15))
-    assert not hours.include(day.replace(hour=13))
-    assert not hours.include(day.replace(hour=20))
+    assert hours.hold(day.replace(hour=9))
+    assert hours.hold(day.replace(hour=15))
+    assert not hours.hold(day.replace(hour=13))
+    assert not hours.hold(day.replace(hour=20))
     assert settings.line.share_in_clinic_hours == 0.5
     assert settings.township.commitment == "county"
     text = (township.home / "yilian.toml").read_text("utf-8")

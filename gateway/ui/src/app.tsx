@@ -7,6 +7,7 @@ import { BrowserRouter, Navigate, Route, Routes, useLocation, useNavigate } from
 
 import { queries } from './api/queries';
 import { loadSession, useSession } from './api/session';
+import { SilentNote } from './features/nodes/SilentNote';
 import { SignIn } from './features/signin/SignIn';
 import { Fence } from './frame/Fence';
 import { useIdleLock } from './frame/idle';
@@ -121,6 +122,7 @@ function Pages() {
       </div>
       <KeysHelp />
       <NewVersion />
+      {!covered && <SilentNote />}
       {changing && <PasswordSheet />}
       {lock && <LockSheet reason={lock} />}
     </>

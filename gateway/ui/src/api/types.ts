@@ -20,6 +20,8 @@ export interface User {
   display_name: string;
   roles: string[];
   institution: Institution;
+  /** For people of a village house: in whose register they find and order, and who examines. */
+  orders_at?: Institution | null;
 }
 
 export interface Session {
@@ -420,6 +422,25 @@ export interface PriorHere {
   here: number;
   set_aside: number;
   asked_at: string;
+}
+
+/** A study that is, or was, sent on to a DICOM node of the house. */
+export interface SentOn {
+  id: string;
+  ae_title: string;
+  state: 'waiting' | 'done' | 'failed';
+  sent: number;
+  code: string;
+  asked_at: string;
+}
+
+export interface PriorDetail {
+  prior: PriorHere & { sends: SentOn[] };
+}
+
+/** Where a study can be sent on to. */
+export interface DestinationList {
+  items: { ae_title: string }[];
 }
 
 /** What of one study is on the township's machine. */

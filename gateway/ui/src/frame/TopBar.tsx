@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { NavLink } from 'react-router';
 
 import { lockPage, signOut, useSession } from '../api/session';
+import { SilentBadge } from '../features/nodes/SilentNote';
 import { useText } from '../i18n';
 import { useChannel } from '../live/channel';
 import { clockTime } from './clock';
@@ -72,6 +73,7 @@ export function TopBar({ pill }: { pill?: ReactNode }) {
           // A page below another tab's page is its own tab where it has one, else part of that one.
           <NavLink key={tab.path} to={tab.path} end={tabs.some(({ path }) => path.startsWith(`${tab.path}/`))}>
             {t(tab.label)}
+            {tab.path === '/nodes' && <SilentBadge />}
           </NavLink>
         ))}
       </nav>

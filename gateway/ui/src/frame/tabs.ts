@@ -22,6 +22,27 @@ const REGISTERS = ['technician', 'registrar', 'doctor'];
 const ORDERS = ['doctor', 'village-doctor'];
 const KEEPS_THE_DAY = [...REGISTERS, 'village-doctor'];
 
+/** Who may know how the townships' machines are (`watch-nodes`): whoever waits for their images, and who answers for them. */
+const WATCHES_NODES = [
+  ...READS_STUDIES,
+  'village-doctor',
+  'ward',
+  'emergency-desk',
+  'registrar',
+  'coordinator',
+  'laboratory',
+  'manager',
+  'privacy-officer',
+  'system-administrator',
+  'audit-administrator',
+];
+
+/** Whether a signed-in person is told at the county when a township's machine goes silent. */
+export function watchesNodes(session: Session | null): boolean {
+  const roles = session?.user?.roles ?? [];
+  return session?.node === 'county' && WATCHES_NODES.some((role) => roles.includes(role));
+}
+
 /** Whether *roles* have the study list, at the county. */
 export function readsStudies(roles: readonly string[]): boolean {
   return READS_STUDIES.some((role) => roles.includes(role));
@@ -57,6 +78,6 @@ export function tabsOf(session: Session | null): Tab[] {
     ...day,
     ...(is('doctor') ? [STUDIES] : []),
     ...choose,
-    ...((centre && is('technician')) || is('system-administrator', 'audit-administrator') ? [NODES] : []),
+    ...((centre && is('technician')) || is('manager', 'system-administrator', 'audit-administrator') ? [NODES] : []),
   ];
 }

@@ -138,7 +138,11 @@ export default function ConflictsPage() {
         {list.isPending && late && <GreyLines />}
         {list.data && rows.length === 0 && (
           <div className="trouble" data-testid="empty">
-            {settled && <h2 className="answer">{t('conflicts.noneSettled')}</h2>}
+            {settled && (
+              <p>
+                <b>{t('conflicts.noneSettled')}</b>
+              </p>
+            )}
             <p>{t(settled ? 'conflicts.noneSettledText' : 'conflicts.noneText')}</p>
           </div>
         )}

@@ -10,6 +10,7 @@ import { useText } from '../../i18n';
 import { others, placeOf } from './here';
 import { useEarlier, useHere } from './live';
 import { AskCounty, LookHere, ReportMark } from './Look';
+import { SendOn } from './SendOn';
 
 /** A patient's earlier studies: what is here is opened, what is at the county is asked for. */
 export function Earlier({ patientId, study }: { patientId: string; study: string }) {
@@ -62,6 +63,7 @@ function EarlierLine({ one, here }: { one: EarlierStudy; here: StudyHere }) {
       <span>{here.reports.length > 0 && <ReportMark here={here} />}</span>
       <span className="earlier-act">
         {placeOf(here) === 'none' ? <AskCounty study={one.study_instance_uid} /> : <LookHere study={one.study_instance_uid} here={here} />}
+        {here.prior?.state === 'here' && <SendOn study={one.study_instance_uid} />}
       </span>
     </li>
   );

@@ -7,6 +7,7 @@ import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { imagesPath, placeOf, reportOf, reportPath } from './here';
 import { useAskCounty } from './live';
+import { SendOn } from './SendOn';
 
 /** The page a study is opened from, so that it leads back there. */
 export interface CameFrom {
@@ -81,6 +82,7 @@ export function LookHere({
       {(place === 'county' || place === 'part' || place === 'refused') && (
         <AskCounty study={study} part={place === 'part'} again={place === 'refused'} size={keys ? 'middle' : 'small'} />
       )}
+      {keys && here.prior?.state === 'here' && <SendOn study={study} />}
     </span>
   );
 }

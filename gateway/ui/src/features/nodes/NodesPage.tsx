@@ -3,8 +3,7 @@ import '../../styles/nodes.css';
 import { useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 
-import { ask } from '../../api/client';
-import type { NodeList, NodeRow } from '../../api/types';
+import type { NodeRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { clockTime, dayAndTime, fileSize, rate } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
@@ -17,6 +16,7 @@ import { useText } from '../../i18n';
 import { onLive, useChannel } from '../../live/channel';
 import { Detail } from './Detail';
 import { CHIP, clockIsOff, countsOf, isShortOfRoom, waiting, worstFirst } from './node-words';
+import { nodeList, NODES } from './silent';
 
 /** A line that went quiet tells of itself by nothing at all: so often its state is asked for. */
 const LOOK_AGAIN_MS = 30_000;
@@ -29,9 +29,10 @@ export default function NodesPage() {
   const channel = useChannel();
   const [open, setOpen] = useState<string | null>(null);
   const list = useQuery({
-    queryKey: ['nodes'],
-    queryFn: ({ signal }) => ask<NodeList>('/api/v1/nodes', { signal }),
+    queryKey: NODES,
+    queryFn: ({ signal }) => nodeList(signal),
     refetchInterval: LOOK_AGAIN_MS,
+    staleTime: 0,
   });
   const { refetch } = list;
   useEffect(() => {

@@ -6,8 +6,10 @@ import { ask } from '../../api/client';
 import type { NodeRow, NodeTrailPage } from '../../api/types';
 import { absolute, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
+import { Technical } from '../../frame/Technical';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { hasText, type Say, useText } from '../../i18n';
+import { aboutOf, type Who, whoOf } from './trail-words';
 
 const PAGE = 50;
 
@@ -64,20 +66,23 @@ function Rows({ node }: { node: NodeRow }) {
             {rows.map((one) => (
               <tr key={`${one.chain}-${one.number}`} className={one.outcome === 0 ? '' : 'is-refused'}>
                 <td title={absolute(one.at, language)}>{dayAndTime(one.at, language)}</td>
-                <td>{one.username || t('order.byMachine')}</td>
+                <td>{who(whoOf(one), t)}</td>
                 <td className="worded">
                   {did(one.event, t)}
                   {one.outcome === 0 ? '' : t('nodes.didNot')}
                 </td>
-                <td className="quiet" title={one.subject}>
-                  {about(one.subject, t)}
-                </td>
+                <td className="quiet">{about(one.subject, t)}</td>
                 <td>{one.patient}</td>
                 <td className="quiet">{one.address}</td>
               </tr>
             ))}
           </tbody>
         </table>
+      )}
+      {rows.length > 0 && (
+        <Technical
+          facts={Object.fromEntries(rows.map((one) => [`${one.chain} ${one.number}`, `${one.event} ${one.subject}`.trim()]))}
+        />
       )}
       {list.hasNextPage && (
         <Button size="small" disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()} data-testid="more-trail">
@@ -88,15 +93,27 @@ function Rows({ node }: { node: NodeRow }) {
   );
 }
 
-/** What it was done to: the kind in a word, and the end of its number, which tells one from another. */
 function about(subject: string, t: Say): string {
-  const [kind = '', name = ''] = subject.split(':');
-  const key = `nodes.about.${kind}`;
-  if (!hasText(key)) return subject;
-  return name ? `${t(key)} …${name.slice(-6)}` : t(key);
+  const found = aboutOf(subject);
+  if (!found) return '';
+  if (!found.tail) return t(found.key);
+  return found.key === 'nodes.about.account' ? `${t(found.key)} ${found.tail}` : `${t(found.key)} …${found.tail}`;
+}
+
+function who(found: Who, t: Say): string {
+  switch (found.kind) {
+    case 'person':
+      return found.name;
+    case 'nobody':
+      return t('nodes.byNobody');
+    case 'machine':
+      return t('nodes.about.machine');
+    case 'device':
+      return t('order.byMachine');
+  }
 }
 
 function did(event: string, t: Say): string {
   const key = `nodes.did.${event}`;
-  return hasText(key) ? t(key) : event;
+  return hasText(key) ? t(key) : t('nodes.did.other');
 }

@@ -50,7 +50,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
         {coming && <Coming coming={coming} />}
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
       </div>
-      <div role="gridcell" className="second">
+      <div role="gridcell" className="second number" title={row.accession_number}>
         {row.accession_number}
       </div>
       <div role="gridcell">{row.institution.name}</div>

@@ -206,6 +206,11 @@ export default function DeskPage() {
         <h1 className="answer">
           {over ? t('today.doneTitle', { count: done.length }) : t(mayRegister ? 'today.new' : 'today.newOrder')}
         </h1>
+        {user.orders_at && !over && (
+          <p className="second desk-note" data-testid="orders-at">
+            {t('today.ordersAt', { house: user.orders_at.name })}
+          </p>
+        )}
         {restored && desk !== EMPTY && !over && (
           <p className="note note-info desk-note" role="status">
             {t('today.restored')}{' '}

@@ -6,7 +6,7 @@ import { useText } from '../../i18n';
 import { isShort, roundly } from './disk';
 import { OfflineUntil } from './OfflineUntil';
 import type { KeptBatch } from './kept-batch';
-import { isTooFarApart, wayOf } from './queue-words';
+import { brokenOf, isTooFarApart, wayOf } from './queue-words';
 
 /** What the technician must know now and cannot see in the rows. */
 export function Notices({
@@ -27,6 +27,8 @@ export function Notices({
   const t = useText();
   const { line, disk } = summary;
   const way = wayOf(line, now());
+  // A line that somebody holds may be down as well: who resumes it must know that nothing goes out then either.
+  const broken = brokenOf(line);
   return (
     <>
       {kept && (
@@ -44,13 +46,13 @@ export function Notices({
           </Button>
         </div>
       )}
-      {way === 'down' && (
+      {broken === 'down' && (
         <p className="note note-soon township-note" role="status" data-testid="line-down">
           {line.since ? t('queue.lineDown', { at: clockTime(line.since) }) : t('queue.lineDownNow')}
         </p>
       )}
-      <OfflineUntil down={way === 'down'} />
-      {way === 'refused' && (
+      <OfflineUntil down={broken === 'down'} />
+      {broken === 'refused' && (
         <div className="note note-bad township-note" role="alert" data-testid="county-refuses">
           <p>
             {t(isTooFarApart(line.code) ? 'queue.tooFarApart' : 'queue.countyRefuses')}{' '}

@@ -4,7 +4,7 @@ import type { QueueSummary } from '../../api/types';
 import { clockTime, now } from '../../frame/clock';
 import { useText } from '../../i18n';
 import { roundly } from './disk';
-import { wayOf } from './queue-words';
+import { brokenOf, wayOf } from './queue-words';
 import { useSending } from './sending-store';
 
 interface Props {
@@ -33,7 +33,7 @@ export function Summary({ summary, reports, stale, add }: Props) {
         {t('queue.onTheLine')} <b data-testid="on-the-line">{t('study.count', { count: summary.on_the_line })}</b>
         {summary.on_the_line > 0 && (
           <span className="eta">
-            {way === 'down' ? t('queue.etaNoLine') : way === 'open' && summary.eta ? t('queue.etaAll', { at: clockTime(summary.eta) }) : ''}
+            {brokenOf(summary.line) === 'down' ? t('queue.etaNoLine') : way === 'open' && summary.eta ? t('queue.etaAll', { at: clockTime(summary.eta) }) : ''}
           </span>
         )}
       </p>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { QueueItem } from '../../api/types';
-import { hereOf, lineWord, matches, pinned, progress, wayOf } from './queue-words';
+import { brokenOf, hereOf, lineWord, matches, pinned, progress, wayOf } from './queue-words';
 
 function item(part: Partial<QueueItem>): QueueItem {
   return {
@@ -70,6 +70,13 @@ describe('the line', () => {
     expect(wayOf({ ...line, code: 'receipt-untrusted' }, at)).toBe('refused');
     expect(wayOf({ ...line, state: 'up', held_until: '2026-05-12T03:00:00Z' }, at)).toBe('held');
     expect(wayOf({ ...line, state: 'up', held_until: '2026-05-12T02:00:00Z' }, at)).toBe('open');
+  });
+
+  it('may be held and down at once, and both are known', () => {
+    const held = { ...line, code: 'line-down', held_until: '2026-05-12T03:00:00Z' };
+    expect([wayOf(held, at), brokenOf(held)]).toEqual(['held', 'down']);
+    expect(brokenOf({ ...held, code: 'bad-token' })).toBe('refused');
+    expect(brokenOf({ ...held, state: 'up' })).toBe('open');
   });
 
   it('says how many images are still to come, and when they do not', () => {

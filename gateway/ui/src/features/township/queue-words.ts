@@ -40,9 +40,14 @@ const REFUSED = new Set([
 /** The county and this machine have builds too far apart. */
 const TOO_FAR_APART = new Set(['parcel-version', 'exchange-version']);
 
-/** What stands between this machine and the county; *at* is now. */
+/** What stands between this machine and the county; *at* is now. A line that is held may be down as well (`brokenOf`). */
 export function wayOf(line: Line | undefined, at: Date): Way {
   if (line?.held_until && Date.parse(line.held_until) > at.getTime()) return 'held';
+  return brokenOf(line);
+}
+
+/** How the line itself is, held or not. */
+export function brokenOf(line: Line | undefined): Exclude<Way, 'held'> {
   if (line?.state !== 'down') return 'open';
   return isRefusal(line.code) || isTooFarApart(line.code) ? 'refused' : 'down';
 }
