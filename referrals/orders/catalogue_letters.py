@@ -148,13 +148,13 @@ def _with_part(
 ) -> list[Examination] | None:
     """Keep *part*; return the rows of the edition once it is whole, None before."""
     columns = catalogue_parts.c
-    conn.execute(
-        sa.delete(catalogue_parts).where(
-            columns.institution == institution,
-            columns.part == part.part,
-            columns.node == edition.node,
-        )
-    )
+    of_node = sa.and_(columns.institution == institution, columns.node == edition.node)
+    newest = conn.scalar(sa.select(sa.func.max(columns.version)).where(of_node))
+    if newest is not None and newest > edition.version:
+        return None
+    # Of one writer only the newest edition is waited for.
+    older = sa.or_(columns.version < edition.version, columns.part == part.part)
+    conn.execute(sa.delete(catalogue_parts).where(of_node, older))
     conn.execute(
         sa.insert(catalogue_parts).values(
             institution=institution,
@@ -164,16 +164,7 @@ def _with_part(
             rows=msgspec.to_builtins(part.rows),
         )
     )
-    query = (
-        sa.select(columns.rows)
-        .where(
-            columns.institution == institution,
-            columns.node == edition.node,
-            columns.version == edition.version,
-        )
-        .order_by(columns.part)
-    )
-    kept = list(conn.scalars(query))
+    kept = list(conn.scalars(sa.select(columns.rows).where(of_node).order_by(columns.part)))
     if len(kept) < part.parts:
         return None
     return [msgspec.convert(row, Examination) for rows in kept for row in rows]

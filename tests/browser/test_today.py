@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.workstation import Person, at_work, sign_in, township
+from tests.browser.workstation import Person, at_work, county, sign_in, township
 from tests.demo.running import RunningDemo, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -240,6 +240,40 @@ def test_a_doctor_orders_and_is_told_that_nobody_looked_for_earlier_results(
         expect(line).to_contain_text("未核对互认")
         expect(line).to_have_attribute("data-state", "done")
         person.picture("order-doctor-zh-1366x625")
+
+
+def test_a_village_doctor_orders_at_the_county_in_the_register_of_the_township(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    until(
+        lambda: demo.get("/api/v1/examinations", role="village-doctor") != []
+        and demo.get("/api/v1/patients?q=zlx", role="village-doctor")["items"] != [],
+        60,
+        "the township's catalogue and register at the county",
+    )
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "village-doctor")
+        expect(page).to_have_url(re.compile("/today/new$"))
+        expect(page.get_by_test_id("orders-at")).to_contain_text("检查由青山卫生院做")
+        # Nobody is listed before somebody is looked for.
+        page.get_by_test_id("patient-find").fill("zlx")
+        expect(page.get_by_test_id("patient-option").first).to_contain_text("周立新")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("patient-header")).to_contain_text("周立新")
+        choose_examination(page, "胸部CT")
+        person.picture("order-village-zh-1366x625")
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_test_id("order-line").first).to_have_attribute("data-state", "done")
+        accession = person.text("accession")
+        page.get_by_role("button", name="回今日检查").click()
+        row = page.get_by_test_id("order-row").filter(has_text=accession)
+        expect(row).to_have_attribute("data-state", "ordered")
+        # Of the township's day they see what they ordered.
+        assert "欧阳" not in page.get_by_test_id("today").inner_text()
+        person.picture("today-village-zh-1366x625")
+    if FINDSCU:
+        until(lambda: "周立新" in worklist_of(demo, accession), 60, "the order at the township")
 
 
 def test_what_was_registered_wrongly_is_mended(browser: Browser, demo: RunningDemo) -> None:

@@ -12,11 +12,15 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateway.commitment.machine import State
+from gateway.commitment.model import NO_ADDRESS
+from gateway.commitment.tables import requests
 from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import SystemClock
 from kernel.settings import NodeKind
@@ -136,6 +140,41 @@ def test_a_clock_behind_the_trail_is_found(home: Home, findings: Look) -> None:
     told = findings()["clock against the trail"]
     assert not told["good"]
     assert "NTP" in told["mend"]
+
+
+def test_a_peer_whose_reports_wait_for_an_address_is_named(home: Home, findings: Look) -> None:
+    file = migrated(home)
+    at = SystemClock().now()
+
+    def ask(title: str, number: int, reason: str) -> None:
+        async def run() -> None:
+            database = await Database.open(f"sqlite:///{file}")
+            row = {
+                "id": f"{number:026}",
+                "transaction_uid": f"2.25.{number}",
+                "institution": "qingshan",
+                "ae_title": title,
+                "called_ae_title": "YILIAN",
+                "address": "127.0.0.1",
+                "state": State.READY.value,
+                "asked_at": at,
+                "due_at": at + DAY,
+                "failures": 1,
+                "reason": reason,
+            }
+            await database.write(lambda conn: conn.execute(sa.insert(requests).values(row)))
+            await database.close()
+
+        asyncio.run(run())
+
+    ask("CT2", 1, "peer-unavailable")
+    assert "storage commitment for CT2" not in findings()
+    ask("CT1", 2, NO_ADDRESS)
+    ask("CT1", 3, NO_ADDRESS)
+    told = findings()["storage commitment for CT1"]
+    assert not told["good"]
+    assert told["found"].startswith("2 reports wait")
+    assert "yilian admin ae add CT1" in told["mend"]
 
 
 def put_certificate(home: Home, *, days: int, other_key: bool = False) -> None:

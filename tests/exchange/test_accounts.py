@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from gateway.accounts.model import SignInFailed
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import OtherNodes, SignIns
+from gateway.accounts.store import by_username
 from gateway.accounts.tables import accounts
 from gateway.exchange.accounts_down import publish_accounts
 from gateway.exchange.accounts_here import (
@@ -21,9 +23,11 @@ from gateway.exchange.accounts_here import (
     OfflineTooLong,
     take_account,
 )
+from gateway.exchange.feed import read_feed, take_page
+from gateway.exchange.model import Source
 from gateway.exchange.tables import feed
-from gateway.exchange.taking import kept_letters
-from kernel.identity import Institution, InstitutionKind, Role
+from gateway.exchange.taking import kept_letters, retry_unknown
+from kernel.identity import Institution, InstitutionKind, Role, find_institution
 from tests.exchange.two_nodes import (
     GOOD,
     County,
@@ -34,7 +38,8 @@ from tests.exchange.two_nodes import (
 )
 
 NEW = "Zt8qe-b4Wms-k2Hfd"
-HANDLERS = {"account": take_account}
+HANDLERS = {"account": take_account, "village-account": take_account}
+XIGOU = Institution("xigou", "西沟村卫生室", InstitutionKind.VILLAGE, "qingshan")
 
 
 async def told(county: County) -> int:
@@ -75,6 +80,68 @@ async def test_the_countys_people_sign_in_at_the_township_with_the_line_down(
         assert (who.institution, who.roles) == ("qingshan", frozenset({Role.TECHNICIAN}))
         with pytest.raises(SignInFailed):
             await sign_ins.sign_in("qian", GOOD, address="10.0.0.1")
+
+
+async def villager(county: County, house: Institution = XIGOU) -> None:
+    await county.admin.put_institution(OPERATOR, house)
+    asked = NewAccount(
+        "tianshui", "田水", house.code, frozenset({Role.VILLAGE_DOCTOR}), password=GOOD
+    )
+    await county.admin.create_account(OPERATOR, asked)
+
+
+async def test_people_of_a_village_house_sign_in_at_the_township_it_belongs_to(
+    tmp_path: Path, hasher: Hasher
+) -> None:
+    async with both_in(tmp_path) as (county, node):
+        await villager(county)
+        assert await told(county) == 1
+        assert await told(county) == 0
+        await node.follower.follow_once()
+        sign_ins = sign_ins_at(node, hasher)
+        who = (await sign_ins.sign_in("tianshui", GOOD, address="10.0.0.1")).sign_in.principal
+        assert (who.institution, who.township) == ("xigou", "qingshan")
+        assert await node.database.read(lambda conn: find_institution(conn, "xigou")) == XIGOU
+        # A house of another name is the same house.
+        renamed = replace(XIGOU, name="西沟中心卫生室", phone="0571-7")
+        await county.admin.put_institution(OPERATOR, renamed)
+        assert await told(county) == 1
+        await node.follower.follow_once()
+        assert await node.database.read(lambda conn: find_institution(conn, "xigou")) == renamed
+        assert await node.database.read(partial(kept_letters, limit=9)) == []
+
+
+async def test_people_of_another_townships_villages_do_not_come_here(tmp_path: Path) -> None:
+    async with both_in(tmp_path) as (county, node):
+        await villager(county, replace(XIGOU, parent="shiqiao"))
+        assert await told(county) == 0
+        await node.follower.follow_once()
+        assert await node.database.read(lambda conn: find_institution(conn, "xigou")) is None
+
+
+async def test_an_older_node_keeps_a_villages_account_until_it_can_read_it(tmp_path: Path) -> None:
+    async with both_in(tmp_path) as (county, node):
+        await villager(county)
+        await told(county)
+        older = {"account": take_account}
+        at = node.clock.now()
+        page = await county.database.read(
+            partial(read_feed, institution="qingshan", node="", after=0, protocol=1)
+        )
+        source = Source("county", "qingshan", at)
+        refused = await node.database.write(
+            lambda conn: take_page(conn, page, older, source)
+        )
+        assert refused == 1
+        assert await node.database.read(lambda conn: by_username(conn, "tianshui")) is None
+        houses = {"county": "qingshan"}
+        taken = await node.database.write(
+            lambda conn: retry_unknown(conn, HANDLERS, houses, source)
+        )
+        assert taken == 1
+        kept = await node.database.read(lambda conn: by_username(conn, "tianshui"))
+        assert kept is not None
+        assert kept.account.township == "qingshan"
 
 
 async def test_what_changes_at_the_county_changes_here_and_ends_sessions(

@@ -201,6 +201,8 @@ async def test_it_is_sent_on_to_a_peer_of_the_house_that_listens_and_to_nobody_e
     for title in ("CT", "FOREIGN", "NOBODY"):
         status, said = await pages.post(path, {"ae_title": title})
         assert (status, said["code"]) == (404, "no-ae")
+    told = await pages.get("/api/v1/destinations")
+    assert told == (200, {"items": [{"ae_title": "PACS"}]})
     status, view = await pages.post(path, {"ae_title": "PACS"})
     assert (status, view["sends"][0]["ae_title"], view["sends"][0]["state"]) == (
         202,

@@ -12,6 +12,7 @@ from kernel.policy import (
     masked_id,
     masked_name,
     reach,
+    register_house,
     require,
     sees_own_orders_only,
     shows_full_name,
@@ -74,6 +75,40 @@ def test_only_a_village_doctor_sees_no_orders_but_their_own() -> None:
     assert [role for role in ORDERING if sees_own_orders_only(_who(role))] == [Role.VILLAGE_DOCTOR]
     both = Principal("u", "u", "u", frozenset({Role.VILLAGE_DOCTOR, Role.DOCTOR}), TOWNSHIP)
     assert not sees_own_orders_only(both)
+
+
+VILLAGER = Principal(
+    "v", "v", "v", frozenset({Role.VILLAGE_DOCTOR}), "xigou", township=TOWNSHIP
+)
+
+
+@pytest.mark.parametrize(
+    ("act", "owner", "reason", "allowed"),
+    [
+        (Act.READ_ORDERS, TOWNSHIP, Reason.PARENT_INSTITUTION, True),
+        (Act.ORDER_EXAMINATION, TOWNSHIP, Reason.PARENT_INSTITUTION, True),
+        (Act.REGISTER_PATIENT, TOWNSHIP, Reason.NOT_THIS_ROLE, False),
+        (Act.SETTLE_CONFLICT, TOWNSHIP, Reason.OTHER_INSTITUTION, False),
+        (Act.READ_STUDY, TOWNSHIP, Reason.OTHER_INSTITUTION, False),
+        (Act.READ_LIST, TOWNSHIP, Reason.OTHER_INSTITUTION, False),
+        (Act.STORE_STUDY, TOWNSHIP, Reason.OTHER_INSTITUTION, False),
+        (Act.READ_ORDERS, OTHER, Reason.OTHER_INSTITUTION, False),
+        (Act.ORDER_EXAMINATION, OTHER, Reason.OTHER_INSTITUTION, False),
+    ],
+)
+def test_a_village_house_finds_and_orders_at_its_township_and_nothing_else(
+    act: Act, owner: str, reason: Reason, allowed: bool
+) -> None:
+    decision = decide(VILLAGER, act, Subject(owner))
+    assert (decision.allowed, decision.reason) == (allowed, reason)
+
+
+def test_nobody_of_a_village_house_sees_orders_that_are_not_theirs() -> None:
+    assert register_house(VILLAGER) == TOWNSHIP
+    for role in ORDERING:
+        guest = Principal("v", "v", "v", frozenset({role}), "xigou", township=TOWNSHIP)
+        assert sees_own_orders_only(guest)
+    assert register_house(_who(Role.TECHNICIAN)) == TOWNSHIP
 
 
 def test_to_another_institution_it_is_not_there() -> None:

@@ -24,10 +24,14 @@ from referrals.orders import http
 from referrals.orders.counter import Counter
 from tests.orders.desk import COUNTY, QINGSHAN, Desk
 
+VILLAGE = "xigou"
+"""A village house that belongs to qingshan."""
 PEOPLE = {
     "luoli": (Role.REGISTRAR, QINGSHAN),
     "lijing": (Role.TECHNICIAN, QINGSHAN),
     "tianshui": (Role.VILLAGE_DOCTOR, QINGSHAN),
+    "aying": (Role.VILLAGE_DOCTOR, VILLAGE),
+    "yaoshi": (Role.TECHNICIAN, VILLAGE),
     "gaoshan": (Role.MANAGER, QINGSHAN),
     "wanghai": (Role.RADIOLOGIST, COUNTY),
     "sunyu": (Role.TECHNICIAN, COUNTY),
@@ -97,6 +101,8 @@ async def open_door(desk: Desk, more: Sequence[web.RouteDef] = ()) -> AsyncItera
     kinds = {COUNTY: InstitutionKind.COUNTY, QINGSHAN: InstitutionKind.TOWNSHIP}
     for code, kind in kinds.items():
         await admin.put_institution(OPERATOR, Institution(code, code, kind))
+    village = Institution(VILLAGE, VILLAGE, InstitutionKind.VILLAGE, QINGSHAN)
+    await admin.put_institution(OPERATOR, village)
     tokens = {}
     for name, (role, code) in PEOPLE.items():
         asked = NewAccount(name, name, code, frozenset({role}), PrincipalKind.MACHINE)
