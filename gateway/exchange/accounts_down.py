@@ -11,7 +11,7 @@ import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -71,35 +71,54 @@ def _house(house: Institution) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
+    institution: str
+    """Code of the institution whose node was told."""
     version: int
     digest: str
+
+
+_LEFT: Final = "left"
+"""Digest of an account that is closed at a node its house no longer belongs to."""
 
 
 def publish_accounts(conn: sa.Connection, *, at: dt.datetime) -> int:
     """Write a letter for each account that is not as was told last; returns how many.
 
     Only people, and only those of institutions that have a node, and of the village houses that
-    belong to one.
+    belong to one. A node a village house no longer belongs to is told that its people are closed.
     """
     known = {each.code: each for each in all_institutions(conn)}
     told_to = _told_to(conn, known)
     told = _told(conn)
     by_house: dict[str, list[Letter]] = {}
-    for kept in people_of(conn, told_to):
-        house = known[kept.account.institution]
-        node_of = told_to[house.code]
-        body = _body(kept, house, node_of)
-        digest = hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
-        before = told.get(kept.account.id)
+    villages = {code for code, house in known.items() if house.kind is InstitutionKind.VILLAGE}
+    for kept in people_of(conn, told_to.keys() | villages):
+        house, before = known[kept.account.institution], told.get(kept.account.id)
+        node_of = told_to.get(house.code)
+        if before is not None and before.digest != _LEFT:
+            left = known.get(before.institution)
+            if left is not None and left != node_of and house.kind is InstitutionKind.VILLAGE:
+                before = _Told(left.code, before.version + 1, _LEFT)
+                _note(conn, kept, before, known=True)
+                closed = replace(kept, account=replace(kept.account, disabled=True))
+                letter = account_letter(closed, house, left, before.version)
+                by_house.setdefault(left.code, []).append(letter)
+        if node_of is None:
+            continue
+        digest = _digest(_body(kept, house, node_of))
         if before is not None and before.digest == digest:
             continue
         version = 1 if before is None else before.version + 1
-        _note(conn, kept, _Told(version, digest), known=before is not None)
+        _note(conn, kept, _Told(node_of.code, version, digest), known=before is not None)
         letter = account_letter(kept, house, node_of, version)
         by_house.setdefault(node_of.code, []).append(letter)
     for code, letters in by_house.items():
         send_down(conn, letters, institution=code, at=at)
     return sum(map(len, by_house.values()))
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
 
 
 def _told_to(conn: sa.Connection, known: Mapping[str, Institution]) -> dict[str, Institution]:
@@ -115,14 +134,17 @@ def _told_to(conn: sa.Connection, known: Mapping[str, Institution]) -> dict[str,
 
 def _told(conn: sa.Connection) -> Mapping[str, _Told]:
     columns = account_letters.c
-    query = sa.select(columns.account_id, columns.version, columns.digest)
-    return {row.account_id: _Told(row.version, row.digest) for row in conn.execute(query)}
+    query = sa.select(columns.account_id, columns.institution, columns.version, columns.digest)
+    return {
+        row.account_id: _Told(row.institution, row.version, row.digest)
+        for row in conn.execute(query)
+    }
 
 
 def _note(conn: sa.Connection, kept: Kept, told: _Told, *, known: bool) -> None:
     table, account_id = account_letters, kept.account.id
     values = {
-        "institution": kept.account.institution,
+        "institution": told.institution,
         "version": told.version,
         "digest": told.digest,
     }

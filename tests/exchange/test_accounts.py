@@ -119,6 +119,27 @@ async def test_people_of_another_townships_villages_do_not_come_here(tmp_path: P
         assert await node.database.read(lambda conn: find_institution(conn, "xigou")) is None
 
 
+async def test_a_village_that_belongs_elsewhere_now_is_closed_where_it_belonged(
+    tmp_path: Path, hasher: Hasher
+) -> None:
+    async with both_in(tmp_path) as (county, node):
+        await villager(county)
+        await told(county)
+        await node.follower.follow_once()
+        await county.admin.put_institution(OPERATOR, replace(XIGOU, parent="shiqiao"))
+        assert await told(county) == 1
+        assert await told(county) == 0
+        await node.follower.follow_once()
+        with pytest.raises(SignInFailed):
+            await sign_ins_at(node, hasher).sign_in("tianshui", GOOD, address="10.0.0.1")
+        # And open again, should it come back.
+        await county.admin.put_institution(OPERATOR, XIGOU)
+        assert await told(county) == 1
+        await node.follower.follow_once()
+        opened = await sign_ins_at(node, hasher).sign_in("tianshui", GOOD, address="10.0.0.1")
+        assert opened.sign_in.principal.township == "qingshan"
+
+
 async def test_an_older_node_keeps_a_villages_account_until_it_can_read_it(tmp_path: Path) -> None:
     async with both_in(tmp_path) as (county, node):
         await villager(county)
