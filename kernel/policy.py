@@ -141,17 +141,16 @@ def decide(principal: Principal, act: Act, subject: Subject) -> Decision:
         if principal.roles.isdisjoint(_ROLES[act]):
             return Decision(allowed=False, reason=Reason.NOT_THIS_ROLE)
         return Decision(allowed=True, reason=Reason.OWN_DUTY)
+    may = _ROLES[act]
     if subject.institution == principal.institution:
         reason = Reason.OWN_INSTITUTION
     elif act in _AT_TOWNSHIP and principal.township and subject.institution == principal.township:
-        if principal.roles.isdisjoint(_AT_TOWNSHIP[act]):
-            return Decision(allowed=False, reason=Reason.NOT_THIS_ROLE)
-        return Decision(allowed=True, reason=Reason.PARENT_INSTITUTION)
+        reason, may = Reason.PARENT_INSTITUTION, _AT_TOWNSHIP[act]
     elif principal.institution in subject.routed_to and act not in _OWN_ONLY:
         reason = Reason.ROUTED_HERE
     else:
         return Decision(allowed=False, reason=Reason.OTHER_INSTITUTION)
-    if principal.roles.isdisjoint(_ROLES[act]):
+    if principal.roles.isdisjoint(may):
         return Decision(allowed=False, reason=Reason.NOT_THIS_ROLE)
     return Decision(allowed=True, reason=reason)
 

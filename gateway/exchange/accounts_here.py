@@ -84,7 +84,8 @@ def take_account(conn: sa.Connection, letter: Letter, source: Source, /) -> None
     """Make the county's account true here (``ports.Handler``).
 
     People of the node's own institution, and of the village houses that belong to it. An account of
-    that name that was made here for somebody of the same house becomes the county's. Whoever is signed in stays so unless password, roles or the right to be here changed.
+    that name that was made here for somebody of the same house becomes the county's. Whoever is
+    signed in stays so unless password, roles or the right to be here changed.
 
     Raises:
         UsernameHere: the name is another house's or a machine's here.
@@ -147,10 +148,7 @@ def _adopted(conn: sa.Connection, body: _Body) -> str:
     found = store.by_username(conn, body.username)
     if found is None:
         return body.id
-    if (
-        found.account.institution != body.works_in
-        or found.account.kind is not PrincipalKind.PERSON
-    ):
+    if found.account.institution != body.works_in or found.account.kind is not PrincipalKind.PERSON:
         raise UsernameHere("that name is somebody else's here")
     return found.account.id
 

@@ -246,8 +246,10 @@ def test_a_village_doctor_orders_at_the_county_in_the_register_of_the_township(
     browser: Browser, demo: RunningDemo
 ) -> None:
     until(
-        lambda: demo.get("/api/v1/examinations", role="village-doctor") != []
-        and demo.get("/api/v1/patients?q=zlx", role="village-doctor")["items"] != [],
+        lambda: (
+            demo.get("/api/v1/examinations", role="village-doctor") != []
+            and demo.get("/api/v1/patients?q=zlx", role="village-doctor")["items"] != []
+        ),
         60,
         "the township's catalogue and register at the county",
     )

@@ -150,9 +150,7 @@ async def test_an_older_node_keeps_a_villages_account_until_it_can_read_it(tmp_p
             partial(read_feed, institution="qingshan", node="", after=0, protocol=1)
         )
         source = Source("county", "qingshan", at)
-        refused = await node.database.write(
-            lambda conn: take_page(conn, page, older, source)
-        )
+        refused = await node.database.write(lambda conn: take_page(conn, page, older, source))
         assert refused == 1
         assert await node.database.read(lambda conn: by_username(conn, "tianshui")) is None
         houses = {"county": "qingshan"}

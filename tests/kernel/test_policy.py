@@ -77,9 +77,7 @@ def test_only_a_village_doctor_sees_no_orders_but_their_own() -> None:
     assert not sees_own_orders_only(both)
 
 
-VILLAGER = Principal(
-    "v", "v", "v", frozenset({Role.VILLAGE_DOCTOR}), "xigou", township=TOWNSHIP
-)
+VILLAGER = Principal("v", "v", "v", frozenset({Role.VILLAGE_DOCTOR}), "xigou", township=TOWNSHIP)
 
 
 @pytest.mark.parametrize(

@@ -156,9 +156,7 @@ async def test_whoever_heard_the_same_shows_the_same_in_whatever_order(tmp_path:
 
 async def test_what_an_older_program_imported_is_told_once(node: Node) -> None:
     assert await node.tell_untold() == []
-    await node.database.write(
-        lambda conn: replace_catalogue(conn, QINGSHAN, [HEAD], SPELLINGS)
-    )
+    await node.database.write(lambda conn: replace_catalogue(conn, QINGSHAN, [HEAD], SPELLINGS))
     (letter,) = await node.tell_untold()
     assert letter.version == 1
     assert await node.tell_untold() == []

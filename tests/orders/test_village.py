@@ -99,7 +99,5 @@ async def test_they_hear_of_their_own_orders_only(database: Database) -> None:
         assert (await door.write("POST", "/orders", body, "aying")).status == 201
     heard = [event for event in await events(desk) if visible(AYING, event)]
     assert [event.payload["ordered_by"] for event in heard] == ["aying"]
-    village_doctor = Principal(
-        "id", "tianshui", "田水", frozenset({Role.VILLAGE_DOCTOR}), QINGSHAN
-    )
+    village_doctor = Principal("id", "tianshui", "田水", frozenset({Role.VILLAGE_DOCTOR}), QINGSHAN)
     assert not any(visible(village_doctor, event) for event in await events(desk))

@@ -1,4 +1,4 @@
-"""The database's form, whether the clock is behind what it holds, and what in it waits for a person."""
+"""The database's form, the clock against what it holds, and what in it waits for a person."""
 
 import asyncio
 import datetime as dt

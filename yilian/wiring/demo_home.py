@@ -36,9 +36,7 @@ TOWNSHIPS: Final = (
     Institution("qingshan", "青山卫生院", InstitutionKind.TOWNSHIP, COUNTY.code),
     Institution("dahe", "大河卫生院", InstitutionKind.TOWNSHIP, COUNTY.code),
 )
-_VILLAGES: Final = (
-    Institution("xigou", "西沟村卫生室", InstitutionKind.VILLAGE, "qingshan"),
-)
+_VILLAGES: Final = (Institution("xigou", "西沟村卫生室", InstitutionKind.VILLAGE, "qingshan"),)
 """Their people find and order in the register of the township they belong to."""
 _PEOPLE: Final[Sequence[tuple[str, str, str, Role]]] = (
     ("lijing", "李静", "qingshan", Role.TECHNICIAN),

@@ -1,4 +1,4 @@
-"""The demo's first day: a catalogue for each node's house, registrations, some of today's orders."""
+"""The demo's first day: a catalogue for each node, registrations, some of today's orders."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
