@@ -29,6 +29,7 @@ from kernel.policy import (
     decide,
     masked_id,
     masked_name,
+    register_house,
     sees_own_orders_only,
     shows_full_name,
 )
@@ -75,7 +76,7 @@ def visible(principal: Principal, event: Event) -> bool:
         return False
     act = TOPIC_ACTS[kind]
     if act is None:
-        return event.institution == principal.institution
+        return event.institution in (principal.institution, register_house(principal))
     # Of the register a village doctor works in, most patients are not theirs.
     narrowed = act is Act.READ_ORDERS and sees_own_orders_only(principal)
     if narrowed and event.payload.get("ordered_by") != principal.username:
