@@ -1,7 +1,9 @@
 """What the county knows of its townships' machines: what it could not take, what people did."""
 
+import re
+
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.beside import QINGSHAN, node_of, tell_what_is_refused
 from tests.browser.test_accessibility import violations
@@ -78,8 +80,46 @@ def test_an_auditor_reads_what_people_did_there_and_that_is_written_down(
         trail = page.get_by_test_id("trail")
         expect(trail.get_by_role("row").nth(1)).to_be_visible()
         expect(trail).to_contain_text("查了列表")
+        # Words of machines stand under the technical facts only.
+        said = trail.get_by_role("table").inner_text()
+        assert not re.search(r"\d+(\.\d+){4,}|sha256|[a-z-]+:[a-z0-9]", said), said
         # The hand stays where it was when the button has gone.
         assert page.evaluate("() => document.activeElement.dataset.testid") == "trail"
+
+
+def silent(route: Route) -> None:
+    """Answer as the county would three minutes after the first township's last beat."""
+    answer = route.fetch()
+    told = answer.json()
+    for node in told["items"]:
+        if node["institution"]["code"] == QINGSHAN:
+            node |= {"state": "silent", "down_since": node["heard_at"]}
+    route.fulfill(response=answer, json=told)
+
+
+@pytest.mark.parametrize("role", ["radiologist", "manager"])
+def test_a_silent_machine_is_told_on_every_page_until_somebody_takes_note(
+    browser: Browser, demo: RunningDemo, role: str
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        page.route("**/api/v1/nodes", silent)
+        sign_in(person, demo, role)
+        if role == "manager":
+            # Whose page it is sees it there, and on its tab.
+            expect(page).to_have_url(re.compile("/nodes$"))
+            expect(page.get_by_test_id("silent-badge")).to_contain_text("1")
+            expect(page.get_by_test_id("silent-note")).to_have_count(0)
+            person.picture("nodes-silent-zh-1366x625")
+            return
+        note = page.get_by_test_id("silent-note")
+        expect(note).to_contain_text("青山卫生院")
+        expect(note).to_contain_text("没有消息")
+        fits(person)
+        assert violations(page) == []
+        person.picture("studies-silent-zh-1366x625")
+        page.get_by_test_id("silent-noted").click()
+        expect(note).to_have_count(0)
 
 
 @pytest.mark.parametrize(("language", "size"), EACH)
