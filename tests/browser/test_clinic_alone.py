@@ -110,6 +110,21 @@ def look_at_what_is_here(person: Person, row: Locator) -> None:
     expect(row).to_be_visible()
 
 
+def hold_what_is_down(person: Person) -> None:
+    """Hold the line while it is down: both are shown, and it is down when it is let go again."""
+    page = person.page
+    page.keyboard.press("s")
+    page.get_by_test_id("hold-line").get_by_role("button").first.click()
+    line = page.get_by_test_id("line")
+    expect(line).to_have_attribute("data-state", "held")
+    expect(line).to_contain_text("先停着")
+    expect(line).to_contain_text("线路中断")
+    expect(page.get_by_test_id("line-down")).to_be_visible()
+    person.picture("alone-held-zh-1366x625")
+    page.get_by_test_id("line-held").get_by_role("button").click()
+    expect(line).to_have_attribute("data-state", "down")
+
+
 def ask_for_an_earlier_study(person: Person) -> None:
     """Find what the county has of the patient, have it sent, and open it."""
     page = person.page
@@ -122,6 +137,9 @@ def ask_for_an_earlier_study(person: Person) -> None:
     person.picture("alone-earlier-zh-1366x625")
     line.get_by_test_id("ask-county").click()
     expect(line).to_have_attribute("data-place", "here", timeout=60_000)
+    # Nobody has entered a device that takes images: who can, and what, is said.
+    line.get_by_test_id("send-on-open").click()
+    expect(line.get_by_test_id("send-on")).to_contain_text("请系统管理员登记")
     person.picture("alone-earlier-here-zh-1366x625")
     line.get_by_test_id("look").click()
     ready(person)
@@ -194,6 +212,7 @@ def test_with_the_county_away_people_work_on_and_later_all_arrives_and_the_repor
             assert "线路中断" in person.text("line")
             assert "照常拍片" in person.text("line-down")
 
+            hold_what_is_down(person)
             order, row = work_on(person, alone, tmp_path)
             expect(page.get_by_test_id("at-county")).to_have_text(f"{before}份")
 
