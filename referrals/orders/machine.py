@@ -51,7 +51,9 @@ WEIGHT: Final[Mapping[State, int]] = MappingProxyType(
 )
 """Of two versions written at once, what was done to the patient outweighs what was wished."""
 
-URGENCY: Final[Mapping[str, int]] = MappingProxyType({Priority.EMERGENCY: 2, Priority.URGENT: 1})
+URGENCY: Final[Mapping[Priority, int]] = MappingProxyType(
+    {Priority.EMERGENCY: 2, Priority.URGENT: 1}
+)
 """Of two wishes written at once the more urgent stands; all others weigh nothing."""
 
 

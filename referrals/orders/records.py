@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from kernel.arrival import Priority
 from kernel.errors import Invalid
 from kernel.letter import InvalidLetter, Letter
 from referrals.orders.accession import fits
@@ -148,9 +149,9 @@ def version_of(record: Record, change: Change) -> Version:
     )
 
 
-def urgency_of(priority: str | None) -> int:
+def urgency_of(priority: Priority | None) -> int:
     """Return how *priority* weighs between versions; 0 for routine, anything else, or none."""
-    return URGENCY.get(priority or "", 0)
+    return 0 if priority is None else URGENCY.get(priority, 0)
 
 
 def as_urgent(record: Record, urgency: int) -> Record:

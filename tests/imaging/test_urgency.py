@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from gateway.exchange.model import Kind, Refusal, Source
-from gateway.exchange.outbox import next_letters
+from gateway.exchange.model import Kind, PostAnswer, Refusal, Source
+from gateway.exchange.outbox import make_place, next_letters, note_answer
 from gateway.exchange.priorities_up import (
     STUDY_PRIORITY,
     forget_priorities,
@@ -79,13 +79,25 @@ class County:
         assert await self.taken() == []
 
     async def taken(self, institution: str = "qingshan") -> list[Refusal]:
-        """Take what waits at the township, as it comes over the line."""
-        letters = await self.database.write(next_letters)
+        """Take what waits at the township, as it comes over the line, and answer."""
         source = Source(NODE, institution, AT)
         handlers = {Kind.STUDY_PRIORITY.value: take_priority}
-        return await self.database.write(
-            lambda conn: take_letters(conn, letters, handlers, source, epoch="e" * 26)
-        )
+
+        def exchange(conn: sa.Connection) -> list[Refusal]:
+            epoch = make_place(conn).epoch
+            sent = next_letters(conn)
+            refused = take_letters(conn, sent, handlers, source, epoch=epoch)
+            answer = PostAnswer(
+                protocol=1,
+                last_sequence=sent[-1].sequence,
+                last_id=sent[-1].id,
+                refused=refused,
+                county_time=AT,
+            )
+            note_answer(conn, sent, answer, at=AT)
+            return refused
+
+        return await self.database.write(exchange)
 
 
 def watch_of(archive: Archive) -> UrgencyWatch:

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 
@@ -68,14 +69,8 @@ class Node:
         return self.posted
 
     async def hear(self, letters: Sequence[Letter], institution: str = QINGSHAN) -> list[bool]:
-        return [
-            await self.database.write(
-                lambda conn, one=letter: take_catalogue(
-                    conn, one, SPELLINGS, institution=institution
-                )
-            )
-            for letter in letters
-        ]
+        take = partial(take_catalogue, spellings=SPELLINGS, institution=institution)
+        return [await self.database.write(partial(take, letter=letter)) for letter in letters]
 
     async def rows(self) -> list[Examination]:
         return await self.database.read(lambda conn: find_examinations(conn, QINGSHAN))

@@ -8,6 +8,7 @@ from pathlib import Path
 from kernel.clock import SystemClock
 from kernel.errors import Invalid, Missing
 from kernel.identity import find_institution
+from kernel.settings import NodeKind
 from referrals.orders.catalogue_letters import import_catalogue
 from referrals.orders.examinations import find_examinations, read_catalogue
 from referrals.orders.model import Examination
@@ -42,7 +43,8 @@ async def _import(arguments: argparse.Namespace) -> int:
         raise Invalid(f"{arguments.file}: {exc}", code="invalid-catalogue") from exc
     rows = read_catalogue(text)
     code, settings = arguments.institution, settings_of(arguments)
-    async with opened_database(Home(arguments.home.absolute()), settings) as database:
+    home = Home(arguments.home.absolute())
+    async with opened_database(home, settings) as database:
         if await database.read(partial(find_institution, code=code)) is None:
             raise Missing(code, code="no-such-institution")
         here = settings.node.institution
@@ -52,7 +54,7 @@ async def _import(arguments: argparse.Namespace) -> int:
             rows=rows,
             spellings=NameSpellings(),
             node=here,
-            post=catalogue_posts(settings.kind, here),
+            post=catalogue_posts(home.kind() or NodeKind.COUNTY, here),
             at=SystemClock().now(),
         )
         await database.write(write)
