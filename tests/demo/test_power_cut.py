@@ -2,6 +2,7 @@
 
 import io
 import random
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,21 @@ def _check_bytes(demo: RunningDemo, sent: Sequence[Image], acknowledged: frozens
     assert not expected
 
 
+def _await_all(town: Town, acknowledged: frozenset[str]) -> None:
+    """Wait for all of them at the county; say of those that do not come how far they are."""
+    demo = town.demo
+    try:
+        until(lambda: acknowledged <= set(demo.instances()), 180, "all acknowledged at the county")
+    except AssertionError as exc:
+        lost = acknowledged.difference(demo.instances())
+        exc.add_note(f"{len(lost)} are not there: {sorted(lost)[:10]}")
+        queue = demo.get("/api/v1/queue?limit=200", at=_TOWNSHIP, role="technician")
+        exc.add_note(f"the township: {queue}")
+        for node, disk in town.disks.items():
+            exc.add_note(f"disk of the {node}: {shutil.disk_usage(disk.root)}")
+        raise
+
+
 def _survive(town: Town, cuts: int, seed: int) -> None:
     chance = random.Random(seed)
     demo = town.demo
@@ -102,7 +118,7 @@ def _survive(town: Town, cuts: int, seed: int) -> None:
         acknowledged = acknowledged.union(*(sender.finish() for sender in senders))
         town.start()
     assert acknowledged
-    until(lambda: acknowledged <= set(demo.instances()), 180, "all acknowledged at the county")
+    _await_all(town, acknowledged)
     found = Counter(demo.instances())
     twice = [uid for uid, times in found.items() if times > 1]
     print(  # noqa: T201  # the figures of the trial
