@@ -1,5 +1,9 @@
 /** The JSON of `/api/v1`, as the server writes it: snake_case, times as ISO 8601 in UTC. */
 
+import type { Completeness, StudyArrival } from './node-types';
+
+export type * from './here-types';
+export type * from './node-types';
 export type * from './record-types';
 
 export type Sex = 'M' | 'F' | 'O' | '';
@@ -339,133 +343,4 @@ export interface RegisteredDetail {
   orders: OrderRow[];
   actions: string[];
   open_versions: OpenVersion[];
-}
-
-export interface NodeLane {
-  priority: string;
-  studies: number;
-  instances: number;
-  size_bytes: number;
-}
-
-export interface Completeness {
-  /** Instances it will have; null while nobody knows. */
-  expected: number | null;
-  basis: string;
-  here: number;
-  arrived: number;
-  state: 'growing' | 'short' | 'on-the-way' | 'complete';
-}
-
-export interface StudyArrival {
-  expected: number | null;
-  here: number;
-  arrived: number;
-  state: string;
-  /** Since when nothing is heard of the township. */
-  down_since: string | null;
-}
-
-export interface NodeStudy {
-  study_instance_uid: string;
-  modality: string;
-  priority: string;
-  paused: boolean;
-  first_received_at: string;
-  set_aside: number;
-  completeness: Completeness;
-}
-
-/** A township's machine as the county knows it. */
-export interface NodeRow {
-  id: string;
-  institution: Institution;
-  state: 'never' | 'up' | 'late' | 'silent' | 'revoked';
-  enrolled_at: string;
-  heard_at: string | null;
-  down_since: string | null;
-  program: string;
-  clock_off_s: number | null;
-  line: { state: string; since: string | null; rate_bits_per_s: number | null; code: string } | null;
-  disk: { total_bytes: number; free_bytes: number } | null;
-  lanes: NodeLane[];
-  letters_waiting: number;
-  letters_refused: number;
-  set_aside: number;
-  audit_fault: string;
-}
-
-export interface NodeList {
-  items: NodeRow[];
-}
-
-export interface NodeDetail {
-  node: NodeRow;
-  studies: NodeStudy[];
-}
-
-/** A report the county sent down to the township. */
-export interface ReportHere {
-  study_instance_uid: string;
-  series_instance_uid: string;
-  sop_instance_uid: string;
-  form: 'pdf' | 'structured' | 'document';
-  state: 'coming' | 'here' | 'set-aside';
-  at: string;
-}
-
-/** How far a study is that was asked of the county. */
-export interface PriorHere {
-  state: 'asked' | 'fetching' | 'here' | 'refused';
-  code: string;
-  objects: number | null;
-  here: number;
-  set_aside: number;
-  asked_at: string;
-}
-
-/** A study that is, or was, sent on to a DICOM node of the house. */
-export interface SentOn {
-  id: string;
-  ae_title: string;
-  state: 'waiting' | 'done' | 'failed';
-  sent: number;
-  code: string;
-  asked_at: string;
-}
-
-export interface PriorDetail {
-  prior: PriorHere & { sends: SentOn[] };
-}
-
-/** Where a study can be sent on to. */
-export interface DestinationList {
-  items: { ae_title: string }[];
-}
-
-/** What of one study is on the township's machine. */
-export interface StudyHere {
-  study_instance_uid: string;
-  /** Images that can be opened here. */
-  images: number;
-  /** Images that were here and are only at the county now. */
-  gone: number;
-  reports: ReportHere[];
-  prior: PriorHere | null;
-}
-
-/** A study of a patient that can be looked at, or asked of the county. */
-export interface EarlierStudy {
-  study_instance_uid: string;
-  study_date_time: string | null;
-  modalities: string[];
-  description: string;
-  accession_number: string;
-  images: number | null;
-  here: StudyHere;
-}
-
-export interface EarlierList {
-  items: EarlierStudy[];
-  county: 'told' | 'unreachable' | 'not-enrolled' | 'not-asked';
 }

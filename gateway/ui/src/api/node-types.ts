@@ -1,0 +1,66 @@
+/** The JSON of the townships' machines, as the county knows them. */
+
+import type { Institution } from './types';
+
+export interface NodeLane {
+  priority: string;
+  studies: number;
+  instances: number;
+  size_bytes: number;
+}
+
+export interface Completeness {
+  /** Instances it will have; null while nobody knows. */
+  expected: number | null;
+  basis: string;
+  here: number;
+  arrived: number;
+  state: 'growing' | 'short' | 'on-the-way' | 'complete';
+}
+
+export interface StudyArrival {
+  expected: number | null;
+  here: number;
+  arrived: number;
+  state: string;
+  /** Since when nothing is heard of the township. */
+  down_since: string | null;
+}
+
+export interface NodeStudy {
+  study_instance_uid: string;
+  modality: string;
+  priority: string;
+  paused: boolean;
+  first_received_at: string;
+  set_aside: number;
+  completeness: Completeness;
+}
+
+/** A township's machine as the county knows it. */
+export interface NodeRow {
+  id: string;
+  institution: Institution;
+  state: 'never' | 'up' | 'late' | 'silent' | 'revoked';
+  enrolled_at: string;
+  heard_at: string | null;
+  down_since: string | null;
+  program: string;
+  clock_off_s: number | null;
+  line: { state: string; since: string | null; rate_bits_per_s: number | null; code: string } | null;
+  disk: { total_bytes: number; free_bytes: number } | null;
+  lanes: NodeLane[];
+  letters_waiting: number;
+  letters_refused: number;
+  set_aside: number;
+  audit_fault: string;
+}
+
+export interface NodeList {
+  items: NodeRow[];
+}
+
+export interface NodeDetail {
+  node: NodeRow;
+  studies: NodeStudy[];
+}
