@@ -92,6 +92,8 @@ class CountyClient:
         self.traffic = traffic
         """What images take of the line."""
         self._session = CountySession(door, meter, clock)
+        self._meter = meter
+        self._clock = clock
 
     async def close(self) -> None:
         """Let go of every connection; the next request opens new ones."""
@@ -176,8 +178,12 @@ class CountyClient:
             try:
                 async with asyncio.timeout(self._door.stall_s) as stall:
                     body = self._body(file, size - offset, sending, stall)
+                    began_s = self._clock.monotonic_s()
                     async with self._session.ask("PATCH", URL(url), headers, body) as answer:
-                        return await _acknowledged(answer, size)
+                        whole = await _acknowledged(answer, size)
+                    now_s = self._clock.monotonic_s()
+                    self._meter.delivered(size - offset, now_s - began_s, now_s)
+                    return whole
             except TimeoutError as exc:
                 await self.close()
                 raise Outage("no byte moved for too long", code="line-stalled") from exc

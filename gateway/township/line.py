@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import deque
 from enum import StrEnum
+from statistics import median_low
 from typing import Final
 
 import msgspec
@@ -19,6 +20,9 @@ _FILLING_S: Final = 1.0
 _PLAN_WINDOW_S: Final = 300.0
 _REMEMBER_S: Final = 1800.0
 _NOTED_MAX: Final = 1000
+_DELIVERED_LEAST_BYTES: Final = 256 * 1024
+"""What is smaller measures the round trip, and not the line."""
+_DELIVERIES: Final = 3
 _TOGETHER_S: Final = 0.05
 """What goes out within this time is noted as one, so that a fast line makes no long lists."""
 
@@ -59,6 +63,7 @@ class LineMeter:
         self._cuts: deque[float] = deque(maxlen=_NOTED_MAX)
         self._round_trips: deque[tuple[float, float]] = deque(maxlen=_NOTED_MAX)
         self._known_rate: tuple[float, float] | None = None
+        self._deliveries: deque[tuple[float, float]] = deque(maxlen=_DELIVERIES)
         self.sent_bytes = 0
         """All that went out since the start."""
         self.losses = TcpLosses()
@@ -93,6 +98,15 @@ class LineMeter:
             if rate is not None:
                 self._known_rate = (now_s, rate)
 
+    def delivered(self, count: int, within_s: float, now_s: float) -> None:
+        """Note that the county acknowledged *count* bytes *within_s* seconds of the first.
+
+        On a line that is faster than parcels are made, what went out in ten seconds says how fast
+        they are made; this says how fast the line is.
+        """
+        if count >= _DELIVERED_LEAST_BYTES and within_s > 0:
+            self._deliveries.append((now_s, count / within_s))
+
     def bytes_per_s(self, now_s: float, *, since_s: float | None = None) -> float | None:
         """Return the rate of the last ten seconds of sending; None when too little is known.
 
@@ -113,14 +127,21 @@ class LineMeter:
     def window(self, now_s: float) -> LineWindow:
         """Return what was measured in the last minutes, for a plan; a cut does not wipe it out."""
         since_s = now_s - _PLAN_WINDOW_S
-        known = self._known_rate
         return LineWindow(
-            bytes_per_s=known[1] if known and now_s - known[0] < _REMEMBER_S else None,
+            bytes_per_s=self._line_rate(now_s),
             rtt_s=min((took for at_s, took in self._round_trips if at_s >= since_s), default=None),
             cuts=sum(at_s >= since_s for at_s in self._cuts),
             lost_share=self.losses.share(),
             window_s=_PLAN_WINDOW_S,
         )
+
+    def _line_rate(self, now_s: float) -> float | None:
+        known = [self._known_rate] if self._known_rate else []
+        if self._deliveries:
+            # The middle one: one that met a stall, or a buffer that took it all, counts little.
+            middle = median_low(rate for _, rate in self._deliveries)
+            known.append((self._deliveries[-1][0], middle))
+        return max((rate for at_s, rate in known if now_s - at_s < _REMEMBER_S), default=None)
 
     def line(self, now_s: float) -> Line:
         """Return the line as it is now."""

@@ -140,6 +140,25 @@ def test_a_cut_is_counted_once_and_does_not_wipe_out_what_is_known_of_the_line()
     assert (window.cuts, window.rtt_s, window.bytes_per_s) == (0, None, None)
 
 
+def test_a_line_that_waits_for_parcels_is_as_fast_as_it_carries_them() -> None:
+    clock, meter = FrozenClock(NINE), LineMeter()
+    meter.reached(clock.now())
+    for within_s in (0.1, 2.0, 0.1, 0.1):
+        # A second to make a mebibyte, a tenth of one to send it.
+        clock.advance(dt.timedelta(seconds=1))
+        meter.sent(1 << 20, clock.monotonic_s())
+        meter.delivered(1 << 20, within_s, clock.monotonic_s())
+    meter.delivered(200_000, 1.0, clock.monotonic_s())
+    assert meter.bytes_per_s(clock.monotonic_s()) == pytest.approx(1 << 20, rel=0.05)
+    assert meter.window(clock.monotonic_s()).bytes_per_s == pytest.approx(10 << 20)
+    # Once it carries less, that holds from the second parcel on.
+    for _ in range(2):
+        meter.delivered(1 << 20, 0.5, clock.monotonic_s())
+    assert meter.window(clock.monotonic_s()).bytes_per_s == pytest.approx(2 << 20)
+    clock.advance(dt.timedelta(hours=1))
+    assert meter.window(clock.monotonic_s()).bytes_per_s is None
+
+
 def test_half_of_what_the_line_was_found_to_carry_is_left_to_the_clinic() -> None:
     clock, meter = FrozenClock(NINE), LineMeter()
     hours = ClinicHours.parse("08:00-12:00")
