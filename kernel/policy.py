@@ -36,6 +36,8 @@ class Act(StrEnum):
     """Choose between what two nodes wrote of one patient or order; the centre does it for all."""
     WATCH_NODES = "watch-nodes"
     """See how township nodes and their lines are; no patient is in it."""
+    ADMIT_NODES = "admit-nodes"
+    """Invite a township's machine, and let one go; the centre does it for all."""
     MANAGE_SYSTEM = "manage-system"
     """Institutions, DICOM peers, settings; how the machines run."""
     MANAGE_ACCOUNTS = "manage-accounts"
@@ -99,6 +101,7 @@ _ROLES: Final[dict[Act, frozenset[Role]]] = {
         Role.SYSTEM_ADMINISTRATOR,
         Role.AUDIT_ADMINISTRATOR,
     },
+    Act.ADMIT_NODES: frozenset({Role.MANAGER, Role.SYSTEM_ADMINISTRATOR}),
     Act.MANAGE_SYSTEM: frozenset({Role.SYSTEM_ADMINISTRATOR}),
     Act.MANAGE_ACCOUNTS: frozenset({Role.SECURITY_ADMINISTRATOR}),
     Act.READ_AUDIT: frozenset({Role.AUDIT_ADMINISTRATOR, Role.PRIVACY_OFFICER}),
@@ -114,6 +117,7 @@ _OWN_ONLY: Final = frozenset(
         Act.READ_ORDERS,
         Act.REGISTER_PATIENT,
         Act.ORDER_EXAMINATION,
+        Act.ADMIT_NODES,
     }
 )
 

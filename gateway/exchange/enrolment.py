@@ -6,7 +6,7 @@ code with the same key is answered alike; with another key it is used up.
 
 import datetime as dt
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import sqlalchemy as sa
@@ -15,11 +15,13 @@ from gateway.accounts.model import NODE_TOKEN_PREFIX, SignIn, digest, new_secret
 from gateway.exchange import nodes
 from gateway.exchange.codes import code_digest, new_code
 from gateway.exchange.model import Challenge, Enrolled, Session
+from gateway.exchange.node_status import draft_of
 from gateway.exchange.nodes import Invitation, Node
 from gateway.exchange.proof import NonceRefused, check_nonce, check_proof, make_nonce, parse_key
 from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import Clock
-from kernel.errors import Conflict, Forbidden, Missing, Unauthenticated
+from kernel.errors import Conflict, Forbidden, Invalid, Missing, Unauthenticated
+from kernel.events import publish_all
 from kernel.identifiers import new_id
 from kernel.identity import Principal, PrincipalKind, Role, find_institution
 from kernel.sql.db import Database
@@ -90,12 +92,15 @@ class Enrolment:
         self._secret = secret
         self._chain = chain
 
-    async def invite(self, by: Principal, institution: str) -> Invited:
-        """Make a code for *institution*.
+    async def invite(self, by: Principal, institution: str, *, address: str = "") -> Invited:
+        """Make a code for *institution*; *address* is where *by* asks from.
 
         Raises:
             Missing: no such institution (``no-such-institution``).
+            Invalid: it is the county's own (``own-institution``).
         """
+        if institution == self._county.institution:
+            raise Invalid("the county is no node of its own", code="own-institution")
         code, at = new_code(), self._clock.now()
         made = Invitation(institution, by.username, at, at + CODE_VALID, None, None)
 
@@ -103,7 +108,7 @@ class Enrolment:
             if find_institution(conn, institution) is None:
                 raise Missing("no institution of that code", code="no-such-institution")
             nodes.add_invitation(conn, code_digest(code), made)
-            self._audit(conn, by, f"node-invitation:{institution}")
+            self._audit(conn, by, f"node-invitation:{institution}", act="invite", address=address)
 
         await self._database.write(add)
         return Invited(code, institution, made.expires_at)
@@ -144,6 +149,7 @@ class Enrolment:
             nodes.add_node(conn, node)
             nodes.use_invitation(conn, kept, node.id, at=at)
             self._audit(conn, principal_of(node), f"node:{node.id}")
+            self._tell(conn, node, at)
             return node
 
         node = await self._database.write(make)
@@ -207,17 +213,28 @@ class Enrolment:
         """Return which of *ids* are nodes that were let go."""
         return await self._database.read(lambda conn: nodes.revoked_among(conn, ids))
 
-    async def revoke(self, by: Principal, node_id: str) -> None:
-        """Let a node go; raises ``NodeUnknown``. It is out with its next request."""
+    async def revoke(self, by: Principal, node_id: str, *, address: str = "") -> Node:
+        """Let a node go, and tell the pages; it is out with its next request.
+
+        Safe to repeat: one that was let go before stays as it is.
+
+        Raises:
+            NodeUnknown: no node has that id.
+        """
         at = self._clock.now()
 
-        def act(conn: sa.Connection) -> None:
-            if nodes.find_node(conn, node_id) is None:
+        def act(conn: sa.Connection) -> Node:
+            found = nodes.find_node(conn, node_id)
+            if found is None:
                 raise NodeUnknown("see `yilian admin township list`")
+            if found.revoked_at is not None:
+                return found
             nodes.revoke(conn, node_id, by.username, at=at)
-            self._audit(conn, by, f"node:{node_id}", act="revoke")
+            self._audit(conn, by, f"node:{node_id}", act="revoke", address=address)
+            self._tell(conn, found, at)
+            return replace(found, revoked_at=at)
 
-        await self._database.write(act)
+        return await self._database.write(act)
 
     async def nodes(self) -> list[Node]:
         """Return every node."""
@@ -227,8 +244,19 @@ class Enrolment:
         """Return every invitation remembered, newest first."""
         return await self._database.read(nodes.all_invitations)
 
+    def _tell(self, conn: sa.Connection, node: Node, at: dt.datetime) -> None:
+        """Tell the pages that there is something new of *node*; last in its transaction."""
+        draft = draft_of(node, "node.updated", {}, self._county.institution)
+        publish_all(conn, [draft], at=at)
+
     def _audit(
-        self, conn: sa.Connection, by: Principal, subject: str, *, act: str = "enrol"
+        self,
+        conn: sa.Connection,
+        by: Principal,
+        subject: str,
+        *,
+        act: str = "enrol",
+        address: str = "",
     ) -> None:
         entry = AuditEntry(
             at=self._clock.now(),
@@ -236,6 +264,7 @@ class Enrolment:
             user_id=by.user_id,
             username=by.username,
             institution=by.institution,
+            address=address,
             subject=subject,
             detail={"act": act},
         )

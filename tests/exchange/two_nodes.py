@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import OtherNodes, SignIns
+from gateway.exchange.admission_http import AdmissionDoor
 from gateway.exchange.county_http import NodeDoor
 from gateway.exchange.county_link import CountyAddress, CountyLink, NodeIdentity
 from gateway.exchange.enrolment import CountyFacts, Enrolment
@@ -159,6 +160,8 @@ async def county_in(
         for name, role, house_code in (
             ("wang", Role.RADIOLOGIST, "county"),
             ("sys", Role.SYSTEM_ADMINISTRATOR, "county"),
+            ("guan", Role.MANAGER, "county"),
+            ("ren", Role.MANAGER, "qingshan"),
             ("shen", Role.AUDIT_ADMINISTRATOR, "county"),
             ("yin", Role.PRIVACY_OFFICER, "shiqiao"),
             ("zhao", Role.TECHNICIAN, "qingshan"),
@@ -179,6 +182,7 @@ async def county_in(
             *_archived(desk, stack),
             *NodesDoor(database, clock, "county").routes(),
             *NodeRecordsDoor(database, clock, "county").routes(),
+            *AdmissionDoor(database, clock, enrolment, "county").routes(),
             *door.routes(),
         ],
         parts=ShellParts(

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from gateway.exchange.accounts_down import AccountsDown
+from gateway.exchange.admission_http import AdmissionDoor
 from gateway.exchange.audit_up import take_audit
 from gateway.exchange.county_http import NodeDoor
 from gateway.exchange.enrolment import Enrolment
@@ -79,7 +80,9 @@ async def county_exchange(context: Context) -> CountyExchange:
     )
     pages = NodesDoor(context.database, context.clock, context.institution)
     records = NodeRecordsDoor(context.database, context.clock, context.institution)
-    return CountyExchange(enrolment, [*door.routes(), *pages.routes(), *records.routes()])
+    admission = AdmissionDoor(context.database, context.clock, enrolment, context.institution)
+    doors = (door, pages, records, admission)
+    return CountyExchange(enrolment, [route for each in doors for route in each.routes()])
 
 
 async def keep_exchange(context: Context) -> None:

@@ -43,6 +43,7 @@ export interface NodeRow {
   institution: Institution;
   state: 'never' | 'up' | 'late' | 'silent' | 'revoked';
   enrolled_at: string;
+  revoked_at: string | null;
   heard_at: string | null;
   down_since: string | null;
   program: string;
@@ -58,6 +59,19 @@ export interface NodeRow {
 
 export interface NodeList {
   items: NodeRow[];
+}
+
+/** A code that makes one machine the county's; it is in no other answer. */
+export interface NodeInvitation {
+  code: string;
+  institution: { code: string; name: string };
+  expires_at: string;
+}
+
+/** For whom a code can be made, and which are out and not used yet. */
+export interface NodeAdmission {
+  houses: { institution: { code: string; name: string }; nodes: number }[];
+  open: { institution: { code: string; name: string }; made_by: string; made_at: string; expires_at: string }[];
 }
 
 export interface NodeDetail {

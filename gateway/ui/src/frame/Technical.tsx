@@ -2,6 +2,7 @@ import { Button } from 'antd';
 import { useState } from 'react';
 
 import { useText } from '../i18n';
+import { copyText } from './copy';
 
 /** Numbers for the help desk, folded away, with one button that copies them all. */
 export function Technical({ facts }: { facts: Readonly<Record<string, string>> }) {
@@ -10,10 +11,6 @@ export function Technical({ facts }: { facts: Readonly<Record<string, string>> }
   const text = Object.entries(facts)
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n');
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
-  };
   return (
     <details className="technical">
       <summary>{t('technical.title')}</summary>
@@ -25,7 +22,7 @@ export function Technical({ facts }: { facts: Readonly<Record<string, string>> }
           </div>
         ))}
       </dl>
-      <Button size="small" onClick={() => void copy()}>
+      <Button size="small" onClick={() => void copyText(text).then(setCopied)}>
         {copied ? t('technical.copied') : t('technical.copy')}
       </Button>
     </details>

@@ -43,6 +43,13 @@ export function watchesNodes(session: Session | null): boolean {
   return session?.node === 'county' && WATCHES_NODES.some((role) => roles.includes(role));
 }
 
+/** Whether a signed-in person invites townships' machines and lets them go (`admit-nodes`). */
+export function admitsNodes(session: Session | null): boolean {
+  const { roles = [], institution } = session?.user ?? {};
+  const mine = ['manager', 'system-administrator'].some((role) => roles.includes(role));
+  return session?.node === 'county' && institution?.kind === 'county' && mine;
+}
+
 /** Whether *roles* have the study list, at the county. */
 export function readsStudies(roles: readonly string[]): boolean {
   return READS_STUDIES.some((role) => roles.includes(role));

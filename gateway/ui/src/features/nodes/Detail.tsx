@@ -11,12 +11,13 @@ import { readsTrails } from '../../frame/tabs';
 import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
+import { LetGo } from './LetGo';
 import { clockIsOff } from './node-words';
 import { Refused } from './Refused';
 import { Trail } from './Trail';
 
 /** A township's machine opened in place: its studies, what of it was refused, what people did there. */
-export function Detail({ node }: { node: NodeRow }) {
+export function Detail({ node, letGo }: { node: NodeRow; letGo?: () => void }) {
   const t = useText();
   const language = useLanguage();
   const auditor = useSession((store) => readsTrails(store.session?.user?.roles ?? []));
@@ -38,6 +39,7 @@ export function Detail({ node }: { node: NodeRow }) {
         <ul className="facts-line">
           {node.heard_at && <li>{t('nodes.heardAt', { at: absolute(node.heard_at, language) })}</li>}
           <li>{t('nodes.enrolledAt', { at: absolute(node.enrolled_at, language) })}</li>
+          {node.revoked_at && <li>{t('nodes.revokedAt', { at: absolute(node.revoked_at, language) })}</li>}
           {node.letters_waiting > 0 && <li>{t('nodes.lettersWaiting', { count: node.letters_waiting })}</li>}
           {node.disk && (
             <li>{t('nodes.room', { free: fileSize(node.disk.free_bytes), total: fileSize(node.disk.total_bytes) })}</li>
@@ -65,6 +67,7 @@ export function Detail({ node }: { node: NodeRow }) {
         )}
         <Refused node={node} />
         {auditor && <Trail node={node} />}
+        {letGo && node.state !== 'revoked' && <LetGo node={node} over={letGo} />}
         <Technical
           facts={{
             ID: node.id,

@@ -1,8 +1,10 @@
 import '../../styles/nodes.css';
 
 import { useQuery } from '@tanstack/react-query';
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { Button } from 'antd';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
+import { useSession } from '../../api/session';
 import type { NodeRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { clockTime, dayAndTime, fileSize, rate } from '../../frame/clock';
@@ -10,10 +12,12 @@ import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
 import { useRowFocus } from '../../frame/moving';
+import { admitsNodes } from '../../frame/tabs';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { onLive, useChannel } from '../../live/channel';
+import { Admit } from './Admit';
 import { Detail } from './Detail';
 import { CHIP, clockIsOff, countsOf, isShortOfRoom, waiting, worstFirst } from './node-words';
 import { nodeList, NODES } from './silent';
@@ -27,7 +31,11 @@ const rowId = (id: string) => `node-${id}`;
 export default function NodesPage() {
   const t = useText();
   const channel = useChannel();
+  const admits = useSession((store) => admitsNodes(store.session));
   const [open, setOpen] = useState<string | null>(null);
+  const [admitting, setAdmitting] = useState(false);
+  const adder = useRef<HTMLButtonElement>(null);
+  const [gone, setGone] = useState('');
   const list = useQuery({
     queryKey: NODES,
     queryFn: ({ signal }) => nodeList(signal),
@@ -87,6 +95,28 @@ export default function NodesPage() {
               ? t('nodes.answer', { all: counts.all, what })
               : t('nodes.allWell', { all: counts.all })}
         </h1>
+        {admits && (
+          <Button
+            ref={adder}
+            className="admit-open"
+            aria-expanded={admitting}
+            onClick={() => setAdmitting((was) => !was)}
+            data-testid="admit-open"
+          >
+            {t('nodes.admit')}
+          </Button>
+        )}
+        {admits && admitting && (
+          <Admit
+            close={() => {
+              setAdmitting(false);
+              adder.current?.focus();
+            }}
+          />
+        )}
+        <p role="status" className={gone ? 'note note-info chosen' : 'unseen'} data-testid="let-go-done">
+          {gone && t('nodes.letGoDone', { name: gone })}
+        </p>
         {list.isError && <Trouble error={list.error} again={() => void refetch()} />}
         {list.isPending && late && <GreyLines />}
         {list.data && nodes.length === 0 && (
@@ -114,7 +144,19 @@ export default function NodesPage() {
                   open={open === node.id}
                   toggle={() => toggle(node.id)}
                 />
-                {open === node.id && <Detail node={node} />}
+                {open === node.id && (
+                  <Detail
+                    node={node}
+                    letGo={
+                      admits
+                        ? () => {
+                            setGone(node.institution.name);
+                            document.getElementById(rowId(node.id))?.focus();
+                          }
+                        : undefined
+                    }
+                  />
+                )}
               </div>
             ))}
           </div>
