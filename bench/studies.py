@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.objects import CT, Made, Scanner
-from imaging.archive.examine import Examined, Examiner, Opaque
+from imaging.archive.examine import Examiner
+from imaging.archive.examined import Examined, Opaque
 from imaging.archive.filing import FilingBatch, file_batch
 from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import SystemClock

@@ -5,16 +5,22 @@ object ends in ``Opaque``, which is kept as well. Only faults of the house (a fu
 that cannot be read) come out as errors.
 """
 
-import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
 import zstandard
 
+from imaging.archive.examined import (
+    Examined,
+    Read,
+    SeriesExtras,
+    StoredObject,
+    lost,
+    opaque,
+)
 from imaging.archive.place import placed
 from imaging.dicomweb.dicom_json import DatasetEncoder
 from imaging.query.attributes import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
@@ -38,77 +44,6 @@ _REQUEST_ATTRIBUTES: Final = 0x00400275
 _PREAMBLE_BYTES: Final = 128
 # Faults of the house, not of the object: the batch is tried again.
 _OUTAGES: Final = frozenset({Category.FULL, Category.UNAVAILABLE, Category.BUSY})
-
-
-class StoredObject(Protocol):
-    """One entry of a journal: ``kernel.journal.writer.Stored``."""
-
-    @property
-    def meta(self) -> bytes:
-        """The arrival, encoded."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes of the object."""
-        ...
-
-    def read(self, pos: int, n: int, /) -> bytes:
-        """Return the bytes at [pos, pos + n)."""
-        ...
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield all bytes in order."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesExtras:
-    """Series attributes only queries ask for."""
-
-    timezone_offset_from_utc: str = ""
-    laterality: str = ""
-    performed_procedure_step_start_date: str = ""
-    performed_procedure_step_start_time: str = ""
-    scheduled_procedure_step_id: str = ""
-    requested_procedure_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
-    """One object, ready to be filed."""
-
-    arrival: Arrival
-    header: Header
-    extras: SeriesExtras
-    declared_name: str
-    """The patient's name as the declared character set reads it, where that was repaired."""
-    digest: ContentDigest
-    key: str
-    metadata_json: bytes
-    """DICOM JSON, Zstandard."""
-    transfer_syntax_uid: str
-    size_bytes: int
-    dataset_offset: int
-    pixel_offset: int
-    pixel_length: int
-    oddities: tuple[str, ...]
-
-    @property
-    def content(self) -> tuple[str, str]:
-        """What makes it one instance: its UID, and the digest of its content."""
-        return self.header.sop_instance_uid, self.digest.whole
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opaque:
-    """One object nobody can read; its bytes are kept with the reason."""
-
-    arrival: Arrival | None
-    key: str
-    reason: str
-    detail: str
-    size_bytes: int
 
 
 class _Layout(NamedTuple):
@@ -151,13 +86,6 @@ class _Seen(NamedTuple):
             pixel_offset=pixel.value_offset + moved if pixel is not None else 0,
             pixel_length=_pixel_length(self.walked) if pixel is not None else 0,
         )
-
-
-class Read(NamedTuple):
-    """An object that was read, and its bytes as they are to be kept, once."""
-
-    each: Examined | Opaque
-    chunks: Iterable[bytes | memoryview]
 
 
 CharsetHint = Callable[[Arrival], str]
@@ -296,39 +224,6 @@ def instance_path(header: Header) -> str:
         f"/dicom-web/studies/{header.study_instance_uid}/series/{header.series_instance_uid}"
         f"/instances/{header.sop_instance_uid}"
     )
-
-
-def opaque(stored: StoredObject, arrival: Arrival | None, *, reason: str, detail: str) -> Read:
-    """Return *stored* as what is kept only as bytes."""
-    digest = hashlib.sha256()
-    try:
-        for chunk in stored.chunks():
-            digest.update(chunk)
-    except JournalCorrupt as exc:
-        # Nothing whole is left to keep; the arrival and the reason are.
-        return lost(stored, arrival, detail=exc.detail)
-    whole = digest.hexdigest()
-    kept = Opaque(
-        arrival=arrival,
-        # Not of an instance: the name says only what bytes they are.
-        key=f"{whole[:2]}/{whole[2:4]}/{whole[:32]}",
-        reason=reason,
-        detail=detail,
-        size_bytes=stored.size,
-    )
-    return Read(kept, stored.chunks())
-
-
-def lost(stored: StoredObject, arrival: Arrival | None, *, detail: str) -> Read:
-    """Return *stored*, whose bytes the journal can no longer give, as what is known of it."""
-    kept = Opaque(
-        arrival=arrival,
-        key="",
-        reason=JournalCorrupt.code,
-        detail=detail,
-        size_bytes=stored.size,
-    )
-    return Read(kept, ())
 
 
 class _Whole:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from imaging.archive import study_rows
 from imaging.archive.cursor import cursor
-from imaging.archive.examine import Examined, Opaque
+from imaging.archive.examined import Examined, Opaque
 from imaging.archive.filing_studies import Place, Shelves
 from imaging.archive.model import OTHER_CONTENT, Filed, Outcome
 from imaging.archive.tables import instance, instance_conflict, journal_cursor, set_aside

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from imaging.archive.examine import Examined
+from imaging.archive.examined import Examined
 from imaging.archive.model import OTHER_PATIENT, PRIORITY_ORDER
 from imaging.archive.tables import (
     series,

@@ -23,7 +23,8 @@ import sqlalchemy as sa
 from imaging.archive import filing
 from imaging.archive.attempts import Attempts
 from imaging.archive.cursor import cursor
-from imaging.archive.examine import Examined, Examiner, Opaque, StoredObject, opaque
+from imaging.archive.examine import Examiner
+from imaging.archive.examined import Examined, Opaque, StoredObject, opaque
 from imaging.archive.filing import FilingBatch, FilingResult
 from imaging.archive.model import Outcome
 from imaging.archive.objects import NewObject, ObjectStore, Staged

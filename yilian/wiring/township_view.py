@@ -16,7 +16,8 @@ from gateway.here.showing import Showing
 from gateway.here.store import WhatIsHere, deleted, forget
 from gateway.township.model import KeptObject
 from imaging.archive import http as studies
-from imaging.archive.examine import Examined, Examiner
+from imaging.archive.examine import Examiner
+from imaging.archive.examined import Examined
 from imaging.archive.filing import file_kept
 from imaging.archive.objects import ObjectStore
 from imaging.archive.study_rows import instance_counts
