@@ -61,6 +61,7 @@ TOPIC_ACTS: Final[dict[str, Act | None]] = {
     "queue": Act.READ_LIST,
     "order": Act.READ_ORDERS,
     "patient": Act.READ_ORDERS,
+    "conflict": Act.SETTLE_CONFLICT,
     "line": None,
     "node": Act.WATCH_NODES,
     "prior": Act.READ_STUDY,

@@ -39,6 +39,8 @@ R = TypeVar("R", Patient, Order)
 PATIENT_REGISTERED: Final = "patient.registered"
 PATIENT_UPDATED: Final = "patient.updated"
 ORDER_UPDATED: Final = "order.updated"
+CONFLICT_UPDATED: Final = "conflict.updated"
+"""Something can be chosen about a record, or no longer, or was."""
 STUDY_MISMATCH: Final = "order.study-mismatch"
 RENUMBER: Final = "renumber"
 """Act of a version in which an order got another accession number; its reason is one of these."""
@@ -115,6 +117,9 @@ class Ledger:
     chain: str
     """Of the audit trail; one writing process, one chain."""
     post: Post
+    centre: str = ""
+    """Code of the institution that settles conflicts of all, and hears of them; empty where none
+    does."""
 
     @property
     def node(self) -> str:
@@ -128,7 +133,7 @@ class Ledger:
         after = max((kept.version.version for kept in known), default=0)
         made = cast("R", next_version(record, after=after, node=self.node, at=change.at))
         store.add_version(conn, made, change)
-        self._show(page, made, first=not known)
+        self._show(page, made, first=not known, settles=change.settles)
         self._audit(conn, made, change, by)
         page.letters.append((made.institution, to_letter(made, change)))
         return made
@@ -159,7 +164,7 @@ class Ledger:
             return Applied.KNOWN
         now = store.standing_of(conn, kind, heard.id)
         shown = store.record_at(conn, kind, heard.id, now.shown)
-        self._show(page, shown, first=not known)
+        self._show(page, shown, first=not known, settles=change.settles)
         if isinstance(shown, Order) and self._settle_number(page, shown, change):
             return Applied.RENUMBERED
         if any(each.version == heard.version for each in now.open):
@@ -203,8 +208,9 @@ class Ledger:
         block = numbers.block_holding(conn, house, number)
         return "" if block is None or block.node == order.origin_node else NUMBER_OF_ANOTHER
 
-    def _show(self, page: Page, shown: Record, *, first: bool) -> None:
+    def _show(self, page: Page, shown: Record, *, first: bool, settles: bool) -> None:
         conn = page.conn
+        before = store.conflicts_of(conn, kind_of(shown), shown.id)
         stands = store.standing_of(conn, kind_of(shown), shown.id)
         conflicts, shown = stands.conflicts, as_urgent(shown, stands.urgency)
         if isinstance(shown, Patient):
@@ -215,6 +221,11 @@ class Ledger:
             store.put(conn, shown, conflicts=conflicts)
             topic = ORDER_UPDATED
         self.tell(page, topic, shown)
+        if before or conflicts or settles:
+            told = {"id": shown.id, "kind": kind_of(shown).value, "open": conflicts}
+            whose = shown.institution
+            hear = {self.centre} - {"", whose}
+            page.events.append(EventDraft(CONFLICT_UPDATED, told, whose, sorted(hear)))
 
     def tell(
         self, page: Page, topic: str, record: Record, more: Mapping[str, Any] | None = None

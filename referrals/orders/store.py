@@ -113,6 +113,12 @@ def put(
         _put_terms(conn, record, set(terms))
 
 
+def conflicts_of(conn: sa.Connection, kind: RecordKind, record: str) -> int:
+    """Return how many contents lie open beside the record; 0 where it is not here."""
+    columns = (patients if kind is RecordKind.PATIENT else orders).c
+    return conn.scalar(sa.select(columns.conflicts).where(columns.id == record)) or 0
+
+
 def _put_former(conn: sa.Connection, order: Order) -> None:
     columns = accession_former.c
     there = set(conn.scalars(sa.select(columns.accession_number).where(columns.order == order.id)))

@@ -18,8 +18,9 @@ from yilian.samples.studies import CHEN, Person as Patient, SampleStudy, files_o
 
 SIZES: Final = {"1366x768": (1366, 768), "1366x625": (1366, 625)}
 SMALL: Final = "1366x625"
-_SAMPLE_STUDIES: Final = 8
 """What Windows' taskbar and the browser leave of the commonest screen in the county."""
+PHONE: Final = "360x740"
+_SAMPLE_STUDIES: Final = 8
 WAIT_MS: Final = 30_000
 _COUNTY: Final = dt.timezone(dt.timedelta(hours=8))
 PICTURES: Final = ROOT / "build" / "screenshots"
@@ -96,7 +97,7 @@ def at_work(
     browser: Browser, address: str, *, language: str = "zh-CN", size: str = SMALL
 ) -> Iterator[Person]:
     """Open *address* as a fresh browser user; a script error on the page fails the test."""
-    width, height = SIZES[size]
+    width, height = (int(side) for side in size.split("x"))
     context = browser.new_context(
         viewport={"width": width, "height": height}, locale=language, accept_downloads=True
     )

@@ -129,6 +129,10 @@ async def test_another_institution_hears_nothing(door: Door) -> None:
         (Role.SYSTEM_ADMINISTRATOR, "qingshan", "study.updated", False),
         (Role.SYSTEM_ADMINISTRATOR, "qingshan", "line.changed", True),
         (Role.SYSTEM_ADMINISTRATOR, "county", "line.changed", False),
+        (Role.REGISTRAR, "county", "conflict.updated", True),
+        (Role.REGISTRAR, "qingshan", "conflict.updated", True),
+        (Role.REGISTRAR, "shiqiao", "conflict.updated", False),
+        (Role.RADIOLOGIST, "county", "conflict.updated", False),
         (Role.RADIOLOGIST, "county", "outbox.inner", False),
     ],
 )

@@ -125,6 +125,7 @@ async def open_desk(
         spellings=NameSpellings(),
         chain="orders",
         post=lambda _conn, posted, _institution, _at: letters.extend(posted),
+        centre=centre,
     )
 
     def fill(conn: sa.Connection) -> None:

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from kernel.arrival import Priority
 from kernel.audit.trail import audit_entries
+from kernel.events import events_after
 from kernel.letter import Letter
 from kernel.sql.db import Database
 from referrals.orders.asked import OrderChanges, PatientChanges
+from referrals.orders.ledger import CONFLICT_UPDATED
 from referrals.orders.machine import Act
 from referrals.orders.model import Order, State
 from referrals.orders.records import from_letter, to_letter
@@ -108,6 +110,29 @@ async def test_the_centre_lists_them_a_page_at_a_time_and_chooses(county: Door) 
     # In the trail with the reason why a house looks at and changes another's record.
     assert ("record-seen", f"order:{settled.id}", "routed-here") in await trail(county, "sunyu")
     assert ("changed", f"order:{settled.id}", "routed-here") in await trail(county, "sunyu")
+
+
+async def test_house_and_centre_hear_of_each_conflict_and_of_each_choice(county: Door) -> None:
+    async def told() -> list[tuple[str, int]]:
+        events = await county.desk.read(
+            lambda conn: events_after(conn, 0, limit=500, topics=[CONFLICT_UPDATED])
+        )
+        assert all(each.payload["kind"] == "order" for each in events)
+        assert {(each.institution, each.routed_to) for each in events} == {
+            ("qingshan", frozenset({COUNTY}))
+        }
+        return [(each.payload["id"], each.payload["open"]) for each in events]
+
+    order = await in_conflict(county.desk)
+    assert await told() == [(order.id, 1)]
+    await choose(county, order.id, "2.county-hospital")
+    assert await told() == [(order.id, 1), (order.id, 0)]
+    # Chosen otherwise: nothing lies open before or after, and yet it is another choice.
+    await choose(county, order.id, "2.qingshan")
+    assert await told() == [(order.id, 1), (order.id, 0), (order.id, 0)]
+    # What nobody has to choose about is nobody's news.
+    await county.desk.order(order.patient)
+    assert len(await told()) == 3
 
 
 async def test_the_more_urgent_holds_until_somebody_settles(county: Door) -> None:

@@ -15,9 +15,11 @@ def node_name(context: Context) -> str:
 
 def ledger(context: Context) -> Ledger:
     """Return the ledger of one role's process; each has a chain of the trail of its own."""
+    county = context.kind is NodeKind.COUNTY
     return Ledger(
-        numbers=Numbers(node_name(context), allots=context.kind is NodeKind.COUNTY),
+        numbers=Numbers(node_name(context), allots=county),
         spellings=NameSpellings(),
         chain=f"{context.role}-orders",
         post=posts(context.kind, context.institution),
+        centre=context.institution if county else "",
     )

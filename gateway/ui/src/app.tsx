@@ -119,10 +119,10 @@ function Pages() {
             </Routes>
           </Suspense>
         </Fence>
+        <SilentNote />
       </div>
       <KeysHelp />
       <NewVersion />
-      {!covered && <SilentNote />}
       {changing && <PasswordSheet />}
       {lock && <LockSheet reason={lock} />}
     </>

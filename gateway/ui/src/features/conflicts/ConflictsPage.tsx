@@ -2,7 +2,7 @@ import '../../styles/conflicts.css';
 
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
 import { Problem } from '../../api/client';
 import type { RecordConflict } from '../../api/types';
@@ -18,14 +18,17 @@ import { Technical } from '../../frame/Technical';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { type Say, useText } from '../../i18n';
+import { onLive } from '../../live/channel';
 import { LineHere } from '../township/LineHere';
 import { isUnknown } from '../today/KnownPatient';
 import { shownPatient } from '../today/worklist';
 import { conflictPage, settle, showConflict } from './asks';
 import { Versions } from './Versions';
 
-/** Records of other houses are told by no channel: so often the list is asked for. */
+/** What no event tells: that the days are over in which somebody may choose otherwise. */
 const LOOK_AGAIN_MS = 60_000;
+/** After a long cut a township tells many at once. */
+const TOGETHER_MS = 500;
 const keyOf = ({ kind, id }: RecordConflict) => `${kind}-${id}`;
 const rowId = (key: string) => `conflict-${key}`;
 
@@ -46,7 +49,35 @@ export default function ConflictsPage() {
     refetchInterval: LOOK_AGAIN_MS,
     staleTime: 0,
   });
+  const { refetch } = list;
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = onLive('conflict.updated', () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => void refetch(), TOGETHER_MS);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [refetch]);
   const rows = useMemo(() => list.data?.pages.flatMap(({ items }) => items) ?? [], [list.data]);
+  // Whoever looks at one that somebody else has just chosen about is told where it went.
+  const looking = useRef<RecordConflict | null>(null);
+  const choosing = useRef(false);
+  useEffect(() => {
+    if (!open) {
+      looking.current = null;
+      return;
+    }
+    const there = rows.find((row) => keyOf(row) === open);
+    if (there) looking.current = there;
+    else if (looking.current && !list.isFetching && !choosing.current) {
+      const what = wordsOf(looking.current, t, language);
+      setOpen(null);
+      setLost((was) => was || t('conflicts.gone', { what }));
+    }
+  }, [language, list.isFetching, open, rows, t]);
   const keys = useMemo(() => rows.map(keyOf), [rows]);
   const { active, setActive, move } = useRowFocus(keys, rowId);
   const toggle = useCallback(
@@ -167,7 +198,9 @@ export default function ConflictsPage() {
                     open={open === key}
                     toggle={() => toggle(key)}
                   />
-                  {open === key && <Detail row={row} over={() => chosen(row)} late={(error) => tellLost(row, error)} />}
+                  {open === key && (
+                    <Detail row={row} choosing={choosing} over={() => chosen(row)} late={(error) => tellLost(row, error)} />
+                  )}
                 </div>
               );
             })}
@@ -224,7 +257,15 @@ function Row({ row, active, open, toggle }: { row: RecordConflict; active: boole
   );
 }
 
-function Detail({ row, over, late }: { row: RecordConflict; over: () => void; late: (error: Problem) => void }) {
+interface DetailProps {
+  row: RecordConflict;
+  /** True while a choice made here is on its way: its event may come before its answer. */
+  choosing: RefObject<boolean>;
+  over: () => void;
+  late: (error: Problem) => void;
+}
+
+function Detail({ row, choosing, over, late }: DetailProps) {
   const t = useText();
   const language = useLanguage();
   const client = useQueryClient();
@@ -237,6 +278,7 @@ function Detail({ row, over, late }: { row: RecordConflict; over: () => void; la
   });
   const choose = async (keep: string, etag: string) => {
     setBusy(true);
+    choosing.current = true;
     setError(null);
     try {
       await settle(row, etag, keep);
@@ -246,6 +288,7 @@ function Detail({ row, over, late }: { row: RecordConflict; over: () => void; la
       else setError(problem);
     } finally {
       setBusy(false);
+      choosing.current = false;
       // Also after a refusal: somebody else was first, and what is true now belongs on the page.
       void client.invalidateQueries({ queryKey: ['conflicts'] });
       void client.invalidateQueries({ queryKey: ['conflict', row.kind, row.id] });

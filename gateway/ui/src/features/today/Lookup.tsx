@@ -20,12 +20,14 @@ interface Props<Item> {
   /** What can be done with what was typed, when none of the found ones is meant. */
   other?: { label: (typed: string) => string; choose: (typed: string) => void };
   empty: string;
+  /** Said instead while nothing is typed; without it `empty` is. */
+  untyped?: string;
   inputRef?: Ref<InputRef>;
   autoFocus?: boolean;
 }
 
 /** A field with what it finds below it: typed, chosen by the arrows and Enter, nothing covered. */
-export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, empty, inputRef, autoFocus }: Props<Item>) {
+export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, empty, untyped, inputRef, autoFocus }: Props<Item>) {
   const t = useText();
   const trouble = useTroubleText();
   const id = useId();
@@ -115,7 +117,7 @@ export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, em
       </ul>
       {found.isSuccess && items.length === 0 && (
         <p className="second" role="status" data-testid={`${name}-none`}>
-          {empty}
+          {asked ? empty : (untyped ?? empty)}
         </p>
       )}
       {found.isError && <p className="note note-bad">{trouble(found.error).text}</p>}

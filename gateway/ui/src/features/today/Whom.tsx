@@ -64,6 +64,7 @@ export function Whom({ who, change, unknown, mayRegister, inputRef, taken }: Pro
               : undefined
           }
           empty={t(mayRegister ? 'today.nobodyFound' : 'today.nobodyFoundHere')}
+          untyped={mayRegister ? undefined : t('today.typeToFind')}
           inputRef={inputRef}
           autoFocus
         />
