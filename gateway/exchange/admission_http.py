@@ -12,10 +12,12 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
+from gateway.accounts.tables import accounts
 from gateway.exchange.enrolment import Enrolment
 from gateway.exchange.node_status import statuses
 from gateway.exchange.nodes import all_invitations, all_nodes
 from gateway.exchange.nodes_http import NodeHouse, NodeView, view_of
+from gateway.exchange.tables import invitations
 from kernel.clock import Clock
 from kernel.identity import all_institutions
 from kernel.policy import Act, Subject, require, roles_for
@@ -45,6 +47,7 @@ class OpenInvitation(msgspec.Struct, frozen=True, kw_only=True):
 
     institution: NodeHouse
     made_by: str
+    """As people call them."""
     made_at: dt.datetime
     expires_at: dt.datetime
 
@@ -117,6 +120,7 @@ class AdmissionDoor:
 
     def _admission(self, conn: sa.Connection) -> Admission:
         now, names = self.clock.now(), _names(conn)
+        people = _people(conn)
         standing = [node.institution for node in all_nodes(conn) if node.revoked_at is None]
         return Admission(
             houses=[
@@ -127,7 +131,7 @@ class AdmissionDoor:
             open=[
                 OpenInvitation(
                     institution=_house(names, each.institution),
-                    made_by=each.made_by,
+                    made_by=people.get(each.made_by, each.made_by),
                     made_at=each.made_at,
                     expires_at=each.expires_at,
                 )
@@ -135,6 +139,15 @@ class AdmissionDoor:
                 if each.used_at is None and each.expires_at > now
             ],
         )
+
+
+def _people(conn: sa.Connection) -> dict[str, str]:
+    columns = accounts.c
+    made = sa.select(invitations.c.made_by)
+    rows = conn.execute(
+        sa.select(columns.username, columns.display_name).where(columns.username.in_(made))
+    )
+    return {row.username: row.display_name for row in rows}
 
 
 def _names(conn: sa.Connection) -> dict[str, str]:

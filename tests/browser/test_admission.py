@@ -60,8 +60,8 @@ def test_a_code_is_shown_once_and_makes_a_machine_that_is_let_go_in_two_steps(
         assert command == (
             f"yilian township enrol {code} --county {county(demo)} --home /srv/yilian"
         )
-        expect(page.get_by_test_id("admit")).to_contain_text(re.compile(r"明天\d\d:\d\d前有效"))
-        expect(page.get_by_test_id("open-codes")).to_contain_text(HOUSE)
+        expect(page.get_by_test_id("admit")).to_contain_text(re.compile(r"\d\d-\d\d \d\d:\d\d前"))
+        expect(page.get_by_test_id("open-codes")).to_contain_text(f"{HOUSE}：高山")
         person.picture("nodes-code-zh-1366x625")
         page.get_by_test_id("admit-close").press("Enter")
         expect(page.get_by_test_id("admit-open")).to_be_focused()

@@ -32,12 +32,26 @@ _OUT_OF_REACH = """() => {
   return found;
 }"""
 
+_COVERED = """() => {
+  const over = [];
+  for (const part of document.querySelectorAll('h1, .desk-foot, .desk-foot button, .patient')) {
+    part.scrollIntoView({ block: 'nearest' });
+    const { left, top, right, bottom } = part.getBoundingClientRect();
+    for (const [x, y] of [[left + 4, top + 4], [(left + right) / 2, bottom - 3]]) {
+      const at = document.elementFromPoint(x, y);
+      if (at && !part.contains(at)) over.push([part.className, at.outerHTML.slice(0, 120)]);
+    }
+  }
+  return over;
+}"""
+
 
 def is_whole(page: Page) -> None:
     """Nothing stands beside the screen, and what can be pressed can be brought to be pressed."""
     assert page.evaluate("() => document.scrollingElement.scrollWidth <= innerWidth")
     assert page.evaluate(_CUT_OFF) == []
     assert page.evaluate(_OUT_OF_REACH) == []
+    assert page.evaluate(_COVERED) == []
     page.evaluate("() => document.querySelector('main').scrollTo(0, 0)")
 
 
@@ -50,8 +64,7 @@ def shot(person: Person, name: str, language: str) -> None:
 def test_the_townships_queue(browser: Browser, demo: RunningDemo, language: str) -> None:
     with at_work(browser, township(demo), language=language, size=PHONE) as person:
         person.see("signin")
-        shot_of_sign_in = person.picture(f"phone-signin-{language}-{PHONE}")
-        assert shot_of_sign_in.exists()
+        shot(person, "signin", language)
         sign_in(person, demo, "technician")
         person.see("queue-row")
         shot(person, "township", language)
