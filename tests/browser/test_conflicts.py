@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.beside import Placed, order_in_conflict, patient_in_conflict
+from tests.browser.beside import QINGSHAN, Placed, ask, order_in_conflict, patient_in_conflict
 from tests.browser.test_accessibility import violations
 from tests.browser.test_pictures import EACH, fits
 from tests.browser.workstation import Person, at_work, county, sign_in, township
@@ -111,6 +111,8 @@ def test_of_two_who_choose_at_once_the_second_sees_what_the_first_chose(
         at_work(browser, township(demo)) as first,
         at_work(browser, township(demo)) as second,
     ):
+        # To the second nobody tells of what the first does: as when both press at once.
+        second.page.route("**/api/v1/events", lambda route: route.abort())
         for person in (first, second):
             page = at_the_conflicts(person, demo)
             row_of(page, placed.told.accession_number).click()
@@ -123,6 +125,28 @@ def test_of_two_who_choose_at_once_the_second_sees_what_the_first_chose(
         expect(said).to_contain_text("李静")
         expect(said).to_contain_text("先选定了，您这一步没有生效")
         second.picture("conflicts-lost-zh-1366x625")
+
+
+def test_whoever_looks_at_one_that_somebody_else_chooses_about_is_told(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    placed = order_in_conflict(demo, "公孙胜")
+    with at_work(browser, township(demo)) as person:
+        page = at_the_conflicts(person, demo)
+        row_of(page, placed.told.accession_number).click()
+        expect(page.get_by_test_id("keep")).to_have_count(2)
+        path = f"/api/v1/conflicts/order/{placed.id}"
+        seen = demo.get(path, at=QINGSHAN, role="registrar")
+        keep = {"keep": seen["versions"][-1]["version"]}
+        ask(demo, "POST", f"{path}/settle", keep, role="registrar", version=seen["etag"])
+        expect(page.get_by_test_id("lost")).to_contain_text("公孙胜")
+        expect(page.get_by_test_id("lost")).to_contain_text("别人刚选定了")
+        expect(row_of(page, placed.told.accession_number)).to_have_count(0)
+        # One that comes while the page is open stands there without a reload.
+        page.evaluate("() => { window.notLoadedAgain = true }")
+        new = order_in_conflict(demo, "呼延灼")
+        expect(row_of(page, new.told.accession_number)).to_be_visible(timeout=10_000)
+        assert page.evaluate("() => window.notLoadedAgain")
 
 
 def test_the_order_itself_says_that_two_wrote_it(
