@@ -10,6 +10,7 @@ from pynetdicom.presentation import build_role
 from gateway.dimse import scu
 from gateway.dimse.commitment_messages import write_result
 from gateway.dimse.negotiate import IMPLICIT_LE
+from gateway.dimse.outgoing import Peer, PeerUnavailable
 from gateway.dimse.ports import CommitmentResult
 from gateway.dimse.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from kernel.identifiers import AETitle
@@ -37,7 +38,7 @@ def call(
     Raises:
         PeerUnavailable: no association, no context for it, or no answer.
     """
-    peer = scu.Peer(
+    peer = Peer(
         host=_host(entity) or address,
         port=entity.port,
         called_ae_title=AETitle.parse(entity.ae_title),
@@ -61,12 +62,12 @@ def call(
             STORAGE_COMMITMENT_INSTANCE,
         )[0]
     except (ValueError, RuntimeError, OSError) as error:
-        raise scu.PeerUnavailable(f"no report possible: {error}") from error
+        raise PeerUnavailable(f"no report possible: {error}") from error
     finally:
         scu.end(assoc)
     status = getattr(answer, "Status", None)
     if status is None:
-        raise scu.PeerUnavailable("no answer to the report")
+        raise PeerUnavailable("no answer to the report")
     return int(status)
 
 

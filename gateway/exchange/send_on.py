@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from gateway.dimse.scu import Answered, Outgoing, Peer, PeerUnavailable, context_groups, send
+from gateway.dimse.outgoing import Answered, Outgoing, Peer, PeerUnavailable, context_groups
 from gateway.exchange import returns, sendings
 from gateway.exchange.returns import ReturnedObject
 from gateway.exchange.sender import BACKOFF, Hint
@@ -129,6 +129,9 @@ class SendOn:
     def _send(
         self, peer: Peer, part: Sequence[ReturnedObject], answered: Callable[[Answered], None]
     ) -> None:
+        # Most nodes never send on, and this takes as long to load as all the rest of a role.
+        from gateway.dimse.scu import send  # noqa: PLC0415
+
         with tempfile.TemporaryDirectory(dir=self._settings.scratch) as folder:
             files = [self._ready(one, Path(folder) / str(n)) for n, one in enumerate(part)]
             for group in context_groups(files):

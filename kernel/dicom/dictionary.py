@@ -87,6 +87,11 @@ def tag_of(keyword: str) -> int | None:
     return _TAGS.get(keyword)
 
 
+def keywords() -> frozenset[str]:
+    """Return every keyword that names one element."""
+    return frozenset(_KEYWORDS.values())
+
+
 def vr_table() -> dict[int, str]:
     """Return a copy of tag to VR without repeating groups, open VRs settled as in implicit VR."""
     return {tag: AMBIGUOUS.get(vr, vr) for tag, vr in _VRS.items()}

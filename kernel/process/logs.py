@@ -5,7 +5,9 @@ written is the name as it stands in the code, never a text with values put into 
 type, its code and where it came from. Keys that sound like a person or a secret are withheld.
 """
 
+import datetime as dt
 import itertools
+import json
 import logging
 import logging.handlers
 import os
@@ -17,9 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
-
-import structlog
-from structlog.typing import EventDict, Processor
 
 from kernel.errors import PlatformError
 
@@ -38,6 +37,10 @@ _TEXT_MAX: Final = 200
 _ITEMS_MAX: Final = 20
 _FRAMES_MAX: Final = 12
 _DEPTH_MAX: Final = 3
+_RECORD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
+    *("message", "asctime", "taskName", "event")
+}
+"""What the library itself puts into a record; the rest is what a line was given."""
 
 
 def configure(
@@ -61,12 +64,7 @@ def configure(
     else:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         handler = logging.handlers.WatchedFileHandler(file, encoding="utf-8")
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), _error],
-            processors=_chain(role),
-        )
-    )
+    handler.setFormatter(_Line(role))
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -85,37 +83,28 @@ def configure(
     )
 
 
-def _chain(role: str) -> list[Processor]:
-    return [
-        _name_of_event,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        withhold,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        lambda _, __, event: {"role": role, **event},
-        structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda x: type(x).__name__),
-    ]
+class _Line(logging.Formatter):
+    """One record as one line of JSON."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self._role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        given = {name: value for name, value in vars(record).items() if name not in _RECORD}
+        event = {"event": _name_of_event(record), **given}
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            event["error"] = _described(error)
+        event |= {"level": record.levelname.lower(), "logger": record.name}
+        at = dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="microseconds")
+        line = {"role": self._role, **withhold(event), "timestamp": at.replace("+00:00", "Z")}
+        return json.dumps(line, ensure_ascii=False)
 
 
-def _name_of_event(_: object, __: str, event: EventDict) -> EventDict:
-    record: logging.LogRecord = event["_record"]
+def _name_of_event(record: logging.LogRecord) -> str:
     # The text as written in the code: what was put into it stays out.
     name = str(record.msg)
-    if not record.name.startswith(_OURS):
-        name = name.partition("\n")[0]
-    event["event"] = name
-    return event
-
-
-def _error(_: object, __: str, event: EventDict) -> EventDict:
-    record: logging.LogRecord = event["_record"]
-    event.pop("exc_info", None)
-    if record.exc_info and (error := record.exc_info[1]) is not None:
-        event["error"] = _described(error)
-    # Or the formatter would print it after the line, with whatever the error quotes.
-    record.exc_info = record.exc_text = record.stack_info = None
-    return event
+    return name if record.name.startswith(_OURS) else name.partition("\n")[0]
 
 
 def _described(error: BaseException) -> dict[str, object]:
@@ -135,7 +124,7 @@ def _described(error: BaseException) -> dict[str, object]:
     return found
 
 
-def withhold(_: object, __: str, event: EventDict) -> EventDict:
+def withhold(event: Mapping[str, object]) -> dict[str, object]:
     """Return *event* without values under keys that sound like a person or a secret, and short."""
     return {key: _fit(key, value, 0) for key, value in event.items()}
 

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from kernel.errors import Invalid
 from kernel.sql.columns import JsonDocument, RowId, UtcDateTime, metadata
-from kernel.sql.postgres import PostgresEngine
 from kernel.sql.sqlite import QueryTooSlow, SqliteEngine
 
 __all__ = ["Database", "JsonDocument", "QueryTooSlow", "RowId", "UtcDateTime", "metadata"]
@@ -80,6 +79,9 @@ class Database:
         if parsed.get_backend_name() == "sqlite":
             engine = SqliteEngine(Path(parsed.database or ""))
         else:
+            # Its driver takes as long to load as all the rest of the database.
+            from kernel.sql.postgres import PostgresEngine  # noqa: PLC0415
+
             engine = PostgresEngine(parsed)
         await engine.start()
         return cls(parsed, engine)

@@ -15,7 +15,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from alembic import command
@@ -23,14 +23,15 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from kernel.errors import Category, PlatformError, Unavailable
 from kernel.sql import lineage
 from kernel.sql.db import parse_url
-from kernel.sql.postgres import translate as translate_postgres
 from kernel.sql.sqlite import connect, translate as translate_sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 _LOG: Final = logging.getLogger(__name__)
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
@@ -155,8 +156,15 @@ def upgrade_file(path: Path, config: Config, *, foreign_keys: bool = False) -> l
         engine.dispose()
 
 
+def _server(url: sa.URL) -> "AsyncEngine":
+    # What PostgreSQL needs takes its time to load, and most nodes never use it.
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
+    return create_async_engine(url.set(drivername="postgresql+asyncpg"))
+
+
 async def _upgrade_server(url: sa.URL, config: Config) -> list[str]:
-    engine = create_async_engine(url.set(drivername="postgresql+asyncpg"))
+    engine = _server(url)
 
     def run(conn: sa.Connection) -> list[str]:
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
@@ -214,7 +222,7 @@ async def pending(url: str, *, versions: Path | None = None) -> list[str]:
     try:
         if parsed.get_backend_name() == "sqlite":
             return await asyncio.to_thread(_pending_in_file, Path(parsed.database or ""), config)
-        engine = create_async_engine(parsed.set(drivername="postgresql+asyncpg"))
+        engine = _server(parsed)
         try:
             async with engine.connect() as conn:
                 return await conn.run_sync(_pending, config)
@@ -242,4 +250,6 @@ def _translate(exc: Exception) -> PlatformError | None:
         return translate_sqlite(exc)
     if isinstance(exc, sqlite3.Error):
         return Unavailable("the database file cannot be opened", code="database-failed")
+    from kernel.sql.postgres import translate as translate_postgres  # noqa: PLC0415
+
     return translate_postgres(exc)

@@ -21,6 +21,7 @@ EXPLICIT_LE: Final = "1.2.840.10008.1.2.1"
 _PORTS: Final = (8080, 8081, 8090, 8091, 11112, 11113, 11114, 2575)
 _STARTING_S: Final = 90.0
 _ENDING_S: Final = 20.0
+_PAUSE_S: Final = 0.02
 
 
 def free_offset() -> int:
@@ -232,19 +233,25 @@ def until(
     *,
     alive: "subprocess.Popen[bytes] | None" = None,
 ) -> None:
-    """Return once *holds* does; raise ``AssertionError`` naming *what* after *within_s*."""
-    end = time.monotonic() + within_s
+    """Return once *holds* does; raise ``AssertionError`` naming *what* after *within_s*.
+
+    At least as long goes by between two questions as one takes: what is asked has the machine to
+    itself for half the time.
+    """
+    begun = time.monotonic()
+    end = begun + within_s
     while not holds():
+        now = time.monotonic()
         if alive is not None and alive.poll() is not None:
             msg = f"ended with {alive.returncode} while waiting for {what}"
             raise AssertionError(msg)
-        if time.monotonic() > end:
+        if now > end:
             msg = f"waited {within_s:.0f} s for {what}"
             raise AssertionError(msg)
-        select_nothing()
+        _let_go_by(max(_PAUSE_S, now - begun))
+        begun = time.monotonic()
 
 
-def select_nothing() -> None:
-    """Let 20 ms go by without the sleep that tests do without."""
-
-    select.select([], [], [], 0.02)
+def _let_go_by(time_s: float) -> None:
+    """Wait without the sleep that tests do without."""
+    select.select([], [], [], time_s)

@@ -14,7 +14,7 @@ import pytest
 from tests.demo import offered
 from tests.demo.corpus import Item, c_store, stow
 from tests.demo.offered import Offered, plain, zipped
-from tests.demo.running import RunningDemo, running_demo, until
+from tests.demo.running import RunningDemo, until
 
 pytestmark = pytest.mark.timeout(240)
 _PLACE = "qingshan"
@@ -36,12 +36,6 @@ NONSENSE = {
     "nothing": ("refused", "empty-file"),
     "a page": ("skipped", "not-dicom"),
 }
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("bad") / "home") as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

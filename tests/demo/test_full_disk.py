@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dimse.scu import Peer, echo
+from gateway.dimse.outgoing import Peer
+from gateway.dimse.scu import echo
 from kernel.identifiers import AETitle
 from tests.demo.acknowledged import Modality, images
 from tests.demo.running import RunningDemo, free_offset, until

@@ -19,7 +19,7 @@ from gateway.dimse.sop_classes import (
     STORAGE_COMMITMENT,
     STORAGE_COMMITMENT_INSTANCE,
 )
-from tests.demo.running import RunningDemo, running_demo
+from tests.demo.running import RunningDemo
 from tests.dimse.samples import small_ct
 from tests.dimse.test_mpps_scp import as_dataset
 from tests.dimse.wire_bytes import CT, EXPLICIT_LE
@@ -29,12 +29,6 @@ FINDSCU = shutil.which("findscu")
 pytestmark = pytest.mark.timeout(240)
 NODES = ["qingshan", "county"]
 _REPORT_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("modality") / "home") as running:
-        yield running
 
 
 @contextmanager

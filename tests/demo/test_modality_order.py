@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from pynetdicom import AE
 
 from gateway.dimse.sop_classes import PERFORMED_PROCEDURE_STEP
-from tests.demo.running import RunningDemo, running_demo
+from tests.demo.running import RunningDemo
 from tests.dimse.test_mpps_scp import as_dataset
 from tests.procedure_steps.steps import COMPLETION, CREATION, without
 
@@ -25,12 +25,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("order") / "home", samples=True) as running:
-        yield running
-
-
 def api(demo: RunningDemo, method: str, path: str, body: Any = None) -> Any:
     """Return what the township answers its own technician."""
     token = next(
@@ -40,7 +34,7 @@ def api(demo: RunningDemo, method: str, path: str, body: Any = None) -> Any:
     )
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     if body is not None:
-        headers["Idempotency-Key"] = f"modality-{path}"
+        headers["Idempotency-Key"] = uuid.uuid4().hex
     request = urllib.request.Request(
         demo.http(HERE) + "/api/v1" + path,
         method=method,

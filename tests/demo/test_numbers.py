@@ -2,26 +2,20 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.demo.running import RunningDemo, running_demo, until
-from tests.uploads.dicom_files import ct_slice
+from tests.demo.running import RunningDemo, until
+from tests.uploads.dicom_files import ROOT, ct_slice
 
 STORESCU = shutil.which("storescu")
 pytestmark = [
     pytest.mark.skipif(STORESCU is None, reason="needs DCMTK (storescu)"),
     pytest.mark.timeout(240),
 ]
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("numbers") / "home") as running:
-        yield running
+_STUDY = 990611
 
 
 def _send(demo: RunningDemo, folder: Path, *files: bytes) -> None:
@@ -36,23 +30,23 @@ def _send(demo: RunningDemo, folder: Path, *files: bytes) -> None:
     )
 
 
-def _one(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return items[0] if items else {}
+def _of(study: str, page: dict[str, Any]) -> dict[str, Any]:
+    return next((row for row in page["items"] if row["study_instance_uid"] == study), {})
 
 
 def test_duplicates_and_conflicts_are_no_images_at_either_node(
     demo: RunningDemo, tmp_path: Path
 ) -> None:
-    first, second = ct_slice(1), ct_slice(2)
-    other = ct_slice(1, ImageComments="another content")
+    study = f"{ROOT}.{_STUDY}"
+    first, second = ct_slice(1, study=_STUDY), ct_slice(2, study=_STUDY)
+    other = ct_slice(1, study=_STUDY, ImageComments="another content")
     _send(demo, tmp_path, first, second, second, other)
 
     def township() -> dict[str, Any]:
-        page = demo.get("/api/v1/queue", at="qingshan", role="technician")
-        return _one(page["items"])
+        return _of(study, demo.get("/api/v1/queue?limit=200", at="qingshan", role="technician"))
 
     def county() -> dict[str, Any]:
-        return _one(demo.get("/api/v1/studies")["items"])
+        return _of(study, demo.get("/api/v1/studies?limit=200"))
 
     until(lambda: township().get("state") == "at_county", 60, "the receipt")
     until(lambda: county().get("conflicts") == 1, 60, "the conflict at the county")

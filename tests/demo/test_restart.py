@@ -17,9 +17,17 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     with running_demo(tmp_path_factory.mktemp("restart") / "home") as running:
         yield running
+
+
+@pytest.fixture
+def demo(started: RunningDemo) -> RunningDemo:
+    """The demo of this module, started again where a test has ended it."""
+    if started.process is None or started.process.poll() is not None:
+        started.start()
+    return started
 
 
 class Knocker:
@@ -103,9 +111,8 @@ def _answers(demo: RunningDemo, node: str) -> bool:
         return False
 
 
-def test_sigterm_ends_everything_within_ten_seconds(tmp_path: Path) -> None:
-    with running_demo(tmp_path / "home") as running:
-        assert running.process is not None
-        running.process.terminate()
-        assert running.process.wait(10) == 0
-        until(lambda: not running.pids(), 5, "every process to be gone")
+def test_sigterm_ends_everything_within_ten_seconds(demo: RunningDemo) -> None:
+    assert demo.process is not None
+    demo.process.terminate()
+    assert demo.process.wait(10) == 0
+    until(lambda: not demo.pids(), 5, "every process to be gone")

@@ -2,22 +2,15 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.demo.running import RunningDemo, running_demo
+from tests.demo.running import RunningDemo
 from yilian.cli import main
 from yilian.samples.studies import STUDIES, files_of
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("demo") / "home") as running:
-        yield running
 
 
 def test_a_second_run_sends_nothing_to_who_has_it_and_all_to_another(

@@ -1,5 +1,6 @@
 """500 connections that say nothing, on the county's and a township's DICOM door."""
 
+import os
 import resource
 import selectors
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.demo.running import RunningDemo, running_demo, until
+from tests.demo.running import RunningDemo, until
 
 ECHOSCU = shutil.which("echoscu")
 pytestmark = [
@@ -30,12 +31,16 @@ _DEADLINE_S = 10
 _MIB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
-    with running_demo(tmp_path_factory.mktemp("silent") / "home") as running:
-        yield running
+@pytest.fixture(autouse=True)
+def files_enough(demo: RunningDemo) -> Iterator[None]:
+    """Let this process and both doors hold so many connections."""
+    pids = [os.getpid(), *demo.pids("--role dicom")]
+    before = [resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids]
+    for pid, (soft, hard) in zip(pids, before, strict=True):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    yield
+    for pid, limits in zip(pids, before, strict=True):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
 
 
 class SilentCrowd:

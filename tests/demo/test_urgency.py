@@ -1,7 +1,6 @@
 """An emergency is one at both nodes: as it was ordered, or as somebody marked it by hand."""
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import pydicom
@@ -10,18 +9,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
 from tests.browser.beside import ask
-from tests.demo.running import RunningDemo, running_demo, until
+from tests.demo.running import RunningDemo, until
 from tests.uploads.dicom_files import CT, ROOT, ct_slice
 
 HERE = "qingshan"
 WITHIN_S = 60
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("urgency") / "home", samples=True) as running:
-        yield running
 
 
 def send(demo: RunningDemo, *raws: bytes) -> None:
@@ -59,7 +52,7 @@ def test_an_emergency_that_was_ordered_needs_no_hand(demo: RunningDemo) -> None:
         "POST",
         "/api/v1/orders",
         {
-            "new_patient": {"name": "欧阳誠", "sex": "M", "birth_date": "1961-03-07"},
+            "new_patient": {"name": "司徒嫣", "sex": "M", "birth_date": "1961-03-07"},
             "order": {
                 "examination": code,
                 "priority": "emergency",

@@ -4,25 +4,18 @@ import json
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+import uuid
 from typing import Any
 
 import pytest
 
-from tests.demo.running import RunningDemo, running_demo, until
+from tests.demo.running import RunningDemo, until
 
 pytestmark = [
-    pytest.mark.e2e,
     pytest.mark.timeout(240),
     pytest.mark.skipif(shutil.which("findscu") is None, reason="needs DCMTK"),
 ]
 VILLAGE_DOCTOR = "village-doctor"
-
-
-@pytest.fixture(name="demo", scope="module")
-def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("village") / "home") as demo:
-        yield demo
 
 
 def post(demo: RunningDemo, path: str, body: object, *, at: str, role: str) -> Any:
@@ -33,7 +26,7 @@ def post(demo: RunningDemo, path: str, body: object, *, at: str, role: str) -> A
         headers={
             "Authorization": f"Bearer {demo.account(role)['token']}",
             "Content-Type": "application/json",
-            "Idempotency-Key": f"{at}-{path}-{role}",
+            "Idempotency-Key": uuid.uuid4().hex,
         },
     )
     with urllib.request.urlopen(request, timeout=30) as answer:

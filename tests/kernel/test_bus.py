@@ -12,9 +12,10 @@ import psutil
 import pytest
 
 from kernel.errors import Unavailable
-from kernel.process.bus import Bus, NullBus, RedisBus
+from kernel.process.bus import Bus, NullBus
 from kernel.process.child import HomeLock
 from kernel.process.owner import Owner
+from kernel.process.redis_bus import RedisBus
 from kernel.process.run_directory import run_directory
 from kernel.process.supervise import RestartPolicy, Supervisor
 from kernel.process.valkey import bundled_server, valkey_child

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dimse.scu import Peer
+from gateway.dimse.outgoing import Peer
 from gateway.dimse.settings import AcceptorSettings
 from kernel.identifiers import AETitle
 from kernel.settings import NodeKind

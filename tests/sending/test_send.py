@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dimse.scu import Peer, echo
+from gateway.dimse.outgoing import Peer
+from gateway.dimse.scu import echo
 from kernel.identifiers import AETitle
 from yilian.samples.studies import STUDIES, files_of
 from yilian.sending.ledger import Ledger

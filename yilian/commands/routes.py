@@ -12,11 +12,12 @@ from gateway.routing.rules_file import RulesFileError, read_rules
 from imaging.archive.reach import FirstInstance
 from imaging.dicomweb.dicom_json import DatasetEncoder
 from kernel.dicom.dataset import scan
+from kernel.dicom.dictionary import keywords
 from kernel.dicom.header import read_header
 from kernel.dicom.part10 import FileSource, read_file_meta
 from kernel.errors import Invalid
 from yilian.commands.nodes import settings_of
-from yilian.wiring.county_routing import dicom_keywords, facts_of, rules_in_force
+from yilian.wiring.county_routing import facts_of, rules_in_force
 
 
 def add(verb: argparse.ArgumentParser) -> None:
@@ -52,7 +53,7 @@ def _check(arguments: argparse.Namespace) -> int:
         print("no rules file: everything goes to the centre's reading list")
         return 0
     try:
-        rules = read_rules(path.read_text("utf-8"), keywords=dicom_keywords())
+        rules = read_rules(path.read_text("utf-8"), keywords=keywords())
     except RulesFileError as exc:
         print(f"{path}: {exc.detail}")
         return 1

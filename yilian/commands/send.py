@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.dimse.scu import Peer
+from gateway.dimse.outgoing import Peer
 from kernel.errors import Invalid
 from kernel.identifiers import AETitle
 from yilian.sending.ledger import Ledger

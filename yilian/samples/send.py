@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.dimse.scu import Answered, Outgoing, Peer, PeerUnavailable, context_groups, send
+from gateway.dimse.outgoing import Answered, Outgoing, Peer, PeerUnavailable, context_groups
+from gateway.dimse.scu import send
 from kernel.dicom.part10 import FileSource, read_file_meta
 from kernel.identifiers import AETitle
 from yilian.samples.studies import STUDIES, files_of

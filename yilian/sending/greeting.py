@@ -13,7 +13,8 @@ from typing import Final
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from gateway.dimse.scu import MAX_CONTEXTS, Peer, entity
+from gateway.dimse.outgoing import MAX_CONTEXTS, Peer
+from gateway.dimse.scu import entity
 from kernel.errors import Category, PlatformError
 
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"

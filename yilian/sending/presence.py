@@ -6,7 +6,8 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
 
-from gateway.dimse.scu import Peer, PeerUnavailable, associate, end, entity
+from gateway.dimse.outgoing import Peer, PeerUnavailable
+from gateway.dimse.scu import associate, end, entity
 from yilian.sending.greeting import STUDY_ROOT_FIND
 from yilian.sending.survey import Found
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from gateway.dimse.scu import Answered, Outgoing, Peer, PeerUnavailable, context_groups, send
+from gateway.dimse.outgoing import Answered, Outgoing, Peer, PeerUnavailable, context_groups
+from gateway.dimse.scu import send
 from kernel.dicom.dataset import BrokenDataset, FileSource
 from kernel.dicom.part10 import file_meta_bytes
 from kernel.identifiers import new_id

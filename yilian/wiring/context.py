@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kernel.arrival import Sender
 from kernel.clock import Clock, SystemClock
@@ -14,7 +14,7 @@ from kernel.errors import StorageFull, Unavailable
 from kernel.events import last_event_id
 from kernel.identity import ae_table
 from kernel.process import logs
-from kernel.process.bus import Bus, NullBus, RedisBus
+from kernel.process.bus import Bus, NullBus
 from kernel.process.child import Inherited
 from kernel.process.owner import Owner
 from kernel.process.run_directory import run_directory
@@ -22,6 +22,9 @@ from kernel.process.supervise import stop_on_signals
 from kernel.settings import NodeKind, Settings
 from kernel.sql.db import Database
 from yilian.wiring.homes import Home, database_url
+
+if TYPE_CHECKING:
+    from kernel.process.redis_bus import RedisBus
 
 EVENTS: Final = "events"
 """Topic of the hint that the outbox has grown."""
@@ -72,19 +75,20 @@ async def entered(
     stop_on_signals(stop)
     database = await Database.open(database_url(home, settings))
     clock = SystemClock()
-    bus = _bus(kind, home, settings)
+    redis = _redis(kind, home, settings)
+    bus = redis or NullBus()
     try:
         async with Owner(clock=clock) as owner:
             # The DICOM door waits for no hint, and each would cost it as much as an object does.
-            if isinstance(bus, RedisBus) and role != "dicom":
-                owner.keep("bus", bus.run)
+            if redis is not None and role != "dicom":
+                owner.keep("bus", redis.run)
             made = Context(kind, role, home, settings, inherited, database, bus, clock, owner, stop)
             beat = made.run_folder / f"{role}.beat"
             owner.keep("beat", lambda: _beat(beat))
             yield made
     finally:
-        if isinstance(bus, RedisBus):
-            await bus.close()
+        if redis is not None:
+            await redis.close()
         await database.close()
 
 
@@ -94,9 +98,12 @@ def configure_logs(role: str, home: Home, settings: Settings) -> None:
     logs.configure(role, level=settings.log.level, file=file)
 
 
-def _bus(kind: NodeKind, home: Home, settings: Settings) -> Bus:
+def _redis(kind: NodeKind, home: Home, settings: Settings) -> "RedisBus | None":
     if kind is NodeKind.TOWNSHIP or not settings.redis.enabled:
-        return NullBus()
+        return None
+    # A township never has one, and its processes start sooner without the client.
+    from kernel.process.redis_bus import RedisBus  # noqa: PLC0415
+
     socket_path = run_directory(home.root) / "redis.sock"
     return RedisBus(settings.redis.url or f"unix://{socket_path}")
 

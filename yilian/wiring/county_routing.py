@@ -19,7 +19,7 @@ from gateway.routing.model import (
 )
 from gateway.routing.rules_file import read_rules
 from imaging.archive.reach import FirstInstance, first_instance, give_to
-from kernel.dicom.dictionary import keyword_of, vr_table
+from kernel.dicom.dictionary import keyword_of, keywords
 from kernel.errors import PlatformError
 
 _LOG: Final = logging.getLogger(__name__)
@@ -117,9 +117,4 @@ class _Watched:
         return (found.st_mtime_ns, found.st_size)
 
     def _read(self) -> RuleSet:
-        return read_rules(self._path.read_text("utf-8"), keywords=dicom_keywords())
-
-
-def dicom_keywords() -> frozenset[str]:
-    """Return every keyword of the public dictionary."""
-    return frozenset(filter(None, map(keyword_of, vr_table())))
+        return read_rules(self._path.read_text("utf-8"), keywords=keywords())

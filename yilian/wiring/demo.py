@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.dimse.scu import PeerUnavailable
+from gateway.dimse.outgoing import PeerUnavailable
 from kernel.clock import SystemClock
 from kernel.process.child import HomeLock, write_ready_file
 from kernel.process.supervise import ChildSpec, Supervisor, stop_on_signals
 from kernel.settings import NodeKind
-from yilian.samples.send import send_samples
 from yilian.wiring.demo_home import DemoAccount, DemoHome, prepare
 
 _STARTING_S: Final = 60.0
@@ -79,6 +78,9 @@ async def _greet(
     await started.wait()
     content = _content(told, home)
     if samples:
+        # Making images takes more to load than everything a start without them does.
+        from yilian.samples.send import send_samples  # noqa: PLC0415
+
         today = dt.datetime.astimezone(SystemClock().now()).date()
         try:
             await asyncio.to_thread(send_samples, content, home.root, today)

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from gateway.routing.rules_file import RulesFileError, read_rules
+from kernel.dicom.dictionary import keywords
 from kernel.settings import Settings, SettingsRefused
-from yilian.wiring.county_routing import dicom_keywords
 from yilian.wiring.homes import Home
 
 _FILES: Final = {
@@ -72,7 +72,7 @@ def check_files(home: Home, settings: Settings) -> None:
     if settings.routing.rules:
         path = home.root / settings.routing.rules
         try:
-            read_rules(path.read_text("utf-8"), keywords=dicom_keywords())
+            read_rules(path.read_text("utf-8"), keywords=keywords())
         except (RulesFileError, UnicodeDecodeError) as exc:
             raise SettingsRefused(f"routing.rules: {path}: {exc}") from exc
     _check_public_key(settings.township.county_public_key)

@@ -1,5 +1,6 @@
 """A node's database for the command line, whether the node runs or not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from gateway.accounts.service import SignIns
 from kernel.clock import SystemClock
 from kernel.settings import Settings
 from kernel.sql.db import Database
-from kernel.sql.migrate import migrate
+from kernel.sql.newest import is_newest
 from yilian.wiring import tables
 from yilian.wiring.homes import Home, database_url
 
@@ -23,7 +24,11 @@ async def opened_database(home: Home, settings: Settings) -> AsyncIterator[Datab
     """Give the node's database, brought to this program's form first."""
     tables.load()
     url = database_url(home, settings)
-    await migrate(url)
+    if not await asyncio.to_thread(is_newest, url):
+        # Alembic takes its time to load.
+        from kernel.sql.migrate import migrate  # noqa: PLC0415
+
+        await migrate(url)
     database = await Database.open(url)
     try:
         yield database
