@@ -1,8 +1,11 @@
 """Looking at studies at the township: what is here, what has gone to the county, what came back."""
 
 import datetime as dt
+import os
 import re
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +68,24 @@ def let_go(demo: RunningDemo, study: str, *, images: int) -> None:
     in_database(demo.home / QINGSHAN, age)
 
 
+def make_room(demo: RunningDemo) -> None:
+    """Let the machine make room now: it does so once a minute, and when it starts."""
+
+    def pids() -> list[int]:
+        return demo.pids(str(demo.home / QINGSHAN), "--role gateway")
+
+    def is_back() -> bool:
+        # Whoever is being served as it ends sees the connection break.
+        with suppress(OSError):
+            demo.get("/api/v1/queue", at=QINGSHAN, role="technician")
+            return pids() not in ([], [before])
+        return False
+
+    (before,) = pids()
+    os.kill(before, signal.SIGTERM)
+    until(is_back, 60, "the machine to be back")
+
+
 def add(browser: Browser, demo: RunningDemo, folder: Path) -> None:
     """Add the studies in *folder* at the township, as a disc."""
     with at_work(browser, township(demo)) as person:
@@ -104,6 +125,7 @@ def ward(browser: Browser, demo: RunningDemo, tmp_path_factory: pytest.TempPathF
     store(demo, list(reports(placed[0].told)), role="radiologist")
     for study, images in zip(studies, (IMAGES // 2, IMAGES, IMAGES), strict=True):
         let_go(demo, study, images=images)
+    make_room(demo)
 
     def gone() -> bool:
         known = [here(demo, study) for study in studies]
@@ -111,7 +133,6 @@ def ward(browser: Browser, demo: RunningDemo, tmp_path_factory: pytest.TempPathF
         counts = [one["images"] for one in known]
         return counts == [IMAGES // 2, 0, 0] and written == ["here", "here"]
 
-    # The machine makes room once a minute.
     until(gone, 150, "the images to leave and the reports to come")
     return Ward(*placed)
 
