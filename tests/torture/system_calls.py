@@ -173,8 +173,10 @@ async def _strike_township(home: Path, strike: Strike, *how: str) -> tuple[str, 
                 heard = await processes.heard(process, within_s=_HANGS_S)
             acknowledged = max(heard.get("acked", [0]))
             place = _place(log, strike, node)
+            # The control is over once all is there but what it lost; waiting on would show no more.
+            lost = ("one-lost",) if how else ()
             async with started(
-                processes.township(node, county.port, acknowledged + 1, _IMAGES)
+                processes.township(node, county.port, acknowledged + 1, _IMAGES, *lost)
             ) as process:
                 heard = await processes.heard(process, within_s=_HANGS_S if how else _WITHIN_S)
             # The second run goes on where the first ended and acknowledges the rest.

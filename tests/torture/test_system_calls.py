@@ -22,6 +22,7 @@ async def test_a_node_that_dies_at_any_call_loses_and_doubles_nothing(
     tmp_path: Path, size: Size
 ) -> None:
     found = await system_calls.township(tmp_path, size)
+    assert found.runs, "no call was struck"
     assert found.held, str(found)
 
 
@@ -30,6 +31,7 @@ async def test_a_county_that_dies_at_any_call_loses_and_doubles_nothing(
     tmp_path: Path, size: Size
 ) -> None:
     found = await system_calls.county(tmp_path, size)
+    assert found.runs, "no call was struck"
     assert found.held, str(found)
 
 
@@ -48,6 +50,7 @@ async def test_a_call_that_fails_loses_and_doubles_nothing(
 ) -> None:
     struck = system_calls.township if side == "township" else system_calls.county
     found = await struck(tmp_path, size, refuse=True)
+    assert found.runs, "no call was struck"
     assert found.held, str(found)
 
 
