@@ -62,9 +62,10 @@ test: ## everything: check, all tests, the browser tests (installs what only tes
 python-tests: setup-test
 	$(PYTEST) -n 2 --dist worksteal -m "not bench and not torture and not e2e" $(ARGS)
 
-# Alone, because a browser and a county are enough for two cores. Exit code 5 is "no such tests".
+# Two browsers, each with a county of its own; a file's tests stay together, for they share what the
+# file begins with. Exit code 5 is "no such tests".
 browser-tests: setup-test ui
-	$(PYTEST) -m "e2e and not bench and not torture" $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "e2e and not bench and not torture" $(ARGS) || [ $$? -eq 5 ]
 
 bench: setup-test ui ## the short form of the speed comparisons
 	$(RUN) -m bench $(ARGS)

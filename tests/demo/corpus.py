@@ -1,5 +1,6 @@
 """The collection of real objects: how it goes through the doors, and is held against answers."""
 
+import asyncio
 import csv
 import functools
 import io
@@ -28,6 +29,7 @@ SHOWN_CONFLICT: Final = "B007"
 """Warning reason of what is kept beside another content of its UID."""
 _PIXELS: Final = {"PixelData", "FloatPixelData", "DoubleFloatPixelData"}
 _PADDING: Final = 0xFFFCFFFC
+_AT_ONCE: Final = 4
 _WARNING: Final = "00081196"
 _REASON: Final = "00081197"
 _FAILED: Final = "00081198"
@@ -91,23 +93,31 @@ def item(sample: Sample) -> Item:
 
 
 async def c_store(door: dict[str, Any], sent: Iterable[Item]) -> dict[str, str]:
-    """Send each over an association of its own; return status and comment by path."""
-    answers = {}
-    for each in sent:
-        if not each.dataset:
-            answers[each.path] = "not sent"
-            continue
-        contexts = [context(1, each.sop_class_uid, [each.transfer_syntax_uid])]
-        async with connected((door["host"], door["port"])) as scu:
-            await scu.send(associate_rq(contexts, called=door["ae_title"]))
-            kind, _ = await scu.pdu()
-            assert kind == 2, each.path
-            answer = await scu.store(
-                each.dataset, sop_class=each.sop_class_uid, instance=each.sop_instance_uid
-            )
-            await scu.release()
-        answers[each.path] = f"{answer.status:04X} {answer.comment}".strip()
+    """Send each over its own association, a few at once; return status and comment by path."""
+    answers: dict[str, str] = {}
+    left = iter(sent)
+
+    async def one_after_another() -> None:
+        for each in left:
+            answers[each.path] = await _stored(door, each) if each.dataset else "not sent"
+
+    async with asyncio.TaskGroup() as several:
+        for _ in range(_AT_ONCE):
+            several.create_task(one_after_another())
     return answers
+
+
+async def _stored(door: dict[str, Any], each: Item) -> str:
+    contexts = [context(1, each.sop_class_uid, [each.transfer_syntax_uid])]
+    async with connected((door["host"], door["port"])) as scu:
+        await scu.send(associate_rq(contexts, called=door["ae_title"]))
+        kind, _ = await scu.pdu()
+        assert kind == 2, each.path
+        answer = await scu.store(
+            each.dataset, sop_class=each.sop_class_uid, instance=each.sop_instance_uid
+        )
+        await scu.release()
+    return f"{answer.status:04X} {answer.comment}".strip()
 
 
 @dataclass(frozen=True, slots=True)

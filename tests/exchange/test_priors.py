@@ -92,7 +92,7 @@ class Place:
 
     def start(self) -> None:
         self.node.start()
-        self.node.owner.keep("fetcher", lambda: self.fetcher.run(Wake.local()))
+        self.node.owner.keep("fetcher", lambda: self.fetcher.run(self.node.taken))
 
 
 @asynccontextmanager

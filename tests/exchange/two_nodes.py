@@ -242,6 +242,8 @@ class Township:
     follower: FeedFollower
     line: SeenLine
     hint: Wake
+    taken: Wake
+    """Notified when letters of the county were made true, as in a node that runs."""
     owner: Owner
 
     async def write(self, *letters: Letter) -> None:
@@ -281,7 +283,7 @@ async def township_in(
         NodeIdentity(enrolled.node, enrolled.institution, key),
         clock,
     )
-    line, hint = SeenLine(), Wake.local()
+    line, hint, taken = SeenLine(), Wake.local(), Wake.local()
     facts = NodeFacts(
         program="0.1.0",
         started_at=clock.now(),
@@ -297,11 +299,13 @@ async def township_in(
         link,
         handlers or {},
         clock=clock,
-        settings=FollowerSettings(backoff=QUICK, wait_s=1.0, versions=versions),
+        settings=FollowerSettings(
+            backoff=QUICK, wait_s=1.0, versions=versions, on_taken=taken.notify
+        ),
     )
     try:
         async with Owner() as owner:
-            yield Township(database, clock, link, sender, follower, line, hint, owner)
+            yield Township(database, clock, link, sender, follower, line, hint, taken, owner)
             assert owner.faults == {}, owner.faults
     finally:
         await link.close()

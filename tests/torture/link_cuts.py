@@ -20,6 +20,8 @@ from tests.township.node import settings_for
 from tests.uploads.dicom_files import ct_slice
 
 _CUTS: Final = {Size.SHORT: 100, Size.LONG: 1000}
+_CUTS_OF_CONTROL: Final = 30
+"""Of the same faults; each third of them loses something where nobody waits for an answer."""
 _PARCEL_BYTES: Final = MIB
 _SIDE: Final = 256
 _OBJECT_BYTES: Final = 2 * _SIDE * _SIDE
@@ -51,7 +53,12 @@ async def modality_to_township(folder: Path, size: Size, *, trusting: bool = Fal
     async with hops(folder) as made:
         line = made.modality_line
         line.troubles.extend(
-            troubles(_CUTS[size], most_bytes=2 * _OBJECT_BYTES, flips=False, seed=5)
+            troubles(
+                _CUTS_OF_CONTROL if trusting else _CUTS[size],
+                most_bytes=2 * _OBJECT_BYTES,
+                flips=False,
+                seed=5,
+            )
         )
         while line.troubles:
             images = await asyncio.to_thread(_images, 1 + sent)
