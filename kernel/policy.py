@@ -122,11 +122,13 @@ _OWN_ONLY: Final = frozenset(
 )
 
 # A village house keeps no register: its people find and order in its township's, and register
-# nobody there. Images, queues and all else of the township are another institution's to them.
+# nobody there; so they may know whether its machine is heard. Images, queues and all else of the
+# township are another institution's to them.
 _AT_TOWNSHIP: Final[dict[Act, frozenset[Role]]] = {
     Act.READ_ORDERS: _ORDERING,
     Act.ORDER_EXAMINATION: _ORDERING,
     Act.REGISTER_PATIENT: frozenset(),
+    Act.WATCH_NODES: _ROLES[Act.WATCH_NODES],
 }
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway.township.model import Filed
+from gateway.township.ports import QueuedStudy
 from gateway.township.sending_order import place_along_normal
 from kernel.arrival import Arrival, ContentDigest, Sender, decode_arrival
 from kernel.dicom.codecs import FrameDecoder
@@ -77,6 +78,25 @@ class Preparer:
             if exc.category in _NOT_THE_OBJECTS_FAULT:
                 raise
             return _as_it_came(stored, arrival, exc)
+
+    def study_of(self, stored: Stored) -> QueuedStudy | None:
+        """Return what *stored* says of its study, without its pixels; None where it cannot say."""
+        arrival = decode_arrival(stored.meta)
+        try:
+            meta = read_file_meta(stored)
+            walked = scan(
+                stored, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
+            )
+            header = read_header(stored, walked, charset_hint=self.charset_hint(arrival.sender))
+        except PlatformError:
+            return None
+        return QueuedStudy(
+            institution=arrival.sender.institution,
+            # As the door read it: by this all its objects are told.
+            study_instance_uid=arrival.study_instance_uid,
+            accession_number=header.accession_number,
+            patient_id=header.patient_id,
+        )
 
     def _whole(self, stored: Stored, arrival: Arrival, held: ExitStack) -> Prepared:
         meta = read_file_meta(stored)

@@ -4,7 +4,7 @@ Whoever files images asks at once, in the transaction that enters them; an order
 changes later is heard of by its event. An order only ever makes a study more urgent.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -14,6 +14,7 @@ from gateway.township.model import RANK
 from gateway.township.ports import ChangedOrder, OrderNames, OrderUrgency, QueuedStudy
 from gateway.township.queue_news import QueueNews
 from gateway.township.tables import studies
+from kernel.arrival import Priority
 from kernel.events import events_after, last_event_id
 from kernel.sql.db import Database
 
@@ -62,6 +63,38 @@ def _more_urgent(
             if ordered is not None and RANK[ordered] < row.rank:
                 found.append((row.study_instance_uid, RANK[ordered]))
     return found
+
+
+def emergencies_among(
+    conn: sa.Connection,
+    among: Sequence[QueuedStudy],
+    told: Collection[str],
+    urgency: OrderUrgency,
+) -> set[str]:
+    """Return which studies are emergencies: as somebody chose, else as told or as ordered.
+
+    Args:
+        conn: reads.
+        among: studies of which images came in, entered or not.
+        told: those whose images came as an emergency.
+        urgency: knows the orders.
+    """
+    columns = studies.c
+    query = sa.select(columns.study_instance_uid, columns.rank, columns.rank_choices)
+    entered: dict[str, tuple[int, int]] = {}
+    keys = [each.study_instance_uid for each in among]
+    for at in range(0, len(keys), _BATCH):
+        part = keys[at : at + _BATCH]
+        found = conn.execute(query.where(columns.study_instance_uid.in_(part))).all()
+        entered |= {row.study_instance_uid: (row.rank, row.rank_choices) for row in found}
+
+    def is_one(study: QueuedStudy) -> bool:
+        rank, choices = entered.get(study.study_instance_uid, (None, 0))
+        if choices or rank == 0:
+            return rank == 0
+        return study.study_instance_uid in told or urgency(conn, study) is Priority.EMERGENCY
+
+    return {each.study_instance_uid for each in among if is_one(each)}
 
 
 def _raise(conn: sa.Connection, study_key: str, rank: int) -> bool:

@@ -1,13 +1,14 @@
 """The node's filer: what doors committed becomes object files and rows, then leaves the journal.
 
-Order: prepare (threads), object files durable, rows and the journal's cursor in one transaction,
-then the journal's segment may go. After a crash the batch is done again; keys are made of UID and
-content and rows are unique by them, so it ends in the same files and rows.
+Emergencies are filed first (``filing_order``). Order of each turn: prepare (threads), object files
+durable, rows and the journal's cursor in one transaction, then the journal's segment may go. After
+a crash the turn is done again; keys are made of UID and content and rows are unique by them, so it
+ends in the same files and rows.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,19 +19,23 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 
 from gateway.township.compress import Prepared, Preparer
+from gateway.township.filing_order import FilingOrder, Turn
 from gateway.township.model import Filed
-from gateway.township.order_urgency import raise_to_orders
-from gateway.township.ports import ObjectFiles, OrderUrgency, nobody_ordered
+from gateway.township.order_urgency import emergencies_among, raise_to_orders
+from gateway.township.ports import ObjectFiles, OrderUrgency, QueuedStudy, nobody_ordered
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool_index import FiledAs, Outcome, file_batch, position_of
 from gateway.uploads.threads import finish_in_thread
+from kernel.arrival import Priority
 from kernel.errors import PlatformError
-from kernel.journal.writer import Committed, JournalReader, Position, Stored
+from kernel.journal.writer import JournalReader, Position, Stored
 from kernel.sql.db import Database
 
 _LOG: Final = logging.getLogger(__name__)
 _POLL_S: Final = 0.5
 _BATCH: Final = 32
+_READ: Final = 256
+"""Batches read from the journal before each turn; there is time for an emergency among them."""
 _THREADS: Final = 2
 _TROUBLE_FIRST_S: Final = 0.5
 _TROUBLE_MAX_S: Final = 15.0
@@ -85,24 +90,60 @@ class Spool:
         reader = await finish_in_thread(lambda: JournalReader.open(journal.directory, after=after))
         try:
             await finish_in_thread(lambda: reader.release(after))
+            order, names = FilingOrder(_BATCH), dict[str, QueuedStudy | None]()
             while True:
-                batches = await finish_in_thread(lambda: reader.poll(_BATCH))
-                if not batches:
+                wanted = min(order.room, _READ)
+                order.add(await finish_in_thread(partial(reader.poll, wanted)))
+                if order.empty:
                     await journal.hint.wait(_POLL_S)
                     continue
-                await self._file_until_done(journal.name, batches, pool)
-                position = batches[-1].position
-                await finish_in_thread(partial(reader.release, position))
+                turn = order.turn(await self._emergencies(order, names))
+                await self._file_until_done(journal.name, turn, pool)
+                order.done(turn)
+                if turn.upto is not None:
+                    await finish_in_thread(partial(reader.release, turn.upto))
         finally:
             reader.close()
 
-    async def _file_until_done(
-        self, journal: str, batches: Sequence[Committed], pool: ThreadPoolExecutor
-    ) -> None:
+    async def _emergencies(
+        self, order: FilingOrder, names: dict[str, QueuedStudy | None]
+    ) -> Collection[str]:
+        """Return the emergencies that would have to wait for another turn.
+
+        Args:
+            order: what waits.
+            names: what images say of their studies; kept here for those that wait.
+        """
+        behind = order.behind()
+        if not behind:
+            names.clear()
+            return ()
+        unread = {study: found for study, found in behind.items() if study not in names}
+        read = await finish_in_thread(
+            lambda: {key: self._preparer.study_of(stored) for key, (_, stored) in unread.items()}
+        )
+        known = {study: names.get(study) for study in behind} | read
+        names.clear()
+        names.update(known)
+        told = {
+            study
+            for study, (arrival, _) in behind.items()
+            if arrival.priority is Priority.EMERGENCY
+        }
+        among = [each for each in known.values() if each is not None]
+        look = partial(emergencies_among, among=among, told=told, urgency=self._urgency)
+        try:
+            return await self._database.read(look)
+        except PlatformError as exc:
+            # Whoever files meets the same, and waits.
+            _LOG.warning("spool.urgency-unknown", extra={"code": exc.code})
+            return ()
+
+    async def _file_until_done(self, journal: str, turn: Turn, pool: ThreadPoolExecutor) -> None:
         delay_s = _TROUBLE_FIRST_S
         while True:
             try:
-                await self._file(journal, batches, pool)
+                await self._file(journal, turn, pool)
             except (PlatformError, OSError) as exc:
                 # A full disk, a decoder that is down: no object is to blame.
                 code = exc.code if isinstance(exc, PlatformError) else "disk"
@@ -112,24 +153,20 @@ class Spool:
             else:
                 return
 
-    async def _file(
-        self, journal: str, batches: Sequence[Committed], pool: ThreadPoolExecutor
-    ) -> None:
-        stored = [entry for batch in batches for entry in batch.entries]
-        position = batches[-1].position
+    async def _file(self, journal: str, turn: Turn, pool: ThreadPoolExecutor) -> None:
         with ExitStack() as held:
-            prepared = await self._prepare(stored, pool, held)
+            prepared = await self._prepare(turn.stored, pool, held)
             files = [(one.filed.object_key, one.chunks) for one in prepared if one.filed.object_key]
             await finish_in_thread(lambda: self._objects.put_new(files))
         told = await self._news.write(
-            lambda conn: self._enter(conn, journal, position, [one.filed for one in prepared]),
+            lambda conn: self._enter(conn, journal, turn.upto, [one.filed for one in prepared]),
             lambda filed: [one.filed.study_key for one in filed],
         )
         await self._drop_returned(told)
         self._on_filed()
 
     def _enter(
-        self, conn: sa.Connection, journal: str, position: Position, batch: Sequence[Filed]
+        self, conn: sa.Connection, journal: str, position: Position | None, batch: Sequence[Filed]
     ) -> list[FiledAs]:
         """File *batch*; before anybody sees its studies they are as urgent as they were ordered."""
         told = file_batch(conn, journal, position, batch)

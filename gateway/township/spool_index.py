@@ -58,14 +58,16 @@ def position_of(conn: sa.Connection, journal: str) -> Position:
 
 
 def file_batch(
-    conn: sa.Connection, journal: str, position: Position, batch: Sequence[Filed]
+    conn: sa.Connection, journal: str, position: Position | None, batch: Sequence[Filed]
 ) -> list[FiledAs]:
     """Enter *batch* and move the journal's cursor to *position*, all in one transaction.
 
-    Doing it again after a crash changes nothing: an instance is one row for each content.
+    None leaves the cursor: *batch* stands behind what is not filed yet. Doing it again after a
+    crash changes nothing: an instance is one row for each content.
     """
     told = [_file(conn, filed) for filed in batch]
-    _move_cursor(conn, journal, position)
+    if position is not None:
+        _move_cursor(conn, journal, position)
     return told
 
 

@@ -122,6 +122,24 @@ def test_a_silent_machine_is_told_on_every_page_until_somebody_takes_note(
         expect(note).to_have_count(0)
 
 
+def test_a_village_doctor_is_told_that_orders_wait_at_the_county(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        page.route("**/api/v1/nodes", silent)
+        sign_in(person, demo, "village-doctor")
+        expect(page.get_by_test_id("orders-wait")).to_contain_text("青山卫生院")
+        expect(page.get_by_test_id("orders-wait")).to_contain_text("单子留在县里")
+        page.get_by_test_id("patient-find").fill("zhou")
+        page.get_by_test_id("patient-option").first.click()
+        page.get_by_test_id("examination-option").first.click()
+        # The note of the silent machine covers nothing.
+        page.get_by_test_id("submit").click()
+        expect(page.get_by_test_id("desk")).to_have_attribute("data-state", "done")
+        expect(page.locator("h1")).to_contain_text("等卫生院有消息再到设备上")
+
+
 @pytest.mark.parametrize(("language", "size"), EACH)
 def test_the_records_of_a_township(
     browser: Browser, demo: RunningDemo, language: str, size: str

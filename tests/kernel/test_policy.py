@@ -90,6 +90,8 @@ VILLAGER = Principal("v", "v", "v", frozenset({Role.VILLAGE_DOCTOR}), "xigou", t
         (Act.READ_ORDERS, TOWNSHIP, Reason.PARENT_INSTITUTION, True),
         (Act.ORDER_EXAMINATION, TOWNSHIP, Reason.PARENT_INSTITUTION, True),
         (Act.REGISTER_PATIENT, TOWNSHIP, Reason.NOT_THIS_ROLE, False),
+        (Act.WATCH_NODES, TOWNSHIP, Reason.PARENT_INSTITUTION, True),
+        (Act.WATCH_NODES, OTHER, Reason.OTHER_INSTITUTION, False),
         (Act.SETTLE_CONFLICT, TOWNSHIP, Reason.OTHER_INSTITUTION, False),
         (Act.READ_STUDY, TOWNSHIP, Reason.OTHER_INSTITUTION, False),
         (Act.READ_LIST, TOWNSHIP, Reason.OTHER_INSTITUTION, False),

@@ -58,6 +58,13 @@ export function useWatched(): readonly NodeRow[] {
   return useMemo(() => (watches ? (list.data?.items ?? []) : []), [list.data, watches]);
 }
 
+/** Since when the machine of the house *code* says nothing; empty while it does, or none is known. */
+export function useSilentSince(code: string | undefined): string {
+  const nodes = useWatched().filter(({ institution, state }) => institution.code === code && state !== 'revoked');
+  // A house with two machines is reached while one of them is.
+  return nodes.every(({ state }) => state === 'silent') ? (nodes[0]?.down_since ?? '') : '';
+}
+
 /** Follows the two events, once for the whole workstation. */
 export function useSilenceEvents(): void {
   const client = useQueryClient();

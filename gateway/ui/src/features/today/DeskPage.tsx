@@ -8,13 +8,15 @@ import { useLocation, useNavigate } from 'react-router';
 import { Problem } from '../../api/client';
 import { useSession, useUser } from '../../api/session';
 import type { DayPage, OrderRow, RegisteredPatient } from '../../api/types';
-import { today } from '../../frame/clock';
+import { dayAndTime, today } from '../../frame/clock';
 import { composing } from '../../frame/keys';
+import { useLanguage } from '../../frame/language';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { registersPatients } from '../../frame/tabs';
 import { TopBar } from '../../frame/TopBar';
 import { Trouble } from '../../frame/Trouble';
 import { type TextKey, useText } from '../../i18n';
+import { useSilentSince } from '../nodes/silent';
 import { LineHere } from '../township/LineHere';
 import { placeOrder, registerPatient, showPatient } from './asks';
 import { type Desk, EMPTY, missing, newPatientBody, open, orderBody, unknownDesk } from './desk';
@@ -55,6 +57,8 @@ export default function DeskPage() {
   const location = useLocation();
   const roles = useSession((store) => store.session?.user?.roles ?? []);
   const mayRegister = registersPatients(roles);
+  const silentSince = useSilentSince(user.orders_at?.code);
+  const language = useLanguage();
   const start = location.state as DeskStart | null;
   const [desk, setDesk] = useState<Desk>(() => started(user.username, start));
   const [restored] = useState(() => !start && keptDraft(user.username) !== null);
@@ -204,11 +208,16 @@ export default function DeskPage() {
       )}
       <main className="desk" data-testid="desk" data-state={over ? 'done' : busy ? 'sending' : 'open'}>
         <h1 className="answer">
-          {over ? t('today.doneTitle', { count: done.length }) : t(mayRegister ? 'today.new' : 'today.newOrder')}
+          {over ? t(silentSince ? 'today.doneWaits' : 'today.doneTitle', { count: done.length }) : t(mayRegister ? 'today.new' : 'today.newOrder')}
         </h1>
         {user.orders_at && !over && (
           <p className="second desk-note" data-testid="orders-at">
             {t('today.ordersAt', { house: user.orders_at.name })}
+          </p>
+        )}
+        {user.orders_at && silentSince && (
+          <p className="note note-soon desk-note" role="status" data-testid="orders-wait">
+            {t('today.ordersWait', { house: user.orders_at.name, at: dayAndTime(silentSince, language) })}
           </p>
         )}
         {restored && desk !== EMPTY && !over && (
