@@ -66,6 +66,29 @@ async def test_a_code_used_late_or_unknown_ends_with_the_countys_words(
     assert "[line-down]" in capsys.readouterr().err
 
 
+async def test_a_box_that_was_let_go_comes_back_with_a_new_code_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "township"
+    async with county_in(tmp_path) as county:
+
+        async def enrol_and_let_go() -> list[str]:
+            code = (await county.enrolment.invite(OPERATOR, "qingshan")).code
+            words = ["township", "enrol", code, "--county", county.url, "--home", str(root)]
+            assert await ran(*words) == 0
+            pairing = pairing_of(Home(root.resolve()))
+            assert pairing is not None
+            await county.enrolment.revoke(OPERATOR, pairing.enrolled.node)
+            return words
+
+        await enrol_and_let_go()
+        words = await enrol_and_let_go()
+        first, second = await county.enrolment.nodes()
+        assert first.public_key != second.public_key
+        # The code of before is used up, whatever key it comes with.
+        assert await ran(*words) == 1
+
+
 async def test_settings_for_another_house_are_not_written_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

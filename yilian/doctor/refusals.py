@@ -9,8 +9,8 @@ _ACCEPTED: Final = (
 )
 _TOKEN: Final = ("the county does not accept this node's token", _ACCEPTED)
 _ENROL: Final = (
-    "ask the county for a code (`yilian admin township invite`), remove secrets/node.key and "
-    "secrets/enrolment.json here, `yilian township enrol CODE --county URL`, start the node again"
+    "ask the county for a code (its page of machines, or `yilian admin township invite`), "
+    "`yilian township enrol CODE --county URL` here, start the node again"
 )
 _INSTITUTION: Final = (
     "this node speaks for another institution than the county knows it for",

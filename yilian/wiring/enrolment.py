@@ -10,7 +10,7 @@ import yarl
 
 from gateway.exchange.codes import normal_code
 from gateway.exchange.county_link import CountyUnreachable, body_of, decoded
-from gateway.exchange.enrolment import CountyFacts, Enrolment
+from gateway.exchange.enrolment import CountyFacts, Enrolment, NodeRevoked
 from gateway.exchange.model import Enrolled
 from gateway.exchange.proof import public_hex, seal_secret
 from kernel.clock import Clock
@@ -50,13 +50,33 @@ def check_url(url: str, *, unencrypted: bool) -> str:
 async def enrol(home: Home, settings: Settings, code: str, url: str, ca_file: str) -> Pairing:
     """Make the node at *home* one of the county's, and keep what it says.
 
-    Safe to repeat until it succeeds: the same code with the same key gets the same answer.
+    Safe to repeat until it succeeds: the same code with the same key gets the same answer. A box
+    the county has let go gets another key: it comes back as a node of its own.
 
     Raises:
         EnrolRefused: the county's reason, with its code.
         CountyUnreachable: try again.
         Conflict: the settings say another institution (``other-institution``).
     """
+    try:
+        told = await _ask_to_enrol(home, code, url, ca_file)
+    except EnrolRefused as exc:
+        if exc.code != NodeRevoked.code:
+            raise
+        await asyncio.to_thread(home.new_signing_key)
+        told = await _ask_to_enrol(home, code, url, ca_file)
+    mine = settings.node.institution
+    if mine and mine != told.institution:
+        raise Conflict(
+            f"the code is for {told.institution}, but {home.settings_file} says {mine}",
+            code="other-institution",
+        )
+    pairing = Pairing(county_url=url, county_ca_file=ca_file, enrolled=told)
+    pair(home, pairing)
+    return pairing
+
+
+async def _ask_to_enrol(home: Home, code: str, url: str, ca_file: str) -> Enrolled:
     body = {"code": normal_code(code), "public_key": public_hex(home.signing_key())}
     tls = ssl.create_default_context(cafile=ca_file) if ca_file else True
     try:
@@ -71,16 +91,7 @@ async def enrol(home: Home, settings: Settings, code: str, url: str, ca_file: st
     if answer.status != _CREATED:
         said = _problem(raw)
         raise EnrolRefused(said.detail or f"answered {answer.status}", code=said.code)
-    told = decoded(raw, Enrolled)
-    mine = settings.node.institution
-    if mine and mine != told.institution:
-        raise Conflict(
-            f"the code is for {told.institution}, but {home.settings_file} says {mine}",
-            code="other-institution",
-        )
-    pairing = Pairing(county_url=url, county_ca_file=ca_file, enrolled=told)
-    pair(home, pairing)
-    return pairing
+    return decoded(raw, Enrolled)
 
 
 class _Problem(msgspec.Struct, frozen=True, kw_only=True):

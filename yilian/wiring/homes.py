@@ -107,13 +107,17 @@ class Home:
         """
         path = self.secret("node.key")
         if not path.exists():
-            raw = Ed25519PrivateKey.generate().private_bytes(
-                Encoding.Raw, PrivateFormat.Raw, NoEncryption()
-            )
-            write_secret(path, raw)
+            self.new_signing_key()
         if path.stat().st_mode & _OTHERS:
             raise UnsafeSecret(f"{path.name} can be read by others: chmod 600 {path}")
         return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+
+    def new_signing_key(self) -> None:
+        """Make another key this node's own; the one before is gone."""
+        raw = Ed25519PrivateKey.generate().private_bytes(
+            Encoding.Raw, PrivateFormat.Raw, NoEncryption()
+        )
+        write_secret(self.secret("node.key"), raw)
 
     def node_id(self) -> str:
         """Return the 8 hex digits by which senders know this node again, made at the first call.
