@@ -6,6 +6,9 @@ import pytest
 
 from tests.demo.running import RunningDemo, running_demo
 
+VIEWER = "https://viewer.example"
+"""The one origin that may read the shared county's DICOMweb from another page."""
+
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
@@ -14,5 +17,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     Others use it before and after: a test brings patients and UIDs of its own, speaks of those
     alone, and leaves every process and every line as it found them.
     """
-    with running_demo(tmp_path_factory.mktemp("shared") / "home") as running:
+    settings = {"YILIAN_DICOMWEB_VIEWER_ORIGINS": VIEWER}
+    home = tmp_path_factory.mktemp("shared") / "home"
+    with running_demo(home, environment=settings) as running:
         yield running

@@ -214,10 +214,15 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 @contextmanager
 def running_demo(
-    home: Path, *, samples: bool = False, offset: int | None = None
+    home: Path,
+    *,
+    samples: bool = False,
+    offset: int | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Iterator[RunningDemo]:
     """Give a started demo; whatever happens, nothing of it is left behind."""
-    demo = RunningDemo(home, free_offset() if offset is None else offset, samples)
+    offset = free_offset() if offset is None else offset
+    demo = RunningDemo(home, offset, samples, environment or {})
     try:
         demo.start()
         yield demo

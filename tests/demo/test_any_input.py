@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
+from tests.demo.acknowledged import Modality, images
 from tests.demo.running import RunningDemo, running_demo, until
 from tests.http.any_input import faults
 
@@ -14,7 +15,10 @@ pytestmark = pytest.mark.timeout(280)
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("any") / "home", samples=True) as running:
+    """A demo of its own, for what it is asked may change anything; one study is at both nodes."""
+    with running_demo(tmp_path_factory.mktemp("any") / "home") as running:
+        sent = images(2, series=1, run="any input")
+        assert len(Modality(running.door("qingshan"), sent).send_all()) == len(sent)
         yield running
 
 

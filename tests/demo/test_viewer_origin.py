@@ -2,27 +2,21 @@
 
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
-from tests.demo.running import RunningDemo, free_offset
+from tests.demo.conftest import VIEWER
+from tests.demo.running import RunningDemo
 
-VIEWER, STRANGER = "https://viewer.example", "https://evil.example"
+STRANGER = "https://evil.example"
 
 
 @pytest.mark.timeout(120)
-def test_a_named_origin_and_no_other_may_read_dicomweb(tmp_path: Path) -> None:
-    settings = {"YILIAN_DICOMWEB_VIEWER_ORIGINS": VIEWER}
-    demo = RunningDemo(tmp_path / "home", free_offset(), environment=settings)
-    try:
-        demo.start()
-        assert _preflight(demo, "/dicom-web/studies", VIEWER) == (204, VIEWER)
-        assert _preflight(demo, "/dicom-web/studies", STRANGER) == (204, None)
-        assert _preflight(demo, "/api/v1/studies", VIEWER) == (405, None)
-        assert _preflight(demo, "/dicom-web/studies", VIEWER, at="qingshan") == (405, None)
-    finally:
-        demo.kill()
+def test_a_named_origin_and_no_other_may_read_dicomweb(demo: RunningDemo) -> None:
+    assert _preflight(demo, "/dicom-web/studies", VIEWER) == (204, VIEWER)
+    assert _preflight(demo, "/dicom-web/studies", STRANGER) == (204, None)
+    assert _preflight(demo, "/api/v1/studies", VIEWER) == (405, None)
+    assert _preflight(demo, "/dicom-web/studies", VIEWER, at="qingshan") == (405, None)
 
 
 def _preflight(
