@@ -70,6 +70,7 @@ async function problemOf(answer: Response): Promise<Problem> {
 export async function ask<T>(path: string, { method = 'GET', body, signal, atSignIn, actKey, version }: Ask = {}): Promise<T> {
   // AbortSignal.any is younger than the oldest browser served here (Chromium 109).
   const stop = new AbortController();
+  const session = csrf;
   const giveUp = () => stop.abort();
   const timer = setTimeout(giveUp, DEADLINE_MS);
   signal?.addEventListener('abort', giveUp, { once: true });
@@ -97,7 +98,8 @@ export async function ask<T>(path: string, { method = 'GET', body, signal, atSig
     signal?.removeEventListener('abort', giveUp);
   }
   if (!answer.ok) {
-    if (answer.status === 401 && !atSignIn) tellSignedOut();
+    // Who has signed in since is not signed out by the answer to what was asked under the session before.
+    if (answer.status === 401 && !atSignIn && session === csrf) tellSignedOut();
     throw await problemOf(answer);
   }
   if (answer.status === 204) return undefined as T;
