@@ -161,7 +161,7 @@ async def county_in(
             ("wang", Role.RADIOLOGIST, "county"),
             ("sys", Role.SYSTEM_ADMINISTRATOR, "county"),
             ("guan", Role.MANAGER, "county"),
-            ("ren", Role.MANAGER, "qingshan"),
+            ("ren", Role.MANAGER, "shiqiao"),
             ("shen", Role.AUDIT_ADMINISTRATOR, "county"),
             ("yin", Role.PRIVACY_OFFICER, "shiqiao"),
             ("zhao", Role.TECHNICIAN, "qingshan"),
