@@ -13,13 +13,23 @@ from gateway.exchange import returns, sendings
 from gateway.exchange.returns import ReturnState, ReturnView
 from gateway.township.ports import ObjectFiles
 from gateway.uploads.threads import finish_in_thread
+from kernel.audit.trail import AuditEntry, AuditEvent
 from kernel.clock import Clock
 from kernel.errors import Conflict, Missing, Unavailable
 from kernel.identifiers import AETitle, Uid
 from kernel.identity import ae_table
 from kernel.policy import Act, Subject, decide, require, roles_for
 from kernel.sql.db import Database
-from kernel.web import PRINCIPAL, describe, json_response, permit, read_json, saw
+from kernel.web import (
+    ACCESS_LOG,
+    ADDRESS,
+    PRINCIPAL,
+    describe,
+    json_response,
+    permit,
+    read_json,
+    saw,
+)
 
 _ROOT: Final = "/api/v1/priors"
 _READERS: Final = roles_for(Act.READ_STUDY)
@@ -132,6 +142,7 @@ class PriorsDoor:
         if self.on_asked is None:
             raise NotEnrolled("enrol this node first")
         by, at = request[PRINCIPAL].username, self.clock.now()
+        await self._audit(request, AuditEvent.CHANGED, study, {"act": "ask-prior"})
 
         def ask(conn: sa.Connection) -> ReturnView:
             returns.ask(conn, study, by, at=at)
@@ -199,16 +210,23 @@ class PriorsDoor:
         title = AETitle.parse((await read_json(request, SendBody)).ae_title).value
         by, at = request[PRINCIPAL].username, self.clock.now()
 
-        def queue(conn: sa.Connection) -> ReturnView:
+        def check(conn: sa.Connection) -> None:
             if title not in self._listening(conn):
                 raise Missing("no DICOM node of this house listens under that title", code="no-ae")
             view = self._one(conn, study)
             if view.state is not ReturnState.HERE:
                 raise PriorNotWhole("it is not wholly here yet")
+
+        def send(conn: sa.Connection) -> ReturnView:
+            check(conn)
             sendings.ask_send(conn, study, title, by, at=at)
             return self._one(conn, study)
 
-        view = await self.database.write(queue)
+        # What cannot leave is no export; what can is in the trail before it does.
+        await self.database.read(check)
+        told = {"act": "send-on", "ae_title": title}
+        await self._audit(request, AuditEvent.EXPORTED, study, told)
+        view = await self.database.write(send)
         self.on_send()
         return json_response(view, status=202)
 
@@ -237,6 +255,22 @@ class PriorsDoor:
         if not found:
             raise PriorUnknown("nobody asked for that study here")
         return found[0]
+
+    async def _audit(
+        self, request: web.Request, event: AuditEvent, study: str, detail: dict[str, str]
+    ) -> None:
+        who = request[PRINCIPAL]
+        entry = AuditEntry(
+            at=self.clock.now(),
+            event=event,
+            user_id=who.user_id,
+            username=who.username,
+            institution=who.institution,
+            address=request.get(ADDRESS, ""),
+            subject=f"study:{study}",
+            detail=detail,
+        )
+        await request.app[ACCESS_LOG].add(entry)
 
     def _require(self, request: web.Request) -> None:
         require(request[PRINCIPAL], Act.READ_STUDY, Subject(self.institution))

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from gateway.township.line import Line
 from gateway.township.model import RANK, QueueItem
 from gateway.township.queue_eyes import for_eyes_of
 from gateway.township.queue_news import QueueNews
+from gateway.township.queue_trail import patient_of, queue_act
 from gateway.township.queue_view import (
     average_study_bytes,
     freeable_bytes,
@@ -203,13 +204,15 @@ class QueueDoor:
             if queue_acts.set_rank(conn, key, RANK[body.priority]):
                 tell_priority(conn, key, at=at)
 
-        return await self._change(request, choose)
+        told = {"priority": body.priority.value}
+        return await self._change(request, "priority", choose, told)
 
     @describe("Hold a study back, or let it go on", body=PauseBody, answer=QueueItem)
     @permit(roles=_MOVERS)
     async def _pause(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, PauseBody)
-        return await self._change(request, partial(queue_acts.set_paused, paused=body.paused))
+        change = partial(queue_acts.set_paused, paused=body.paused)
+        return await self._change(request, "pause" if body.paused else "resume", change)
 
     @describe(
         "Put a study before the others of its priority, or back", body=FirstBody, answer=QueueItem
@@ -218,18 +221,35 @@ class QueueDoor:
     async def _first(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, FirstBody)
         at = self.news.now().at if body.first else None
-        return await self._change(request, partial(queue_acts.put_first, at=at))
+        change = partial(queue_acts.put_first, at=at)
+        return await self._change(request, "first" if body.first else "not-first", change)
 
     @describe("Try again what was set aside of a study", answer=QueueItem)
     @permit(roles=_MOVERS)
     async def _retry(self, request: web.Request) -> web.StreamResponse:
-        return await self._change(request, queue_acts.retry)
+        return await self._change(request, "retry", queue_acts.retry)
 
     async def _change(
-        self, request: web.Request, change: Callable[[sa.Connection, str], object]
+        self,
+        request: web.Request,
+        act_name: str,
+        change: Callable[[sa.Connection, str], object],
+        told: Mapping[str, str] | None = None,
     ) -> web.StreamResponse:
         self._require(request, Act.MANAGE_QUEUE)
         key = request.match_info["study"]
+        patient = await self.database.read(partial(patient_of, study_key=key))
+        if patient is None:
+            raise StudyNotQueued("no such study is or was here")
+        entry = queue_act(
+            request[PRINCIPAL],
+            {"act": act_name, **(told or {})},
+            key,
+            patient,
+            at=self.news.now().at,
+            address=request.get(ADDRESS, ""),
+        )
+        await request.app[ACCESS_LOG].add(entry)
 
         def act(conn: sa.Connection) -> QueueItem:
             change(conn, key)

@@ -86,7 +86,10 @@ class LineDoor:
             institution=who.institution,
             address=request.get(ADDRESS, ""),
             subject="line:county",
-            detail={"held_until": until.isoformat() if until else ""},
+            detail={
+                "act": "hold-line" if until else "free-line",
+                "held_until": until.isoformat() if until else "",
+            },
         )
         await request.app[ACCESS_LOG].add(entry)
         change = partial(parcel_queue.hold_line, until=until, by=who.display_name)

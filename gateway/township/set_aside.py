@@ -98,8 +98,11 @@ def give_out(conn: sa.Connection, which: str, at: dt.datetime) -> list[GivenOut]
             username=_OPERATOR,
             subject=f"study:{row.study_key}",
             patient=row.patient_id,
-            reason="set-aside",
-            detail={"sop_instance_uid": row.sop_instance_uid, "code": row.reason_code},
+            detail={
+                "act": "export-aside",
+                "sop_instance_uid": row.sop_instance_uid,
+                "code": row.reason_code,
+            },
         )
         record(conn, _CHAIN, entry)
     return [GivenOut(row.object_key, row.filename) for row in found]

@@ -94,7 +94,7 @@ class SetAsideDoor:
             raise NotSetAside("its bytes were lost before they came here")
         source = await finish_in_thread(partial(self.objects.open, found.object_key))
         try:
-            await self._note(request, found, AuditEvent.EXPORTED, "set-aside")
+            await self._note(request, found, AuditEvent.EXPORTED, "export-aside")
             return await self._stream(request, source, found.filename)
         finally:
             await finish_in_thread(partial(source.__exit__, None, None, None))
@@ -130,10 +130,10 @@ class SetAsideDoor:
         self,
         request: web.Request,
         found: AsideInstance,
-        reason: str,
+        act_name: str,
         change: Callable[[sa.Connection], object],
     ) -> web.StreamResponse:
-        await self._note(request, found, AuditEvent.CHANGED, reason)
+        await self._note(request, found, AuditEvent.CHANGED, act_name)
         now = self.news.now()
         act = partial(_changed_item, change, found.study_key, now)
         item = await self.news.write(act, lambda _: [found.study_key])
@@ -141,7 +141,7 @@ class SetAsideDoor:
         return json_response(for_eyes_of(request[PRINCIPAL], item))
 
     async def _note(
-        self, request: web.Request, found: AsideInstance, event: AuditEvent, reason: str
+        self, request: web.Request, found: AsideInstance, event: AuditEvent, act: str
     ) -> None:
         who: Principal = request[PRINCIPAL]
         entry = AuditEntry(
@@ -153,8 +153,11 @@ class SetAsideDoor:
             address=request.get(ADDRESS, ""),
             subject=f"study:{found.study_key}",
             patient=found.patient_id,
-            reason=reason,
-            detail={"sop_instance_uid": found.sop_instance_uid, "code": found.reason_code},
+            detail={
+                "act": act,
+                "sop_instance_uid": found.sop_instance_uid,
+                "code": found.reason_code,
+            },
         )
         await request.app[ACCESS_LOG].add(entry)
 

@@ -14,6 +14,7 @@ from gateway.township.model import Filed
 from gateway.township.parcel_queue import line_hold
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool_index import file_batch
+from gateway.township.tables import studies
 from imaging.archive.objects import NewObject, put_new
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.arrival import ContentDigest
@@ -103,7 +104,11 @@ def test_it_is_copied_byte_for_byte_and_the_trail_says_so(
     assert Path(path).stat().st_mode & 0o077 == 0
     ((username, subject, detail),) = asyncio.run(_exports(home))
     assert (username, subject) == ("operator", f"study:{first['study_instance_uid']}")
-    assert detail == {"sop_instance_uid": first["sop_instance_uid"], "code": "truncated"}
+    assert detail == {
+        "act": "export-aside",
+        "sop_instance_uid": first["sop_instance_uid"],
+        "code": "truncated",
+    }
     # It is still here, and nothing is written over.
     assert aside(home, capsys)[0] == first
     assert spool(home, "export", str(first[by]), str(tmp_path / "out")) == 1
@@ -135,6 +140,55 @@ def test_what_is_set_aside_is_released_and_taken_back(
     assert aside(home, capsys) == [first, second]
     assert spool(home, "release", "999") != 0
     assert asyncio.run(_exports(home)) == []
+
+
+def test_the_list_says_how_urgent_each_study_is(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def make_urgent() -> None:
+        database = await Database.open(home.database_url)
+        try:
+            await database.write(lambda conn: conn.execute(sa.update(studies).values(rank=0)))
+        finally:
+            await database.close()
+
+    assert spool(home, "list") == 0
+    [study] = json.loads(capsys.readouterr().out)
+    assert (study["priority"], study["waiting"], study["set-aside"]) == ("routine", 1, 2)
+    asyncio.run(make_urgent())
+    assert main(["spool", "list", "--home", str(home.root)]) == 0
+    assert "priority=emergency" in capsys.readouterr().out
+
+
+def test_what_is_tried_again_freed_or_held_is_in_the_trail(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [first, _] = aside(home, capsys)
+    study = first["study_instance_uid"]
+    assert spool(home, "release", str(first["id"])) == 0
+    assert spool(home, "release", str(first["id"]), "--undo") == 0
+    assert spool(home, "retry", study) == 0
+    assert spool(home, "retry", "1.2.3") == 1
+    assert spool(home, "pause", "--minutes", "30") == 0
+    assert spool(home, "resume") == 0
+    columns = audit_entries.c
+    query = sa.select(columns.subject, columns.detail).where(columns.event == "changed")
+
+    async def read() -> list[tuple[str, str]]:
+        database = await Database.open(home.database_url)
+        try:
+            rows = await database.read(lambda conn: conn.execute(query.order_by(columns.id)).all())
+            return [(row.subject, row.detail["act"]) for row in rows]
+        finally:
+            await database.close()
+
+    assert asyncio.run(read()) == [
+        (f"study:{study}", "release"),
+        (f"study:{study}", "take-back"),
+        (f"study:{study}", "retry"),
+        ("line:county", "hold-line"),
+        ("line:county", "free-line"),
+    ]
 
 
 def test_the_line_is_held_for_some_minutes_and_freed(

@@ -210,6 +210,14 @@ async def test_it_is_sent_on_to_a_peer_of_the_house_that_listens_and_to_nobody_e
         "waiting",
     )
     assert pages.sends == 1
+    # What left, where to and by whom is in the trail; what could not leave is no export.
+    columns = audit_entries.c
+    query = sa.select(columns.event, columns.username, columns.subject, columns.detail)
+    rows = await pages.database.read(lambda conn: conn.execute(query.order_by(columns.id)).all())
+    assert [(row.event, row.username, row.subject, row.detail) for row in rows] == [
+        ("changed", "li", f"study:{STUDY}", {"act": "ask-prior"}),
+        ("exported", "li", f"study:{STUDY}", {"act": "send-on", "ae_title": "PACS"}),
+    ]
 
 
 async def test_the_house_sees_what_is_expected_and_what_has_arrived(pages: Pages) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import sqlalchemy as sa
 from aiohttp import web
 
 from bench.line.model import QUICK_LINE
@@ -17,8 +18,10 @@ from gateway.township.http import (
     QueueDoor,
     TownshipFacts,
 )
+from gateway.township.tables import studies
 from kernel.arrival import Priority
 from kernel.audit.access_log import AccessLog
+from kernel.audit.trail import audit_entries, verify
 from kernel.clock import SystemClock
 from kernel.identity import Principal, Role
 from kernel.web import ACCESS_LOG, PRINCIPAL
@@ -196,3 +199,48 @@ async def test_names_are_hidden_from_those_who_do_not_need_them(tmp_path: Path) 
             assert queue["items"][0]["patient"]["name"] == "陈**"
         async with page_for(node, institution="baiyun") as page:
             assert (await page.get("/api/v1/queue"))[0] == 404
+
+
+async def test_whoever_moves_a_study_is_in_the_trail_with_what_they_did(tmp_path: Path) -> None:
+    columns = audit_entries.c
+
+    def acts(conn: sa.Connection) -> list[tuple[str, str, str, Any]]:
+        changed = sa.select(columns.username, columns.subject, columns.patient, columns.detail)
+        rows = conn.execute(changed.where(columns.event == "changed").order_by(columns.id))
+        return [tuple(row) for row in rows]
+
+    async with node_in(tmp_path) as node, page_for(node) as page:
+        await node.store([ct_slice(1, study=1)])
+        await node.until(waiting=1)
+        _, queue = await page.get("/api/v1/queue")
+        [item] = queue["items"]
+        study = f"/api/v1/queue/{item['study_instance_uid']}"
+        for path, body in (
+            ("priority", {"priority": "emergency"}),
+            ("pause", {"paused": True}),
+            ("pause", {"paused": False}),
+            ("first", {"first": True}),
+            ("first", {"first": False}),
+            ("retry", None),
+        ):
+            assert (await page.post(f"{study}/{path}", body))[0] == 200
+        # What is refused, or about nothing that is here, was not done.
+        assert (await page.post(f"{study}/priority", {"priority": "soon"}))[0] == 400
+        assert (await page.post("/api/v1/queue/1.2.3/pause", {"paused": True}))[0] == 404
+        found = await node.database.read(acts)
+        assert [detail["act"] for *_, detail in found] == [
+            "priority",
+            "pause",
+            "resume",
+            "first",
+            "not-first",
+            "retry",
+        ]
+        assert found[0][3]["priority"] == "emergency"
+        [patient] = await node.database.read(
+            lambda conn: list(conn.scalars(sa.select(studies.c.patient_id)))
+        )
+        assert patient
+        whom = {("lijing", f"study:{item['study_instance_uid']}", patient)}
+        assert {row[:3] for row in found} == whom
+        assert await node.database.read(verify) == []

@@ -5,6 +5,7 @@ import asyncio
 import datetime as dt
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.township.model import InstanceState
+from gateway.township.model import PRIORITY_OF_RANK, InstanceState
 from gateway.township.parcel_queue import HOLD_MOST_MINUTES, hold_line
 from gateway.township.queue_acts import release, retry
 from gateway.township.set_aside import GivenOut, find_aside, give_out
@@ -102,19 +103,24 @@ def _list(arguments: argparse.Namespace) -> int:
             .limit(_SHOWN)
         ).all()
         counts: dict[str, Counter[str]] = {}
+        held = instances.c
+        shown = [row.study_instance_uid for row in unfinished]
         for uid, state, count in conn.execute(
-            sa.select(instances.c.study_instance_uid, instances.c.state, sa.func.count()).group_by(
-                instances.c.study_instance_uid, instances.c.state
-            )
+            sa.select(held.study_instance_uid, held.state, sa.func.count())
+            .where(held.study_instance_uid.in_(shown))
+            .group_by(held.study_instance_uid, held.state)
         ):
             counts.setdefault(uid, Counter())[state] = count
         return [
             {
                 "study": row.study_instance_uid,
                 "modality": row.modality,
-                "rank": row.rank,
+                "priority": PRIORITY_OF_RANK[row.rank].value,
                 "paused": row.paused,
-                **{str(state): counts[row.study_instance_uid][state] for state in InstanceState},
+                **{
+                    state.value: counts.get(row.study_instance_uid, Counter())[state]
+                    for state in InstanceState
+                },
             }
             for row in unfinished
         ]
@@ -178,7 +184,13 @@ def _copy(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    again = _write(arguments, partial(retry, study_key=arguments.study))
+    def change(conn: sa.Connection) -> int:
+        freed = retry(conn, arguments.study)
+        if freed:
+            _note(conn, f"study:{arguments.study}", "retry")
+        return freed
+
+    again = _write(arguments, change)
     if not again:
         raise Missing("nothing of that study is set aside", code="nothing-set-aside")
     print(json.dumps({"again": again}) if arguments.json else f"{again} images will be tried again")
@@ -213,7 +225,8 @@ def _resume(arguments: argparse.Namespace) -> int:
 
 def _hold(arguments: argparse.Namespace, until: dt.datetime | None) -> int:
     def change(conn: sa.Connection) -> None:
-        _note(conn, "line:county", until.isoformat() if until else "resume")
+        act = "hold-line" if until else "free-line"
+        _note(conn, "line:county", act, {"held_until": until.isoformat()} if until else None)
         hold_line(conn, until, by=_OPERATOR)
 
     _write(arguments, change)
@@ -231,13 +244,13 @@ def _minutes(text: str) -> int:
     raise argparse.ArgumentTypeError(f"minutes are 1 to {HOLD_MOST_MINUTES}")
 
 
-def _note(conn: sa.Connection, subject: str, reason: str) -> None:
+def _note(conn: sa.Connection, subject: str, act: str, told: dict[str, str] | None = None) -> None:
     entry = AuditEntry(
         at=SystemClock().now(),
         event=AuditEvent.CHANGED,
         username=_OPERATOR,
         subject=subject,
-        reason=reason,
+        detail={"act": act} | (told or {}),
     )
     record(conn, _CHAIN, entry)
 
@@ -268,4 +281,6 @@ def _show(rows: list[dict[str, Any]], arguments: argparse.Namespace, *, empty: s
         print(empty)
     for row in [] if arguments.json else rows:
         print("  ".join(f"{name}={value}" for name, value in row.items() if value not in ("", 0)))
+    if len(rows) == _SHOWN:
+        print(f"these are the first {_SHOWN}; there may be more", file=sys.stderr)
     return 0
