@@ -37,6 +37,8 @@ class InviteBody(msgspec.Struct, frozen=True, kw_only=True):
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     """A code that makes one node; shown this once."""
 
+    id: str
+    """As in ``OpenInvitation``."""
     code: str
     institution: NodeHouse
     expires_at: dt.datetime
@@ -45,6 +47,8 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 class OpenInvitation(msgspec.Struct, frozen=True, kw_only=True):
     """A code nobody has used yet; the code itself is kept nowhere."""
 
+    id: str
+    """To take it back by; it leads to no code."""
     institution: NodeHouse
     made_by: str
     """As people call them."""
@@ -70,7 +74,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class AdmissionDoor:
-    """The three routes."""
+    """The four routes."""
 
     database: Database
     clock: Clock
@@ -83,6 +87,7 @@ class AdmissionDoor:
         return [
             web.get("/api/v1/node-invitations", self._list, allow_head=False),
             web.post("/api/v1/node-invitations", self._invite),
+            web.post("/api/v1/node-invitations/{invitation}/withdraw", self._withdraw),
             web.post("/api/v1/nodes/{node}/revoke", self._revoke),
         ]
 
@@ -101,11 +106,22 @@ class AdmissionDoor:
         made = await self.enrolment.invite(who, body.institution, address=request[ADDRESS])
         names = await self.database.read(_names)
         answer = Invitation(
+            id=made.id,
             code=made.code,
             institution=_house(names, made.institution),
             expires_at=made.expires_at,
         )
         return json_response(answer, status=201)
+
+    @describe("Take a code back that nobody has used", answer=Admission)
+    @permit(roles=roles_for(Act.ADMIT_NODES))
+    async def _withdraw(self, request: web.Request) -> web.StreamResponse:
+        who = request[PRINCIPAL]
+        require(who, Act.ADMIT_NODES, Subject(self.centre))
+        await self.enrolment.withdraw(
+            who, request.match_info["invitation"], address=request[ADDRESS]
+        )
+        return json_response(await self.database.read(self._admission))
 
     @describe("Let a node go: it is out within a minute", answer=NodeView)
     @permit(roles=roles_for(Act.ADMIT_NODES))
@@ -130,13 +146,14 @@ class AdmissionDoor:
             ],
             open=[
                 OpenInvitation(
+                    id=each.id,
                     institution=_house(names, each.institution),
                     made_by=people.get(each.made_by, each.made_by),
                     made_at=each.made_at,
                     expires_at=each.expires_at,
                 )
                 for each in all_invitations(conn)
-                if each.used_at is None and each.expires_at > now
+                if each.used_at is None and each.withdrawn_at is None and each.expires_at > now
             ],
         )
 

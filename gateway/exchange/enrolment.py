@@ -49,6 +49,18 @@ class CodeLate(Conflict):
     code = "enrol-code-late"
 
 
+class CodeWithdrawn(Conflict):
+    """The county took the code back; ask it for another."""
+
+    code = "enrol-code-withdrawn"
+
+
+class InvitationUnknown(Missing):
+    """No code that was given out has that id."""
+
+    code = "invitation-unknown"
+
+
 class NodeRevoked(Forbidden):
     """The county has let this node go; it must be enrolled again."""
 
@@ -75,6 +87,8 @@ class CountyFacts:
 class Invited:
     """A code, shown this once and kept nowhere."""
 
+    id: str
+    """Names it where the code may not be said."""
     code: str
     institution: str
     expires_at: dt.datetime
@@ -102,23 +116,51 @@ class Enrolment:
         if institution == self._county.institution:
             raise Invalid("the county is no node of its own", code="own-institution")
         code, at = new_code(), self._clock.now()
-        made = Invitation(institution, by.username, at, at + CODE_VALID, None, None)
+        kept = code_digest(code)
+        which = nodes.invitation_id(kept)
+        made = Invitation(which, institution, by.username, at, at + CODE_VALID, None, None)
 
         def add(conn: sa.Connection) -> None:
             if find_institution(conn, institution) is None:
                 raise Missing("no institution of that code", code="no-such-institution")
-            nodes.add_invitation(conn, code_digest(code), made)
+            nodes.add_invitation(conn, kept, made)
             self._audit(conn, by, f"node-invitation:{institution}", act="invite", address=address)
 
         await self._database.write(add)
-        return Invited(code, institution, made.expires_at)
+        return Invited(which, code, institution, made.expires_at)
+
+    async def withdraw(self, by: Principal, which: str, *, address: str = "") -> Invitation:
+        """Take a code back that nobody has used; from then on it makes no node.
+
+        Safe to repeat; of a code whose day is over nothing is changed.
+
+        Raises:
+            InvitationUnknown: no code has that id.
+            CodeUsed: it made a node, which can be let go.
+        """
+        at = self._clock.now()
+
+        def act(conn: sa.Connection) -> Invitation:
+            found = nodes.find_invitation_by_id(conn, which)
+            if found is None:
+                raise InvitationUnknown("see `yilian admin township list --invitations`")
+            if found.used_at is not None:
+                raise CodeUsed("it made a node already; let that one go")
+            if found.withdrawn_at is not None or at >= found.expires_at:
+                return found
+            nodes.withdraw_invitation(conn, which, by.username, at=at)
+            subject = f"node-invitation:{found.institution}"
+            self._audit(conn, by, subject, act="withdraw", address=address)
+            return replace(found, withdrawn_at=at, expires_at=at)
+
+        return await self._database.write(act)
 
     async def enrol(self, code: str, public_key: str) -> Enrolled:
         """Make the node whose key is *public_key*, or answer again for the one it made.
 
         Raises:
             InvalidCode, InvalidKey: not of their shape.
-            CodeUnknown, CodeUsed, CodeLate: see there.
+            CodeUnknown, CodeUsed, CodeLate, CodeWithdrawn: see there.
             NodeRevoked: this very key was let go; a new one is needed.
         """
         parse_key(public_key)
@@ -135,6 +177,8 @@ class Enrolment:
                 if known is not None and invited.node == known.id:
                     return known
                 raise CodeUsed("a code makes one node; ask the county for another")
+            if invited.withdrawn_at is not None:
+                raise CodeWithdrawn("the county took this code back; ask it for another")
             if at >= invited.expires_at:
                 raise CodeLate("a code is good for 24 hours; ask the county for another")
             if known is not None:

@@ -3,13 +3,14 @@
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from gateway.exchange.tables import invitations, nodes, sessions, used_nonces
 from kernel.identity import institutions
 
+_ID_DIGITS: Final = 16
 _REMEMBERED: Final = dt.timedelta(days=90)
 """How long an invitation that was used or ended is told apart from one that never was."""
 
@@ -30,12 +31,20 @@ class Node:
 class Invitation:
     """A code that makes a node, once."""
 
+    id: str
+    """Names it where the code may not be said; see ``invitation_id``."""
     institution: str
     made_by: str
     made_at: dt.datetime
     expires_at: dt.datetime
     used_at: dt.datetime | None
     node: str | None
+    withdrawn_at: dt.datetime | None = None
+
+
+def invitation_id(digest: str) -> str:
+    """Return what names the invitation whose code has that digest; it leads to no code."""
+    return digest[:_ID_DIGITS]
 
 
 def add_invitation(conn: sa.Connection, digest: str, made: Invitation) -> None:
@@ -60,21 +69,33 @@ def find_invitation(conn: sa.Connection, digest: str) -> Invitation | None:
     return None if row is None else Invitation(*row)
 
 
+def find_invitation_by_id(conn: sa.Connection, which: str) -> Invitation | None:
+    """Return the invitation of that id, used or not."""
+    row = conn.execute(_invitations().where(_id_of_digest() == which)).one_or_none()
+    return None if row is None else Invitation(*row)
+
+
 def all_invitations(conn: sa.Connection) -> list[Invitation]:
     """Return every invitation remembered, newest first."""
     rows = conn.execute(_invitations().order_by(invitations.c.made_at.desc()))
     return [Invitation(*row) for row in rows]
 
 
-def _invitations() -> sa.Select[str, str, dt.datetime, dt.datetime, dt.datetime | None, str | None]:
+def _id_of_digest() -> sa.ColumnElement[str]:
+    return sa.func.substr(invitations.c.digest, 1, _ID_DIGITS)
+
+
+def _invitations() -> sa.Select[Any]:
     columns = invitations.c
     return sa.select(
+        _id_of_digest(),
         columns.institution,
         columns.made_by,
         columns.made_at,
         columns.expires_at,
         columns.used_at,
         columns.node,
+        columns.withdrawn_at,
     )
 
 
@@ -82,6 +103,15 @@ def use_invitation(conn: sa.Connection, digest: str, node: str, *, at: dt.dateti
     """Note that the code has made *node*."""
     conn.execute(
         sa.update(invitations).where(invitations.c.digest == digest).values(used_at=at, node=node)
+    )
+
+
+def withdraw_invitation(conn: sa.Connection, which: str, by: str, *, at: dt.datetime) -> None:
+    """Take a code back. It also ends then, so that a program of before does not take it either."""
+    conn.execute(
+        sa.update(invitations)
+        .where(_id_of_digest() == which)
+        .values(withdrawn_at=at, withdrawn_by=by, expires_at=at)
     )
 
 

@@ -86,6 +86,8 @@ invitations: Final = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False),
     sa.Column("used_at", UtcDateTime),
     sa.Column("node", sa.String(26)),
+    sa.Column("withdrawn_at", UtcDateTime),
+    _text("withdrawn_by"),
 )
 
 nodes: Final = sa.Table(

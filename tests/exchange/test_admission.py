@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.accounts.administration import OPERATOR
 from gateway.exchange.county_link import CountyUnreachable
-from gateway.exchange.enrolment import CODE_VALID
+from gateway.exchange.enrolment import CODE_VALID, CodeWithdrawn
 from gateway.exchange.proof import public_hex
 from kernel.audit.trail import audit_entries
 from kernel.events import events_after
@@ -85,6 +86,41 @@ async def test_the_code_is_in_no_answer_but_the_one_that_makes_it(tmp_path: Path
         assert (await admission(county))["open"] == []
 
 
+async def test_a_code_is_taken_back_and_makes_no_node_then(tmp_path: Path) -> None:
+    async with county_in(tmp_path) as county:
+        _, made = await post(county, INVITATIONS, {"institution": "qingshan"})
+        _, other = await post(county, INVITATIONS, {"institution": "qingshan"})
+        [newest, _] = (await admission(county))["open"]
+        assert newest["id"] == other["id"] != made["id"]
+        path = f"{INVITATIONS}/{made['id']}/withdraw"
+        status, left = await post(county, path)
+        assert (status, [one["id"] for one in left["open"]]) == (200, [other["id"]])
+        # Twice is once, in the trail, too.
+        assert await post(county, path, who="sys") == (200, left)
+        assert await did(county, "withdraw") == [("guan", "node-invitation:qingshan", "127.0.0.1")]
+        key = public_hex(Ed25519PrivateKey.generate())
+        with pytest.raises(CodeWithdrawn):
+            await county.enrolment.enrol(made["code"], key)
+        assert (await county.enrolment.enrol(other["code"], key)).institution == "qingshan"
+
+
+async def test_a_code_that_made_a_node_or_that_nobody_knows_is_not_taken_back(
+    tmp_path: Path,
+) -> None:
+    async with county_in(tmp_path) as county:
+        _, made = await post(county, INVITATIONS, {"institution": "qingshan"})
+        key = public_hex(Ed25519PrivateKey.generate())
+        enrolled = await county.enrolment.enrol(made["code"], key)
+        status, said = await post(county, f"{INVITATIONS}/{made['id']}/withdraw")
+        assert (status, said["code"]) == (409, "enrol-code-used")
+        # Its machine, whose answer was lost, still gets it.
+        assert await county.enrolment.enrol(made["code"], key) == enrolled
+        for which in ("nobody", "%25", made["id"][:-1]):
+            status, said = await post(county, f"{INVITATIONS}/{which}/withdraw")
+            assert (status, said["code"]) == (404, "invitation-unknown")
+        assert await did(county, "withdraw") == []
+
+
 async def test_a_node_let_go_at_the_page_is_out_and_the_pages_hear_of_it(tmp_path: Path) -> None:
     read = Read()
     async with county_in(tmp_path, {"order": read}) as county:
@@ -123,13 +159,16 @@ async def test_only_the_centres_manager_and_system_administrator_decide(
 ) -> None:
     async with county_in(tmp_path) as county:
         enrolled, _ = await county.new_node()
-        for path in (INVITATIONS, f"/api/v1/nodes/{enrolled.node}/revoke"):
+        invited = await county.enrolment.invite(OPERATOR, "qingshan")
+        back = f"{INVITATIONS}/{invited.id}/withdraw"
+        for path in (INVITATIONS, back, f"/api/v1/nodes/{enrolled.node}/revoke"):
             assert (await post(county, path, {"institution": "qingshan"}, who=who))[0] == status
         async with county.page(who) as page, page.get(INVITATIONS) as answer:
             assert answer.status == status
         [node] = await county.enrolment.nodes()
         assert node.revoked_at is None
         assert await did(county, "revoke") == []
+        assert await did(county, "withdraw") == []
 
 
 async def test_what_cannot_be_gets_a_clear_answer(tmp_path: Path) -> None:

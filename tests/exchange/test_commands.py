@@ -61,6 +61,11 @@ async def test_a_code_used_late_or_unknown_ends_with_the_countys_words(
         county.clock.ahead = dt.timedelta(days=2)
         assert await ran("township", "enrol", late, "--county", county.url, "--home", second) == 1
         assert "[enrol-code-late]" in capsys.readouterr().err
+        back = await county.enrolment.invite(OPERATOR, "qingshan")
+        await county.enrolment.withdraw(OPERATOR, back.id)
+        words = ("township", "enrol", back.code, "--county", county.url, "--home", second)
+        assert await ran(*words) == 1
+        assert "[enrol-code-withdrawn]" in capsys.readouterr().err
     gone = county.url
     assert await ran("township", "enrol", late, "--county", gone, "--home", second) == 1
     assert "[line-down]" in capsys.readouterr().err
@@ -117,6 +122,14 @@ def test_the_county_invites_lists_and_revokes(
     [listed] = json.loads(capsys.readouterr().out)
     assert (listed["institution"], listed["used_at"]) == ("qingshan", None)
     assert "code" not in listed
+    assert (listed["id"], listed["withdrawn_at"]) == (invited["id"], None)
+    assert main([*admin, "township", "withdraw", invited["id"]]) == 0
+    capsys.readouterr()
+    assert main([*admin, "township", "list", "--invitations"]) == 0
+    [listed] = json.loads(capsys.readouterr().out)
+    assert listed["withdrawn_at"] is not None
+    assert main([*admin, "township", "withdraw", "x"]) == 1
+    assert "[invitation-unknown]" in capsys.readouterr().err
     assert main([*admin, "township", "list"]) == 0
     assert json.loads(capsys.readouterr().out) == []
     assert main([*admin, "township", "invite", "nowhere"]) == 1

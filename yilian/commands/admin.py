@@ -45,7 +45,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     examinations.add(below.add_parser("examinations", help="what an institution can examine"))
     routes.add(below.add_parser("routes", help="check or explain the routing rules"))
     township.add_admin(
-        below.add_parser("township", help="nodes of townships: invite, list, revoke")
+        below.add_parser("township", help="nodes of townships: invite, withdraw, list, revoke")
     )
     key = below.add_parser("key", help="print this node's public key, for a township's settings")
     key.set_defaults(run=_print_key)

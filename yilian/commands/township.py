@@ -65,6 +65,9 @@ def add_admin(verb: argparse.ArgumentParser) -> None:
     listed = acts.add_parser("list", help="the nodes, and with --invitations the codes' fate")
     listed.add_argument("--invitations", action="store_true")
     _does(listed, _list)
+    back = acts.add_parser("withdraw", help="take back a code that nobody has used")
+    back.add_argument("id", help="as `invite` and `list --invitations` show it")
+    _does(back, _withdraw)
     gone = acts.add_parser("revoke", help="let a node go; it is out with its next request")
     gone.add_argument("id")
     _does(gone, _revoke)
@@ -74,6 +77,12 @@ async def _invite(enrolment: "Enrolment", asked: argparse.Namespace) -> object:
     from gateway.accounts.administration import OPERATOR
 
     return await enrolment.invite(OPERATOR, asked.institution)
+
+
+async def _withdraw(enrolment: "Enrolment", asked: argparse.Namespace) -> object:
+    from gateway.accounts.administration import OPERATOR
+
+    return await enrolment.withdraw(OPERATOR, asked.id)
 
 
 async def _revoke(enrolment: "Enrolment", asked: argparse.Namespace) -> None:

@@ -11,6 +11,8 @@ import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { enrolCommand } from './enrol-command';
 
+type OpenCode = NodeAdmission['open'][number];
+
 const ADMISSION = ['node-admission'] as const;
 
 /** Makes the code a township's new machine comes in with, and shows it this once. */
@@ -28,6 +30,22 @@ export function Admit({ close }: { close: () => void }) {
       ask<NodeInvitation>('/api/v1/node-invitations', { method: 'POST', body: { institution } }),
     onSettled: () => client.invalidateQueries({ queryKey: ADMISSION }),
   });
+  const [back, setBack] = useState('');
+  const withdraw = useMutation({
+    mutationFn: ({ id }: OpenCode) => ask<NodeAdmission>(`/api/v1/node-invitations/${id}/withdraw`, { method: 'POST' }),
+    onSuccess: (left, { id, institution }) => {
+      client.setQueryData(ADMISSION, left);
+      setBack(institution.name);
+      // What is shown above is no use to anybody any more.
+      if (invite.data?.id === id) invite.reset();
+    },
+    onError: () => client.invalidateQueries({ queryKey: ADMISSION }),
+  });
+  const told = useRef<HTMLParagraphElement>(null);
+  // The button that was pressed went with its line.
+  useEffect(() => {
+    if (back) told.current?.focus();
+  }, [back]);
   const houses = admission.data?.houses ?? [];
   const chosen = houses.find(({ institution }) => institution.code === house);
   return (
@@ -51,7 +69,10 @@ export function Admit({ close }: { close: () => void }) {
             type="primary"
             disabled={!house}
             loading={invite.isPending}
-            onClick={() => house && invite.mutate(house)}
+            onClick={() => {
+              setBack('');
+              if (house) invite.mutate(house);
+            }}
             data-testid="invite"
           >
             {t('nodes.admitCode')}
@@ -64,7 +85,20 @@ export function Admit({ close }: { close: () => void }) {
       )}
       {invite.isError && <Trouble error={invite.error} />}
       {invite.data && <Code made={invite.data} close={close} />}
-      {admission.data && <Waiting open={admission.data.open} />}
+      {withdraw.isError && <Trouble error={withdraw.error} />}
+      <p ref={told} tabIndex={-1} role="status" className={back ? 'note note-info' : 'unseen'} data-testid="withdrawn">
+        {back && t('nodes.codeBackDone', { name: back })}
+      </p>
+      {admission.data && (
+        <Waiting
+          open={admission.data.open}
+          busy={withdraw.isPending}
+          withdraw={(code) => {
+            setBack('');
+            withdraw.mutate(code);
+          }}
+        />
+      )}
     </section>
   );
 }
@@ -102,7 +136,13 @@ function Code({ made, close }: { made: NodeInvitation; close: () => void }) {
   );
 }
 
-function Waiting({ open }: Pick<NodeAdmission, 'open'>) {
+interface WaitingProps {
+  open: readonly OpenCode[];
+  busy: boolean;
+  withdraw: (code: OpenCode) => void;
+}
+
+function Waiting({ open, busy, withdraw }: WaitingProps) {
   const t = useText();
   const language = useLanguage();
   if (open.length === 0) return null;
@@ -110,16 +150,28 @@ function Waiting({ open }: Pick<NodeAdmission, 'open'>) {
     <div data-testid="open-codes">
       <h3>{t('nodes.openCodes')}</h3>
       <ul className="second">
-        {open.map(({ institution, made_by: by, made_at: at, expires_at: until }) => (
-          <li key={`${institution.code} ${at}`}>
-            {t('nodes.openCode', {
-              name: institution.name,
-              by,
-              at: dayAndTime(at, language),
-              until: dayAndTime(until, language),
-            })}
-          </li>
-        ))}
+        {open.map((code) => {
+          const words = t('nodes.openCode', {
+            name: code.institution.name,
+            by: code.made_by,
+            at: dayAndTime(code.made_at, language),
+            until: dayAndTime(code.expires_at, language),
+          });
+          return (
+            <li key={code.id} className="open-code">
+              <span>{words}</span>
+              <Button
+                size="small"
+                disabled={busy}
+                aria-label={`${t('nodes.codeBack')} ${words}`}
+                onClick={() => withdraw(code)}
+                data-testid="withdraw"
+              >
+                {t('nodes.codeBack')}
+              </Button>
+            </li>
+          );
+        })}
       </ul>
     </div>
   );
