@@ -2,17 +2,18 @@
 
 import json
 import re
+import urllib.error
 import urllib.request
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from gateway.exchange.proof import public_hex
 from tests.browser.test_accessibility import violations
 from tests.browser.test_pictures import EACH, fits
-from tests.browser.workstation import at_work, county, sign_in
+from tests.browser.workstation import Person, at_work, county, sign_in
 from tests.demo.running import RunningDemo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -43,6 +44,19 @@ def make_code(page: Page) -> str:
     field.press("Enter")
     page.get_by_test_id("invite").press("Enter")
     return page.get_by_test_id("enrol-code").inner_text()
+
+
+def stands_apart(person: Person, gone: Locator) -> None:
+    """Check that a machine that was let go is found where nobody has to see it."""
+    page = person.page
+    page.get_by_test_id("show-gone").press("Enter")
+    expect(gone).to_have_attribute("data-state", "revoked")
+    expect(gone).to_contain_text(re.compile(r"停用 .*\d\d:\d\d.*还没来过消息"))
+    gone.click()
+    person.see("node-detail")
+    expect(page.get_by_test_id("let-go")).to_have_count(0)
+    assert violations(page) == []
+    person.picture("nodes-gone-zh-1366x625")
 
 
 def test_a_code_is_shown_once_and_makes_a_machine_that_is_let_go_in_two_steps(
@@ -87,10 +101,36 @@ def test_a_code_is_shown_once_and_makes_a_machine_that_is_let_go_in_two_steps(
         expect(new).to_have_attribute("data-state", "never")
         page.get_by_test_id("let-go").press("Enter")
         page.get_by_test_id("let-go-yes").press("Enter")
-        expect(new).to_have_attribute("data-state", "revoked")
         expect(page.get_by_test_id("let-go-done")).to_contain_text(HOUSE)
-        expect(new).to_be_focused()
-        expect(page.get_by_test_id("let-go")).to_have_count(0)
+        expect(page.get_by_test_id("let-go-done")).to_be_focused()
+        # It is no machine of the county's any more, and stands with those that were let go.
+        expect(machines).to_have_count(before)
+        expect(new).to_have_count(0)
+        stands_apart(person, new)
+
+
+def test_a_code_is_taken_back_and_no_machine_comes_in_with_it(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "manager")
+        person.see("node-row")
+        code = make_code(page)
+        waiting = page.get_by_test_id("withdraw")
+        expect(waiting.first).to_be_visible()
+        before = waiting.count()
+        waiting.first.press("Enter")
+        expect(page.get_by_test_id("withdrawn")).to_contain_text(HOUSE)
+        expect(page.get_by_test_id("withdrawn")).to_be_focused()
+        expect(waiting).to_have_count(before - 1)
+        # The newest was the one shown: nobody reads it out any more.
+        expect(page.get_by_test_id("enrol-code")).to_have_count(0)
+        assert violations(page) == []
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            enrol(demo, code)
+        assert refused.value.code == 409
+        assert json.load(refused.value)["code"] == "enrol-code-withdrawn"
 
 
 @pytest.mark.parametrize("role", ["audit-administrator", "technician"])

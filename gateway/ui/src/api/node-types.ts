@@ -63,6 +63,7 @@ export interface NodeList {
 
 /** A code that makes one machine the county's; it is in no other answer. */
 export interface NodeInvitation {
+  id: string;
   code: string;
   institution: { code: string; name: string };
   expires_at: string;
@@ -71,7 +72,7 @@ export interface NodeInvitation {
 /** For whom a code can be made, and which are out and not used yet. */
 export interface NodeAdmission {
   houses: { institution: { code: string; name: string }; nodes: number }[];
-  open: { institution: { code: string; name: string }; made_by: string; made_at: string; expires_at: string }[];
+  open: { id: string; institution: { code: string; name: string }; made_by: string; made_at: string; expires_at: string }[];
 }
 
 export interface NodeDetail {

@@ -38,6 +38,7 @@ export interface NodeTrailLine {
   subject: string;
   patient: string;
   reason: string;
+  detail: Readonly<Record<string, unknown>>;
 }
 
 export interface NodeTrailPage {

@@ -37,3 +37,15 @@ export function modalityWords(codes: readonly string[], language: Language): str
   const images = codes.filter((code) => !isDocument(code));
   return [...new Set((images.length ? images : codes).map((code) => modalityWord(code, language)))].join(' ');
 }
+
+/** An examination in words: its modalities and what it is called, the modality once where the name says it, too. */
+export function examinationWords(codes: readonly string[], name: string, language: Language): string {
+  const word = modalityWords(codes, language);
+  const said = [word, ...codes].some((one) => one !== '' && beginsWith(name, one));
+  return said ? name : [word, name].filter(Boolean).join(' ');
+}
+
+function beginsWith(name: string, word: string): boolean {
+  const after = name.slice(word.length);
+  return name.slice(0, word.length).toUpperCase() === word.toUpperCase() && !/^[A-Za-z]/.test(after);
+}

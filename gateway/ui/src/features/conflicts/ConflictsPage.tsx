@@ -18,7 +18,9 @@ import { Technical } from '../../frame/Technical';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { type Say, useText } from '../../i18n';
+import { useAtRest } from '../../live/at-rest';
 import { onLive } from '../../live/channel';
+import { useSteady } from '../../live/steady';
 import { LineHere } from '../township/LineHere';
 import { isUnknown } from '../today/KnownPatient';
 import { shownPatient } from '../today/worklist';
@@ -78,7 +80,11 @@ export default function ConflictsPage() {
       setLost((was) => was || t('conflicts.gone', { what }));
     }
   }, [language, list.isFetching, open, rows, t]);
-  const keys = useMemo(() => rows.map(keyOf), [rows]);
+  const page = useRef<HTMLElement>(null);
+  const lines = useRef<HTMLDivElement>(null);
+  const { shown, waiting, take } = useSteady(rows, keyOf, String(settled), useAtRest(lines, page));
+  const order = shown.map(keyOf).join(' ');
+  const keys = useMemo(() => (order ? order.split(' ') : []), [order]);
   const { active, setActive, move } = useRowFocus(keys, rowId);
   const toggle = useCallback(
     (key: string) => {
@@ -134,7 +140,7 @@ export default function ConflictsPage() {
   return (
     <div className="page">
       <TopBar pill={<LineHere />} />
-      <main className="record-conflicts" data-testid="record-conflicts" data-state={list.isPending ? 'loading' : 'ready'}>
+      <main ref={page} className="record-conflicts" data-testid="record-conflicts" data-state={list.isPending ? 'loading' : 'ready'}>
         <h1 className="answer" data-testid="conflicts-answer">
           {left === null ? t('tab.conflicts') : left > 0 ? t('conflicts.answer', { count: left }) : t('conflicts.none')}
         </h1>
@@ -156,6 +162,11 @@ export default function ConflictsPage() {
               {t(choice ? 'conflicts.settled' : 'conflicts.open')}
             </Button>
           ))}
+          {waiting.length > 0 && (
+            <Button size="small" onClick={take} data-testid="fresh">
+              {t('list.fresh', { count: waiting.length })}
+            </Button>
+          )}
         </div>
         <p role="status" className={done ? 'note note-info chosen' : 'unseen'} data-testid="chosen">
           {done && t(settled ? 'conflicts.chosenAgain' : 'conflicts.chosen', { what: done })}
@@ -178,7 +189,7 @@ export default function ConflictsPage() {
           </div>
         )}
         {rows.length > 0 && (
-          <div className="record-list" role="treegrid" aria-label={t('tab.conflicts')}>
+          <div ref={lines} className="record-list" role="treegrid" aria-label={t('tab.conflicts')}>
             <div role="rowgroup">
               <div role="row" className="record-row record-head">
                 {(['Who', 'Patient', 'What', 'Number', 'When'] as const).map((name) => (
@@ -188,7 +199,7 @@ export default function ConflictsPage() {
                 ))}
               </div>
             </div>
-            {rows.map((row, index) => {
+            {shown.map((row, index) => {
               const key = keyOf(row);
               return (
                 <div key={key} role="rowgroup">

@@ -4,7 +4,7 @@ import { useMemo } from 'react';
 import type { EarlierStudy, StudyHere } from '../../api/types';
 import { dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { modalityWords } from '../../frame/modality';
+import { examinationWords } from '../../frame/modality';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { others, placeOf } from './here';
@@ -57,7 +57,7 @@ function EarlierLine({ one, here }: { one: EarlierStudy; here: StudyHere }) {
     <li data-testid="earlier-study" data-study={one.study_instance_uid} data-place={placeOf(here)}>
       <span className="earlier-when">{one.study_date_time ? dayAndTime(one.study_date_time, language) : t('study.noDate')}</span>
       <span className="earlier-what">
-        {modalityWords(one.modalities, language)} {one.description || t('study.noDescription')}
+        {examinationWords(one.modalities, one.description || t('study.noDescription'), language)}
         {one.images !== null && <span className="second"> {t('study.images', { count: one.images })}</span>}
       </span>
       <span>{here.reports.length > 0 && <ReportMark here={here} />}</span>

@@ -26,6 +26,8 @@ export function Detail({ node, letGo }: { node: NodeRow; letGo?: () => void }) {
     queryFn: ({ signal }) => ask<NodeDetail>(`/api/v1/nodes/${node.id}`, { signal }),
     placeholderData: (before) => before,
   });
+  // What its disk and queue were is no longer so, and nobody here can know how they are.
+  const gone = node.state === 'revoked';
   const open = (detail.data?.studies ?? []).filter(({ completeness }) => completeness.state !== 'complete');
   return (
     <div role="row" className="node-detail" data-testid="node-detail">
@@ -40,8 +42,8 @@ export function Detail({ node, letGo }: { node: NodeRow; letGo?: () => void }) {
           {node.heard_at && <li>{t('nodes.heardAt', { at: absolute(node.heard_at, language) })}</li>}
           <li>{t('nodes.enrolledAt', { at: absolute(node.enrolled_at, language) })}</li>
           {node.revoked_at && <li>{t('nodes.revokedAt', { at: absolute(node.revoked_at, language) })}</li>}
-          {node.letters_waiting > 0 && <li>{t('nodes.lettersWaiting', { count: node.letters_waiting })}</li>}
-          {node.disk && (
+          {!gone && node.letters_waiting > 0 && <li>{t('nodes.lettersWaiting', { count: node.letters_waiting })}</li>}
+          {!gone && node.disk && (
             <li>{t('nodes.room', { free: fileSize(node.disk.free_bytes), total: fileSize(node.disk.total_bytes) })}</li>
           )}
         </ul>
@@ -67,7 +69,7 @@ export function Detail({ node, letGo }: { node: NodeRow; letGo?: () => void }) {
         )}
         <Refused node={node} />
         {auditor && <Trail node={node} />}
-        {letGo && node.state !== 'revoked' && <LetGo node={node} over={letGo} />}
+        {letGo && !gone && <LetGo node={node} over={letGo} />}
         <Technical
           facts={{
             ID: node.id,

@@ -16,16 +16,20 @@ import { admitsNodes } from '../../frame/tabs';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
+import { useAtRest } from '../../live/at-rest';
 import { onLive, useChannel } from '../../live/channel';
+import { useSteady } from '../../live/steady';
 import { Admit } from './Admit';
 import { Detail } from './Detail';
-import { CHIP, clockIsOff, countsOf, isShortOfRoom, waiting, worstFirst } from './node-words';
+import { GoneRow } from './GoneRow';
+import { CHIP, clockIsOff, countsOf, isShortOfRoom, standingAndGone, waiting, worstFirst } from './node-words';
 import { nodeList, NODES } from './silent';
 
 /** A line that went quiet tells of itself by nothing at all: so often its state is asked for. */
 const LOOK_AGAIN_MS = 30_000;
 /** Heartbeats of many townships may come together. */
 const TOGETHER_MS = 1_000;
+const nodeId = ({ id }: NodeRow) => id;
 const rowId = (id: string) => `node-${id}`;
 
 export default function NodesPage() {
@@ -36,6 +40,7 @@ export default function NodesPage() {
   const [admitting, setAdmitting] = useState(false);
   const adder = useRef<HTMLButtonElement>(null);
   const [gone, setGone] = useState('');
+  const told = useRef<HTMLParagraphElement>(null);
   const list = useQuery({
     queryKey: NODES,
     queryFn: ({ signal }) => nodeList(signal),
@@ -58,8 +63,15 @@ export default function NodesPage() {
   useEffect(() => {
     document.title = t('tab.nodes');
   }, [t]);
-  const nodes = useMemo(() => worstFirst(list.data?.items ?? []), [list.data]);
-  const keys = useMemo(() => nodes.map(({ id }) => id), [nodes]);
+  const [showGone, setShowGone] = useState(false);
+  const { standing, gone: left } = useMemo(() => standingAndGone(worstFirst(list.data?.items ?? [])), [list.data]);
+  const page = useRef<HTMLElement>(null);
+  const lines = useRef<HTMLDivElement>(null);
+  // Every beat may change which is worst; a row does not go from under a hand for it.
+  const { shown, waiting: come } = useSteady(standing, nodeId, '', useAtRest(lines, page));
+  const nodes = [...shown, ...come];
+  const order = [...nodes, ...(showGone ? left : [])].map(nodeId).join(' ');
+  const keys = useMemo(() => (order ? order.split(' ') : []), [order]);
   const { active, setActive, move } = useRowFocus(keys, rowId);
   const toggle = useCallback(
     (id: string) => {
@@ -87,7 +99,7 @@ export default function NodesPage() {
   return (
     <div className="page">
       <TopBar />
-      <main className="nodes" data-testid="nodes" data-state={list.isPending ? 'loading' : stale ? 'stale' : 'ready'}>
+      <main ref={page} className="nodes" data-testid="nodes" data-state={list.isPending ? 'loading' : stale ? 'stale' : 'ready'}>
         <h1 className={`answer${stale ? ' is-stale' : ''}`} data-testid="nodes-answer">
           {!list.data
             ? t('tab.nodes')
@@ -114,7 +126,13 @@ export default function NodesPage() {
             }}
           />
         )}
-        <p role="status" className={gone ? 'note note-info chosen' : 'unseen'} data-testid="let-go-done">
+        <p
+          ref={told}
+          tabIndex={-1}
+          role="status"
+          className={gone ? 'note note-info chosen' : 'unseen'}
+          data-testid="let-go-done"
+        >
           {gone && t('nodes.letGoDone', { name: gone })}
         </p>
         {list.isError && <Trouble error={list.error} again={() => void refetch()} />}
@@ -126,7 +144,7 @@ export default function NodesPage() {
           </div>
         )}
         {nodes.length > 0 && (
-          <div className="node-list" role="treegrid" aria-label={t('tab.nodes')}>
+          <div ref={lines} className="node-list" role="treegrid" aria-label={t('tab.nodes')}>
             <div role="rowgroup">
               <div role="row" className="node-row node-head">
                 {(['Who', 'Line', 'Queue', 'Disk', 'Program'] as const).map((name) => (
@@ -150,8 +168,11 @@ export default function NodesPage() {
                     letGo={
                       admits
                         ? () => {
+                            // Its row leaves this list; the hand goes on where it is said.
                             setGone(node.institution.name);
-                            document.getElementById(rowId(node.id))?.focus();
+                            setOpen(null);
+                            setActive(null);
+                            told.current?.focus();
                           }
                         : undefined
                     }
@@ -160,6 +181,29 @@ export default function NodesPage() {
               </div>
             ))}
           </div>
+        )}
+        {left.length > 0 && (
+          <section className="nodes-gone">
+            <Button size="small" aria-expanded={showGone} onClick={() => setShowGone((was) => !was)} data-testid="show-gone">
+              {t(showGone ? 'nodes.goneHide' : 'nodes.goneShow', { count: left.length })}
+            </Button>
+            {showGone && (
+              <div className="node-list" role="treegrid" aria-label={t('nodes.state.revoked')}>
+                {left.map((node, index) => (
+                  <div key={node.id} role="rowgroup">
+                    <GoneRow
+                      id={rowId(node.id)}
+                      node={node}
+                      active={active === node.id || (active === null && nodes.length === 0 && index === 0)}
+                      open={open === node.id}
+                      toggle={() => toggle(node.id)}
+                    />
+                    {open === node.id && <Detail node={node} />}
+                  </div>
+                ))}
+              </div>
+            )}
+          </section>
         )}
       </main>
     </div>

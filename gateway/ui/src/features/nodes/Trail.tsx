@@ -3,13 +3,13 @@ import { Button } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 
 import { ask } from '../../api/client';
-import type { NodeRow, NodeTrailPage } from '../../api/types';
+import type { NodeRow, NodeTrailLine, NodeTrailPage } from '../../api/types';
 import { absolute, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { Technical } from '../../frame/Technical';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { hasText, type Say, useText } from '../../i18n';
-import { aboutOf, type Who, whoOf } from './trail-words';
+import { aboutOf, actOf, type Who, whoOf } from './trail-words';
 
 const PAGE = 50;
 
@@ -68,7 +68,7 @@ function Rows({ node }: { node: NodeRow }) {
                 <td title={absolute(one.at, language)}>{dayAndTime(one.at, language)}</td>
                 <td>{who(whoOf(one), t)}</td>
                 <td className="worded">
-                  {did(one.event, t)}
+                  {did(one, t)}
                   {one.outcome === 0 ? '' : t('nodes.didNot')}
                 </td>
                 <td className="quiet">{about(one.subject, t)}</td>
@@ -113,7 +113,11 @@ function who(found: Who, t: Say): string {
   }
 }
 
-function did(event: string, t: Say): string {
-  const key = `nodes.did.${event}`;
+function did(line: NodeTrailLine, t: Say): string {
+  const { act, priority } = actOf(line);
+  const named = `nodes.act.${act}`;
+  const lane = `lane.${priority}`;
+  if (hasText(named)) return hasText(lane) ? `${t(named)} ${t(lane)}` : t(named);
+  const key = `nodes.did.${line.event}`;
   return hasText(key) ? t(key) : t('nodes.did.other');
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import type { NodeRow } from '../../api/types';
-import { countsOf, needsSomebody, waiting, worstFirst } from './node-words';
+import { countsOf, needsSomebody, standingAndGone, waiting, worstFirst } from './node-words';
 
 function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
   return {
@@ -15,6 +15,13 @@ it('whoever is silent stands first, then who is late, then who needs a look', ()
   const nodes = [node('a'), node('b', { set_aside: 1 }), node('c', { state: 'late' }), node('d', { state: 'silent' }), node('e', { state: 'revoked' })];
   expect(worstFirst(nodes).map(({ id }) => id)).toEqual(['d', 'c', 'b', 'a', 'e']);
   expect(countsOf(nodes)).toEqual({ all: 4, away: 2, look: 1 });
+});
+
+it('machines that were let go stand apart, the latest first', () => {
+  const left = (name: string, at: string) => node(name, { state: 'revoked', revoked_at: at });
+  const { standing, gone } = standingAndGone([node('a'), left('b', '2026-05-01T00:00:00Z'), left('c', '2026-05-02T00:00:00Z')]);
+  expect(standing.map(({ id }) => id)).toEqual(['a']);
+  expect(gone.map(({ id }) => id)).toEqual(['c', 'b']);
 });
 
 it('a full disk, a wrong clock and a broken trail need somebody', () => {

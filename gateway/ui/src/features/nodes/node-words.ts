@@ -39,6 +39,15 @@ export function worstFirst(nodes: readonly NodeRow[]): NodeRow[] {
   return [...nodes].sort((a, b) => weight(a) - weight(b) || a.institution.name.localeCompare(b.institution.name, 'zh-CN'));
 }
 
+/** The machines that are the county's now, and those it let go, the latest first. */
+export function standingAndGone(nodes: readonly NodeRow[]): { standing: NodeRow[]; gone: NodeRow[] } {
+  const gone = nodes.filter(({ state }) => state === 'revoked');
+  return {
+    standing: nodes.filter(({ state }) => state !== 'revoked'),
+    gone: gone.sort((a, b) => (b.revoked_at ?? '').localeCompare(a.revoked_at ?? '')),
+  };
+}
+
 export interface Counts {
   all: number;
   away: number;

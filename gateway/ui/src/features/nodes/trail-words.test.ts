@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { aboutOf, whoOf } from './trail-words';
+import { aboutOf, actOf, whoOf } from './trail-words';
 
 describe('what a row of the trail is about', () => {
   it.each([
@@ -15,6 +15,15 @@ describe('what a row of the trail is about', () => {
     ['some-word:nobody-knows', 'nodes.about.other', ''],
   ])('%s is said in words', (subject, key, tail) => expect(aboutOf(subject)).toEqual({ key, tail }));
   it('is nothing where nothing is named', () => expect(aboutOf('')).toBeNull());
+});
+
+describe('what was done', () => {
+  const row = { event: 'changed', reason: '', detail: {} };
+  it('is named by the row', () => expect(actOf({ ...row, detail: { act: 'cancel', version: 3 } })).toEqual({ act: 'cancel', priority: '' }));
+  it('says how urgent a study became', () =>
+    expect(actOf({ ...row, detail: { act: 'priority', priority: 'emergency' } })).toEqual({ act: 'priority', priority: 'emergency' }));
+  it('is found in rows of before', () => expect(actOf({ ...row, reason: 'release' }).act).toBe('release'));
+  it('is nothing where the reason says why somebody may', () => expect(actOf({ ...row, reason: 'own-institution' }).act).toBe(''));
 });
 
 describe('who a row is of', () => {

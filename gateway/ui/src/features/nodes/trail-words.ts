@@ -14,6 +14,19 @@ export function whoOf({ username, event }: { username: string; event: string }):
   return { kind: OF_THE_MACHINE.has(event) ? 'machine' : 'device' };
 }
 
+/** Rows of before named their act where now the reason stands. */
+const IN_REASON = new Set(['retry', 'release', 'take-back']);
+
+/** What was done, as the trail names it, and how urgent a study became by it; empty where the event says all. */
+export function actOf({ event, reason, detail }: { event: string; reason: string; detail: Readonly<Record<string, unknown>> }): {
+  act: string;
+  priority: string;
+} {
+  const text = (value: unknown) => (typeof value === 'string' ? value : '');
+  const act = text(detail.act) || (event === 'changed' && IN_REASON.has(reason) ? reason : '');
+  return { act, priority: act === 'priority' ? text(detail.priority) : '' };
+}
+
 /** What a row is about: its kind in a word of the catalogue, and what tells one from another of that kind. */
 export interface About {
   key: TextKey;

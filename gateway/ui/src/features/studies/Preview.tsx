@@ -6,7 +6,7 @@ import { ask } from '../../api/client';
 import type { Conflict, StudyDetail, StudyRow } from '../../api/types';
 import { absolute } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { isDocument, modalityWord, modalityWords } from '../../frame/modality';
+import { examinationWords, isDocument, modalityWord } from '../../frame/modality';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
@@ -63,7 +63,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
       />
       <div className="preview-body">
         <p>
-          {modalityWords(row.modalities, language)} {row.description || row.body_part || t('study.noDescription')}
+          {examinationWords(row.modalities, row.description || row.body_part || t('study.noDescription'), language)}
         </p>
         <p className="second">
           {row.institution.name} · {row.study_date_time ? absolute(row.study_date_time, language) : t('study.noDate')}
@@ -87,7 +87,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
             <li key={one.series_instance_uid}>
               <Picture address={one.thumbnail} word={modalityWord(one.modality, language)} />
               <span>
-                {modalityWord(one.modality, language)} {one.description || one.body_part}
+                {examinationWords([one.modality], one.description || one.body_part, language)}
                 <br />
                 <span className="second">
                   {t(isDocument(one.modality) ? 'study.objects' : 'study.images', { count: one.instance_count })}

@@ -4,7 +4,7 @@ import type { StudyRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, clockTime, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { modalityWords } from '../../frame/modality';
+import { examinationWords } from '../../frame/modality';
 import { shownIdentifier } from '../../frame/patient';
 import { PatientLine } from '../../frame/PatientHeader';
 import { useText } from '../../i18n';
@@ -46,7 +46,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
         <span className="second">{shownIdentifier(row.patient)}</span>
       </div>
       <div role="gridcell">
-        {modalityWords(row.modalities, language)} {row.description || row.body_part}
+        {examinationWords(row.modalities, row.description || row.body_part, language)}
         {coming && <Coming coming={coming} />}
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
       </div>

@@ -19,7 +19,7 @@ import { isUnknown } from './KnownPatient';
 import { Change, Why } from './OrderAsks';
 import { Facts, History } from './OrderFacts';
 import { Reconcile } from './Reconcile';
-import { NOBODY, shownPatient } from './worklist';
+import { hasSlip, NOBODY, shownPatient } from './worklist';
 
 type Asking = 'cancel' | 'discontinue' | 'change' | 'who' | 'earlier' | null;
 
@@ -124,10 +124,12 @@ export function OrderDetail({ row, here, asking, ask, print }: Props) {
                 <span className="button-key">H</span>
               </Button>
             )}
-            <Button onClick={() => print(row)}>
-              {t('today.print')}
-              <span className="button-key">P</span>
-            </Button>
+            {hasSlip(row) && (
+              <Button onClick={() => print(row)} data-testid="print-slip">
+                {t('today.print')}
+                <span className="button-key">P</span>
+              </Button>
+            )}
             {row.patient && isUnknown(row.patient) && (
               <Button onClick={() => ask('who')} data-testid="who-is">
                 {t('today.whoIs')}

@@ -4,7 +4,7 @@ import type { OrderRow, StudyHere } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, clockTime, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { modalityWord } from '../../frame/modality';
+import { examinationWords } from '../../frame/modality';
 import { PatientLine } from '../../frame/PatientHeader';
 import { useText } from '../../i18n';
 import { ReportMark } from '../here/Look';
@@ -56,7 +56,7 @@ export const OrderLine = memo(function OrderLine({ row, id, day, active, open, a
         {alike > 0 && <Chip kind="question">{t('today.alike', { count: alike + 1 })}</Chip>}
       </div>
       <div role="gridcell">
-        {modalityWord(examination.modality, language)} {examination.name}
+        {examinationWords([examination.modality], examination.name, language)}
       </div>
       <div role="gridcell" className="second">
         {row.station_ae_title || t('today.anyDevice')}

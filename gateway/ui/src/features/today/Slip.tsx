@@ -5,7 +5,7 @@ import { useUser } from '../../api/session';
 import type { OrderRow } from '../../api/types';
 import { absolute } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { modalityWord } from '../../frame/modality';
+import { examinationWords } from '../../frame/modality';
 import { ageText, sexText, shownName } from '../../frame/patient';
 import { useText } from '../../i18n';
 import { NOBODY, shownPatient } from './worklist';
@@ -48,7 +48,7 @@ function Slip({ order }: { order: OrderRow }) {
       <dl>
         <dt>{t('today.examination')}</dt>
         <dd>
-          {modalityWord(order.examination.modality, language)} {order.examination.name}
+          {examinationWords([order.examination.modality], order.examination.name, language)}
           {order.priority === 'routine' ? '' : ` · ${t(`today.urgency.${order.priority}`)}`}
         </dd>
         <dt>{t('today.when')}</dt>

@@ -29,7 +29,7 @@ import { isUnknown } from './KnownPatient';
 import { OrderDetail } from './OrderDetail';
 import { OrderLine } from './OrderLine';
 import { Slips } from './Slip';
-import { dayAfter, devices, isOf, isPinned, sameNames, shownRows, stillToDo } from './worklist';
+import { dayAfter, devices, hasSlip, isOf, isPinned, sameNames, shownRows, stillToDo } from './worklist';
 
 const keyOf = (row: OrderRow) => row.id;
 const rowId = (key: string) => `order-${key}`;
@@ -127,7 +127,7 @@ export default function TodayPage() {
       { keys: ['ArrowDown', 'J'], label: 'keys.next', run: () => move(1) },
       { keys: ['ArrowUp', 'K'], label: 'keys.previous', run: () => move(-1) },
       { keys: ['Enter'], label: 'keys.openRow', run: () => active && toggle(active) },
-      { keys: ['P'], label: 'today.print', run: () => setPrinting(ofDay.filter((row) => row.id === active)) },
+      { keys: ['P'], label: 'today.print', run: () => setPrinting(ofDay.filter((row) => row.id === active && hasSlip(row))) },
       { keys: ['X'], label: 'order.act.cancel', run: () => chosen()?.state === 'ordered' && askOf('cancel') },
       {
         keys: ['W'],

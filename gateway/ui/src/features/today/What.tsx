@@ -7,7 +7,7 @@ import type { Examination, PatientClass, Urgency } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { dayAndTime, now } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { modalityWord } from '../../frame/modality';
+import { examinationWords } from '../../frame/modality';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { examinationsLike } from './asks';
@@ -81,7 +81,7 @@ export function What({ desk, change, stations, inputRef }: Props) {
         draw={(examination) => (
           <>
             <span>
-              {modalityWord(examination.modality, language)} {examination.name}
+              {examinationWords([examination.modality], examination.name, language)}
             </span>
             {examination.example && !examination.name.includes(t('today.example')) && <span className="second">{t('today.example')}</span>}
           </>
@@ -163,7 +163,7 @@ function OneLine({ line, drop }: { line: Line; drop: () => void }) {
   return (
     <li data-testid="order-line" data-state={order ? 'done' : line.error ? 'refused' : 'open'}>
       <span className="line-name">
-        {modalityWord(examination.modality, language)} {examination.name}
+        {examinationWords([examination.modality], examination.name, language)}
       </span>
       {order ? (
         <>

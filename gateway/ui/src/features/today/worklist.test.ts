@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import type { OrderRow } from '../../api/types';
-import { dayAfter, devices, isOf, matches, sameNames, shownRows, stillToDo } from './worklist';
+import { dayAfter, devices, hasSlip, isOf, matches, sameNames, shownRows, stillToDo } from './worklist';
 
 function row(id: string, more: Partial<OrderRow> = {}, patient: Partial<NonNullable<OrderRow['patient']>> = {}): OrderRow {
   return {
@@ -56,4 +56,9 @@ it('what is left is counted by state', () => {
   expect(stillToDo([row('1'), row('2', { state: 'in-progress' }), row('3', { state: 'completed' }), row('4', { state: 'cancelled' })])).toEqual({
     ordered: 1, doing: 1, done: 1,
   });
+});
+
+it('no slip sends a patient to what was cancelled or broken off', () => {
+  expect((['ordered', 'in-progress', 'completed'] as const).map((state) => hasSlip(row('1', { state })))).toEqual([true, true, true]);
+  expect((['cancelled', 'discontinued'] as const).map((state) => hasSlip(row('1', { state })))).toEqual([false, false]);
 });

@@ -18,6 +18,13 @@ export function isOpen(row: OrderRow): boolean {
   return OPEN.has(row.state);
 }
 
+const NOBODY_GOES: ReadonlySet<OrderState> = new Set(['cancelled', 'discontinued']);
+
+/** Whether a slip sends the patient where somebody waits: not where it was cancelled or broken off. */
+export function hasSlip(row: Pick<OrderRow, 'state'>): boolean {
+  return !NOBODY_GOES.has(row.state);
+}
+
 /** Emergencies that are still to be done or not over. */
 export function isPinned(row: OrderRow): boolean {
   return row.priority === 'emergency' && isOpen(row);

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 
 import { fileSize } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { modalityWords } from '../../frame/modality';
+import { examinationWords } from '../../frame/modality';
 import { ageAt, ageText, maskIdentifier, sexText } from '../../frame/patient';
 import { useText } from '../../i18n';
 import { doubts, type Found, type FoundPatient, type ToSend } from './inspect';
@@ -137,7 +137,7 @@ function PatientFound({
       <ul className="check-studies">
         {patient.studies.map((study) => (
           <li key={study.key}>
-            {modalityWords(study.modality.split('/'), language)} {study.description || t('study.noDescription')} ·{' '}
+            {examinationWords(study.modality.split('/'), study.description || t('study.noDescription'), language)} ·{' '}
             {study.date || t('study.noDate')} {study.time} · {t('study.images', { count: study.images })}
           </li>
         ))}

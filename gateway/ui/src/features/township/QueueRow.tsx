@@ -6,7 +6,7 @@ import type { QueueItem, StudyHere } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, clockTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
-import { modalityWord } from '../../frame/modality';
+import { examinationWords } from '../../frame/modality';
 import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { useTroubleText } from '../../frame/Trouble';
@@ -71,7 +71,7 @@ export function QueueRow(props: Props) {
           {isEmergency(item) && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
           <PatientLine patient={item.patient} unidentified={item.unidentified} />
           <span className="second">
-            {[modalityWord(item.modality, language), item.description || item.body_part].filter(Boolean).join(' ')}{' '}
+            {examinationWords([item.modality], item.description || item.body_part, language)}{' '}
             {t('study.images', { count: of + item.instances.set_aside })}
           </span>
           {item.priority === 'urgent' && <Chip kind="soon">{t('lane.urgent')}</Chip>}

@@ -4,7 +4,7 @@ import { type DragEvent, useEffect, useRef } from 'react';
 
 import type { SeriesRow, StudyRow } from '../../api/types';
 import { useLanguage } from '../../frame/language';
-import { modalityWord } from '../../frame/modality';
+import { examinationWords } from '../../frame/modality';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { followLink } from './acts';
@@ -92,7 +92,7 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
   const document = loaded && loaded.kind !== 'images' ? loaded : null;
   const status = uid === '' ? 'empty' : series.isError ? 'error' : document ? 'document' : state.status;
   const language = useLanguage();
-  const name = row ? `${modalityWord(row.modality, language)} ${row.description || row.body_part}` : '';
+  const name = row ? examinationWords([row.modality], row.description || row.body_part, language) : '';
   return (
     <div
       ref={box}
