@@ -83,11 +83,14 @@ def test_a_code_is_shown_once_and_makes_a_machine_that_is_let_go_in_two_steps(
         page.get_by_test_id("admit-open").press("Enter")
         expect(page.get_by_test_id("open-codes")).to_contain_text(HOUSE)
         assert code not in page.content()
+        codes = page.get_by_test_id("withdraw").count()
 
         made = enrol(demo, code)
         assert made["institution"] == "dahe"
         # It stands there without anybody asking again.
         expect(machines).to_have_count(before + 1)
+        # Its code is used up: nobody is offered to take it back.
+        expect(page.get_by_test_id("withdraw")).to_have_count(codes - 1)
         new = page.locator(f"#node-{made['node']}")
         expect(new).to_have_attribute("data-state", "never")
         new.click()

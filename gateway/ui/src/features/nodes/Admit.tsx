@@ -13,7 +13,7 @@ import { enrolCommand } from './enrol-command';
 
 type OpenCode = NodeAdmission['open'][number];
 
-const ADMISSION = ['node-admission'] as const;
+export const ADMISSION = ['node-admission'] as const;
 
 /** Makes the code a township's new machine comes in with, and shows it this once. */
 export function Admit({ close }: { close: () => void }) {

@@ -1,6 +1,6 @@
 import '../../styles/nodes.css';
 
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
@@ -19,7 +19,7 @@ import { useText } from '../../i18n';
 import { useAtRest } from '../../live/at-rest';
 import { onLive, useChannel } from '../../live/channel';
 import { useSteady } from '../../live/steady';
-import { Admit } from './Admit';
+import { Admit, ADMISSION } from './Admit';
 import { Detail } from './Detail';
 import { GoneRow } from './GoneRow';
 import { CHIP, clockIsOff, countsOf, isShortOfRoom, standingAndGone, waiting, worstFirst } from './node-words';
@@ -35,6 +35,7 @@ const rowId = (id: string) => `node-${id}`;
 export default function NodesPage() {
   const t = useText();
   const channel = useChannel();
+  const client = useQueryClient();
   const admits = useSession((store) => admitsNodes(store.session));
   const [open, setOpen] = useState<string | null>(null);
   const [admitting, setAdmitting] = useState(false);
@@ -52,14 +53,18 @@ export default function NodesPage() {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const soon = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => void refetch(), TOGETHER_MS);
+      timer = setTimeout(() => {
+        void refetch();
+        // A machine that came in has used up its code.
+        void client.invalidateQueries({ queryKey: ADMISSION });
+      }, TOGETHER_MS);
     };
     const stops = ['node.updated', 'node.silent', 'node.back'].map((topic) => onLive(topic, soon));
     return () => {
       clearTimeout(timer);
       stops.forEach((stop) => stop());
     };
-  }, [refetch]);
+  }, [client, refetch]);
   useEffect(() => {
     document.title = t('tab.nodes');
   }, [t]);
