@@ -149,6 +149,25 @@ def test_whoever_looks_at_one_that_somebody_else_chooses_about_is_told(
         assert page.evaluate("() => window.notLoadedAgain")
 
 
+def test_one_that_comes_moves_no_row_while_another_is_open(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    placed = order_in_conflict(demo, "独孤信")
+    with at_work(browser, township(demo)) as person:
+        page = at_the_conflicts(person, demo)
+        row = row_of(page, placed.told.accession_number)
+        row.click()
+        expect(page.get_by_test_id("keep")).to_have_count(2)
+        before = row.bounding_box()
+        new = order_in_conflict(demo, "尉迟恭")
+        expect(page.get_by_test_id("fresh")).to_have_text("1份新到", timeout=10_000)
+        assert row.bounding_box() == before
+        expect(row_of(page, new.told.accession_number)).to_have_count(0)
+        page.get_by_test_id("fresh").press("Enter")
+        expect(row_of(page, new.told.accession_number)).to_be_visible()
+        expect(page.get_by_test_id("fresh")).to_have_count(0)
+
+
 def test_the_order_itself_says_that_two_wrote_it(
     browser: Browser, demo: RunningDemo, order: Placed
 ) -> None:
