@@ -31,6 +31,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "admin township": "township invite qingshan",
     "admin township invite": "township invite qingshan",
     "admin township list": "township list --invitations",
+    "admin township withdraw": "township withdraw ad088d959ecaa3b3",
     "admin township revoke": "township revoke 7f3a",
     "admin key": "key",
     "audit": "verify",
