@@ -110,6 +110,63 @@ def test_a_page_that_was_closed_goes_on_when_the_folder_is_chosen_again(
         assert f"{IMAGES}个文件本机已保存" in person.text("sending")
 
 
+def test_a_second_folder_waits_for_the_first_and_a_closed_page_remembers_both(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    first = folder_of(tmp_path, "browser-first", slices=IMAGES, patient=MA)
+    second = folder_of(tmp_path, "browser-second", slices=3, patient=LIU)
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sending = page.get_by_test_id("sending")
+        sign_in(person, demo, "technician")
+        slow_line(person, 1_500_000)
+        choose(person, first)
+        # Chosen while the first is still being checked: neither takes the other's place.
+        page.get_by_test_id("folder-input").set_input_files(second)
+        assert "browser-second" in person.text("behind")
+        assert "browser-first" in person.text("check")
+        page.get_by_test_id("send").click()
+        expect(page.get_by_test_id("check")).to_contain_text("browser-second")
+        expect(page.get_by_test_id("behind")).to_be_hidden()
+        page.get_by_test_id("send").click()
+        expect(sending).to_have_count(2)
+        expect(sending.nth(1)).to_have_attribute("data-state", "waiting")
+        assert "等前面的存好" in sending.nth(1).inner_text()
+        safe_at_least(person, 3)
+        person.picture("township-two-folders-zh-1366x625")
+
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.reload()
+        expect(page.get_by_test_id("reselect")).to_have_count(2)
+        choose(person, second)
+        page.get_by_test_id("send").click()
+        expect(page.get_by_test_id("reselect")).to_have_count(1)
+        choose(person, first)
+        page.get_by_test_id("send").click()
+        expect(page.get_by_test_id("reselect")).to_have_count(0)
+        expect(sending.last).to_have_attribute("data-state", "done")
+        expect(sending.last).to_contain_text(f"“browser-first”的{IMAGES}个文件本机已保存")
+
+
+def test_who_signs_out_in_the_middle_sends_no_more_and_finds_the_rest_again(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, "browser-signed-out", slices=IMAGES, patient=LIU)
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        slow_line(person, 1_500_000)
+        choose(person, folder)
+        page.get_by_test_id("send").click()
+        safe_at_least(person, 3)
+        page.get_by_test_id("person").click()
+        page.get_by_role("menuitem", name="退出").click()
+        person.see("signin")
+        sign_in(person, demo, "technician")
+        assert "再选一次同一个文件夹“browser-signed-out”" in person.text("reselect")
+        expect(page.get_by_test_id("sending")).to_have_count(0)
+
+
 def test_several_patients_and_old_exams_wait_for_a_tick(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:

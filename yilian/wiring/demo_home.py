@@ -69,7 +69,7 @@ matching = "first"
 fallback = [{{ reading-list = "{COUNTY.code}" }}]
 
 [[rule]]
-name = "head CT is an emergency until somebody has looked"
+name = "头颅CT一律按急诊"
 when.Modality = "CT"
 when.BodyPartExamined = ["HEAD", "BRAIN"]
 to = [{{ reading-list = "{COUNTY.code}", priority = "emergency" }}]

@@ -5,7 +5,7 @@ import { useUser } from '../../api/session';
 import { useText } from '../../i18n';
 import { CheckPanel } from './CheckPanel';
 import { type Found, inspect } from './inspect';
-import { forgetBatch, type KeptBatch } from './kept-batch';
+import type { KeptBatch } from './kept-batch';
 import { folderName, fromDrop, fromInput, type Picked } from './pick';
 import { beginSending, endSending, useSending } from './sending-store';
 import { SendingPanel } from './SendingPanel';
@@ -16,8 +16,9 @@ export interface AddHandle {
 
 interface Props {
   ref: Ref<AddHandle>;
-  kept: KeptBatch | null;
-  took: () => void;
+  kept: readonly KeptBatch[];
+  /** Told of a kept batch that goes on. */
+  took: (batch: string) => void;
   countyPhone: string;
 }
 
@@ -32,10 +33,12 @@ interface Looking {
 export function AddImages({ ref, kept, took, countyPhone }: Props) {
   const t = useText();
   const user = useUser();
-  const { sender, view } = useSending();
+  const batches = useSending((store) => store.batches);
   const [choosing, setChoosing] = useState(false);
   const [over, setOver] = useState(false);
   const [looking, setLooking] = useState<Looking | null>(null);
+  /** Chosen or dropped while something else was being checked: each has its turn. */
+  const [behind, setBehind] = useState<readonly Picked[][]>([]);
   const folderInput = useRef<HTMLInputElement>(null);
   const filesInput = useRef<HTMLInputElement>(null);
   const folderButton = useRef<HTMLButtonElement>(null);
@@ -53,8 +56,6 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
   }, [checking]);
 
   const look = useCallback(async (files: Picked[]) => {
-    setChoosing(false);
-    if (files.length === 0) return;
     stop.current?.abort();
     const mine = new AbortController();
     stop.current = mine;
@@ -67,6 +68,30 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
     );
     if (!mine.signal.aborted) setLooking({ folder, total: files.length, done: files.length, found });
   }, []);
+
+  // A panel that found nothing holds nothing back.
+  const busy = looking !== null && (looking.found === null || checking);
+  const isBusy = useRef(busy);
+  isBusy.current = busy;
+  const take = useCallback(
+    (files: Picked[]) => {
+      setChoosing(false);
+      if (files.length === 0) return;
+      if (isBusy.current) {
+        setBehind((was) => [...was, files]);
+        return;
+      }
+      isBusy.current = true;
+      void look(files);
+    },
+    [look],
+  );
+  const settled = () => {
+    const [next, ...rest] = behind;
+    setLooking(null);
+    setBehind(rest);
+    if (next) void look(next);
+  };
 
   useEffect(() => {
     let depth = 0;
@@ -88,7 +113,7 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
       event.preventDefault();
       depth = 0;
       setOver(false);
-      void fromDrop(event.dataTransfer).then(look);
+      void fromDrop(event.dataTransfer).then(take);
     };
     window.addEventListener('dragenter', enter);
     window.addEventListener('dragleave', leave);
@@ -100,13 +125,13 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
       window.removeEventListener('dragover', hover);
       window.removeEventListener('drop', drop);
     };
-  }, [look]);
+  }, [take]);
 
   const picked = (event: ChangeEvent<HTMLInputElement>) => {
     const files = fromInput(event.target.files);
     // The same folder may be chosen again: without this the browser would see no change.
     event.target.value = '';
-    void look(files);
+    take(files);
   };
 
   return (
@@ -149,26 +174,31 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
         <CheckPanel
           folder={looking.folder}
           found={looking.found}
-          cancel={() => setLooking(null)}
+          cancel={settled}
           send={(files) => {
-            setLooking(null);
-            beginSending(looking.folder, files, user.username, kept);
-            took();
+            settled();
+            const before = kept.find(({ folder }) => folder === looking.folder);
+            beginSending(looking.folder, files, user.username, before);
+            if (before) took(before.batch);
           }}
         />
       )}
-      {sender && view && (
+      {behind.length > 0 && (
+        <p className="note note-info township-note" role="status" data-testid="behind">
+          {t('check.next', { list: behind.map(folderName).join(t('app.listed')) })}
+        </p>
+      )}
+      {batches.map(({ sender, view, started }) => (
         <SendingPanel
+          key={view.batch}
           view={view}
+          waiting={!started}
           countyPhone={countyPhone}
           pause={(paused) => sender.pause(paused)}
           again={(id) => sender.again(id)}
-          close={() => {
-            endSending();
-            forgetBatch();
-          }}
+          close={() => endSending(view.batch)}
         />
-      )}
+      ))}
     </>
   );
 }

@@ -20,9 +20,9 @@ export function Notices({
   summary: QueueSummary;
   countyPhone: string;
   resume: () => void;
-  kept: KeptBatch | null;
+  kept: readonly KeptBatch[];
   chooseAgain: () => void;
-  forget: () => void;
+  forget: (batch: string) => void;
 }) {
   const t = useText();
   const { line, disk } = summary;
@@ -31,21 +31,17 @@ export function Notices({
   const broken = brokenOf(line);
   return (
     <>
-      {kept && (
-        <div className="note note-info township-note" role="status" data-testid="reselect">
-          <p>
-            {kept.safe > 0
-              ? t('queue.reselect', { next: kept.safe + 1, folder: kept.folder })
-              : t('queue.reselectStart', { folder: kept.folder })}
-          </p>
+      {kept.map(({ batch, folder, safe }) => (
+        <div key={batch} className="note note-info township-note" role="status" data-testid="reselect">
+          <p>{safe > 0 ? t('queue.reselect', { next: safe + 1, folder }) : t('queue.reselectStart', { folder })}</p>
           <Button size="small" onClick={chooseAgain}>
             {t('queue.chooseAgain')}
           </Button>
-          <Button size="small" type="text" onClick={forget}>
+          <Button size="small" type="text" onClick={() => forget(batch)}>
             {t('queue.forgetBatch')}
           </Button>
         </div>
-      )}
+      ))}
       {broken === 'down' && (
         <p className="note note-soon township-note" role="status" data-testid="line-down">
           {line.since ? t('queue.lineDown', { at: clockTime(line.since) }) : t('queue.lineDownNow')}

@@ -10,12 +10,15 @@ const SHOWN_REFUSED = 20;
 /** Files on their way from this PC into the node: how many are safe, which were not taken and why. */
 export function SendingPanel({
   view,
+  waiting,
   countyPhone,
   pause,
   again,
   close,
 }: {
   view: BatchView;
+  /** Whether others go first. */
+  waiting: boolean;
   countyPhone: string;
   pause: (paused: boolean) => void;
   again: (id: string) => void;
@@ -23,7 +26,7 @@ export function SendingPanel({
 }) {
   const t = useText();
   const { tally } = view;
-  const state = view.done ? 'done' : view.paused ? 'paused' : view.online ? 'sending' : 'offline';
+  const state = view.done ? 'done' : waiting ? 'waiting' : view.paused ? 'paused' : view.online ? 'sending' : 'offline';
   // Never full before every file has its answer.
   const share = tally.bytes === 0 ? 0 : tally.sentBytes / tally.bytes;
   const percent = view.done ? 100 : Math.min(99, Math.floor(share * 100));
@@ -31,6 +34,7 @@ export function SendingPanel({
     done: tally.refused
       ? t('sending.doneSome', { refused: tally.refused, safe: tally.safe })
       : t('sending.done', { safe: tally.safe, folder: view.folder }),
+    waiting: t('sending.waiting', { total: tally.total, folder: view.folder }),
     paused: t('sending.paused', { safe: tally.safe, total: tally.total }),
     offline: t('sending.offline', { safe: tally.safe, total: tally.total }),
     sending: t('sending.going', { safe: tally.safe, total: tally.total, folder: view.folder }),
@@ -45,7 +49,7 @@ export function SendingPanel({
       data-total={tally.total}
     >
       <p role="status">{line}</p>
-      {!view.done && <Progress percent={percent} showInfo={false} size="small" aria-label={t('sending.title')} />}
+      {!view.done && !waiting && <Progress percent={percent} showInfo={false} size="small" aria-label={t('sending.title')} />}
       {view.already > 0 && <p className="second">{t('sending.already', { count: view.already })}</p>}
       {view.refused.length > 0 && (
         <ul className="refused">
@@ -62,9 +66,9 @@ export function SendingPanel({
         </ul>
       )}
       <WhatHelps codes={view.refused.map(({ reasonCode }) => reasonCode)} phone={countyPhone} />
-      {view.done ? (
+      {view.done || waiting ? (
         <Button size="small" onClick={close}>
-          {t('sending.close')}
+          {t(waiting ? 'queue.forgetBatch' : 'sending.close')}
         </Button>
       ) : (
         <Button size="small" onClick={() => pause(!view.paused)}>

@@ -22,7 +22,7 @@ import { reportOf } from '../here/here';
 import { useHere } from '../here/live';
 import { useOpenHere } from '../here/open';
 import { AddImages, type AddHandle } from './AddImages';
-import { forgetBatch, keptBatch } from './kept-batch';
+import { forgetBatch, keptBatches } from './kept-batch';
 import { LinePill } from './LinePill';
 import { HowToSend, NodeAway, Notices } from './Notices';
 import { isEmergency, matches, pinned, wayOf } from './queue-words';
@@ -83,8 +83,11 @@ export default function TownshipPage() {
   const queue = useRef<HTMLDivElement>(null);
   const [typed, setTyped] = useState('');
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
-  const [kept, setKept] = useState(() => keptBatch(user.username));
-  const sendingNow = useSending((store) => store.sender !== null);
+  const [kept, setKept] = useState(() => {
+    const here = new Set(useSending.getState().batches.map(({ sender }) => sender.batch));
+    return keptBatches(user.username).filter(({ batch }) => !here.has(batch));
+  });
+  const noLonger = useCallback((batch: string) => setKept((was) => was.filter((one) => one.batch !== batch)), []);
   const node = useQuery({
     queryKey: ['node'],
     queryFn: ({ signal }) => ask<TownshipNode>('/api/v1/node', { signal }),
@@ -197,18 +200,18 @@ export default function TownshipPage() {
             summary={summary}
             countyPhone={node.data?.county.phone ?? ''}
             resume={resume}
-            kept={sendingNow ? null : kept}
+            kept={kept}
             chooseAgain={() => add.current?.choose()}
-            forget={() => {
-              setKept(null);
-              forgetBatch();
+            forget={(batch) => {
+              noLonger(batch);
+              forgetBatch(batch);
             }}
           />
         )}
         <AddImages
           ref={add}
           kept={kept}
-          took={() => setKept(null)}
+          took={noLonger}
           countyPhone={node.data?.county.phone ?? ''}
         />
         {holding && way !== 'held' && (

@@ -1,4 +1,4 @@
-/** What a page that was closed in mid-upload has to know again: which folder, how far. Bound to the person. */
+/** What a page that was closed in mid-upload has to know again: which folders, how far. Bound to the person. */
 
 export interface KeptBatch {
   batch: string;
@@ -9,28 +9,45 @@ export interface KeptBatch {
 }
 
 const KEY = 'yilian.batch';
+/** More folders than anybody leaves behind; the oldest are let go of, the node knows what it has. */
+const MOST = 20;
 
-export function keepBatch(kept: KeptBatch): void {
+function isKept(value: unknown): value is KeptBatch {
+  const kept = value as Partial<KeptBatch> | null;
+  return typeof kept?.batch === 'string' && typeof kept.folder === 'string' && typeof kept.username === 'string';
+}
+
+function read(): KeptBatch[] {
   try {
-    localStorage.setItem(KEY, JSON.stringify(kept));
+    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]');
+    // A page of an older build wrote its one batch without a list around it.
+    return (Array.isArray(kept) ? kept : [kept]).filter(isKept);
+  } catch {
+    return [];
+  }
+}
+
+function write(kept: readonly KeptBatch[]): void {
+  try {
+    if (kept.length) localStorage.setItem(KEY, JSON.stringify(kept.slice(-MOST)));
+    else localStorage.removeItem(KEY);
   } catch {
     // Without storage the folder is simply chosen again; the node knows what it has.
   }
 }
 
-export function keptBatch(username: string): KeptBatch | null {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? 'null') as KeptBatch | null;
-    return kept && kept.username === username && typeof kept.batch === 'string' ? kept : null;
-  } catch {
-    return null;
-  }
+/** Remembers *kept* in the place of what was known of the same batch. */
+export function keepBatch(kept: KeptBatch): void {
+  const all = read();
+  const known = all.some(({ batch }) => batch === kept.batch);
+  write(known ? all.map((one) => (one.batch === kept.batch ? kept : one)) : [...all, kept]);
 }
 
-export function forgetBatch(): void {
-  try {
-    localStorage.removeItem(KEY);
-  } catch {
-    // As above.
-  }
+/** The batches *username* has left behind here, oldest first. */
+export function keptBatches(username: string): KeptBatch[] {
+  return read().filter((kept) => kept.username === username);
+}
+
+export function forgetBatch(batch: string): void {
+  write(read().filter((kept) => kept.batch !== batch));
 }

@@ -242,28 +242,35 @@ export class Sender {
   /** Tells the page, at most ten times a second unless *atOnce*. */
   private tell(atOnce = false): void {
     if (this.closed) return;
-    const { tally, paused, online } = this.sending;
-    const done = tally.open === 0;
+    const done = this.sending.tally.open === 0;
     const at = performance.now();
     if (!atOnce && !done && at - this.told < 100) return;
     this.told = at;
-    if (done) {
-      forgetBatch();
-      window.removeEventListener('beforeunload', this.warn);
-    } else {
-      keepBatch({
-        batch: this.batch,
-        folder: this.folder,
-        total: tally.total,
-        safe: tally.safe,
-        username: this.username,
-      });
+    this.remember();
+    if (done) window.removeEventListener('beforeunload', this.warn);
+    this.heard(this.view);
+  }
+
+  /** Keeps for a page that is opened later how far this batch is, while there is anything left of it. */
+  remember(): void {
+    const { tally } = this.sending;
+    if (tally.open === 0) {
+      forgetBatch(this.batch);
+      return;
     }
+    const { batch, folder, username } = this;
+    keepBatch({ batch, folder, total: tally.total, safe: tally.safe, username });
+  }
+
+  /** How it stands now, for the page. */
+  get view(): BatchView {
+    const { tally, paused, online } = this.sending;
     const refused = [...this.sending.files.values()]
       .filter(({ state }) => state === 'refused')
       .map(({ id, name, reasonCode }) => ({ id, name, reasonCode }))
       .concat([...this.inZip.values()]);
-    this.heard({ batch: this.batch, folder: this.folder, tally, paused, online, refused, already: this.already, done });
+    const { batch, folder, already } = this;
+    return { batch, folder, tally, paused, online, refused, already, done: tally.open === 0 };
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type Act, againAfterMs, Sending } from './sending-machine';
+import { type Act, againAfterMs, nextTurn, Sending } from './sending-machine';
 
 const files = (count: number) =>
   Array.from({ length: count }, (_, index) => ({ id: `f${index}`, name: `f${index}`, size: 100 }));
@@ -105,5 +105,17 @@ describe('sending a batch', () => {
 
   it('waits longer after each cut, within bounds', () => {
     expect([0, 1, 2, 30].map(againAfterMs)).toEqual([500, 1000, 2000, 15_000]);
+  });
+});
+
+describe('several batches', () => {
+  const batch = (started: boolean, done: boolean) => ({ started, view: { done } });
+
+  it('go one after the other, in the order they were added', () => {
+    expect(nextTurn([])).toBe(-1);
+    expect(nextTurn([batch(false, false), batch(false, false)])).toBe(0);
+    expect(nextTurn([batch(true, false), batch(false, false)])).toBe(-1);
+    expect(nextTurn([batch(true, true), batch(false, false), batch(false, false)])).toBe(1);
+    expect(nextTurn([batch(true, true), batch(true, true)])).toBe(-1);
   });
 });

@@ -170,3 +170,9 @@ export class Sending {
 export function againAfterMs(cuts: number): number {
   return Math.min(15_000, 500 * 2 ** Math.min(cuts, 6));
 }
+
+/** Which batch has its turn now: the first that waits, once none before it is under way; -1 for none. */
+export function nextTurn(batches: readonly { started: boolean; view: { done: boolean } }[]): number {
+  if (batches.some(({ started, view }) => started && !view.done)) return -1;
+  return batches.findIndex(({ started }) => !started);
+}

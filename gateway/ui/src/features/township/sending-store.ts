@@ -1,37 +1,74 @@
-/** The batch that is being sent, kept outside the page so that going to another tab does not stop it. */
+/** The batches that are being sent, kept outside the page so that going to another tab does not stop them. */
 
 import { create } from 'zustand';
 
 import { randomName } from '../../api/random';
+import { useSession } from '../../api/session';
 import type { ToSend } from './inspect';
-import type { KeptBatch } from './kept-batch';
+import { forgetBatch, type KeptBatch } from './kept-batch';
 import { type BatchView, Sender } from './sender';
+import { nextTurn } from './sending-machine';
+
+export interface Batch {
+  sender: Sender;
+  view: BatchView;
+  /** Whether it has its turn; until then it waits for those before it. */
+  started: boolean;
+}
 
 interface Store {
-  sender: Sender | null;
-  view: BatchView | null;
+  /** In the order they were added. */
+  batches: readonly Batch[];
   /** Something was found and waits to be checked: its button is then the page's main one. */
   checking: boolean;
   /** Studies this page has sent: what comes of them in the queue the person has caused just now. */
   studies: ReadonlySet<string>;
 }
 
-export const useSending = create<Store>(() => ({ sender: null, view: null, checking: false, studies: new Set<string>() }));
+export const useSending = create<Store>(() => ({ batches: [], checking: false, studies: new Set<string>() }));
 
-/** Begins to send; *kept* is the batch a closed page left behind, when its folder was chosen again. */
-export function beginSending(folder: string, files: readonly ToSend[], username: string, kept: KeptBatch | null): void {
-  useSending.getState().sender?.close();
-  const batch = kept && kept.folder === folder ? kept.batch : randomName();
-  const sender = new Sender(batch, folder, files, username, (view) => useSending.setState({ view }));
-  useSending.setState(({ studies }) => ({
-    sender,
-    view: null,
+function heard(view: BatchView): void {
+  useSending.setState(({ batches }) => ({
+    batches: batches.map((one) => (one.sender.batch === view.batch ? { ...one, view } : one)),
+  }));
+  startNext();
+}
+
+function startNext(): void {
+  const { batches } = useSending.getState();
+  const turn = batches[nextTurn(batches)];
+  if (!turn) return;
+  useSending.setState({ batches: batches.map((one) => (one === turn ? { ...one, started: true } : one)) });
+  void turn.sender.start();
+}
+
+/**
+ * Sends *files* once what was added before is done; *kept* is the batch a closed page left behind, when its folder was
+ * chosen again. Adding a second folder never ends the first.
+ */
+export function beginSending(folder: string, files: readonly ToSend[], username: string, kept?: KeptBatch): void {
+  const sender = new Sender(kept?.batch ?? randomName(), folder, files, username, heard);
+  useSending.setState(({ batches, studies }) => ({
+    // What arrived whole has been said; what did not stays in sight until somebody closes it.
+    batches: [...batches.filter(({ view }) => !view.done || view.refused.length > 0), { sender, view: sender.view, started: false }],
     studies: new Set([...studies, ...files.flatMap((file) => file.studies)]),
   }));
-  void sender.start();
+  sender.remember();
+  startNext();
 }
 
-export function endSending(): void {
-  useSending.getState().sender?.close();
-  useSending.setState({ sender: null, view: null });
+/** Lets go of *batch*; what the node has of it stays there. */
+export function endSending(batch: string): void {
+  useSending.getState().batches.find(({ sender }) => sender.batch === batch)?.sender.close();
+  useSending.setState(({ batches }) => ({ batches: batches.filter(({ sender }) => sender.batch !== batch) }));
+  forgetBatch(batch);
+  startNext();
 }
+
+// Whoever signs in next sends nothing in another's name. What is left is kept for the person it belongs to.
+useSession.subscribe(({ phase }) => {
+  const { batches } = useSending.getState();
+  if (phase !== 'signed-out' || batches.length === 0) return;
+  for (const { sender } of batches) sender.close();
+  useSending.setState({ batches: [], studies: new Set() });
+});
