@@ -5,6 +5,8 @@ pages ask the policy. Every act is one transaction with its line in the trail.
 """
 
 import datetime as dt
+import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
@@ -24,6 +26,7 @@ from gateway.accounts.passwords import random_password
 from gateway.accounts.service import SignIns, new_token
 from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import Clock
+from kernel.dicom.charset import is_known
 from kernel.errors import Forbidden, Invalid, Missing
 from kernel.identifiers import AETitle, InstitutionCode, new_id
 from kernel.identity import (
@@ -48,6 +51,10 @@ OPERATOR: Final = Principal("", "operator", "", frozenset(), "")
 _FIRST: Final = "admin"
 _PORT_MAX: Final = 65535
 _ASSOCIATIONS_MAX: Final = 256
+_VALID_MAX: Final = dt.timedelta(days=3660)
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+# Its last label is no number: a mistyped address is not a name.
+_HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?!\d+$){_LABEL}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +134,19 @@ class Administration:
         Raises:
             InvalidIdentifier: the title is not one.
             Missing: its institution does not exist.
-            Invalid: port or quota out of range (``invalid-port``, ``invalid-quota``).
+            Invalid: port or quota out of range (``invalid-port``, ``invalid-quota``), a host that
+                is neither address, network nor name (``invalid-host``), or a character set nobody
+                knows (``invalid-charset``). Both would else be as if they were not given.
         """
         clean = replace(peer, ae_title=str(AETitle.parse(peer.ae_title)))
         if not 0 <= peer.port <= _PORT_MAX:
             raise Invalid("0 to 65535", code="invalid-port")
         if not 1 <= peer.max_associations <= _ASSOCIATIONS_MAX:
             raise Invalid(f"1 to {_ASSOCIATIONS_MAX}", code="invalid-quota")
+        if peer.host and not (_is_network(peer.host) or _HOST_NAME.fullmatch(peer.host)):
+            raise Invalid("an address, a network or a host name", code="invalid-host")
+        if peer.charset_hint and not is_known(peer.charset_hint):
+            raise Invalid("such as GB18030, GBK or ISO_IR 192", code="invalid-charset")
 
         def put(conn: sa.Connection) -> None:
             self._institution(conn, clean.institution)
@@ -268,7 +281,14 @@ class Administration:
     async def create_token(
         self, by: Principal, username: str, *, label: str, valid_for: dt.timedelta | None = None
     ) -> MadeToken:
-        """Make a bearer token for an account; shown once."""
+        """Make a bearer token for an account; shown once.
+
+        Raises:
+            Invalid: *valid_for* is nothing, or longer than ten years (``invalid-days``).
+            Missing: no such account.
+        """
+        if valid_for is not None and not dt.timedelta() < valid_for <= _VALID_MAX:
+            raise Invalid(f"1 to {_VALID_MAX.days} days", code="invalid-days")
         token, at = new_token(), self._clock.now()
         info = TokenInfo(
             new_id(), username, label, at, None if valid_for is None else at + valid_for
@@ -373,3 +393,11 @@ class Administration:
         value = await self._database.write(run)
         self._sign_ins.forget()
         return value
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

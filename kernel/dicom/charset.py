@@ -86,6 +86,11 @@ def _codec(term: str) -> str | None:
     return _CODECS.get(found[1]) if found else None
 
 
+def is_known(term: str) -> bool:
+    """Return whether *term* names a character set, in any spelling that is read here."""
+    return _codec(term) is not None
+
+
 @lru_cache(maxsize=256)
 def codecs_of(charsets: tuple[str, ...]) -> tuple[str, ...]:
     """Return the Python codecs of the declared terms, the initial one first.

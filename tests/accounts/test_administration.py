@@ -1,5 +1,6 @@
 """What administrators do, and what they cannot."""
 
+import datetime as dt
 from dataclasses import replace
 
 import pytest
@@ -101,11 +102,48 @@ async def test_peers_are_kept_changed_and_forgotten(house: House) -> None:
         replace(PEER, port=65536),
         replace(PEER, max_associations=0),
         replace(PEER, institution="nowhere"),
+        # As a name each would let the title in from anywhere.
+        replace(PEER, host="10.1.2.300"),
+        replace(PEER, host="10.1.2.0/33"),
+        replace(PEER, host="10.1.2"),
+        replace(PEER, host="ct room"),
+        replace(PEER, charset_hint="GB18303"),
+        replace(PEER, charset_hint="chinese"),
     ],
 )
 async def test_a_wrong_peer_is_refused(house: House, peer: ApplicationEntity) -> None:
     with pytest.raises(PlatformError):
         await house.admin.put_peer(OPERATOR, peer)
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        replace(PEER, host=""),
+        replace(PEER, host="10.20.0.0/16"),
+        replace(PEER, host="fd00::5"),
+        replace(PEER, host="ct-1.qingshan.example"),
+        replace(PEER, host="ct_2"),
+        replace(PEER, charset_hint="gbk"),
+        replace(PEER, charset_hint="ISO 2022 IR 58"),
+        replace(PEER, charset_hint=""),
+    ],
+)
+async def test_a_peer_may_be_named_by_address_network_or_name(
+    house: House, peer: ApplicationEntity
+) -> None:
+    await house.admin.put_peer(OPERATOR, peer)
+    assert await house.admin.peers() == [peer]
+
+
+@pytest.mark.parametrize("days", [-3, 0, 4000])
+async def test_a_token_that_is_never_or_almost_always_valid_is_refused(
+    house: House, days: int
+) -> None:
+    with pytest.raises(Invalid):
+        await house.admin.create_token(
+            OPERATOR, "anybody", label="x", valid_for=dt.timedelta(days=days)
+        )
 
 
 async def test_an_institution_never_stands_above_itself(house: House) -> None:

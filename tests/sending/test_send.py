@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from gateway.dimse.outgoing import Peer
@@ -92,6 +93,27 @@ def test_the_survey_says_what_each_file_is(folder: Path) -> None:
         "1.dcm": True,
         "no-preamble": False,
     }
+
+
+def test_a_file_whose_meta_names_another_instance_arrives_as_what_it_is(
+    folder: Path, peer: tuple[Peer, Path], tmp_path: Path
+) -> None:
+    where, received = peer
+    named = pydicom.dcmread(folder / "inner" / "0.dcm")
+    real = named.SOPInstanceUID
+    named.file_meta.MediaStorageSOPInstanceUID = "2.25.99"
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    named.save_as(alone / "other-meta.dcm", enforce_file_format=False)
+    (found,) = found_in(alone)
+    assert (found.sop_instance_uid, found.whole_part10) == (real, False)
+    ledger = Ledger(folder=tmp_path / "sent")
+    summary = StoreRun(where, ledger, lambda _f, _o: None, associations=1).run(
+        [found], stop=threading.Event()
+    )
+    assert summary.complete
+    (there,) = map(pydicom.dcmread, received.iterdir())
+    assert there.SOPInstanceUID == there.file_meta.MediaStorageSOPInstanceUID == real
 
 
 def test_all_of_a_folder_arrives_and_arrives_again_where_nobody_can_be_asked(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from kernel.dicom.dataset import BrokenDataset, FileSource, read_file_meta, scan
+from kernel.dicom.part10 import FileMeta
 from kernel.identifiers import InvalidIdentifier, Uid
 
 MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
@@ -31,7 +32,8 @@ class Found:
     transfer_syntax_uid: str
     dataset_offset: int
     whole_part10: bool
-    """Whether it has preamble and file meta as PS3.10 says; else they are added on the way."""
+    """Whether it has preamble and file meta as PS3.10 says, and they tell of what stands in it; else
+    they are made anew on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,18 @@ def survey(path: Path) -> Found | Skipped:
                 series_instance_uid=values[3],
                 transfer_syntax_uid=meta.transfer_syntax_uid,
                 dataset_offset=meta.dataset_offset,
-                whole_part10=meta.has_preamble and bool(meta.media_storage_sop_instance_uid),
+                whole_part10=meta.has_preamble and _tells_of(meta, sop_class, values[1]),
             )
     except (BrokenDataset, InvalidIdentifier) as exc:
         return Skipped(path, exc.code)
     except OSError as exc:
         return Skipped(path, f"unreadable-{exc.errno}")
+
+
+def _tells_of(meta: FileMeta, sop_class_uid: str, sop_instance_uid: str) -> bool:
+    """Return whether *meta* names the very object behind it: senders announce what it names."""
+    told = (meta.media_storage_sop_class_uid, meta.media_storage_sop_instance_uid)
+    return told == (sop_class_uid, sop_instance_uid)
 
 
 def _text(value: bytes | None) -> str:
