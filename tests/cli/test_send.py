@@ -130,6 +130,8 @@ def test_a_broken_image_is_named_and_the_exit_code_says_so(
     assert told["refused"] == [{"path": str(folder / "cut.dcm"), "reason": "truncated"}]
     assert told["skipped"] == {"not-dicom": 1}
     assert told["found"] == 1
+    assert main(["send", str(folder), "--to", "127.0.0.1:1"]) == 1
+    assert f"refused: {folder / 'cut.dcm'}: The object ends too early" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_not_there_is_said(

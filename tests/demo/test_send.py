@@ -1,9 +1,11 @@
 """``yilian send`` to a real county and a real township: what they hold is left out, by their id."""
 
 import datetime as dt
+import io
 import json
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from tests.demo.running import RunningDemo
@@ -51,3 +53,31 @@ def test_a_second_run_sends_nothing_to_who_has_it_and_all_to_another(
     door = demo.door("county-hospital")
     to = ("--to", f"{door['host']}:{door['port']}", "--called", door["ae_title"])
     assert sent(*to) == (0, count)
+
+
+def test_what_a_node_refuses_is_told_in_its_words_by_either_door(
+    demo: RunningDemo,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("YILIAN_TOKEN", demo.account("radiologist")["token"])
+    folder = tmp_path / "study"
+    folder.mkdir()
+    study = next(s for s in STUDIES if s.key == "liu-knee")
+    whole, other = files_of(study, today=dt.date(2026, 11, 22))
+    (folder / "good.dcm").write_bytes(whole)
+    nameless = pydicom.dcmread(io.BytesIO(other))
+    del nameless.SOPInstanceUID
+    nameless.save_as(folder / "nameless.dcm", enforce_file_format=False)
+    door = demo.door("qingshan")
+    for to in (
+        (demo.http("county-hospital"),),
+        (f"{door['host']}:{door['port']}", "--called", door["ae_title"]),
+    ):
+        assert main(["send", str(folder), "--again", "--to", *to]) == 1
+        told = capsys.readouterr().out
+        assert "nameless.dcm: 0xC000 The object has no SOP class or no SOP instance UID." in told
+        assert "1 sent" in told
+        assert "1 refused" in told

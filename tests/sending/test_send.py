@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from gateway.dimse.outgoing import Peer
 from gateway.dimse.scu import echo
@@ -101,7 +102,7 @@ def test_a_file_whose_meta_names_another_instance_arrives_as_what_it_is(
     where, received = peer
     named = pydicom.dcmread(folder / "inner" / "0.dcm")
     real = named.SOPInstanceUID
-    named.file_meta.MediaStorageSOPInstanceUID = "2.25.99"
+    named.file_meta.MediaStorageSOPInstanceUID = UID("2.25.99")
     alone = tmp_path / "alone"
     alone.mkdir()
     named.save_as(alone / "other-meta.dcm", enforce_file_format=False)

@@ -104,7 +104,11 @@ def _peers(verb: argparse.ArgumentParser) -> None:
     one.add_argument("--change", action="store_true", help="change the one of that title")
     one.add_argument("ae_title")
     one.add_argument("institution")
-    one.add_argument("--host", default="", help="address or network it calls from, then nobody else may; a name: only to call it back")
+    one.add_argument(
+        "--host",
+        default="",
+        help="address or network it calls from, from nowhere else; a name is only called back",
+    )
     one.add_argument("--port", type=int, default=0, help="where it listens")
     one.add_argument("--charset", default="", help="what its text really is, such as GB18030")
     one.add_argument("--max-associations", type=int, default=8)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.dimse.outgoing import Peer
+from kernel.dicom.status import COMMENTS
 from kernel.errors import Invalid
 from kernel.identifiers import AETitle
 from yilian.sending.ledger import Ledger
@@ -204,10 +205,11 @@ def _by_reason(title: str, rows: Sequence[tuple[Path, str]]) -> Iterator[str]:
         if title == "not sent":
             yield f"  {title}, {len(paths)} files: {reason}"
             continue
+        why = COMMENTS.get(reason, reason)
         for path in paths[:_NAMED_MAX]:
-            yield f"  {title}: {path}: {reason}"
+            yield f"  {title}: {path}: {why}"
         if len(paths) > _NAMED_MAX:
-            yield f"  {title}: {len(paths) - _NAMED_MAX} more: {reason}   (--json names all)"
+            yield f"  {title}: {len(paths) - _NAMED_MAX} more: {why}   (--json names all)"
 
 
 class _stop_on_signal:  # noqa: N801  # reads as the statement it is

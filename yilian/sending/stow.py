@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import ssl
 import threading
 from collections import defaultdict
@@ -37,6 +38,9 @@ _NO_BODY: Final = 415
 _ANSWERED: Final = (200, 202, 409)
 _BUSY: Final = (429, 502, 503, 504, 507)
 _OF_THE_BATCH: Final = (400, 413)
+_OF_PARTS: Final = re.compile(
+    r'"Part (?P<parts>\d{1,6}(?:, \d{1,6})*)(?: and \d+ more)?: (?P<why>[ -~]{1,200})"', re.ASCII
+)
 
 
 class _BatchRefused(PlatformError):
@@ -158,7 +162,7 @@ class StowRun:
             if not batch or self._gone or stop.is_set():
                 break
             try:
-                self._note(batch, await self._post(http, batch))
+                self._note(batch, *await self._post(http, batch))
             except _BatchRefused as exc:
                 self._refuse(batch, exc.detail)
                 return
@@ -190,7 +194,10 @@ class StowRun:
         self._refuse(gone, "unreadable: the file is gone or closed to us")
         return [found for found in batch if found not in gone]
 
-    async def _post(self, http: aiohttp.ClientSession, batch: Sequence[Found]) -> dict[str, Any]:
+    async def _post(
+        self, http: aiohttp.ClientSession, batch: Sequence[Found]
+    ) -> tuple[dict[str, Any], dict[int, str]]:
+        """Return the answer, and what it says in words of parts, counted from 1."""
         boundary = f"yilian-{new_id()}"
         headers = {
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
@@ -215,14 +222,14 @@ class StowRun:
                 raise NotReached(
                     f"{self._root} answers, but not as STOW-RS does", again=False
                 ) from exc
-            return made
+            return made, _words(answer.headers.getall("Warning", []))
 
-    def _note(self, batch: Sequence[Found], answer: dict[str, Any]) -> None:
+    def _note(self, batch: Sequence[Found], answer: dict[str, Any], words: dict[int, str]) -> None:
         taken = {_value(row, _SOP_INSTANCE) for row in _rows(answer, _REFERENCED)}
         failed = {_value(row, _SOP_INSTANCE): _reason(row) for row in _rows(answer, _FAILED)}
         # Parts without a SOP instance cannot be told apart in the answer (PS3.18 I.2.2).
         unnamed = {_reason(row) for row in _rows(answer, _OTHER_FAILURES)}
-        for found in batch:
+        for part, found in enumerate(batch, start=1):
             uid = found.sop_instance_uid
             if uid in taken and uid not in failed:
                 self._ledger.add(found)
@@ -231,7 +238,8 @@ class StowRun:
                 self._progress(found, "sent")
             else:
                 code = failed.get(uid, next(iter(unnamed), 0))
-                self._refuse([found], f"0x{code:04X} refused" if code else "not answered")
+                why = words.get(part, "refused")
+                self._refuse([found], f"0x{code:04X} {why}" if code else "not answered")
 
     def _refuse(self, files: Sequence[Found], reason: str) -> None:
         for found in files:
@@ -243,6 +251,14 @@ class StowRun:
         for found in files:
             self.summary.not_sent.append((found.path, why.detail))
             self._progress(found, "not-sent")
+
+
+def _words(warnings: Sequence[str]) -> dict[int, str]:
+    """Return what Yilian's Warning headers say of each part; nothing of another server's."""
+    told: dict[int, str] = {}
+    for found in filter(None, map(_OF_PARTS.search, warnings)):
+        told |= dict.fromkeys(map(int, found["parts"].split(", ")), found["why"])
+    return told
 
 
 def _rows(answer: dict[str, Any], tag: str) -> list[dict[str, Any]]:

@@ -32,8 +32,8 @@ class Found:
     transfer_syntax_uid: str
     dataset_offset: int
     whole_part10: bool
-    """Whether it has preamble and file meta as PS3.10 says, and they tell of what stands in it; else
-    they are made anew on the way."""
+    """Whether it has preamble and file meta as PS3.10 says, and they name what stands in it; else
+    both are made anew on the way."""
 
 
 @dataclass(frozen=True, slots=True)

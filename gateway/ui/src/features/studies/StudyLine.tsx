@@ -46,7 +46,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
         <span className="second">{shownIdentifier(row.patient)}</span>
       </div>
       <div role="gridcell">
-        {examinationWords(row.modalities, row.description || row.body_part, language)}
+        {examinationWords(row.modalities, row.description || row.body_part, language) || t('study.noDescription')}{' '}
         {coming && <Coming coming={coming} />}
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
       </div>
