@@ -1,13 +1,16 @@
 """The radiologist at the images: first image, windows, measuring, keys, and what goes wrong."""
 
+import io
 import math
 import re
 
+import pydicom
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.workstation import Person, at_work, county, sign_in
+from tests.browser.workstation import Person, at_work, county, sign_in, store
 from tests.demo.running import RunningDemo
+from tests.shared_data import need_shared_data
 from yilian.samples.studies import uid_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -230,6 +233,23 @@ def test_an_image_that_does_not_come_is_named_and_the_others_can_be_read(
         page.get_by_role("button", name="再试").click()
         ready(person)
         expect(page.get_by_test_id("image-number")).to_have_text(f"图 25/{HEAD_IMAGES}")
+
+
+def test_an_image_the_browser_cannot_decode_is_never_shown_as_a_black_one(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    # A codestream the browser's decoder makes nothing of, without saying so.
+    name = "dicom/pydicom-tests/JPEG2000-embedded-sequence-delimiter.dcm"
+    content = (need_shared_data() / name).read_bytes()
+    study = pydicom.dcmread(io.BytesIO(content)).StudyInstanceUID
+    store(demo, [content])
+    with at_work(browser, county(demo)) as person:
+        sign_in(person, demo, "radiologist")
+        page = person.page
+        page.goto(f"{county(demo)}/studies/{study}")
+        expect(page.get_by_test_id("cell-0")).to_contain_text("第1幅没取到")
+        expect(page.get_by_test_id("cell-0")).to_have_attribute("data-state", "error")
+        person.picture("reading-undrawable-zh-1366x625")
 
 
 def test_a_study_outside_ones_work_and_one_that_is_not_there_read_the_same(

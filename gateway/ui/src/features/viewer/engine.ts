@@ -5,12 +5,13 @@ import {
   type Enums as CoreEnums,
   getRenderingCapabilities,
   getShouldUseCPURendering,
+  imageLoader,
   init as initCore,
   type RenderingEngine,
   setUseCPURendering,
   type Types,
 } from '@cornerstonejs/core';
-import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
+import { init as initLoader, wadors } from '@cornerstonejs/dicom-image-loader';
 import * as tools from '@cornerstonejs/tools';
 
 import { tellSignedOut } from '../../api/client';
@@ -54,15 +55,34 @@ export function startEngine(query: URLSearchParams = new URLSearchParams(locatio
         if (status === 401) tellSignedOut();
       },
     });
+    imageLoader.registerImageLoader('wadors', loadDrawable as Types.ImageLoaderFn);
     window.addEventListener('unhandledrejection', (event) => {
-      // The image cache lets a failed request's second promise go unheard; the first one has told it already.
-      if (event.reason instanceof XMLHttpRequest) event.preventDefault();
+      // The image cache lets a failed image's second promise go unheard; the first one has told it already.
+      if (event.reason instanceof XMLHttpRequest || event.reason instanceof Undrawable) event.preventDefault();
     });
     tools.init();
     for (const tool of ALL) tools.addTool(tool);
     paint();
   });
   return started;
+}
+
+/** What came is no image the browser's decoders make a picture of. */
+class Undrawable extends Error {}
+
+/** Loads a frame; one that decodes to nothing fails here, where it is told, and is never shown as a black image. */
+function loadDrawable(imageId: string, options?: Parameters<typeof wadors.loadImage>[1]): Types.IImageLoadObject {
+  const asked = wadors.loadImage(imageId, options);
+  const promise = asked.promise.then(
+    (image) => {
+      if (!(image.width > 0 && image.height > 0)) throw new Undrawable(imageId);
+      return image;
+    },
+    (reason: unknown) => {
+      throw reason instanceof XMLHttpRequest ? reason : new Undrawable(imageId, { cause: reason });
+    },
+  );
+  return { ...asked, promise };
 }
 
 export function drawsOnCpu(): boolean {
