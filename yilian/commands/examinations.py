@@ -8,11 +8,10 @@ from pathlib import Path
 from kernel.clock import SystemClock
 from kernel.errors import Invalid, Missing
 from kernel.identity import find_institution
-from kernel.settings import NodeKind
 from referrals.orders.catalogue_letters import import_catalogue
 from referrals.orders.examinations import find_examinations, read_catalogue
 from referrals.orders.model import Examination
-from yilian.commands.nodes import settings_of
+from yilian.commands.nodes import kind_of, settings_of
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database
 from yilian.wiring.orders_letters import catalogue_posts
@@ -43,8 +42,7 @@ async def _import(arguments: argparse.Namespace) -> int:
         raise Invalid(f"{arguments.file}: {exc}", code="invalid-catalogue") from exc
     rows = read_catalogue(text)
     code, settings = arguments.institution, settings_of(arguments)
-    home = Home(arguments.home.absolute())
-    async with opened_database(home, settings) as database:
+    async with opened_database(Home(arguments.home.absolute()), settings) as database:
         if await database.read(partial(find_institution, code=code)) is None:
             raise Missing(code, code="no-such-institution")
         here = settings.node.institution
@@ -54,7 +52,7 @@ async def _import(arguments: argparse.Namespace) -> int:
             rows=rows,
             spellings=NameSpellings(),
             node=here,
-            post=catalogue_posts(home.kind() or NodeKind.COUNTY, here),
+            post=catalogue_posts(kind_of(arguments), here),
             at=SystemClock().now(),
         )
         await database.write(write)

@@ -76,8 +76,8 @@ def add_home(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Return the settings of the node whose home the arguments name.
+def kind_of(arguments: argparse.Namespace) -> NodeKind:
+    """Return the kind of the node whose home the arguments name.
 
     Raises:
         Invalid: there is no node there (``no-such-home``).
@@ -86,7 +86,17 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     kind = home.kind()
     if kind is None:
         raise Invalid(f"{home.root} is no node's home", code="no-such-home")
-    loaded = Settings.load(kind, file=home.settings_file)
+    return kind
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings of the node whose home the arguments name.
+
+    Raises:
+        Invalid: there is no node there (``no-such-home``).
+    """
+    home = Home(arguments.home.resolve())
+    loaded = Settings.load(kind_of(arguments), file=home.settings_file)
     return with_absolute_files(home, paired_settings(home, loaded))
 
 
