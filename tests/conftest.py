@@ -14,6 +14,9 @@ from tests.databases import (  # noqa: F401
     postgres_url,
     sqlite_url,
 )
+from tests.pynetdicom_pause import mend
+
+mend()
 
 # A shared, noisy machine makes single examples slow; only the test's own timeout may judge that.
 hypothesis.settings.register_profile(

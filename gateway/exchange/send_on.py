@@ -26,7 +26,7 @@ from kernel.clock import Clock
 from kernel.dicom.codecs import FrameDecoder
 from kernel.dicom.dataset import read_file_meta, scan
 from kernel.dicom.restore import restore_native
-from kernel.errors import PlatformError
+from kernel.errors import Missing, PlatformError
 from kernel.identifiers import AETitle
 from kernel.identity import ae_table
 from kernel.sql.db import Database
@@ -68,7 +68,6 @@ class SendOn:
 
     async def run(self, hint: Hint) -> None:
         """Send until cancelled; a peer that does not answer is tried again without end."""
-        await asyncio.to_thread(self._settings.scratch.mkdir, parents=True, exist_ok=True)
         failures = 0
         while True:
             jobs = await self._database.read(sendings.waiting_sends)
@@ -76,10 +75,14 @@ class SendOn:
             for job in jobs:
                 try:
                     await self.send_job(job)
-                except PlatformError as exc:
+                except Missing:
+                    _LOG.warning("send-on.object-missing")
+                    await self._note(job, SendState.FAILED, 0, "object-missing")
+                except (PlatformError, OSError) as exc:
                     later += 1
-                    _LOG.info("send-on.later", extra={"code": exc.code})
-                    await self._note(job, SendState.WAITING, 0, exc.code)
+                    code = exc.code if isinstance(exc, PlatformError) else "disk"
+                    _LOG.info("send-on.later", extra={"code": code})
+                    await self._note(job, SendState.WAITING, 0, code)
             failures = failures + 1 if later else 0
             if failures:
                 chance = self._settings.chance()
@@ -92,6 +95,8 @@ class SendOn:
 
         Raises:
             PeerUnavailable: later.
+            Missing: an object's file is gone, and will not come back by waiting.
+            OSError: the disk has no room, or fails.
         """
         peer = await self._peer(job.ae_title)
         found = await self._database.read(partial(returns.objects_of, study=job.study_instance_uid))
@@ -132,6 +137,7 @@ class SendOn:
         # Most nodes never send on, and this takes as long to load as all the rest of a role.
         from gateway.dimse.scu import send  # noqa: PLC0415
 
+        self._settings.scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._settings.scratch) as folder:
             files = [self._ready(one, Path(folder) / str(n)) for n, one in enumerate(part)]
             for group in context_groups(files):

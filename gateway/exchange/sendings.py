@@ -18,7 +18,7 @@ class SendState(StrEnum):
     WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
-    """The peer refused some of it for good; ``code`` says how."""
+    """The peer refused some of it for good, or a file is gone; ``code`` says how."""
 
 
 class SendView(msgspec.Struct, frozen=True, kw_only=True):

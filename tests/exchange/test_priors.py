@@ -1,123 +1,26 @@
 """Priors: asked for at the township, fetched over a bad line, shown only when they are it."""
 
-import asyncio
-import io
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pydicom
 import pytest
-from pynetdicom import AE, evt
 
-from bench.line.model import QUICK_LINE
-from bench.line.proxy import Line, open_line
-from gateway.exchange import returns, sendings
+from bench.line.proxy import Line
+from gateway.exchange import returns
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.return_fetch import FetcherSettings, ReturnFetcher, Shelf, _key
-from gateway.exchange.return_letters import answer_request, send_study, take_return
+from gateway.exchange.return_letters import send_study
 from gateway.exchange.returns import ReturnState
-from gateway.exchange.send_on import SendOn, SendOnSettings
-from imaging.archive.objects_fs import FileObjectStore
 from kernel.dicom.codecs import InThread
-from kernel.identifiers import AETitle
-from kernel.identity import ApplicationEntity, Institution, InstitutionKind, put_ae, put_institution
-from kernel.process.wake import Wake
+from tests.exchange.prior_place import STUDY, Place, place_in
 from tests.exchange.two_nodes import (
-    QUICK,
-    County,
-    Township,
-    county_in,
-    township_in,
     until,
 )
-from tests.imaging.compressed import compressed
-from tests.uploads.dicom_files import CT, ROOT, ct_slice
+from tests.uploads.dicom_files import ct_slice
 from yilian.wiring.priors import archived_objects
-from yilian.wiring.township_objects import TownshipObjects
 
 pytestmark = pytest.mark.timeout(120)
-STUDY = f"{ROOT}.1"
-UP = {"prior-request": answer_request(archived_objects)}
-DOWN = {"prior": take_return, "report": take_return}
-
-
-@dataclass
-class Share:
-    """The line's bucket; a line that somebody holds lets nothing more through."""
-
-    passed_bytes: int = 0
-    free: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def pass_bytes(self, count: int) -> None:
-        self.passed_bytes += count
-        await self.free.wait()
-
-
-@dataclass
-class Place:
-    """A county with an archive, a line, and a township that fetches."""
-
-    county: County
-    line: Line
-    node: Township
-    fetcher: ReturnFetcher
-    objects: TownshipObjects
-    folder: Path
-    share: "Share"
-
-    async def ask(self, study: str = STUDY) -> None:
-        at = self.node.clock.now()
-        await self.node.database.write(partial(returns.ask, study=study, by="li", at=at))
-        self.node.hint.notify()
-
-    async def named(self, raw: bytes) -> None:
-        """File *raw* at the county, ask for its study, and hear what there is to fetch."""
-        assert self.county.desk is not None
-        await self.county.desk.file(raw)
-        await self.ask()
-        while await self.node.sender.send_once():
-            pass
-        await self.node.follower.follow_once()
-
-    async def view(self, study: str = STUDY) -> returns.ReturnView:
-        [found] = await self.node.database.read(partial(returns.views, studies=[study]))
-        return found
-
-    async def is_(self, state: ReturnState) -> bool:
-        return (await self.view()).state is state
-
-    def start(self) -> None:
-        self.node.start()
-        self.node.owner.keep("fetcher", lambda: self.fetcher.run(self.node.taken))
-
-
-@asynccontextmanager
-async def place_in(home: Path) -> AsyncIterator[Place]:
-    async with (
-        county_in(home, UP, archive=True) as county,
-        open_line(county.port, QUICK_LINE) as line,
-    ):
-        enrolled, key = await county.new_node()
-        node_of = township_in(home, line.port, enrolled, key, handlers=DOWN)
-        async with node_of as node:
-            objects = TownshipObjects(FileObjectStore(home / "objects"))
-            folder = home / "scratch"
-            share = Share()
-            share.free.set()
-            fetcher = ReturnFetcher(
-                node.database,
-                node.link,
-                Shelf(objects, InThread()),
-                node.line.urgent,
-                share=share,
-                clock=node.clock,
-                settings=FetcherSettings(folder, "qingshan", backoff=QUICK, stall_s=1.0),
-            )
-            yield Place(county, line, node, fetcher, objects, folder, share)
 
 
 def stored(place: Place, one: returns.ReturnedObject) -> bytes:
@@ -282,61 +185,3 @@ async def test_the_county_sends_a_report_by_itself(tmp_path: Path) -> None:
 
         await until(there)
         assert (await place.view()).kind == "report"
-
-
-async def test_a_prior_is_sent_on_as_its_device_made_it(tmp_path: Path) -> None:
-    raw, taken = ct_slice(), []
-
-    def keep(event: evt.Event) -> int:
-        taken.append(event.dataset)
-        return 0x0000
-
-    receiver = AE(ae_title="PACS_QS")
-    receiver.add_supported_context(CT, "1.2.840.10008.1.2.1")
-    server = receiver.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)]
-    )
-    assert server is not None
-    assert server.socket is not None
-    port = server.socket.getsockname()[1]
-    try:
-        async with place_in(tmp_path) as place:
-            assert place.county.desk is not None
-            # As the county keeps it: compressed for the line, in a syntax the receiver has not.
-            await compressed(place.county.desk, raw)
-            await place.ask()
-            place.start()
-            await until(lambda: place.is_(ReturnState.HERE))
-            at = place.node.clock.now()
-
-            def peers(conn: Any) -> None:
-                house = Institution("qingshan", "q", InstitutionKind.TOWNSHIP)
-                put_institution(conn, house, at=at)
-                peer = ApplicationEntity("PACS_QS", "qingshan", host="127.0.0.1", port=port)
-                put_ae(conn, peer, at=at)
-                sendings.ask_send(conn, STUDY, "PACS_QS", "li", at=at)
-                sendings.ask_send(conn, STUDY, "PACS_QS", "li", at=at)
-
-            await place.node.database.write(peers)
-            send_on = SendOn(
-                place.node.database,
-                place.objects,
-                InThread(),
-                clock=place.node.clock,
-                settings=SendOnSettings(AETitle("YILIAN-TWP"), tmp_path / "on", backoff=QUICK),
-            )
-            place.node.owner.keep("send-on", lambda: send_on.run(Wake.local()))
-
-            async def sent() -> bool:
-                [one] = (await place.view()).sends
-                return one.state is sendings.SendState.DONE and one.sent == 1
-
-            await until(sent)
-        [dataset] = taken
-        assert dataset.PixelData == _pixels(raw)
-    finally:
-        server.shutdown()
-
-
-def _pixels(raw: bytes) -> bytes:
-    return bytes(pydicom.dcmread(io.BytesIO(raw)).PixelData)

@@ -11,7 +11,7 @@ from gateway.exchange.feed import prune
 from gateway.exchange.reports_down import ReportsDown
 from gateway.exchange.tables import feed
 from imaging.archive.filing import STUDY_UPDATED
-from tests.exchange.test_priors import STUDY, Place, place_in
+from tests.exchange.prior_place import STUDY, Place, place_in
 from tests.exchange.two_nodes import until
 from tests.imaging.sample import arrival
 from tests.uploads.dicom_files import ROOT, ct_slice, encapsulated_pdf, structured_report

@@ -90,10 +90,11 @@ function newest(sends: readonly SentOn[]): ReadonlyMap<string, SentOn> {
 function words({ state, code, asked_at: at, sent }: SentOn, t: Say): string {
   switch (state) {
     case 'waiting':
+      if (code === 'disk') return t('send.disk');
       return code ? t('send.again') : t('send.waiting', { at: clockTime(at) });
     case 'done':
       return t('send.done', { count: sent });
     case 'failed':
-      return t('send.failed', { code });
+      return code === 'object-missing' ? t('send.gone') : t('send.failed', { code });
   }
 }
