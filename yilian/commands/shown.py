@@ -20,13 +20,13 @@ def show(made: object, *, as_json: bool) -> None:
         print(json.dumps(made, default=_plain, ensure_ascii=False))
     elif isinstance(made, dict):
         for name, value in made.items():
-            print(f"{name}: {value}")
+            print(f"{name}: {_read(value)}")
     else:
         _table(made if isinstance(made, list) else [made])
 
 
 def _table(rows: Sequence[object]) -> None:
-    shown = [_plain(row) for row in rows]
+    shown = [_fields(row) for row in rows]
     if not shown:
         print("none")
         return
@@ -34,8 +34,17 @@ def _table(rows: Sequence[object]) -> None:
     for name in shown[0]:
         table.add_column(name, no_wrap=True)
     for row in shown:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*map(_read, row.values()))
     Console(width=_WIDE).print(table)
+
+
+def _read(value: object) -> str:
+    """Return *value* for a person: a time as the clock on the wall has it."""
+    if value is None:
+        return ""
+    if isinstance(value, dt.datetime):
+        return value.astimezone().isoformat(" ", "minutes")
+    return str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -43,5 +52,9 @@ def _plain(value: Any) -> Any:
         return sorted(map(str, value))
     if isinstance(value, dt.datetime | Path):
         return str(value)
-    slots = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return _fields(value)
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    slots = {name: getattr(row, name) for name in row.__dataclass_fields__}
     return {k: ",".join(sorted(v)) if isinstance(v, frozenset) else v for k, v in slots.items()}

@@ -97,7 +97,13 @@ def _list(arguments: argparse.Namespace) -> int:
     def read(conn: sa.Connection) -> list[dict[str, Any]]:
         columns = studies.c
         unfinished = conn.execute(
-            sa.select(columns.study_instance_uid, columns.modality, columns.rank, columns.paused)
+            sa.select(
+                columns.study_instance_uid,
+                columns.first_received_at,
+                columns.modality,
+                columns.rank,
+                columns.paused,
+            )
             .where(columns.county_received_at.is_(None))
             .order_by(columns.rank, columns.first_received_at)
             .limit(_SHOWN)
@@ -114,6 +120,7 @@ def _list(arguments: argparse.Namespace) -> int:
         return [
             {
                 "study": row.study_instance_uid,
+                "received": row.first_received_at.astimezone().isoformat(timespec="minutes"),
                 "modality": row.modality,
                 "priority": PRIORITY_OF_RANK[row.rank].value,
                 "paused": row.paused,

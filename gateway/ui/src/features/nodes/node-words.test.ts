@@ -17,6 +17,13 @@ it('whoever is silent stands first, then who is late, then who needs a look', ()
   expect(countsOf(nodes)).toEqual({ all: 4, away: 2, look: 1 });
 });
 
+it('a house with two machines counts once, as the worse of them', () => {
+  const house = { code: 'a', name: 'a' };
+  const second = (more: Partial<NodeRow>) => node('a2', { institution: house, ...more });
+  expect(countsOf([node('a'), second({ state: 'never' }), node('b')])).toEqual({ all: 2, away: 0, look: 0 });
+  expect(countsOf([node('a', { set_aside: 1 }), second({ state: 'silent' }), node('b')])).toEqual({ all: 2, away: 1, look: 0 });
+});
+
 it('machines that were let go stand apart, the latest first', () => {
   const left = (name: string, at: string) => node(name, { state: 'revoked', revoked_at: at });
   const { standing, gone } = standingAndGone([node('a'), left('b', '2026-05-01T00:00:00Z'), left('c', '2026-05-02T00:00:00Z')]);

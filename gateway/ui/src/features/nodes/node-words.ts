@@ -48,16 +48,20 @@ export function standingAndGone(nodes: readonly NodeRow[]): { standing: NodeRow[
   };
 }
 
+/** Houses, not machines: a house has an old and a new one for as long as it changes them. */
 export interface Counts {
   all: number;
   away: number;
   look: number;
 }
 
+/** The houses of *nodes*; one whose machines are partly away, or need a look, counts once, as the worse. */
 export function countsOf(nodes: readonly NodeRow[]): Counts {
   const known = nodes.filter(({ state }) => state !== 'revoked');
-  const away = known.filter(({ state }) => state === 'silent' || state === 'late');
-  return { all: known.length, away: away.length, look: known.filter(needsSomebody).length - away.length };
+  const houses = (some: readonly NodeRow[]) => new Set(some.map(({ institution }) => institution.code));
+  const away = houses(known.filter(({ state }) => state === 'silent' || state === 'late'));
+  const troubled = houses(known.filter(needsSomebody));
+  return { all: houses(known).size, away: away.size, look: [...troubled].filter((code) => !away.has(code)).length };
 }
 
 /** Studies, instances and bytes that still wait at *node*. */

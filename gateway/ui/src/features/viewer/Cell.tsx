@@ -90,7 +90,7 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
   };
 
   const document = loaded && loaded.kind !== 'images' ? loaded : null;
-  const status = uid === '' ? 'empty' : series.isError ? 'error' : document ? 'document' : state.status;
+  const status = uid === '' ? 'empty' : series.isError ? 'error' : series.isPending ? 'loading' : document ? 'document' : state.status;
   const language = useLanguage();
   const name = row ? examinationWords([row.modality], row.description || row.body_part, language) : '';
   return (
@@ -119,7 +119,7 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
         style={{ visibility: status === 'ready' || status === 'error' ? 'visible' : 'hidden' }}
       />
       {status === 'empty' && <p className="said second">{t('viewer.emptyCell')}</p>}
-      {(status === 'loading' || (series.isPending && uid !== '')) && (
+      {status === 'loading' && (
         <p className="said second" role="status">
           {t('viewer.loading')}
         </p>
@@ -136,6 +136,7 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
           key={state.imageId}
           imageId={state.imageId}
           index={state.index}
+          count={state.count}
           again={() => void pane.current?.again()}
         />
       )}

@@ -5,12 +5,13 @@ import { useText } from '../../i18n';
 import { frameOf } from './library';
 
 /** An image that could not be shown as it is: try again, or look at the picture the server draws, marked as such. */
-export function Missed({ imageId, index, again }: { imageId: string; index: number; again: () => void }) {
+export function Missed({ imageId, index, count, again }: { imageId: string; index: number; count: number; again: () => void }) {
   const t = useText();
   const [asked, setAsked] = useState('');
   const [away, setAway] = useState(false);
   const frame = frameOf(imageId);
   const address = frame ? `${imageId.replace(/^wadors:/, '')}/rendered` : '';
+  const others = count > 1;
   if (asked === imageId && !away) {
     return (
       <div className="said missed">
@@ -21,7 +22,7 @@ export function Missed({ imageId, index, again }: { imageId: string; index: numb
   }
   return (
     <div className="said missed" role="alert">
-      <p>{t(away ? 'viewer.previewAway' : 'viewer.imageFailed', { index: index + 1 })}</p>
+      <p>{others ? t(away ? 'viewer.previewAway' : 'viewer.imageFailed', { index: index + 1 }) : t(away ? 'viewer.onlyPreviewAway' : 'viewer.onlyImageFailed')}</p>
       <span className="acts">
         <Button onClick={again}>{t('trouble.again')}</Button>
         {address && !away && <Button onClick={() => setAsked(imageId)}>{t('viewer.preview')}</Button>}
