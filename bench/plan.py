@@ -22,6 +22,8 @@ class Plan:
     qido_peer_studies: int
     qido_asked: int
     frames_asked: int
+    line_rounds: int
+    """Each takes minutes: what goes over a slow line cannot be hurried."""
     line_slices: int
     line_radiographs: int
     line_within_s: float
@@ -48,6 +50,7 @@ def short(folder: Path, memory: Path, results: Path) -> Plan:
         qido_peer_studies=1_000,
         qido_asked=60,
         frames_asked=120,
+        line_rounds=1,
         line_slices=48,
         line_radiographs=0,
         line_within_s=110.0,
@@ -72,6 +75,7 @@ def long(folder: Path, memory: Path, results: Path) -> Plan:
         qido_peer_studies=10_000,
         qido_asked=300,
         frames_asked=300,
+        line_rounds=3,
         line_slices=300,
         line_radiographs=3,
         line_within_s=1_500.0,

@@ -40,10 +40,11 @@ _RADIOGRAPHS: Final = ((3000, 2500), (3000, 3000), (4280, 3520))
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing that is sent."""
+    """One thing that is sent, made anew for each round: what is there already is not sent again."""
 
     name: str
-    objects: Sequence[Sent]
+    objects: Callable[[int], Sequence[Sent]]
+    """By the number of the round, from 1."""
 
 
 def run(plan: Plan) -> Report:
@@ -51,21 +52,21 @@ def run(plan: Plan) -> Report:
     machine_now = machine.described(plan.folder)
     report = Report("line", "Township to county on a bad line", plan.form, machine_now)
     try:
-        slices = grown_ct(plan.line_slices, seed=1)
+        grown_ct(1, seed=1)
     except NoRealImages as exc:
         report.conditions.append(f"not measured: {exc}")
         return report
     folder = plan.folder / "line"
     folder.mkdir()
-    large = [
-        radiograph(number, seed=1, rows=rows, columns=columns)
-        for number, (rows, columns) in enumerate(_RADIOGRAPHS[: plan.line_radiographs], 1)
-    ]
+    large = _RADIOGRAPHS[: plan.line_radiographs]
     cases = [
-        Case(f"CT, {len(slices)} x 525 KB", slices),
+        Case(
+            f"CT, {plan.line_slices} x 525 KB",
+            lambda turn: grown_ct(plan.line_slices, seed=turn),
+        )
     ]
     if large:
-        cases.append(Case(f"{len(large)} radiographs of 15-30 MB", large))
+        cases.append(Case(f"{len(large)} radiographs of 15-30 MB", partial(_radiographs, large)))
     try:
         asyncio.run(_Comparison(plan, report, folder).run(cases))
     finally:
@@ -102,8 +103,13 @@ class _Comparison:
             held.push_async_callback(asyncio.to_thread, self._township.stop)
             await asyncio.to_thread(self._township.start, self._lines[OURS].port)
             for number, case in enumerate(cases):
-                await self._case(case, self._folder / f"case-{number}")
-                self._report.note_load()
+                rounds = []
+                for turn in range(1, self._plan.line_rounds + 1):
+                    folder = self._folder / f"case-{number}-{turn}"
+                    objects = await asyncio.to_thread(case.objects, turn)
+                    rounds.append(await self._round(objects, folder))
+                    self._report.note_load()
+                verdicts.tell(self._report, case.name, rounds)
         self._say_how()
 
     def _say_how(self) -> None:
@@ -113,6 +119,7 @@ class _Comparison:
         told = f"""\
 each sender has a line of its own: {shape.up_bits_per_s / 1e6:g} Mbit/s both ways, \
 {1000 * shape.rtt_s:g} ms round trip
+{self._plan.line_rounds} rounds, each with studies of its own
 every {CUT_EVERY_S:g} s all lines are reset for {CUT_LASTS_S:g} s; all send at the same time
 peers: storescu in a loop that sends again what was not acknowledged; JPEG-LS by dcmcjpls before \
 the clock starts
@@ -122,8 +129,8 @@ at least that
 compressed is what each sends: the files, and ours as the township keeps them (HTJ2K)"""
         report.conditions += told.splitlines()
 
-    async def _case(self, case: Case, folder: Path) -> None:
-        files = await asyncio.to_thread(write_files, case.objects, folder)
+    async def _round(self, objects: Sequence[Sent], folder: Path) -> dict[str, Measured]:
+        files = await asyncio.to_thread(write_files, objects, folder)
         packed = await asyncio.to_thread(_packed, files)
         kept = await asyncio.to_thread(self._township.filed)
         on_line = {name: line.up.sent_bytes for name, line in self._lines.items()}
@@ -135,6 +142,7 @@ compressed is what each sends: the files, and ours as the township keeps them (H
             PACKED: sum(path.stat().st_size for path in packed),
             OURS: (await asyncio.to_thread(self._township.filed))[1] - kept[1],
         }
+        given_up_s = self._given_up_s(arrivals[OURS])
         measured = {}
         for name, line in self._lines.items():
             sent = line.up.sent_bytes - on_line[name]
@@ -147,10 +155,11 @@ compressed is what each sends: the files, and ours as the township keeps them (H
                 resent_bytes=again,
                 cuts=len(line.strikes) - cuts[name],
                 worst_bytes=max(self._watch.resent[resumed:], default=0) if name == OURS else None,
+                given_up_s=given_up_s,
             )
-        given_up_s = self._given_up_s(arrivals[OURS])
-        verdicts.tell(self._report, case.name, measured, given_up_s=given_up_s)
         await self._drained()
+        await asyncio.to_thread(shutil.rmtree, folder)
+        return measured
 
     async def _race(self, files: list[Path], packed: list[Path]) -> dict[str, Arrivals]:
         loop = asyncio.get_running_loop()
@@ -198,6 +207,13 @@ compressed is what each sends: the files, and ours as the township keeps them (H
         for name in (RAW, PACKED):
             self._lines[name].strike(Fault.RST)
         await asyncio.sleep(1.0)
+
+
+def _radiographs(sizes: Sequence[tuple[int, int]], turn: int) -> Sequence[Sent]:
+    return [
+        radiograph(number, seed=turn, rows=rows, columns=columns)
+        for number, (rows, columns) in enumerate(sizes, 1)
+    ]
 
 
 def _packed(files: Sequence[Path]) -> list[Path]:

@@ -47,9 +47,14 @@ def _report(report: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---:|---|---|"
     for verdict in report["verdicts"]:
         met = "met" if verdict["met"] else "**missed**"
-        found = f"{verdict['ratio']['median']:.3g}"
+        found = _found(verdict["ratio"])
         yield f"| {verdict['name']} | {found} | {verdict['bar']} | {met} |"
     yield ""
+
+
+def _found(ratio: Mapping[str, Any]) -> str:
+    low, median, high = (f"{ratio[key]:.3g}" for key in ("low", "median", "high"))
+    return median if ratio["rounds"] == 1 else f"{median} ({low} to {high})"
 
 
 def main() -> int:

@@ -1,11 +1,11 @@
 """What was measured on the line, as rows, curves and verdicts of a report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bench.line.arrivals import Arrivals
-from bench.measures import Spread, Verdict
+from bench.measures import Spread, Verdict, ratios
 from bench.report import Report
 
 OURS: Final = "yilian"
@@ -32,46 +32,62 @@ class Measured:
     cuts: int
     worst_bytes: int | None
     """The most that was sent again after one cut, where it is known."""
+    given_up_s: float
+    """Stands for the time of a peer that had not ended by then."""
 
-    def figures(self) -> dict[str, list[float]]:
-        """Return the figures of its row."""
+    @property
+    def on_line(self) -> float:
+        """Bytes on the line for each byte that had to go over it."""
+        return self.sent_bytes / self.needed_bytes
+
+    @property
+    def at_least_s(self) -> float:
+        """The time it took; of one that had not ended, the time it was given."""
         ended = self.arrivals.ended_s
-        return {
-            **({} if ended is None else {_TIME: [ended]}),
-            _SHARE: [100 * self.arrivals.share],
-            _ON_LINE: [self.sent_bytes / self.needed_bytes],
-            _RESENT: [self.resent_bytes / max(1, self.cuts) / _MIB],
-        }
+        return self.given_up_s if ended is None else ended
 
 
-def tell(report: Report, case: str, measured: Mapping[str, Measured], *, given_up_s: float) -> None:
+def _figures(rounds: Sequence[Measured]) -> dict[str, list[float]]:
+    times = [each.arrivals.ended_s for each in rounds]
+    ended = [each for each in times if each is not None]
+    return {
+        # A median of the rounds that ended alone would flatter who ended seldom.
+        **({_TIME: ended} if len(ended) == len(times) else {}),
+        _SHARE: [100 * each.arrivals.share for each in rounds],
+        _ON_LINE: [each.on_line for each in rounds],
+        _RESENT: [each.resent_bytes / max(1, each.cuts) / _MIB for each in rounds],
+    }
+
+
+def tell(report: Report, case: str, rounds: Sequence[Mapping[str, Measured]]) -> None:
     """Put a case into *report*.
 
     Args:
         report: grows by a row and a curve for each sender, and by the verdicts.
         case: what was sent.
-        measured: by sender; ours among them.
-        given_up_s: stands for the time of a peer that had not ended by then.
+        rounds: each by sender, ours among them; the first one's curves are drawn.
     """
-    for name, each in measured.items():
-        report.add(case, name, each.figures())
-        report.curves.setdefault(case, {})[name] = each.arrivals.points
-    ours = measured[OURS]
-    if ours.arrivals.ended_s is None:
+    senders = {name: [each[name] for each in rounds] for name in rounds[0]}
+    for name, measured in senders.items():
+        report.add(case, name, _figures(measured))
+        report.curves.setdefault(case, {})[name] = measured[0].arrivals.points
+    ours = senders[OURS]
+    if any(each.arrivals.ended_s is None for each in ours):
         report.verdicts.append(Verdict(f"{case}: all arrived", Spread.of([0.0]), at_least=1.0))
         return
     for name, bar in _BARS.items():
-        theirs = measured[name].arrivals.ended_s
-        ratio = Spread.of([(theirs or given_up_s) / ours.arrivals.ended_s])
-        said = "" if theirs else ", which had not ended: at least"
+        theirs = senders[name]
+        ended = all(each.arrivals.ended_s is not None for each in theirs)
+        ratio = ratios([each.at_least_s for each in theirs], [each.at_least_s for each in ours])
+        said = "" if ended else ", which had not ended: at least"
         report.verdicts.append(
             Verdict(f"{case}: times faster than {name}{said}", ratio, at_least=bar)
         )
-    on_line = Spread.of([ours.sent_bytes / ours.needed_bytes])
+    on_line = Spread.of([each.on_line for each in ours])
     report.verdicts.append(
         Verdict(f"{case}: bytes on the line / compressed", on_line, at_most=1.03)
     )
-    worst = Spread.of([(ours.worst_bytes or 0) / _MIB])
+    worst = Spread.of([max((each.worst_bytes or 0) for each in ours) / _MIB])
     report.verdicts.append(
         Verdict(f"{case}: MiB sent again after a cut, the worst", worst, at_most=1.0)
     )
