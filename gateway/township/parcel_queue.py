@@ -12,7 +12,7 @@ from gateway.township.fair_turns import OPEN_STUDIES
 from gateway.township.model import ARRIVING_FOR, PRIORITY_OF_RANK, RANK, InstanceState
 from gateway.township.sending_order import Slice, cut_at_opening, sending_order
 from gateway.township.tables import instances, line_holds, parcels, studies
-from kernel.arrival import Arrival
+from kernel.arrival import Arrival, Priority
 
 INSTANCES_MAX: Final = 500
 """Of one parcel."""
@@ -169,7 +169,8 @@ def next_waiting(
         conn: any connection.
         study_key: the study.
         parcel_bytes: about how large the parcel may be; a larger instance travels alone.
-        now: decides whether the study still grows.
+        now: decides whether the study still grows, and may get another end; an emergency is opened
+            with the end that it has, as often as it gets one.
     """
     columns = instances.c
     rows = conn.execute(
@@ -183,6 +184,7 @@ def next_waiting(
             columns.alone,
             columns.half,
             studies.c.last_received_at,
+            studies.c.rank,
         )
         .join(studies, studies.c.study_instance_uid == columns.study_instance_uid)
         .where(columns.study_instance_uid == study_key)
@@ -208,7 +210,9 @@ def _chosen(rows: Sequence[Any], parcel_bytes: int, now: dt.datetime) -> list[in
             for row in rows
         ]
         whole = now - rows[0].last_received_at >= ARRIVING_FOR
-        order = sending_order(slices, whole=whole)
+        # Of an emergency somebody waits to see the end that there is, were it not the last.
+        urgent = rows[0].rank == RANK[Priority.EMERGENCY]
+        order = sending_order(slices, whole=whole or urgent)
         return cut_at_opening(order, sizes, parcel_bytes)[:INSTANCES_MAX]
     half = next((row.half for row in waiting if row.half), "")
     if half:

@@ -42,8 +42,9 @@ def sending_order(slices: Iterable[Slice], *, whole: bool) -> Order:
 
     Args:
         slices: all that is known of one study, also what is gone.
-        whole: whether no more is expected. While a study grows, its last image is another one
-            every moment; then three of a series go ahead as soon as there are any, and no more.
+        whole: whether what is known is opened as it is. While a study grows, its last image is
+            another one every moment; where that is to be waited for, three of a series go ahead as
+            soon as there are any, and no more.
     """
     by_series: dict[str, list[Slice]] = {}
     for one in sorted(slices, key=lambda known: known.id):

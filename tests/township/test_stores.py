@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.township import parcel_index, parcel_queue, queue_acts, spool_index
-from gateway.township.model import Filed, StudyState
+from gateway.township.model import RANK, Filed, StudyState
 from gateway.township.parcel_index import NoLongerWaiting
 from gateway.township.parcel_queue import Board, ParcelRow, Waiting
 from gateway.township.queue_places import Now
@@ -65,14 +65,16 @@ async def board(database: Database) -> Board:
     return await database.read(partial(parcel_queue.read_board, now=NOW.at))
 
 
-async def waiting(database: Database, *, parcel_bytes: int = 10_000) -> list[Waiting]:
+async def waiting(
+    database: Database, *, parcel_bytes: int = 10_000, now: dt.datetime = NOW.at
+) -> list[Waiting]:
     """What would travel next of the study whose turn is first."""
     studies = (await board(database)).studies
     if not studies:
         return []
     key = studies[0].study_key
     return await database.read(
-        partial(parcel_queue.next_waiting, study_key=key, parcel_bytes=parcel_bytes, now=NOW.at)
+        partial(parcel_queue.next_waiting, study_key=key, parcel_bytes=parcel_bytes, now=now)
     )
 
 
@@ -116,6 +118,20 @@ async def test_the_most_urgent_study_goes_first_then_the_oldest(database: Databa
     assert [one.study_key for one in (await board(database)).parcels] == ["1.1", "1.2"]
     await database.write(partial(queue_acts.put_first, study_key="1.2", at=AT))
     assert [one.study_key for one in (await board(database)).parcels] == ["1.2", "1.1"]
+
+
+async def test_a_study_that_becomes_an_emergency_while_it_grows_shows_its_end_at_once(
+    database: Database,
+) -> None:
+    await file(database, *(filed(number) for number in range(1, 4)))
+    assert await pack(database, "p1") == [1, 2, 3]
+    await file(database, *(filed(number) for number in range(4, 61)))
+    coming = AT + dt.timedelta(seconds=61)
+    calm = await waiting(database, parcel_bytes=500, now=coming)
+    assert [one.id for one in calm] == [4, 5, 6, 7, 8]
+    rank = RANK[Priority.EMERGENCY]
+    await database.write(partial(queue_acts.set_rank, study_key="1.2", rank=rank))
+    assert [one.id for one in await waiting(database, now=coming)] == [30, 60]
 
 
 async def test_an_instance_is_in_one_parcel_only(database: Database) -> None:
