@@ -4,6 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from kernel.identity import institutions
 from kernel.sql.columns import UtcDateTime, metadata
 
 _ACCOUNT: Final = "accounts.id"
@@ -14,7 +15,7 @@ accounts: Final = sa.Table(
     sa.Column("id", sa.String(26), primary_key=True),
     sa.Column("username", sa.String(64), nullable=False, unique=True),
     sa.Column("display_name", sa.Text, nullable=False),
-    sa.Column("institution", sa.ForeignKey("institutions.code"), nullable=False, index=True),
+    sa.Column("institution", sa.ForeignKey(institutions.c.code), nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("password_hash", sa.Text),
     sa.Column("password_changed_at", UtcDateTime),

@@ -5,6 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from gateway.accounts.tables import accounts
+from kernel.identity import institutions
 from kernel.sql.columns import JsonDocument, RowId, UtcDateTime, metadata
 
 
@@ -80,7 +81,7 @@ invitations: Final = sa.Table(
     "exchange_invitations",
     metadata,
     sa.Column("digest", sa.String(64), primary_key=True),
-    sa.Column("institution", sa.ForeignKey("institutions.code"), nullable=False),
+    sa.Column("institution", sa.ForeignKey(institutions.c.code), nullable=False),
     _text("made_by"),
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False),
@@ -94,7 +95,7 @@ nodes: Final = sa.Table(
     "exchange_nodes",
     metadata,
     sa.Column("id", sa.String(26), primary_key=True),
-    sa.Column("institution", sa.ForeignKey("institutions.code"), nullable=False, index=True),
+    sa.Column("institution", sa.ForeignKey(institutions.c.code), nullable=False, index=True),
     sa.Column("public_key", sa.String(64), nullable=False, unique=True),
     sa.Column("enrolled_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
