@@ -42,8 +42,14 @@ _EMERGENCIES_WITHIN_S: Final = 60.0
 _OVERTAKEN_MAX: Final = 16
 """Places by which one routine study may come before an earlier one: what is on the way at once."""
 _AT_ONCE: Final = 20
+_STALL_S: Final = 20.0
+_NOISE: Final = 30_000
 _WITHIN_S: Final = {Size.SHORT: 120.0, Size.LONG: 3_600.0}
 _SHAPE: Final = LineShape(20_000_000, 20_000_000, rtt_s=0.02)
+_BAD_SHAPE: Final = LineShape(2_000_000, 2_000_000, rtt_s=0.2)
+_ON_A_BAD_LINE: Final = {Size.SHORT: 12, Size.LONG: 250}
+_ULTRASOUND_SIDE: Final = 256
+"""Of 133 KB once compressed: among the smallest that a clinic has in numbers."""
 
 
 async def three_days_without_a_line(folder: Path, size: Size) -> Figures:
@@ -52,12 +58,28 @@ async def three_days_without_a_line(folder: Path, size: Size) -> Figures:
     One study in forty is an emergency; among the rest they are to leave in the order in which they
     came, and a keeper sweeps all the while.
     """
-    clock, count = FrozenClock(AT), _STUDIES[size]
+    return await _after_an_outage(folder, size, _STUDIES[size], _SHAPE, side=32)
+
+
+async def three_days_without_a_bad_line(folder: Path, size: Size) -> Figures:
+    """The same with images as large as an ultrasound's, on the line a township has.
+
+    How much of the line they make use of is told.
+    """
+    count = _ON_A_BAD_LINE[size]
+    return await _after_an_outage(folder, size, count, _BAD_SHAPE, side=_ULTRASOUND_SIDE)
+
+
+async def _after_an_outage(
+    folder: Path, size: Size, count: int, shape: LineShape, *, side: int
+) -> Figures:
+    clock = FrozenClock(AT)
     sent: list[Image] = []
+    # As patient as a node is: what is in a slow line's queue is not lost.
     async with (
         county_door(folder / "county") as county,
-        open_line(county.port, _SHAPE) as line,
-        node_in(folder / "township", door_to(line.port), clock=clock) as node,
+        open_line(county.port, shape) as line,
+        node_in(folder / "township", door_to(line.port, stall_s=_STALL_S), clock=clock) as node,
     ):
         line.take_down()
         settings = KeepSettings(free_target_bytes=0)
@@ -65,17 +87,19 @@ async def three_days_without_a_line(folder: Path, size: Size) -> Figures:
         for first in range(0, count, _AT_ONCE):
             for number in range(first, min(first + _AT_ONCE, count)):
                 clock.advance(OUTAGE / count)
-                sent.append(await _store(node, number, _priority(number), at=clock.now()))
+                image = await _store(node, number, _priority(number), at=clock.now(), side=side)
+                sent.append(image)
             await keeper.sweep()
         async with asyncio.timeout(_WITHIN_S[size]):
             while sum((await node.states()).values()) < count:  # noqa: ASYNC110  # rows, no event
                 await asyncio.sleep(0.05)
-        tries, began = line.connections, line.now_s()
+        tries, began, before = line.connections, line.now_s(), line.up.sent_bytes
         line.bring_up()
         urgent = {sent[n].uid for n in range(count) if _priority(n) is Priority.EMERGENCY}
         urgent_s = await _at_county_s(node, urgent, line, _WITHIN_S[size]) - began
         await node.until(at_county=count, timeout_s=_WITHIN_S[size])
         took_s = line.now_s() - began
+        share = (line.up.sent_bytes - before) / took_s / shape.rate_bytes_per_s(up=True)
         order = [arrival.sop_instance_uid for arrival, _ in county.committed()]
     seen = await as_seen(folder / "county" / "journal", folder / "seen")
     broken = _out_of_order(order, [each.uid for each in sent if each.uid not in urgent])
@@ -86,6 +110,7 @@ async def three_days_without_a_line(folder: Path, size: Size) -> Figures:
         notes=(
             f"{count} studies in 72 h by a moved clock, {tries} attempts meanwhile",
             f"all emergencies {urgent_s:.1f} s after the line is back, everything {took_s:.0f} s",
+            f"{count / took_s:.1f} studies/s, {share:.0%} of {shape.up_bits_per_s / 1e6:g} Mbit/s",
         ),
         broken=tuple(broken),
     )
@@ -197,10 +222,15 @@ def _priority(number: int) -> Priority:
 
 
 async def _store(
-    node: Node, number: int, priority: Priority = Priority.ROUTINE, *, at: dt.datetime = AT
+    node: Node,
+    number: int,
+    priority: Priority = Priority.ROUTINE,
+    *,
+    at: dt.datetime = AT,
+    side: int = 32,
 ) -> Image:
     """Acknowledge a study of one small image, as one that came at *at*."""
-    raw = ct_slice(1, study=1000 + number, side=32)
+    raw = ct_slice(1, study=1000 + number, side=side, noise=_NOISE)
     draft = node.journal.begin()
     await draft.write(raw)
     told = encode_arrival(arrival_of(raw, priority=priority, at=at))

@@ -22,6 +22,14 @@ async def test_after_72_hours_without_a_line_everything_arrives_in_its_order(
     assert found.held, str(found)
 
 
+@pytest.mark.torture
+async def test_after_72_hours_without_a_bad_line_everything_arrives_in_its_order(
+    tmp_path: Path,
+) -> None:
+    found = await outage.three_days_without_a_bad_line(tmp_path, Size.LONG)
+    assert found.held, str(found)
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_the_county_loses_before_its_receipt_comes_again(
     tmp_path: Path, size: Size
