@@ -47,6 +47,12 @@ _ANSWERS_MOST: Final = 2
 """So many more may wait for the answer to their last byte; deep buffers on the way hold seconds."""
 
 
+_SMALL_MOST: Final = 8
+_SMALL_BYTES: Final = 192 * 1024
+"""Uploads that carry no more together are so many at a time: each is over before the line knows of
+the next, and what waits for an emergency is under a second of a bad line."""
+
+
 @dataclass(eq=False)
 class _Upload:
     """One upload of this process."""
@@ -147,9 +153,7 @@ class Forwarder:
         plan = self._plan()
         uploads = self._now.uploads
         seen = [upload.seen() for upload in uploads]
-        answers = min(sum(upload.sending.handed for upload in uploads), _ANSWERS_MOST)
-        most = plan.parallel + _AHEAD + answers
-        moves = decide(board, seen, parallel=most, blocked=blocked)
+        moves = decide(board, seen, parallel=self._most(plan), blocked=blocked)
         for place in moves.stop:
             uploads[place].sending.stop.set()
         self._delivery.places.hold(plan.parallel)
@@ -168,6 +172,15 @@ class Forwarder:
         ):
             self._now.probing = True
             group.create_task(self._probe())
+
+    def _most(self, plan: LinePlan) -> int:
+        uploads = self._now.uploads
+        answers = min(sum(upload.sending.handed for upload in uploads), _ANSWERS_MOST)
+        most = plan.parallel + _AHEAD + answers
+        carried = [upload.parcel.size_bytes for upload in uploads if upload.parcel]
+        if len(carried) == len(uploads) and sum(carried) < _SMALL_BYTES:
+            return max(most, _SMALL_MOST)
+        return most
 
     def _plan(self) -> LinePlan:
         window = self._news.line_window()
@@ -226,6 +239,7 @@ class Forwarder:
         try:
             if upload.parcel is None:
                 upload.parcel = await self._make(study, upload.precedence[0], plan)
+                self._look.set()
             parcel = upload.parcel
             if parcel is None or upload.sending.stop.is_set():
                 return

@@ -93,7 +93,12 @@ ROWS: Final[Sequence[Row]] = (
     Row("R05", "line cut at any byte", _MODALITY, link_cuts.modality_to_township),
     Row("R05", "the same, and flipped bits", _COUNTY, link_cuts.township_to_county),
     Row("R06", "72 h without a line", _COUNTY, outage.three_days_without_a_line),
-    Row("R06", "the same, on 2 Mbit/s", _COUNTY, outage.three_days_without_a_bad_line),
+    Row(
+        "R06",
+        "the same, and a bad line",
+        f"{_COUNTY}, 2 Mbit/s",
+        outage.three_days_without_a_bad_line,
+    ),
     Row(
         "R07",
         "the county loses or damages what it took",

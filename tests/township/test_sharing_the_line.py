@@ -52,7 +52,9 @@ async def begun(line: Line, more: int = 100_000) -> None:
     await until(lambda: line.up.sent_bytes > sent + more)
 
 
-async def test_an_emergency_starts_before_two_seconds_of_the_line_are_used(tmp_path: Path) -> None:
+async def test_an_emergency_does_not_wait_for_the_image_that_is_on_the_line(
+    tmp_path: Path,
+) -> None:
     async with township(tmp_path, BAD_LINE) as (county, line, node):
         await node.store([noisy(number, study=1, side=1024) for number in range(1, 5)])
         await begun(line)
@@ -65,7 +67,8 @@ async def test_an_emergency_starts_before_two_seconds_of_the_line_are_used(tmp_p
         image = ct_slice(1, study=2, side=128, noise=30_000)
         await node.store([image], priority=Priority.EMERGENCY)
         await until(emergency_began)
-        assert line.up.sent_bytes - sent <= 2 * _LINE_BYTES_PER_S
+        # Of an image of 2 MB less than half; on a quiet machine a quarter of a MB (bench/line).
+        assert line.up.sent_bytes - sent <= 1 << 20
         await until(lambda: arrived(county, 2) == [1])
         assert arrived(county, 1) == []
 
@@ -139,6 +142,18 @@ async def test_a_line_that_is_held_carries_nothing_until_it_is_let_go(tmp_path: 
         await change(node, partial(parcel_queue.hold_line, until=None, by=""))
         await until(lambda: len(county.committed()) == 9, timeout_s=15)
         assert arrived(county, 2) == [1]
+
+
+async def test_small_studies_do_not_wait_for_each_others_answers(tmp_path: Path) -> None:
+    async with township(tmp_path, BAD_LINE) as (county, _, node):
+        forwarder = node.forwarder
+        assert forwarder is not None
+        for study in range(1, 13):
+            await node.store([ct_slice(1, study=study)])
+        # Beside the one that sends and the one that is announced, two wait for an answer at most
+        # where parcels are large.
+        await until(lambda: forwarder.uploads() > 4)
+        await until(lambda: len(county.committed()) == 12)
 
 
 async def test_studies_of_a_lane_take_turns(tmp_path: Path) -> None:
