@@ -198,15 +198,20 @@ def _close(conn: sa.Connection, parcel_id: str, at: dt.datetime) -> None:
 
 
 def settle_study(conn: sa.Connection, study_key: str, at: dt.datetime) -> None:
-    """Note when all of a study that shall be at the county is there."""
+    """Note when all of a study that shall be at the county is there.
+
+    That is when the county took the last of it: receipts may be read in another order, after an
+    outage days later. *at* stands where nothing of it is there, and all is released.
+    """
+    mine = instances.c.study_instance_uid == study_key
     undelivered = conn.scalar(
         sa.select(sa.func.count()).where(
-            instances.c.study_instance_uid == study_key,
-            instances.c.state.not_in((InstanceState.AT_COUNTY, InstanceState.RELEASED)),
+            mine, instances.c.state.not_in((InstanceState.AT_COUNTY, InstanceState.RELEASED))
         )
     )
+    last = conn.scalar(sa.select(sa.func.max(instances.c.county_at)).where(mine))
     conn.execute(
         sa.update(studies)
         .where(studies.c.study_instance_uid == study_key)
-        .values(county_received_at=None if undelivered else at)
+        .values(county_received_at=None if undelivered else last or at)
     )

@@ -143,6 +143,32 @@ async def test_an_instance_is_in_one_parcel_only(database: Database) -> None:
     assert await database.read(parcel_index.all_parcel_ids) == {"p1"}
 
 
+async def test_a_study_is_at_the_county_when_its_last_image_is_whatever_receipt_is_read_last(
+    database: Database,
+) -> None:
+    await file(database, filed(1), filed(2))
+    parcels = []
+    for number in (1, 2):
+        [chosen] = [one.id for one in await waiting(database)][:1]
+        row = ParcelRow(f"p{number}", "1.2", 100, None, 0, 2)
+        await database.write(partial(parcel_index.add_parcel, parcel=row, ids=[chosen], at=AT))
+        await database.write(
+            partial(parcel_index.note_upload, parcel_id=f"p{number}", upload_url="/u")
+        )
+        await database.write(partial(parcel_index.note_sent, parcel_id=f"p{number}", at=AT))
+        parcels.append((f"p{number}", f"1.2.3.{number}"))
+    late = AT + dt.timedelta(days=3)
+    for (parcel_id, uid), taken_at in zip(reversed(parcels), (late, AT), strict=True):
+        outcome = InstanceOutcome(sop_instance_uid=uid, content="c-", outcome=Outcome.ACCEPTED)
+        await database.write(
+            partial(
+                parcel_index.apply_outcomes, parcel_id=parcel_id, outcomes=[outcome], at=taken_at
+            )
+        )
+    [item] = await database.read(partial(queue_items, now=NOW, since=AT, limit=10))
+    assert (item.state, item.county_received_at) == (StudyState.AT_COUNTY, late)
+
+
 async def test_only_a_receipt_brings_an_instance_to_the_county(database: Database) -> None:
     await file(database, filed(1), filed(2), filed(3))
     await pack(database, "p1")
