@@ -159,7 +159,8 @@ check_readable() {
 
 what_next() {
     running=$(readlink "$trial$prefix/current" 2>/dev/null || echo "releases/$version")
-    say "installed: ${running#releases/}, $role at $trial$home"
+    how=${dry_run:+would be }installed
+    say "$how: ${running#releases/}, $role at $trial$home"
     [ -z "$trial" ] || return 0
     echo "next:"
     if [ "$role" = county ]; then

@@ -22,9 +22,9 @@ class InvalidIdentifier(PlatformError):
     code = "invalid-identifier"
     category = Category.INVALID
 
-    def __init__(self, kind: str, raw: str) -> None:
+    def __init__(self, kind: str, raw: str, shape: str) -> None:
         super().__init__(
-            f"{kind}: not a valid value of {len(raw)} characters", code=f"invalid-{kind}"
+            f"{kind} is {shape}; this has {len(raw)} characters", code=f"invalid-{kind}"
         )
         self.kind = kind
 
@@ -47,7 +47,7 @@ class Uid:
         """
         value = raw.rstrip("\0 ").lstrip(" ")
         if len(value) > UID_MAX or not _UID.fullmatch(value):
-            raise InvalidIdentifier("uid", raw)
+            raise InvalidIdentifier("uid", raw, "digits and dots, 64 at most")
         return cls(value)
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class AETitle:
         """
         value = raw.strip(" ")
         if not _AE.fullmatch(value):
-            raise InvalidIdentifier("ae-title", raw)
+            raise InvalidIdentifier("ae-title", raw, "1 to 16 letters, digits or signs")
         return cls(value)
 
     def __str__(self) -> str:
@@ -90,7 +90,9 @@ class InstitutionCode:
             InvalidIdentifier: anything else (``invalid-institution``).
         """
         if not _INSTITUTION.fullmatch(raw):
-            raise InvalidIdentifier("institution", raw)
+            raise InvalidIdentifier(
+                "institution", raw, "1 to 64 small letters, digits and hyphens between them"
+            )
         return cls(raw)
 
     def __str__(self) -> str:

@@ -201,7 +201,7 @@ class Administration:
         def add(conn: sa.Connection) -> None:
             self._institution(conn, asked.institution)
             if store.by_username(conn, username) is not None:
-                raise UsernameTaken
+                raise UsernameTaken(f"there is an account {username} already")
             store.add_account(conn, account, password_hash=kept, at=at)
 
         detail = {"roles": sorted(asked.roles), "act": "create"}

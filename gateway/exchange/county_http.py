@@ -47,6 +47,8 @@ class EnrolBody(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     public_key: str
     """Ed25519, 64 hex digits."""
+    institution: str = ""
+    """For which house the box was set up; empty where it takes what the code says."""
 
 
 class ChallengeBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +112,8 @@ class NodeDoor:
     @permit(public=True, body_bytes=_SMALL_BYTES)
     async def _enrol(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, EnrolBody, limit=_SMALL_BYTES)
-        return json_response(await self.enrolment.enrol(body.code, body.public_key), status=201)
+        told = await self.enrolment.enrol(body.code, body.public_key, institution=body.institution)
+        return json_response(told, status=201)
 
     @describe("A nonce for a node to sign", body=ChallengeBody, answer=Challenge)
     @permit(public=True, body_bytes=_SMALL_BYTES)

@@ -61,6 +61,12 @@ class InvitationUnknown(Missing):
     code = "invitation-unknown"
 
 
+class OtherInstitution(Conflict):
+    """The code was made for another institution than the node is set up for."""
+
+    code = "other-institution"
+
+
 class NodeRevoked(Forbidden):
     """The county has let this node go; it must be enrolled again."""
 
@@ -92,6 +98,18 @@ class Invited:
     code: str
     institution: str
     expires_at: dt.datetime
+
+
+def _require_good(invited: Invitation, institution: str, at: dt.datetime) -> None:
+    if institution and institution != invited.institution:
+        raise OtherInstitution(
+            f"the code is for {invited.institution}, and this node for {institution}; "
+            "ask the county for a code of its own"
+        )
+    if invited.withdrawn_at is not None:
+        raise CodeWithdrawn("the county took this code back; ask it for another")
+    if at >= invited.expires_at:
+        raise CodeLate("a code is good for 24 hours; ask the county for another")
 
 
 class Enrolment:
@@ -155,11 +173,17 @@ class Enrolment:
 
         return await self._database.write(act)
 
-    async def enrol(self, code: str, public_key: str) -> Enrolled:
+    async def enrol(self, code: str, public_key: str, *, institution: str = "") -> Enrolled:
         """Make the node whose key is *public_key*, or answer again for the one it made.
+
+        Args:
+            code: as it was typed.
+            public_key: of the node.
+            institution: for which the node was set up; empty takes what the code says.
 
         Raises:
             InvalidCode, InvalidKey: not of their shape.
+            OtherInstitution: the code is for another one, and stays good for that.
             CodeUnknown, CodeUsed, CodeLate, CodeWithdrawn: see there.
             NodeRevoked: this very key was let go; a new one is needed.
         """
@@ -177,10 +201,7 @@ class Enrolment:
                 if known is not None and invited.node == known.id:
                     return known
                 raise CodeUsed("a code makes one node; ask the county for another")
-            if invited.withdrawn_at is not None:
-                raise CodeWithdrawn("the county took this code back; ask it for another")
-            if at >= invited.expires_at:
-                raise CodeLate("a code is good for 24 hours; ask the county for another")
+            _require_good(invited, institution, at)
             if known is not None:
                 # Enrolled before; one key is one node, whatever code it comes with.
                 if known.institution != invited.institution:

@@ -28,6 +28,9 @@ _LOG: Final = logging.getLogger(__name__)
 _LAST_STAGE_S: Final = 1.0
 _READY_LINE_BYTES: Final = 64 << 10
 _NOT_STARTED: Final = 127
+_ALLOCATOR: Final = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20)}
+"""What is larger goes back to the system when it is let go of. By itself glibc keeps ever larger
+blocks: after three radiographs a township's gateway held 550 MB for good, with this 280."""
 
 
 class Stage(IntEnum):
@@ -154,7 +157,7 @@ class _Child:
 
     async def _spawn(self, told: int) -> asyncio.subprocess.Process:
         spec = self.spec
-        environment = {**os.environ, **spec.environment}
+        environment = {**_ALLOCATOR, **os.environ, **spec.environment}
         sockets = {name: door.fileno() for name, door in spec.sockets.items()}
         keep = [self._lock.fd, *sockets.values()]
         argv = spec.argv

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from yilian.cli import parser
+from yilian.cli import main, parser
 from yilian.parsers import walk
 
 PARSERS = dict(walk(parser()))
@@ -52,3 +52,13 @@ def test_no_act_is_without_help() -> None:
             if isinstance(action, argparse._SubParsersAction):
                 told = {choice.dest for choice in action._choices_actions}
                 assert told == set(action.choices), words
+
+
+def test_a_word_that_is_no_verb_is_answered_with_the_verbs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["xyz"])
+    told = capsys.readouterr().err
+    assert "county" in told
+    assert "NodeKind" not in told

@@ -263,3 +263,9 @@ def _held(home: Home) -> bool:
             await database.close()
 
     return asyncio.run(read())
+
+
+def test_a_county_has_no_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    county = Home.prepare(tmp_path / "county", NodeKind.COUNTY)
+    assert main(["spool", "list", "--home", str(county.root)]) == 1
+    assert "is no township's home" in capsys.readouterr().err

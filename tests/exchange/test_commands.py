@@ -68,7 +68,9 @@ async def test_a_code_used_late_or_unknown_ends_with_the_countys_words(
         assert "[enrol-code-withdrawn]" in capsys.readouterr().err
     gone = county.url
     assert await ran("township", "enrol", late, "--county", gone, "--home", second) == 1
-    assert "[line-down]" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "[line-down]" in told
+    assert "look at the address and the line, and try again" in told
 
 
 async def test_a_box_that_was_let_go_comes_back_with_a_new_code_and_nothing_else(
@@ -106,6 +108,9 @@ async def test_settings_for_another_house_are_not_written_over(
         assert await ran(*words) == 1
         assert "[other-institution]" in capsys.readouterr().err
         assert pairing_of(home) is None
+        # The code is as good as it was, for the house it was made for.
+        right = str(tmp_path / "right")
+        assert await ran("township", "enrol", code, "--county", county.url, "--home", right) == 0
 
 
 def test_the_county_invites_lists_and_revokes(

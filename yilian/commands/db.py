@@ -38,7 +38,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         epilog="example: yilian db migrate --home /srv/yilian",
     )
     up.add_argument(
-        "--kind", choices=list(NodeKind), help="make the home first, where there is none yet"
+        "--kind",
+        choices=[kind.value for kind in NodeKind],
+        help="make the home first, where there is none yet",
     )
     copy = acts.add_parser(
         "backup",

@@ -47,7 +47,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         epilog="example: yilian doctor --home /srv/yilian   (exit code 1 when something is wrong)",
     )
     add_home(verb)
-    verb.add_argument("--kind", choices=list(NodeKind), default=NodeKind.COUNTY)
+    verb.add_argument(
+        "--kind", choices=[kind.value for kind in NodeKind], default=NodeKind.COUNTY.value
+    )
     verb.add_argument("--port-offset", type=int, default=0, metavar="N", help="as the node's")
     verb.add_argument("--json", action="store_true")
     verb.add_argument(

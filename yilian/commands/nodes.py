@@ -33,7 +33,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the three verbs."""
     for kind in NodeKind:
         verb = verbs.add_parser(
-            kind, help=f"run a {kind} node until SIGTERM", epilog=_EXAMPLES[kind]
+            kind.value, help=f"run a {kind} node until SIGTERM", epilog=_EXAMPLES[kind]
         )
         _node_arguments(verb)
         verb.add_argument(

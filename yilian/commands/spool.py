@@ -23,9 +23,10 @@ from imaging.archive.objects import pieces
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import SystemClock
-from kernel.errors import Conflict, Missing
+from kernel.errors import Conflict, Invalid, Missing
+from kernel.settings import NodeKind
 from yilian.commands.line_note import tell_refusal
-from yilian.commands.nodes import add_home, settings_of
+from yilian.commands.nodes import add_home, kind_of, settings_of
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database
 
@@ -81,6 +82,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def _run(arguments: argparse.Namespace, *, act: Callable[[argparse.Namespace], int]) -> int:
     """Do *act*; then say what keeps everything here, whatever was asked."""
+    if kind_of(arguments) is not NodeKind.TOWNSHIP:
+        raise Invalid(f"{arguments.home} is no township's home", code="no-such-home")
     code = act(arguments)
     settings = settings_of(arguments)
 

@@ -58,14 +58,16 @@ async def enrol(home: Home, settings: Settings, code: str, url: str, ca_file: st
         CountyUnreachable: try again.
         Conflict: the settings say another institution (``other-institution``).
     """
+    mine = settings.node.institution
+    asked = {"code": normal_code(code), "institution": mine}
     try:
-        told = await _ask_to_enrol(home, code, url, ca_file)
+        told = await _ask_to_enrol(home, asked, url, ca_file)
     except EnrolRefused as exc:
         if exc.code != NodeRevoked.code:
             raise
         await asyncio.to_thread(home.new_signing_key)
-        told = await _ask_to_enrol(home, code, url, ca_file)
-    mine = settings.node.institution
+        told = await _ask_to_enrol(home, asked, url, ca_file)
+    # A county of before that question used the code up all the same.
     if mine and mine != told.institution:
         raise Conflict(
             f"the code is for {told.institution}, but {home.settings_file} says {mine}",
@@ -76,8 +78,8 @@ async def enrol(home: Home, settings: Settings, code: str, url: str, ca_file: st
     return pairing
 
 
-async def _ask_to_enrol(home: Home, code: str, url: str, ca_file: str) -> Enrolled:
-    body = {"code": normal_code(code), "public_key": public_hex(home.signing_key())}
+async def _ask_to_enrol(home: Home, asked: dict[str, str], url: str, ca_file: str) -> Enrolled:
+    body = {**asked, "public_key": public_hex(home.signing_key())}
     tls = ssl.create_default_context(cafile=ca_file) if ca_file else True
     try:
         async with (
@@ -87,11 +89,26 @@ async def _ask_to_enrol(home: Home, code: str, url: str, ca_file: str) -> Enroll
         ):
             raw = await body_of(answer)
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-        raise CountyUnreachable(f"{url}: {type(exc).__name__}") from exc
+        raise CountyUnreachable(f"{url}: {_why(exc)}") from exc
     if answer.status != _CREATED:
         said = _problem(raw)
-        raise EnrolRefused(said.detail or f"answered {answer.status}", code=said.code)
+        otherwise = f"{url} answered {answer.status}: is this the county's address?"
+        raise EnrolRefused(said.detail or otherwise, code=said.code)
     return decoded(raw, Enrolled)
+
+
+def _why(exc: Exception) -> str:
+    match exc:
+        case aiohttp.ClientConnectorCertificateError():
+            return "its certificate is not one this box trusts; name its authority with --ca-file"
+        case aiohttp.ClientConnectorSSLError():
+            return "it does not speak TLS there; look at the address and the port"
+        case TimeoutError():
+            return f"no answer within {_WITHIN_S:g} s; look at the line, and try again"
+        case aiohttp.ClientConnectorDNSError():
+            return "nobody knows that name; look at the address"
+        case _:
+            return "nobody answers there; look at the address and the line, and try again"
 
 
 class _Problem(msgspec.Struct, frozen=True, kw_only=True):
