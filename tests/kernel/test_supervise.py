@@ -98,6 +98,15 @@ async def test_a_killed_child_is_followed_by_another_and_no_connection_is_refuse
         assert await parent.wait() == 0
 
 
+async def test_children_are_asked_to_give_large_blocks_back(tmp_path: Path) -> None:
+    async with started(tmp_path) as parent:
+        ports = (await ready(tmp_path, parent))["ports"]
+        child = psutil.Process(await pid_behind(ports["door"]))
+        assert child.environ()["MALLOC_MMAP_THRESHOLD_"] == str(4 << 20)
+        parent.terminate()
+        assert await parent.wait() == 0
+
+
 async def test_nothing_outlives_a_killed_parent_and_the_next_start_goes_on(tmp_path: Path) -> None:
     async with started(tmp_path) as parent:
         await ready(tmp_path, parent)
