@@ -86,6 +86,11 @@ export function dayAndTime(iso: string, language: Language, at: Date = now()): s
   return then.year === today.year ? date : `${then.year}-${date}`;
 }
 
+/** `10:42` of today; of another day with its day: a line may be down since the day before yesterday. */
+export function shortTime(iso: string, language: Language, at: Date = now()): string {
+  return dayNumber(wall(moment(iso))) === dayNumber(wall(at)) ? clockTime(iso) : dayAndTime(iso, language, at);
+}
+
 /** The full date and minute, for hover and print. */
 export function absolute(iso: string, language: Language): string {
   const at = wall(moment(iso));

@@ -7,7 +7,7 @@ import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } fro
 import { Problem } from '../../api/client';
 import type { RecordConflict } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, clockTime, dayAndTime, type Language } from '../../frame/clock';
+import { absolute, dayAndTime, type Language, shortTime } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
@@ -114,7 +114,7 @@ export default function ConflictsPage() {
       setDone('');
       setLost(
         changed
-          ? t('conflicts.lost', { what, by: changed.by, at: clockTime(changed.at) })
+          ? t('conflicts.lost', { what, by: changed.by, at: shortTime(changed.at, language) })
           : t('conflicts.lostToSomebody', { what }),
       );
     },

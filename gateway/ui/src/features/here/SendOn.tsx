@@ -4,7 +4,8 @@ import { useEffect, useState } from 'react';
 
 import { ask } from '../../api/client';
 import type { DestinationList, PriorDetail, SentOn } from '../../api/types';
-import { clockTime } from '../../frame/clock';
+import { type Language, shortTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
 import { Trouble, useTroubleText } from '../../frame/Trouble';
 import { type Say, useText } from '../../i18n';
 import { onLive } from '../../live/channel';
@@ -29,6 +30,7 @@ export function SendOn({ study }: { study: string }) {
 function Places({ study }: { study: string }) {
   const t = useText();
   const trouble = useTroubleText();
+  const language = useLanguage();
   const client = useQueryClient();
   const places = useQuery({
     queryKey: ['destinations'],
@@ -67,7 +69,7 @@ function Places({ study }: { study: string }) {
             </Button>{' '}
             {last && (
               <span role="status" className={last.state === 'failed' ? 'fault' : 'second'} data-testid="sent-on" data-state={last.state}>
-                {words(last, t)}
+                {words(last, language, t)}
               </span>
             )}
           </span>
@@ -87,11 +89,11 @@ function newest(sends: readonly SentOn[]): ReadonlyMap<string, SentOn> {
   return new Map(sends.map((one) => [one.ae_title, one]));
 }
 
-function words({ state, code, asked_at: at, sent }: SentOn, t: Say): string {
+function words({ state, code, asked_at: at, sent }: SentOn, language: Language, t: Say): string {
   switch (state) {
     case 'waiting':
       if (code === 'disk') return t('send.disk');
-      return code ? t('send.again') : t('send.waiting', { at: clockTime(at) });
+      return code ? t('send.again') : t('send.waiting', { at: shortTime(at, language) });
     case 'done':
       return t('send.done', { count: sent });
     case 'failed':

@@ -153,7 +153,8 @@ function Waiting({ open, busy, withdraw }: WaitingProps) {
         {open.map((code) => {
           const words = t('nodes.openCode', {
             name: code.institution.name,
-            by: code.made_by,
+            // What a command on the server makes has no person's name.
+            by: code.made_by === 'operator' ? t('nodes.byCommand') : code.made_by,
             at: dayAndTime(code.made_at, language),
             until: dayAndTime(code.expires_at, language),
           });

@@ -2,7 +2,7 @@ import { Button } from 'antd';
 import { Link, useLocation } from 'react-router';
 
 import { useSession } from '../../api/session';
-import { clockTime, dayAndTime } from '../../frame/clock';
+import { dayAndTime, shortTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { tabsOf } from '../../frame/tabs';
 import { useText } from '../../i18n';
@@ -37,7 +37,7 @@ export function SilentNote() {
           </li>
         ))}
         {heard.map(({ id, name, at }) => (
-          <li key={id}>{t('nodes.backNote', { name, at: clockTime(at) })}</li>
+          <li key={id}>{t('nodes.backNote', { name, at: shortTime(at.toISOString(), language) })}</li>
         ))}
       </ul>
       {listed && <Link to="/nodes">{t('tab.nodes')}</Link>}

@@ -1,20 +1,22 @@
 import type { Line } from '../../api/types';
-import { clockTime, now, rate } from '../../frame/clock';
+import { now, rate, shortTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
 import { useText } from '../../i18n';
 import { brokenOf, wayOf } from './queue-words';
 
 /** The line from this machine to the county: down is one thing, a county that refuses another. */
 export function LinePill({ line }: { line: Line | undefined }) {
   const t = useText();
+  const language = useLanguage();
   if (!line || (line.state === 'unknown' && !line.held_until)) return null;
   const way = wayOf(line, now());
   const state = brokenOf(line);
-  const down = line.since ? t('line.down', { at: clockTime(line.since) }) : t('line.downNow');
+  const down = line.since ? t('line.down', { at: shortTime(line.since, language) }) : t('line.downNow');
   const broken = state === 'down' ? down : state === 'refused' ? t('line.refused') : '';
   const words = () => {
     switch (way) {
       case 'held': {
-        const held = t('line.held', { at: clockTime(line.held_until ?? '') });
+        const held = t('line.held', { at: line.held_until ? shortTime(line.held_until, language) : '' });
         return broken ? `${held}${t('app.comma')}${broken}` : held;
       }
       case 'refused':

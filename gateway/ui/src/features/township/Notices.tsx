@@ -1,7 +1,8 @@
 import { Button } from 'antd';
 
 import type { QueueSummary, TownshipNode } from '../../api/types';
-import { clockTime, now } from '../../frame/clock';
+import { now, shortTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
 import { useText } from '../../i18n';
 import { isShort, roundly } from './disk';
 import { OfflineUntil } from './OfflineUntil';
@@ -25,6 +26,7 @@ export function Notices({
   forget: (batch: string) => void;
 }) {
   const t = useText();
+  const language = useLanguage();
   const { line, disk } = summary;
   const way = wayOf(line, now());
   // A line that somebody holds may be down as well: who resumes it must know that nothing goes out then either.
@@ -44,7 +46,7 @@ export function Notices({
       ))}
       {broken === 'down' && (
         <p className="note note-soon township-note" role="status" data-testid="line-down">
-          {line.since ? t('queue.lineDown', { at: clockTime(line.since) }) : t('queue.lineDownNow')}
+          {line.since ? t('queue.lineDown', { at: shortTime(line.since, language) }) : t('queue.lineDownNow')}
         </p>
       )}
       <OfflineUntil down={broken === 'down'} />
@@ -59,7 +61,7 @@ export function Notices({
       )}
       {way === 'held' && (
         <div className="note note-soon township-note" role="status" data-testid="line-held">
-          <p>{t('queue.held', { at: clockTime(line.held_until ?? ''), by: line.held_by ?? '' })}</p>
+          <p>{t('queue.held', { at: line.held_until ? shortTime(line.held_until, language) : '', by: line.held_by ?? '' })}</p>
           <Button size="small" onClick={resume}>
             {t('queue.resumeLine')}
             <span className="button-key">S</span>

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { saveInstance } from '../../api/download';
 import type { QueueItem, StudyHere } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, clockTime } from '../../frame/clock';
+import { absolute, dayAndTime, type Language, moment, shortTime, today } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { examinationWords } from '../../frame/modality';
 import { PatientLine } from '../../frame/PatientHeader';
@@ -73,6 +73,7 @@ export function QueueRow(props: Props) {
           <span className="second">
             {examinationWords([item.modality], item.description || item.body_part, language)}{' '}
             {t('study.images', { count: of + item.instances.set_aside })}
+            {earlierDay(item.study_date_time, language)}
           </span>
           {item.priority === 'urgent' && <Chip kind="soon">{t('lane.urgent')}</Chip>}
           {item.priority === 'backfill' && <Chip kind="paused">{t('lane.backfill')}</Chip>}
@@ -87,7 +88,7 @@ export function QueueRow(props: Props) {
         </div>
         <div role="gridcell">
           {item.state === 'at_county' && item.county_received_at
-            ? t('queue.county', { at: clockTime(item.county_received_at) })
+            ? t('queue.county', { at: shortTime(item.county_received_at, language) })
             : item.instances.at_county > 0
               ? t('queue.countySome', { count: item.instances.at_county })
               : '-'}
@@ -99,6 +100,11 @@ export function QueueRow(props: Props) {
       {open && <Detail {...props} />}
     </div>
   );
+}
+
+/** The day of an exam that is not of today: two exams of one patient otherwise look alike. */
+function earlierDay(at: string | null, language: Language): string {
+  return at && today(moment(at)) !== today() ? ` ${dayAndTime(at, language)}` : '';
 }
 
 /** Safe here, and of how many there will be. */
@@ -118,7 +124,8 @@ function LineCell({ item, way }: { item: QueueItem; way: Way }) {
   const t = useText();
   const word = lineWord(item, way);
   const { of, sent, share } = progress(item);
-  const at = item.eta ? clockTime(item.eta) : '';
+  const language = useLanguage();
+  const at = item.eta ? shortTime(item.eta, language) : '';
   switch (word) {
     case 'none':
       return <>{t('queue.lineDone')}</>;

@@ -1,7 +1,8 @@
 import { Button } from 'antd';
 
 import type { QueueSummary } from '../../api/types';
-import { clockTime, now } from '../../frame/clock';
+import { now, shortTime } from '../../frame/clock';
+import { useLanguage } from '../../frame/language';
 import { useText } from '../../i18n';
 import { roundly } from './disk';
 import { brokenOf, wayOf } from './queue-words';
@@ -18,6 +19,7 @@ interface Props {
 /** The page's answer, readable at arm's length: is every image safe, has the county got it, is a report back? */
 export function Summary({ summary, reports, stale, add }: Props) {
   const t = useText();
+  const language = useLanguage();
   const checking = useSending((store) => store.checking);
   const way = wayOf(summary.line, now());
   return (
@@ -33,7 +35,7 @@ export function Summary({ summary, reports, stale, add }: Props) {
         {t('queue.onTheLine')} <b data-testid="on-the-line">{t('study.count', { count: summary.on_the_line })}</b>
         {summary.on_the_line > 0 && (
           <span className="eta">
-            {brokenOf(summary.line) === 'down' ? t('queue.etaNoLine') : way === 'open' && summary.eta ? t('queue.etaAll', { at: clockTime(summary.eta) }) : ''}
+            {brokenOf(summary.line) === 'down' ? t('queue.etaNoLine') : way === 'open' && summary.eta ? t('queue.etaAll', { at: shortTime(summary.eta, language) }) : ''}
           </span>
         )}
       </p>
