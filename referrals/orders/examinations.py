@@ -3,12 +3,14 @@
 import re
 import tomllib
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
 from kernel.errors import Invalid
+from referrals.orders.examination_terms import distance, read_terms
 from referrals.orders.model import Examination, ExaminationMissing
 from referrals.orders.ports import Spellings
 from referrals.orders.tables import examinations
@@ -99,7 +101,7 @@ def replace_catalogue(
             "modality": row.modality,
             "body_part": row.body_part,
             "example": row.example,
-            "terms": sorted(spellings.terms(row.name) | {spellings.folded(row.code)}),
+            "terms": read_terms(row, spellings),
             "position": number,
         }
         for number, row in enumerate(rows)
@@ -109,14 +111,15 @@ def replace_catalogue(
 
 
 def find_examinations(
-    conn: sa.Connection, institution: str, typed: str = "", *, limit: int = _ROWS_MAX
+    conn: sa.Connection, institution: str, words: Sequence[str] = (), *, limit: int = _ROWS_MAX
 ) -> list[Examination]:
     """Return the catalogue of *institution* in its order.
 
     Args:
         conn: any connection.
         institution: whose.
-        typed: folded beginning of a name, of its pinyin or initials, or of a code; empty for all.
+        words: what somebody looks for (``examination_terms.words_of``); what begins so comes
+            before what holds it farther in. Empty for all.
         limit: most rows to return.
     """
     columns = examinations.c
@@ -132,18 +135,19 @@ def find_examinations(
         .where(columns.institution == institution)
         .order_by(columns.position)
     )
-    found = [
-        Examination(
+    found: list[tuple[int, Examination]] = []
+    for row in conn.execute(query):
+        one = Examination(
             code=row.code,
             name=row.name,
             modality=row.modality,
             body_part=row.body_part,
             example=row.example,
         )
-        for row in conn.execute(query)
-        if not typed or any(term.startswith(typed) for term in row.terms)
-    ]
-    return found[:limit]
+        if (far := distance(one, row.terms, words)) is not None:
+            found.append((far, one))
+    found.sort(key=itemgetter(0))
+    return [one for _, one in found[:limit]]
 
 
 def examination_called(conn: sa.Connection, institution: str, code: str) -> Examination:

@@ -36,6 +36,7 @@ from referrals.orders.bodies import (
 )
 from referrals.orders.counter import Counter
 from referrals.orders.detail import OrderView, order_view
+from referrals.orders.examination_terms import words_of
 from referrals.orders.examinations import find_examinations
 from referrals.orders.http_conflicts import ConflictsDoor
 from referrals.orders.http_patients import PatientsDoor
@@ -197,11 +198,11 @@ class OrdersDoor:
     @describe("What can be examined here", query=ExaminationQuery, answer=list[Examination])
     @permit(roles=_READERS)
     async def examinations(self, request: web.Request) -> web.StreamResponse:
-        """Answer the catalogue of the house the asker orders from, in its order."""
-        typed = self._counter.spellings.folded(read_query(request, ExaminationQuery).q)
+        """Answer the catalogue of the house the asker orders from, the nearest first."""
+        words = words_of(read_query(request, ExaminationQuery).q, self._counter.spellings)
         institution = register_house(request[PRINCIPAL])
         found = await self._counter.database.read(
-            lambda conn: find_examinations(conn, institution, typed, limit=_CATALOGUE_MAX)
+            lambda conn: find_examinations(conn, institution, words, limit=_CATALOGUE_MAX)
         )
         return json_response(found)
 

@@ -37,3 +37,11 @@ class Spellings(Protocol):
     def folded(self, typed: str) -> str:
         """Return what somebody typed as it is compared with those."""
         ...
+
+    def spoken(self, text: str) -> Sequence[tuple[str, str]]:
+        """Return *text* as it is written and as it is read, folded.
+
+        Chinese characters come one by one, each with its syllable; runs of other letters and digits
+        whole, and as they are; nothing else is read.
+        """
+        ...

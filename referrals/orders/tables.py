@@ -202,7 +202,7 @@ examinations: Final = sa.Table(
     _code("body_part"),
     # Written for demonstrations; bears no legal force.
     sa.Column("example", sa.Boolean(), nullable=False),
-    # What somebody may type to find it.
+    # How its name and its modality are read (``examination_terms``).
     sa.Column("terms", JsonDocument, nullable=False),
     sa.Column("position", sa.Integer(), nullable=False),
 )

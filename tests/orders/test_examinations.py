@@ -6,6 +6,7 @@ import pytest
 
 from kernel.settings import NodeKind
 from kernel.sql.db import Database
+from referrals.orders.examination_terms import words_of
 from referrals.orders.examinations import (
     CatalogueRefused,
     examination_called,
@@ -55,11 +56,11 @@ def test_what_is_no_catalogue_is_refused_by_its_row(text: str, told: str) -> Non
     assert told in refused.value.detail
 
 
-@pytest.mark.parametrize("typed", ["", "tl", "头", "toulu", "CT平", "ex-ct"])
+@pytest.mark.parametrize("typed", ["", "tl", "头", "toulu", "CT平", "ex-ct", "tlct", "平扫 CT"])
 async def test_it_is_found_by_what_people_type(database: Database, typed: str) -> None:
     desk = await open_desk(database)
-    folded = desk.ledger.spellings.folded(typed)
-    found = await desk.read(lambda conn: find_examinations(conn, QINGSHAN, folded))
+    words = words_of(typed, desk.ledger.spellings)
+    found = await desk.read(lambda conn: find_examinations(conn, QINGSHAN, words))
     assert HEAD in found
     assert len(found) == (2 if typed == "" else 1)
 

@@ -1,8 +1,11 @@
 """How names are read and typed, for the rooms that register people: the archive's own way."""
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from imaging.patients.names import SUFFIX_MAX, TermKind, fold, name_terms, pinyin, suffixes
+from kernel.dicom.shown import HAN
 
 _TWO_CHARACTERS: Final = frozenset(
     (
@@ -13,6 +16,7 @@ _TWO_CHARACTERS: Final = frozenset(
 )
 """Family names of two characters that are still borne."""
 _LENGTH: Final = 2
+_READ: Final = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
 
 
 class NameSpellings:
@@ -41,3 +45,8 @@ class NameSpellings:
     def folded(self, typed: str) -> str:
         """Return *typed* as it is compared with them."""
         return fold(typed)[:SUFFIX_MAX]
+
+    def spoken(self, text: str) -> Sequence[tuple[str, str]]:
+        """Return the characters of *text* with their syllables, what is no Chinese as it is."""
+        # The usual reading comes first; none is somebody's surname here.
+        return [(unit, next(iter(pinyin(unit)), (unit,))[0]) for unit in _READ.findall(fold(text))]
