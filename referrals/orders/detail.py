@@ -1,6 +1,7 @@
 """One patient or one order, whole: what is true, who did what when, and what lies in conflict."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -9,11 +10,12 @@ import sqlalchemy as sa
 from kernel.identity import Principal
 from kernel.policy import Act as Duty, Subject, decide, sees_own_orders_only
 from referrals.orders import store
-from referrals.orders.machine import acts_in
+from referrals.orders.machine import Act, acts_in
 from referrals.orders.model import Order, Patient, PatientStatus
 from referrals.orders.records import Record, RecordKind, kind_of
 from referrals.orders.search import Narrow, list_orders, same_names
 from referrals.orders.settling import OpenVersion, choice_of, open_versions
+from referrals.orders.store import KeptVersion
 from referrals.orders.tables import orders
 from referrals.orders.views import (
     OrderRow,
@@ -24,6 +26,7 @@ from referrals.orders.views import (
 )
 
 _ORDERS_SHOWN: Final = 50
+_NOTED: Final = frozenset({Act.BEGIN, Act.COMPLETE, Act.DISCONTINUE})
 
 
 class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +153,7 @@ def _own(conn: sa.Connection, patient: str, institution: str) -> list[Patient]:
 
 
 def history(conn: sa.Connection, kind: RecordKind, record: str) -> list[HistoryLine]:
-    """Return who did what to the record, oldest first."""
+    """Return who did what to the record, oldest first; what machines noted once each."""
     return [
         HistoryLine(
             version=f"{kept.version.version}.{kept.version.node}",
@@ -160,8 +163,24 @@ def history(conn: sa.Connection, kind: RecordKind, record: str) -> list[HistoryL
             by=kept.change.by_name or kept.change.by_username,
             reason=kept.change.reason,
         )
-        for kept in store.versions_of(conn, kind, record)
+        for kept in noted_once(store.versions_of(conn, kind, record))
     ]
+
+
+def noted_once(kept: Sequence[KeptVersion]) -> list[KeptVersion]:
+    """Return *kept* with each thing a machine noted where it was noted first.
+
+    The modality's step says at the township that an examination has begun, and the first image at
+    the county, before either has heard of the other: two versions, and one beginning. What people
+    did is all there.
+    """
+    first: dict[str, KeptVersion] = {}
+    for one in kept:
+        if one.change.act in _NOTED and not one.change.by_username:
+            before = first.get(one.change.act)
+            if before is None or one.change.at < before.change.at:
+                first[one.change.act] = one
+    return [one for one in kept if one.change.by_username or first.get(one.change.act, one) is one]
 
 
 def _in_conflict(conn: sa.Connection, shown: Record, now: dt.datetime) -> list[OpenVersion]:

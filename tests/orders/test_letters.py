@@ -18,9 +18,11 @@ from kernel.events import outbox
 from kernel.letter import InvalidLetter, Letter
 from kernel.sql.db import Database
 from referrals.orders.asked import OrderChanges, PatientChanges
-from referrals.orders.ledger import Applied, ForeignRecord, Page
+from referrals.orders.detail import history
+from referrals.orders.ledger import Applied, By, ForeignRecord, Page
 from referrals.orders.machine import Act
 from referrals.orders.model import State
+from referrals.orders.performing import Performed, note
 from referrals.orders.records import RecordKind, from_letter, to_letter
 from referrals.orders.retelling import tell_again
 from referrals.orders.store import VersionDiffers
@@ -190,6 +192,49 @@ async def test_both_noting_the_same_beginning_is_no_conflict(township: Desk, cou
         conflicts = sa.select(orders.c.conflicts)
         assert await desk.read(lambda conn, q=conflicts: conn.scalar(q)) == 0  # type: ignore[misc]
     assert await township.find_order(order.id) == await county.find_order(order.id)
+
+
+async def test_what_two_machines_noted_stands_once_in_the_history(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order()
+    await tell(township.letters, county)
+    here, there = len(township.letters), len(county.letters)
+    performed = Performed(institution=QINGSHAN, study_instance_uid=order.study_instance_uid)
+
+    async def begun(desk: Desk, machine: str) -> None:
+        def begin(conn: sa.Connection) -> None:
+            page, now = Page(conn), desk.clock.now()
+            note(desk.ledger, page, performed, Act.BEGIN, By(machine=machine), at=now)
+            desk.ledger.end(page, at=now)
+
+        await desk.database.write(begin)
+
+    await begun(township, "mpps")
+    county.clock.advance(dt.timedelta(seconds=40))
+    await begun(county, "first-image")
+    await tell(township.letters[here:], county)
+    await tell(county.letters[there:], township)
+    for desk in (township, county):
+        assert len(await desk.versions(RecordKind.ORDER, order.id)) == 3
+        lines = await desk.read(lambda conn: history(conn, RecordKind.ORDER, order.id))
+        assert [(line.act, line.by, line.at) for line in lines] == [
+            ("order", "罗丽", AT),
+            ("begin", "", AT),
+        ]
+
+
+async def test_what_people_did_stands_in_the_history_beside_what_a_machine_noted(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order()
+    await tell(township.letters, county)
+    there = len(county.letters)
+    await township.desk.move(by(), seen(order), Act.BEGIN, "", ask())
+    await county.desk.move(by(username="sunyu"), seen(order), Act.BEGIN, "", ask())
+    await tell(county.letters[there:], township)
+    lines = await township.read(lambda conn: history(conn, RecordKind.ORDER, order.id))
+    assert [line.act for line in lines] == ["order", "begin", "begin"]
 
 
 async def test_an_order_may_come_before_its_patient(township: Desk, county: Desk) -> None:
