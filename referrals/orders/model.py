@@ -241,6 +241,17 @@ def parse_resident_id(raw: str) -> str:
     return number
 
 
+def whole_resident_id(typed: str) -> str:
+    """Return *typed* as a resident number is kept, without the blanks it is read out with.
+
+    Empty for what is none: part of one, or one with a slip in it.
+    """
+    try:
+        return parse_resident_id("".join(typed.split()))
+    except InvalidRegistration:
+        return ""
+
+
 def birth_date_in(resident_id: str) -> dt.date | None:
     """Return the birth date a resident number states, None where it is no date."""
     try:

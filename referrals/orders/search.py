@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from kernel.dicom.shown import LEGAL_TIME
 from kernel.errors import Invalid
 from referrals.orders import store
-from referrals.orders.model import Order, Patient, State
+from referrals.orders.model import Order, Patient, State, whole_resident_id
 from referrals.orders.store import ORDER_COLUMNS, PATIENT_COLUMNS, named
 from referrals.orders.tables import accession_former, orders, patient_terms, patients
 
@@ -27,7 +27,8 @@ class Narrow:
 
     institution: str
     typed: str = ""
-    """As somebody typed it: beginning of a patient ID or accession number."""
+    """As somebody typed it: beginning of a patient ID or accession number, or a whole resident
+    number. Of that no part finds anybody, so that nobody tries out who has which."""
     folded: str = ""
     """The same as names are compared: beginning of a name or a later part of it, of its pinyin or
     of its initials."""
@@ -82,6 +83,8 @@ def _people(narrow: Narrow) -> sa.ColumnElement[bool]:
     ways = [begins(patients.c.patient_id, narrow.typed)]
     if narrow.folded:
         ways.append(patients.c.id.in_(by_name))
+    if resident_id := whole_resident_id(narrow.typed):
+        ways.append(patients.c.resident_id == resident_id)
     return sa.or_(*ways)
 
 

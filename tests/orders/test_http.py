@@ -15,7 +15,7 @@ from kernel.sql.db import Database
 from referrals.orders.asked import OrderChanges
 from referrals.orders.model import Order
 from referrals.orders.records import from_letter, to_letter
-from tests.orders.desk import HEAD, LIU, ask, by, open_desk, seen
+from tests.orders.desk import CHEST, HEAD, LIU, ask, by, open_desk, seen
 from tests.orders.door import Door, open_door
 
 PERSON = {"name": "刘小凤", "resident_id": LIU.resident_id, "phone": "13812345678"}
@@ -64,6 +64,27 @@ async def test_no_list_and_no_page_shows_a_whole_number(door: Door) -> None:
         text = json.dumps((await door.get(path)).body)
         assert PERSON["resident_id"] not in text
         assert PERSON["phone"] not in text
+
+
+@pytest.mark.parametrize("typed", [LIU.resident_id, "990000 19850702 004x"])
+async def test_a_whole_resident_number_finds_whose_it_is(door: Door, typed: str) -> None:
+    made = await door.write("POST", "/orders", BODY)
+    patient = made.body["order"]["patient"]["id"]
+    before = await trail(door)
+    found = await door.get("/patients", q=typed)
+    assert [row["id"] for row in found.body["items"]] == [patient]
+    assert LIU.resident_id not in json.dumps(found.body)
+    assert (await trail(door))[len(before) :] == [("queried", "luoli", "patients", "")]
+    ordered = await door.get("/orders", q=typed)
+    assert [row["id"] for row in ordered.body["items"]] == [made.body["order"]["id"]]
+    # The county is another house: its register does not tell who is in this one.
+    assert (await door.get("/patients", "sunyu", q=typed)).body["items"] == []
+
+
+@pytest.mark.parametrize("typed", [LIU.resident_id[:17], LIU.resident_id[6:], "990000", "1985"])
+async def test_no_part_of_a_resident_number_finds_anybody(door: Door, typed: str) -> None:
+    await door.write("POST", "/patients", PERSON)
+    assert (await door.get("/patients", q=typed)).body["items"] == []
 
 
 async def test_a_number_is_shown_when_asked_for_and_that_is_written_down(door: Door) -> None:
@@ -202,6 +223,16 @@ async def test_the_catalogue_is_found_by_initials(door: Door) -> None:
     found = await door.get("/examinations", q="tl")
     assert [row["code"] for row in found.body] == [HEAD.code]
     assert len((await door.get("/examinations")).body) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"), [("tlct", HEAD.code), ("平扫 头", HEAD.code), ("DR", CHEST.code)]
+)
+async def test_the_catalogue_is_found_by_what_its_rows_read(
+    door: Door, typed: str, code: str
+) -> None:
+    found = await door.get("/examinations", q=typed)
+    assert [row["code"] for row in found.body] == [code]
 
 
 async def test_an_unknown_patient_gets_a_name_nobody_bears(door: Door) -> None:

@@ -48,6 +48,14 @@ async def test_it_is_performed_by_the_township_and_stands_in_its_register(
         assert cancelled.body["order"]["state"] == "cancelled"
 
 
+async def test_whoever_hands_over_a_card_is_found_by_its_number(database: Database) -> None:
+    desk = await open_desk(database)
+    order = await desk.order()
+    async with open_door(desk) as door:
+        (patient,) = (await door.get("/patients", "aying", q=LIU.resident_id)).body["items"]
+        assert patient["id"] == order.patient
+
+
 async def test_whoever_is_not_looked_for_is_not_listed(database: Database) -> None:
     desk = await open_desk(database)
     order = await desk.order()
