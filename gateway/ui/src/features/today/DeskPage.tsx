@@ -19,26 +19,18 @@ import { type TextKey, useText } from '../../i18n';
 import { useSilentSince } from '../nodes/silent';
 import { LineHere } from '../township/LineHere';
 import { placeOrder, registerPatient, showPatient } from './asks';
-import { type Desk, EMPTY, missing, newPatientBody, open, orderBody, unknownDesk } from './desk';
-import { forgetDraft, keepDraft, keptDraft } from './draft';
+import { type Desk, missing, newPatientBody, open, orderBody } from './desk';
+import type { Slot } from './draft';
+import { useKeptDesk } from './kept-desk';
 import { isUnknown } from './KnownPatient';
 import { Slips } from './Slip';
 import { shownPatient } from './worklist';
 import { What } from './What';
 import { Whom } from './Whom';
 
-/** How a desk begins when the page before said so: `unknown`, or a patient to order for. */
+/** How a desk begins when the page before said so. */
 export interface DeskStart {
   unknown?: boolean;
-  patient?: RegisteredPatient;
-}
-
-const KEEP_MS = 500;
-
-function started(username: string, start: DeskStart | null): Desk {
-  if (start?.unknown) return unknownDesk(EMPTY);
-  if (start?.patient) return { ...EMPTY, who: { kind: 'known', patient: start.patient } };
-  return keptDraft(username) ?? EMPTY;
 }
 
 /** Who is registered already under a number, when that is why the server refused. */
@@ -60,8 +52,10 @@ export default function DeskPage() {
   const silentSince = useSilentSince(user.orders_at?.code);
   const language = useLanguage();
   const start = location.state as DeskStart | null;
-  const [desk, setDesk] = useState<Desk>(() => started(user.username, start));
-  const [restored] = useState(() => !start && keptDraft(user.username) !== null);
+  const { desk, slot, restored, setDesk, goTo, clear, next: goOn } = useKeptDesk(
+    user.username,
+    start?.unknown ? 'unknown' : 'somebody',
+  );
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [taken, setTaken] = useState<RegisteredPatient | null>(null);
@@ -75,16 +69,8 @@ export default function DeskPage() {
   useEffect(() => {
     document.title = t('today.new');
   }, [t]);
-  // Typed text outlives the page, half a second after the last key, and at once when the page is left.
-  const latest = useRef(desk);
-  latest.current = desk;
-  useEffect(() => {
-    const timer = setTimeout(() => keepDraft(user.username, desk), KEEP_MS);
-    return () => clearTimeout(timer);
-  }, [desk, user.username]);
-  useEffect(() => () => keepDraft(user.username, latest.current), [user.username]);
 
-  const change = useCallback((part: Partial<Desk>) => setDesk((was) => ({ ...was, ...part })), []);
+  const change = useCallback((part: Partial<Desk>) => setDesk((was) => ({ ...was, ...part })), [setDesk]);
   const setWho = useCallback(
     (who: Desk['who']) => {
       setTaken(null);
@@ -95,10 +81,27 @@ export default function DeskPage() {
     },
     [change],
   );
-  const unknown = useCallback(() => {
-    setDesk((was) => unknownDesk(was));
-    examinationField.current?.focus();
-  }, []);
+  /** The page as it is after another desk was put on it; loaded again, it begins there. */
+  const turned = useCallback(
+    (to: Slot) => {
+      setTaken(null);
+      setError(null);
+      void navigate('/today/new', { replace: true, state: to === 'unknown' ? ({ unknown: true } satisfies DeskStart) : null });
+      const field = to === 'unknown' ? examinationField : patientField;
+      setTimeout(() => field.current?.focus());
+    },
+    [navigate],
+  );
+  const goOver = useCallback(
+    (to: Slot) => {
+      // What the server is answering belongs to the desk it was sent from.
+      if (busy) return;
+      goTo(to);
+      turned(to);
+    },
+    [busy, goTo, turned],
+  );
+  const unknown = useCallback(() => goOver('unknown'), [goOver]);
 
   const submit = useCallback(
     async (print: boolean) => {
@@ -136,7 +139,7 @@ export default function DeskPage() {
         if (made.length) void client.invalidateQueries({ queryKey: ['worklist'] });
       }
     },
-    [busy, client, desk],
+    [busy, client, desk, setDesk],
   );
 
   /** Registers without ordering anything: for somebody who comes back later. */
@@ -159,12 +162,9 @@ export default function DeskPage() {
   }, [busy, desk.who, setWho]);
 
   const next = useCallback(() => {
-    forgetDraft();
-    setError(null);
-    setTaken(null);
-    setDesk(EMPTY);
-    setTimeout(() => patientField.current?.focus());
-  }, []);
+    goOn();
+    turned('somebody');
+  }, [goOn, turned]);
   const leave = useCallback(() => void navigate('/today'), [navigate]);
 
   useEffect(() => {
@@ -220,10 +220,18 @@ export default function DeskPage() {
             {t('today.ordersWait', { house: user.orders_at.name, at: dayAndTime(silentSince, language) })}
           </p>
         )}
-        {restored && desk !== EMPTY && !over && (
+        {restored && !over && (
           <p className="note note-info desk-note" role="status">
             {t('today.restored')}{' '}
-            <button type="button" className="linkish" onClick={next}>
+            <button
+              type="button"
+              className="linkish"
+              data-testid="start-anew"
+              onClick={() => {
+                clear();
+                turned(slot);
+              }}
+            >
               {t('today.startAnew')}
             </button>
           </p>
@@ -235,6 +243,7 @@ export default function DeskPage() {
               who={desk.who}
               change={setWho}
               unknown={unknown}
+              knownAfterAll={() => goOver('somebody')}
               mayRegister={mayRegister}
               inputRef={patientField}
               taken={taken}

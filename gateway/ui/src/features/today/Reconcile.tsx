@@ -7,11 +7,10 @@ import { today } from '../../frame/clock';
 import { Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { patientsLike, reconcilePatient, registerPatient } from './asks';
-import { faultsOf, type Fields, lacking, newPatientBody } from './desk';
+import { faultsOf, type Fields, fieldsFrom, lacking, newPatientBody } from './desk';
 import { PatientOption } from './KnownPatient';
 import { Lookup } from './Lookup';
 import { PatientFields } from './PatientFields';
-import { fieldsFrom } from './Whom';
 
 /** "This is ...": says who somebody unknown is; nothing happens before both stand side by side and one says so. */
 export function Reconcile({ unknown, over }: { unknown: RegisteredPatient; over: () => void }) {

@@ -5,27 +5,19 @@ import { type Ref, useEffect, useState } from 'react';
 import type { RegisteredPatient } from '../../api/types';
 import { useText } from '../../i18n';
 import { patientsLike } from './asks';
-import { ageFits, type Fields, NO_FIELDS, type Who } from './desk';
+import { ageFits, fieldsFrom, type Who } from './desk';
 import { isUnknown, KnownPatient, PatientOption } from './KnownPatient';
 import { Lookup } from './Lookup';
 import { Field, PatientFields, SexChoice } from './PatientFields';
-import { residentFacts } from './resident-id';
 
 const people = async (typed: string, signal: AbortSignal): Promise<RegisteredPatient[]> =>
   (await patientsLike(typed, signal)).items;
-
-/** What was typed while looking, put into the field it belongs to. */
-export function fieldsFrom(typed: string): Fields {
-  if (/^\d{15,17}[\dXx]$/.test(typed)) return { ...NO_FIELDS, residentId: residentFacts(typed).number };
-  if (/^1\d{10}$/.test(typed)) return { ...NO_FIELDS, phone: typed };
-  if (/\d/.test(typed)) return { ...NO_FIELDS, patientId: typed };
-  return { ...NO_FIELDS, name: typed };
-}
 
 interface Props {
   who: Who;
   change: (who: Who) => void;
   unknown: () => void;
+  knownAfterAll: () => void;
   mayRegister: boolean;
   inputRef: Ref<InputRef>;
   /** A number of whom is registered already, as the server found out. */
@@ -33,7 +25,7 @@ interface Props {
 }
 
 /** For whom: somebody registered is looked for before somebody new is registered. */
-export function Whom({ who, change, unknown, mayRegister, inputRef, taken }: Props) {
+export function Whom({ who, change, unknown, knownAfterAll, mayRegister, inputRef, taken }: Props) {
   const t = useText();
   const known = (patient: RegisteredPatient) => change({ kind: 'known', patient });
   if (who.kind === 'known') {
@@ -110,7 +102,7 @@ export function Whom({ who, change, unknown, mayRegister, inputRef, taken }: Pro
             />
           )}
         </Field>
-        <Button size="small" onClick={() => change({ kind: 'nobody' })}>
+        <Button size="small" onClick={knownAfterAll} data-testid="known-after-all">
           {t('today.knownAfterAll')}
         </Button>
       </div>

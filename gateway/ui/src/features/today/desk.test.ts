@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Examination, OrderRow, RegisteredPatient } from '../../api/types';
-import { changesOf, type Desk, EMPTY, faultsOf, filledFrom, holdsAnything, missing, newPatientBody, NO_FIELDS, orderBody, unknownDesk } from './desk';
+import { changesOf, type Desk, EMPTY, faultsOf, fieldsFrom, filledFrom, holdsAnything, missing, newPatientBody, NO_FIELDS, orderBody, unknownDesk } from './desk';
 import { residentNumber } from './resident-id.fixture';
 
 const TODAY = '2026-05-12';
@@ -20,6 +20,25 @@ describe('the ordering page', () => {
   it('takes sex and birth date from a right resident number', () => {
     expect(filledFrom({ ...NO_FIELDS, residentId: number })).toMatchObject({ sex: 'M', birth: '1960-03-07' });
     expect(filledFrom({ ...NO_FIELDS, residentId: number.slice(0, 17) })).toMatchObject({ sex: '', birth: '' });
+  });
+
+  it('takes them also from a number that was typed to find somebody', () => {
+    const filled = { ...NO_FIELDS, residentId: number, sex: 'M', birth: '1960-03-07' };
+    expect(fieldsFrom(number)).toEqual(filled);
+    expect(fieldsFrom(`${number.slice(0, 6)} ${number.slice(6, 14)} ${number.slice(14)}`)).toEqual(filled);
+    const slip = `${number.slice(0, 17)}${number[17] === '0' ? '1' : '0'}`;
+    expect(fieldsFrom(slip)).toEqual({ ...NO_FIELDS, residentId: slip });
+    expect(fieldsFrom('13800000001')).toEqual({ ...NO_FIELDS, phone: '13800000001' });
+    expect(fieldsFrom('QS12')).toEqual({ ...NO_FIELDS, patientId: 'QS12' });
+    expect(fieldsFrom('刘小凤')).toEqual({ ...NO_FIELDS, name: '刘小凤' });
+  });
+
+  it('says of a telephone number what is wrong with it', () => {
+    const phone = (typed: string) => faultsOf({ ...NO_FIELDS, phone: typed }, TODAY).phone;
+    expect(phone('12')).toBe('today.shortPhone');
+    expect(phone('1a')).toBe('today.badPhone');
+    expect(phone('138-0000 0001')).toBeUndefined();
+    expect(phone('')).toBeUndefined();
   });
 
   it('says when they differ from what was told', () => {
@@ -54,6 +73,8 @@ describe('the ordering page', () => {
     expect(holdsAnything(EMPTY)).toBe(false);
     expect(holdsAnything({ ...EMPTY, who: { kind: 'new', fields: { ...NO_FIELDS, phone: '1' } } })).toBe(true);
     expect(holdsAnything({ ...EMPTY, question: '头痛' })).toBe(true);
+    expect(holdsAnything(unknownDesk(EMPTY))).toBe(false);
+    expect(holdsAnything({ ...EMPTY, who: { kind: 'unknown', sex: '', age: '45', marks: '' } })).toBe(true);
     const ordered = { examination: HEAD, order: {} as OrderRow };
     expect(holdsAnything({ ...EMPTY, question: '头痛', lines: [ordered] })).toBe(false);
     expect(holdsAnything({ ...EMPTY, lines: [ordered, { examination: HEAD }] })).toBe(true);

@@ -68,6 +68,15 @@ export function filledFrom(fields: Fields): Fields {
   return { ...fields, residentId: facts.number, sex: facts.sex, birth: facts.born };
 }
 
+/** What was typed while looking for somebody, put into the field it belongs to, with what it states filled in. */
+export function fieldsFrom(typed: string): Fields {
+  const closed = typed.replace(/\s/g, '');
+  if (/^\d{15,17}[\dXx]$/.test(closed)) return filledFrom({ ...NO_FIELDS, residentId: closed.toUpperCase() });
+  if (/^1\d{10}$/.test(closed)) return { ...NO_FIELDS, phone: closed };
+  if (/\d/.test(typed)) return { ...NO_FIELDS, patientId: typed };
+  return { ...NO_FIELDS, name: typed };
+}
+
 const WORD: Readonly<Record<keyof Fields, TextKey>> = {
   name: 'today.name',
   residentId: 'today.residentId',
@@ -77,7 +86,8 @@ const WORD: Readonly<Record<keyof Fields, TextKey>> = {
   patientId: 'today.patientId',
 };
 
-const PHONE = /^[+0-9][0-9 -]{2,30}$/;
+const PHONE = /^[+0-9][0-9 -]{0,30}$/;
+const SHORTEST_PHONE = 3;
 const NOT_IN_A_NAME = /[\\^=\p{Cc}]/u;
 
 /** What is wrong with each field that holds something; '' keys are absent. */
@@ -92,7 +102,9 @@ export function faultsOf(fields: Fields, today: string): Partial<Record<keyof Fi
     if (birth && !birth.fromAge && birth.date !== facts.born) faults.birth = 'today.birthDiffers';
     if (fields.sex && fields.sex !== facts.sex) faults.sex = 'today.sexDiffers';
   }
-  if (fields.phone.trim() && !PHONE.test(fields.phone.trim())) faults.phone = 'today.badPhone';
+  const phone = fields.phone.trim();
+  if (phone && !PHONE.test(phone)) faults.phone = 'today.badPhone';
+  else if (phone && phone.length < SHORTEST_PHONE) faults.phone = 'today.shortPhone';
   return faults;
 }
 
@@ -181,5 +193,6 @@ export function holdsAnything(desk: Desk): boolean {
   if (desk.lines.length && !open(desk).length) return false;
   if (open(desk).length || desk.question.trim()) return true;
   if (desk.who.kind === 'new') return Object.values(desk.who.fields).some((value) => value.trim());
-  return desk.who.kind === 'unknown';
+  if (desk.who.kind !== 'unknown') return false;
+  return desk.who.sex !== '' || Boolean(desk.who.age.trim() || desk.who.marks.trim());
 }
