@@ -1,4 +1,4 @@
-import type { Session } from '../api/types';
+import type { Session, User } from '../api/types';
 import type { TextKey } from '../i18n';
 
 export interface Tab {
@@ -70,6 +70,11 @@ export function opensStudies(session: Session | null): boolean {
 /** Whether *roles* register patients: a doctor orders first, and registers whom nobody registered. */
 export function registersPatients(roles: readonly string[]): boolean {
   return REGISTERS.some((role) => roles.includes(role));
+}
+
+/** Whether *user* sees, of a patient's orders, their own only, as `sees_own_orders_only` has it. */
+export function seesOwnOrdersOnly(user: User): boolean {
+  return Boolean(user.orders_at) || !registersPatients(user.roles);
 }
 
 /** The tabs of a signed-in person, first = landing. Nobody sees a tab that is not theirs, nor one without a page. */

@@ -2,12 +2,14 @@ import { useQuery } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 
+import { useUser } from '../../api/session';
 import type { RegisteredPatient } from '../../api/types';
 import { absolute, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { ageText, sexText, shownName } from '../../frame/patient';
 import { PatientLine } from '../../frame/PatientHeader';
 import { Chip } from '../../frame/Chip';
+import { seesOwnOrdersOnly } from '../../frame/tabs';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { ordersOf, revealNumber } from './asks';
@@ -80,6 +82,9 @@ export function KnownPatient({
 }) {
   const t = useText();
   const [mending, setMending] = useState(false);
+  const user = useUser();
+  // An empty list of theirs says nothing of what was examined: that must not invite a repetition.
+  const ownOnly = seesOwnOrdersOnly(user);
   const language = useLanguage();
   const orders = useQuery({
     queryKey: ['orders-of', patient.id],
@@ -129,8 +134,10 @@ export function KnownPatient({
           </Button>
         )}
       </span>
-      <h3>{t('today.lately')}</h3>
-      {orders.isSuccess && items.length === 0 && <p className="second">{t('today.latelyNone')}</p>}
+      <h3>{t(ownOnly ? 'today.latelyOwn' : 'today.lately')}</h3>
+      {orders.isSuccess && items.length === 0 && (
+        <p className="second">{t(ownOnly ? 'today.latelyOwnNone' : 'today.latelyNone')}</p>
+      )}
       <ul className="lately">
         {items.slice(0, 8).map((order) => (
           <li key={order.id}>
@@ -140,6 +147,11 @@ export function KnownPatient({
           </li>
         ))}
       </ul>
+      {ownOnly && (
+        <p className="note note-soon" data-testid="own-only">
+          {t('today.latelyOwnOnly', { house: (user.orders_at ?? user.institution).name })}
+        </p>
+      )}
     </div>
   );
 }
