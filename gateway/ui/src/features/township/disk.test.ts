@@ -19,7 +19,9 @@ describe('the disk', () => {
     [0, 0],
     [7, 7],
     [43, 43],
-    [437, 430],
-    [999, 990],
+    [99, 99],
+    [437, 400],
+    [999, 900],
+    [33_412, 30_000],
   ])('has room for %i studies, said as %i', (count, said) => expect(roundly(count)).toBe(said));
 });

@@ -12,8 +12,9 @@ export function isShort({ state, used_percent: used, room_for_studies: room }: Q
   return used >= NEARLY_FULL_PERCENT && (room === null || room < FEW_STUDIES);
 }
 
-/** *count* to its first two digits, downwards: an estimate. */
+/** *count* as an estimate: from a hundred on to its first digit, downwards; studies differ in size by more than that. */
 export function roundly(count: number): number {
-  const step = 10 ** Math.max(0, String(Math.trunc(count)).length - 2);
+  const digits = String(Math.trunc(count)).length;
+  const step = digits > 2 ? 10 ** (digits - 1) : 1;
   return Math.floor(count / step) * step;
 }
