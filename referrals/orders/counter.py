@@ -22,7 +22,7 @@ from kernel.web import ADDRESS, PRINCIPAL, saw
 from referrals.orders.ledger import By
 from referrals.orders.model import State
 from referrals.orders.numbers import Numbers
-from referrals.orders.ports import Spellings
+from referrals.orders.ports import Spellings, Unread, nobody_reads
 from referrals.orders.search import PAGE_MAX, Narrow
 from referrals.orders.service import OrderDesk
 
@@ -38,6 +38,7 @@ class Counter:
     spellings: Spellings
     centre: str = ""
     """Code of the institution that settles conflicts of all; empty where none does."""
+    unread: Unread = nobody_reads
 
     def by(self, request: web.Request) -> By:
         """Return who asks."""

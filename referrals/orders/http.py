@@ -40,6 +40,7 @@ from referrals.orders.examination_terms import words_of
 from referrals.orders.examinations import find_examinations
 from referrals.orders.http_conflicts import ConflictsDoor
 from referrals.orders.http_patients import PatientsDoor
+from referrals.orders.http_unread import UnreadDoor
 from referrals.orders.machine import Act
 from referrals.orders.model import Examination, Order, OrderMissing, State
 from referrals.orders.numbers import blocks_of
@@ -59,6 +60,8 @@ def routes(counter: Counter) -> list[web.RouteDef]:
     """Return every route of this room."""
     return [
         *PatientsDoor(counter).routes(),
+        # Before the orders: its last word is no order's id.
+        *UnreadDoor(counter).routes(),
         *OrdersDoor(counter).routes(),
         *ConflictsDoor(counter).routes(),
     ]

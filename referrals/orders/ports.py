@@ -1,7 +1,7 @@
 """What this room needs of others."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
@@ -45,3 +45,16 @@ class Spellings(Protocol):
         whole, and as they are; nothing else is read.
         """
         ...
+
+class Unread(Protocol):
+    """Knows what of an institution's orders its own machine has not read yet."""
+
+    def __call__(self, conn: sa.Connection, institution: str, /) -> Collection[str] | None:
+        """Return the ids of those orders; None where nobody can know, or has to read anything."""
+        ...
+
+
+def nobody_reads(conn: sa.Connection, institution: str, /) -> Collection[str] | None:
+    """Return None: what is ordered at this node is where it is performed."""
+    del conn, institution
+    return None

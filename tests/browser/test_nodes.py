@@ -122,13 +122,36 @@ def test_a_silent_machine_is_told_on_every_page_until_somebody_takes_note(
         expect(note).to_have_count(0)
 
 
-def test_a_village_doctor_is_told_that_orders_wait_at_the_county(
+def test_a_village_doctor_is_told_where_an_order_is_until_the_township_has_it(
     browser: Browser, demo: RunningDemo
 ) -> None:
+    made: list[str] = []
+    read: list[str] = []
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        for node in told["items"]:
+            node |= {"state": "late", "down_since": node["heard_at"]}
+        route.fulfill(response=answer, json=told)
+
+    def order(route: Route) -> None:
+        answer = route.fetch()
+        if route.request.method == "POST":
+            made.append(answer.json()["order"]["id"])
+        route.fulfill(response=answer)
+
+    def unread(route: Route) -> None:
+        left = [one for one in made if one not in read]
+        route.fulfill(json={"known": True, "items": left})
+
     with at_work(browser, county(demo)) as person:
         page = person.page
-        page.route("**/api/v1/nodes", silent)
+        page.route("**/api/v1/nodes", late)
+        page.route("**/api/v1/orders", order)
+        page.route("**/api/v1/orders/unread", unread)
         sign_in(person, demo, "village-doctor")
+        # Down for a minute is down: three of silence are not waited for.
         expect(page.get_by_test_id("orders-wait")).to_contain_text("青山卫生院")
         expect(page.get_by_test_id("orders-wait")).to_contain_text("单子留在县里")
         page.get_by_test_id("patient-find").fill("zhou")
@@ -138,6 +161,17 @@ def test_a_village_doctor_is_told_that_orders_wait_at_the_county(
         page.get_by_test_id("submit").click()
         expect(page.get_by_test_id("desk")).to_have_attribute("data-state", "done")
         expect(page.locator("h1")).to_contain_text("等卫生院有消息再到设备上")
+        fits(person)
+        person.picture("desk-unread-zh-1366x625")
+        page.get_by_role("button", name="回今日检查").click()
+        row = page.locator(f"[data-order='{made[0]}']")
+        expect(row.get_by_test_id("unread")).to_have_text("待做，卫生院还没收到")
+        fits(person)
+        assert violations(page) == []
+        person.picture("today-unread-zh-1366x625")
+        read += made
+        expect(row.get_by_test_id("unread")).to_have_count(0, timeout=20_000)
+        expect(row).to_contain_text("待做")
 
 
 @pytest.mark.parametrize(("language", "size"), EACH)

@@ -39,6 +39,7 @@ AT_COUNTY: Final = {
     "RecordConflictView": "RecordConflictView",
     "OrderBehind": "OrderBehind",
     "StudyOrder": "StudyOrder",
+    "UnreadOrders": "UnreadOrders",
 }
 AT_TOWNSHIP: Final = {
     "TownshipNode": "TownshipFacts",

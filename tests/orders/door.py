@@ -22,6 +22,7 @@ from kernel.identity import Institution, InstitutionKind, PrincipalKind, Role
 from kernel.process.bus import NullBus
 from referrals.orders import http
 from referrals.orders.counter import Counter
+from referrals.orders.ports import Unread, nobody_reads
 from tests.orders.desk import COUNTY, QINGSHAN, Desk
 
 VILLAGE = "xigou"
@@ -93,7 +94,9 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(desk: Desk, more: Sequence[web.RouteDef] = ()) -> AsyncIterator[Door]:
+async def open_door(
+    desk: Desk, more: Sequence[web.RouteDef] = (), *, unread: Unread = nobody_reads
+) -> AsyncIterator[Door]:
     """Serve *desk* on an ephemeral port of 127.0.0.1."""
     database, clock, hasher = desk.database, desk.clock, Hasher(memory_kib=64, rounds=1)
     sign_ins = SignIns(database, hasher, clock, chain="gateway")
@@ -109,7 +112,15 @@ async def open_door(desk: Desk, more: Sequence[web.RouteDef] = ()) -> AsyncItera
         await admin.create_account(OPERATOR, asked)
         tokens[name] = (await admin.create_token(OPERATOR, name, label="test")).token
     ledger = desk.ledger
-    counter = Counter(database, clock, desk.desk, ledger.numbers, ledger.spellings, desk.centre)
+    counter = Counter(
+        database,
+        clock,
+        desk.desk,
+        ledger.numbers,
+        ledger.spellings,
+        desk.centre,
+        unread=unread,
+    )
     app = build_app(
         routes=[*http.routes(counter), *more],
         parts=ShellParts(

@@ -2,13 +2,14 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
 from aiohttp import web
 
+from gateway.exchange.unread import unread_keys
 from gateway.township.tables import studies
 from kernel.events import Event
 from kernel.idempotency import KEEP, forget
@@ -19,6 +20,8 @@ from referrals.orders.counter import Counter
 from referrals.orders.gate import UncheckedGate
 from referrals.orders.ledger import Ledger
 from referrals.orders.performing import Performed
+from referrals.orders.ports import nobody_reads
+from referrals.orders.records import RecordKind
 from referrals.orders.service import OrderDesk
 from yilian.wiring.context import EVENTS, Context
 
@@ -35,9 +38,20 @@ def order_routes(context: Context, written: Ledger) -> list[web.RouteDef]:
         context.database, context.clock, ledger=written, gate=UncheckedGate(), centre=centre
     )
     counter = Counter(
-        context.database, context.clock, desk, written.numbers, written.spellings, centre
+        context.database,
+        context.clock,
+        desk,
+        written.numbers,
+        written.spellings,
+        centre,
+        unread=unread_orders if centre else nobody_reads,
     )
     return http.routes(counter)
+
+
+def unread_orders(conn: sa.Connection, institution: str, /) -> Collection[str] | None:
+    """Return, at the county, the orders the machines of *institution* have not read yet."""
+    return unread_keys(conn, institution, RecordKind.ORDER.value)
 
 
 def watch_arrivals(context: Context, written: Ledger) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -48,7 +48,7 @@ export interface NodeRow {
   down_since: string | null;
   program: string;
   clock_off_s: number | null;
-  line: { state: string; since: string | null; rate_bits_per_s: number | null; code: string } | null;
+  line: { state: string; since: string | null; rate_bits_per_s: number | null; code: string; held_until?: string | null; held_by?: string } | null;
   disk: { total_bytes: number; free_bytes: number } | null;
   lanes: NodeLane[];
   letters_waiting: number;

@@ -308,6 +308,12 @@ export interface DayPage {
   last_event_id: number;
 }
 
+export interface UnreadOrders {
+  /** False where nobody has to read them elsewhere. */
+  known: boolean;
+  items: string[];
+}
+
 export interface HistoryLine {
   version: string;
   act: string;

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 
 import type { NodeRow } from '../../api/types';
-import { countsOf, needsSomebody, standingAndGone, waiting, worstFirst } from './node-words';
+import { awaySince } from './silent';
+import { countsOf, heldUntil, needsSomebody, standingAndGone, waiting, worstFirst } from './node-words';
 
 function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
   return {
@@ -44,4 +45,21 @@ it('what waits is summed over the lanes', () => {
     { priority: 'routine', studies: 2, instances: 4, size_bytes: 5 },
   ];
   expect(waiting(node('a', { lanes }))).toEqual({ studies: 3, bytes: 15 });
+});
+
+it('a line that is down is away before it is silent, and not while another machine of the house is up', () => {
+  const late = node('a', { state: 'late', down_since: '2026-05-12T01:50:00Z' });
+  expect(awaySince([late], 'a')).toBe('2026-05-12T01:50:00Z');
+  expect(awaySince([late, { ...node('a'), id: 'second' }], 'a')).toBe('');
+  expect(awaySince([late, { ...node('a', { state: 'revoked' }), id: 'gone' }], 'a')).toBe('2026-05-12T01:50:00Z');
+  expect(awaySince([late], 'b')).toBe('');
+});
+
+it('a machine whose line a person holds is not simply well, and the hold of one that is not heard is old', () => {
+  const line = { state: 'up', since: null, rate_bits_per_s: null, code: '', held_until: '2026-05-12T02:19:00Z', held_by: '李静' };
+  expect(heldUntil(node('a', { line }))).toBe('2026-05-12T02:19:00Z');
+  expect(needsSomebody(node('a', { line }))).toBe(true);
+  expect(heldUntil(node('a', { line, state: 'late' }))).toBe('');
+  // A program of before does not tell.
+  expect(heldUntil(node('a', { line: { state: 'up', since: null, rate_bits_per_s: null, code: '' } }))).toBe('');
 });

@@ -26,11 +26,16 @@ export function clockIsOff({ clock_off_s: off }: NodeRow): boolean {
   return off !== null && Math.abs(off) > CLOCK_OFF_S;
 }
 
+/** Until when a person at *node*, which is heard, lets it send no images; empty where nobody does. */
+export function heldUntil({ state, line }: NodeRow): string {
+  return state === 'up' ? (line?.held_until ?? '') : '';
+}
+
 /** Whether somebody has to look at *node*. */
 export function needsSomebody(node: NodeRow): boolean {
   if (node.state === 'revoked') return false;
   const kept = node.set_aside + node.letters_refused > 0;
-  return node.state === 'silent' || node.state === 'late' || kept || isShortOfRoom(node) || clockIsOff(node) || node.audit_fault !== '';
+  return node.state === 'silent' || node.state === 'late' || heldUntil(node) !== '' || kept || isShortOfRoom(node) || clockIsOff(node) || node.audit_fault !== '';
 }
 
 /** *nodes*, those that need somebody first, then by name. */

@@ -12,6 +12,7 @@ import { watchesNodes } from '../../frame/tabs';
 import { onLive } from '../../live/channel';
 
 export const NODES = ['nodes'] as const;
+const LOOK_AGAIN_MS = 15_000;
 
 /** A machine that was heard again, and when. */
 export interface Back {
@@ -46,7 +47,7 @@ export function nodeList(signal: AbortSignal): Promise<NodeList> {
 }
 
 /** The nodes this person may watch; none where there are none to watch. */
-export function useWatched(): readonly NodeRow[] {
+export function useWatched(everyMs: number | false = false): readonly NodeRow[] {
   const watches = useSession((store) => watchesNodes(store.session));
   const list = useQuery({
     queryKey: NODES,
@@ -54,15 +55,22 @@ export function useWatched(): readonly NodeRow[] {
     enabled: watches,
     // Each beat of each machine is the page's matter that lists them; here the two events tell all.
     staleTime: Infinity,
+    refetchInterval: everyMs,
   });
   return useMemo(() => (watches ? (list.data?.items ?? []) : []), [list.data, watches]);
 }
 
-/** Since when the machine of the house *code* says nothing; empty while it does, or none is known. */
-export function useSilentSince(code: string | undefined): string {
-  const nodes = useWatched().filter(({ institution, state }) => institution.code === code && state !== 'revoked');
+/** Since when the line to every machine of the house *code* is down; empty while one is up, or none is known. */
+export function awaySince(nodes: readonly NodeRow[], code: string | undefined): string {
+  const mine = nodes.filter(({ institution, state }) => institution.code === code && state !== 'revoked');
   // A house with two machines is reached while one of them is.
-  return nodes.every(({ state }) => state === 'silent') ? (nodes[0]?.down_since ?? '') : '';
+  if (!mine.every(({ state }) => state === 'silent' || state === 'late')) return '';
+  return mine.map(({ down_since: since }) => since ?? '').sort().at(-1) ?? '';
+}
+
+/** The same for a page that says what becomes of an order: a line that is down tells of it by nothing at all. */
+export function useAwaySince(code: string | undefined): string {
+  return awaySince(useWatched(code ? LOOK_AGAIN_MS : false), code);
 }
 
 /** Follows the two events, once for the whole workstation. */

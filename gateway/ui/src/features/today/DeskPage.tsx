@@ -16,7 +16,7 @@ import { registersPatients } from '../../frame/tabs';
 import { TopBar } from '../../frame/TopBar';
 import { Trouble } from '../../frame/Trouble';
 import { type TextKey, useText } from '../../i18n';
-import { useSilentSince } from '../nodes/silent';
+import { useAwaySince } from '../nodes/silent';
 import { LineHere } from '../township/LineHere';
 import { placeOrder, registerPatient, showPatient } from './asks';
 import { type Desk, missing, newPatientBody, open, orderBody } from './desk';
@@ -24,6 +24,7 @@ import type { Slot } from './draft';
 import { useKeptDesk } from './kept-desk';
 import { isUnknown } from './KnownPatient';
 import { Slips } from './Slip';
+import { doneWord, useTold } from './unread';
 import { shownPatient } from './worklist';
 import { What } from './What';
 import { Whom } from './Whom';
@@ -49,7 +50,7 @@ export default function DeskPage() {
   const location = useLocation();
   const roles = useSession((store) => store.session?.user?.roles ?? []);
   const mayRegister = registersPatients(roles);
-  const silentSince = useSilentSince(user.orders_at?.code);
+  const away = useAwaySince(user.orders_at?.code ?? user.institution.code);
   const language = useLanguage();
   const start = location.state as DeskStart | null;
   const { desk, slot, restored, setDesk, goTo, clear, next: goOn } = useKeptDesk(
@@ -65,6 +66,7 @@ export default function DeskPage() {
   const lacks = missing(desk, today());
   const left = open(desk);
   const done = desk.lines.flatMap((line) => (line.order ? [line.order] : []));
+  const told = useTold(done.map(({ id }) => id));
 
   useEffect(() => {
     document.title = t('today.new');
@@ -208,16 +210,16 @@ export default function DeskPage() {
       )}
       <main className="desk" data-testid="desk" data-state={over ? 'done' : busy ? 'sending' : 'open'}>
         <h1 className="answer">
-          {over ? t(silentSince ? 'today.doneWaits' : 'today.doneTitle', { count: done.length }) : t(mayRegister ? 'today.new' : 'today.newOrder')}
+          {over ? t(doneWord(told, away), { count: done.length }) : t(mayRegister ? 'today.new' : 'today.newOrder')}
         </h1>
         {user.orders_at && !over && (
           <p className="second desk-note" data-testid="orders-at">
             {t('today.ordersAt', { house: user.orders_at.name })}
           </p>
         )}
-        {user.orders_at && silentSince && (
+        {away && !(over && told === 'read') && (
           <p className="note note-soon desk-note" role="status" data-testid="orders-wait">
-            {t('today.ordersWait', { house: user.orders_at.name, at: dayAndTime(silentSince, language) })}
+            {t('today.ordersWait', { house: (user.orders_at ?? user.institution).name, at: dayAndTime(away, language) })}
           </p>
         )}
         {restored && !over && (

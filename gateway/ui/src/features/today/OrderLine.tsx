@@ -21,11 +21,13 @@ interface Props {
   alike: number;
   /** What of its study is on this machine; null before that is known, undefined where nobody looks. */
   here: StudyHere | null | undefined;
+  /** Whether the township's machine has not read yet how it stands. */
+  unread: boolean;
   toggle: (id: string) => void;
 }
 
 /** One examination of the day in 32 px: when, who, what, where, its number, how far. */
-export const OrderLine = memo(function OrderLine({ row, id, day, active, open, alike, here, toggle }: Props) {
+export const OrderLine = memo(function OrderLine({ row, id, day, active, open, alike, here, unread, toggle }: Props) {
   const t = useText();
   const language = useLanguage();
   const { patient, examination } = row;
@@ -65,7 +67,13 @@ export const OrderLine = memo(function OrderLine({ row, id, day, active, open, a
         {row.accession_number}
       </div>
       <div role="gridcell" className="state">
-        <Chip kind={CHIP[row.state]}>{t(`order.state.${row.state}`)}</Chip>
+        {unread ? (
+          <span data-testid="unread">
+            <Chip kind="soon">{t('order.unread', { state: t(`order.state.${row.state}`) })}</Chip>
+          </span>
+        ) : (
+          <Chip kind={CHIP[row.state]}>{t(`order.state.${row.state}`)}</Chip>
+        )}
         {row.conflicts + (patient?.conflicts ?? 0) > 0 && <Chip kind="conflict">{t('order.conflict')}</Chip>}
         {row.number_disputed && <Chip kind="conflict">{t('order.disputed')}</Chip>}
       </div>

@@ -29,6 +29,7 @@ import { isUnknown } from './KnownPatient';
 import { OrderDetail } from './OrderDetail';
 import { OrderLine } from './OrderLine';
 import { Slips } from './Slip';
+import { useUnread } from './unread';
 import { dayAfter, devices, hasSlip, isOf, isPinned, sameNames, shownRows, stillToDo } from './worklist';
 
 const keyOf = (row: OrderRow) => row.id;
@@ -77,6 +78,7 @@ export default function TodayPage() {
   const shown = useMemo(() => shownRows(ofDay, device, typed), [device, ofDay, typed]);
   const keys = useMemo(() => [...shown.pinned, ...shown.rest].map(keyOf), [shown]);
   const looks = useLooksHere();
+  const unread = useUnread();
   const here = useHere(useMemo(() => ofDay.map((row) => row.study_instance_uid), [ofDay]));
   const openHere = useOpenHere(here);
   const { active, setActive, move } = useRowFocus(keys, rowId);
@@ -172,6 +174,7 @@ export default function TodayPage() {
         open={open === row.id}
         here={looks ? (here.get(row.study_instance_uid) ?? null) : undefined}
         alike={row.patient ? sameNames(ofDay, row.patient) : 0}
+        unread={unread.has(row.id)}
         toggle={toggle}
       />
       {open === row.id && (

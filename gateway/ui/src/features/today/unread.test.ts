@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+
+import { doneWord, toldOf } from './unread';
+
+const unread = (...items: string[]) => ({ known: true, items });
+
+it('nobody promises the devices an order the township has not read', () => {
+  expect(toldOf(true, unread('a', 'b'), ['a'])).toBe('unread');
+  expect(doneWord('unread', '')).toBe('today.doneUnread');
+  expect(doneWord('unread', '2026-05-12T01:50:00Z')).toBe('today.doneWaits');
+});
+
+it('before that is known, nothing is promised either', () => {
+  expect(toldOf(true, undefined, ['a'])).toBe('asking');
+  expect(doneWord('asking', '')).toBe('today.doneHere');
+  expect(doneWord('asking', '2026-05-12T01:50:00Z')).toBe('today.doneWaits');
+});
+
+it('what was read is promised, also where the line went down after', () => {
+  expect(toldOf(true, unread('b'), ['a'])).toBe('read');
+  expect(doneWord('read', '2026-05-12T01:50:00Z')).toBe('today.doneRead');
+});
+
+it('where an order is performed where it was made there is nothing to read', () => {
+  expect(toldOf(false, undefined, ['a'])).toBe('here');
+  expect(toldOf(true, { known: false, items: [] }, ['a'])).toBe('here');
+  expect(doneWord('here', '')).toBe('today.doneTitle');
+});
