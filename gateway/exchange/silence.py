@@ -16,6 +16,8 @@ from kernel.events import publish_all
 from kernel.sql.db import Database
 
 _LOOK_S: Final = 15.0
+_ASLEEP_S: Final = 3 * _LOOK_S
+"""A look that comes so long after the one before it shows that the county itself was not there."""
 
 
 def note_silent(
@@ -53,6 +55,37 @@ def note_silent(
     return len(drafts)
 
 
+class Listening:
+    """How long the county has been there to hear without a break.
+
+    A machine that was held (a virtual one that was moved, a disk that stood still) wakes with old
+    words of everybody. Its seconds may or may not have run on meanwhile, its wall clock did; that
+    one may also be set. Either of them with a gap, and listening begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._began_s: float | None = None
+        self._seen: tuple[float, dt.datetime] | None = None
+
+    def look(self, now_s: float, at: dt.datetime) -> dt.timedelta:
+        """Note a look and return how long the county has listened.
+
+        Args:
+            now_s: seconds that never run backwards.
+            at: the same instant by the wall clock.
+        """
+        if self._began_s is None or self._was_away(now_s, at):
+            self._began_s = now_s
+        self._seen = now_s, at
+        return dt.timedelta(seconds=now_s - self._began_s)
+
+    def _was_away(self, now_s: float, at: dt.datetime) -> bool:
+        if self._seen is None:
+            return False
+        before_s, before = self._seen
+        return max(now_s - before_s, (at - before).total_seconds()) >= _ASLEEP_S
+
+
 @dataclass(frozen=True, slots=True)
 class SilenceWatch:
     """Looks after all nodes; one process of the county runs it."""
@@ -63,10 +96,11 @@ class SilenceWatch:
 
     async def run(self) -> None:
         """Look every 15 s until cancelled."""
-        began_s = self.clock.monotonic_s()
+        ear = Listening()
         while True:
-            listening = dt.timedelta(seconds=self.clock.monotonic_s() - began_s)
+            at = self.clock.now()
+            listening = ear.look(self.clock.monotonic_s(), at)
             await self.database.write(
-                partial(note_silent, centre=self.centre, at=self.clock.now(), listening=listening)
+                partial(note_silent, centre=self.centre, at=at, listening=listening)
             )
             await asyncio.sleep(_LOOK_S)
