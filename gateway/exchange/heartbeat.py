@@ -45,6 +45,11 @@ class LineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """By the node's clock."""
     rate_bits_per_s: int | None
     code: str = ""
+    held_until: dt.datetime | None = None
+    """Until when a person at the node lets it send no images, by the node's clock; None where
+    nobody does, and from a program that does not tell."""
+    held_by: str = ""
+    """Who that is, as people call them."""
 
 
 class DiskFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
 from gateway.exchange import outbox
@@ -66,7 +67,7 @@ class NodeFacts:
             program=self.program,
             started_at=self.started_at,
             lanes=lanes(conn),
-            line=self.line(),
+            line=_held_still(self.line(), at),
             disk=self.disk(),
             letters_waiting=letters.waiting,
             letters_refused=letters.refused,
@@ -185,6 +186,13 @@ def lanes(conn: sa.Connection) -> list[LaneState]:
         )
         for rank, how_many, objects, size in conn.execute(query)
     ]
+
+
+def _held_still(line: LineFacts, at: dt.datetime) -> LineFacts:
+    """Return *line* without a hold that is over; whoever holds it need not have looked since."""
+    if line.held_until is None or line.held_until > at:
+        return line
+    return msgspec.structs.replace(line, held_until=None, held_by="")
 
 
 def _set_aside(conn: sa.Connection) -> int:

@@ -78,12 +78,13 @@ def _differs(before: Heartbeat | None, heard: Heard) -> bool:
         return False
     if before is None or now.studies is not None:
         return True
-    return (before.lanes, before.line.state, before.set_aside, before.program) != (
-        now.lanes,
-        now.line.state,
-        now.set_aside,
-        now.program,
-    )
+    return _shown(before) != _shown(now)
+
+
+def _shown(beat: Heartbeat) -> tuple[object, ...]:
+    line = beat.line
+    held = (line.held_until, line.held_by)
+    return (beat.lanes, line.state, held, beat.set_aside, beat.program)
 
 
 def _draft(heard: Heard, topic: str, more: Mapping[str, Any]) -> EventDraft:

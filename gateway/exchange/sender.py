@@ -87,6 +87,8 @@ class LetterSender:
         self._settings = settings or SenderSettings()
         self._agreed: int | None = None
         self._beat_s = float("-inf")
+        self._held: tuple[dt.datetime | None, str] = (None, "")
+        """Of the line, as last told."""
         self._studies: list[StudyState] | None = None
         self._studies_s = float("-inf")
 
@@ -137,12 +139,15 @@ class LetterSender:
         known = self._agreed is not None
         letters = await self._letters() if known else []
         due = self._clock.monotonic_s() - self._beat_s >= self._settings.heartbeat_s
+        held = self._hold()
+        # Somebody at the county may wait for images that nobody sends: told at once.
+        due = due or held != self._held
         if known and not letters and not due:
             return False
         beat = await self._heartbeat() if due and known else None
         answer = await self._post(letters, beat)
         if beat is not None:
-            self._beat_s = self._clock.monotonic_s()
+            self._beat_s, self._held = self._clock.monotonic_s(), held
         at = self._clock.now()
         if not await self._database.write(partial(self._note, letters=letters, answer=answer)):
             _LOG.warning("letters.renumbered")
@@ -150,6 +155,10 @@ class LetterSender:
         await self._line.reached()
         _LOG.debug("letters.sent", extra={"letters": len(letters), "at": at.isoformat()})
         return bool(letters) or not known
+
+    def _hold(self) -> tuple[dt.datetime | None, str]:
+        line = self._facts.line()
+        return line.held_until, line.held_by
 
     async def _letters(self) -> list[Sent]:
         agreed, since = self._agreed or 1, self._settings.since

@@ -160,6 +160,22 @@ def test_the_list_says_how_urgent_each_study_is(
     assert "priority=emergency" in capsys.readouterr().out
 
 
+def test_the_list_says_that_everything_is_held_by_whom_and_how_to_end_it(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert spool(home, "pause", "--minutes", "30") == 0
+    until = json.loads(capsys.readouterr().out)["held_until"]
+    assert spool(home, "list") == 0
+    out, err = capsys.readouterr()
+    assert isinstance(json.loads(out), list)
+    assert f"held until {until} by operator" in err
+    assert "yilian spool resume" in err
+    assert spool(home, "resume") == 0
+    capsys.readouterr()
+    assert spool(home, "list") == 0
+    assert "held" not in capsys.readouterr().err
+
+
 def test_what_is_tried_again_freed_or_held_is_in_the_trail(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:

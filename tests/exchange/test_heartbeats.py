@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 import sqlalchemy as sa
 
 from gateway.exchange.completeness import QUIET, Basis, Fullness, completeness
 from gateway.exchange.node_facts import note_expected
 from gateway.exchange.node_status import LATE_AFTER, SILENT_AFTER, words_of
-from gateway.exchange.silence import note_silent
+from gateway.exchange.silence import Listening, note_silent
 from gateway.township.model import InstanceState
 from gateway.township.tables import instances, studies
 from kernel.events import Event, events_after
-from tests.exchange.two_nodes import County, Township, county_in, township_in
+from tests.exchange.two_nodes import County, Township, county_in, line_up, township_in
 
 STUDY = "1.2.826.0.1.3680043.8.498.990000.1"
 A_SECOND = dt.timedelta(seconds=1)
@@ -165,6 +166,59 @@ async def test_three_minutes_of_silence_are_told_once_and_so_is_the_first_word_a
         assert [event.topic for event in told] == ["node.silent", "node.back"]
         assert told[0].payload["institution"] == {"code": "qingshan", "name": "青山镇卫生院"}
         assert told[1].payload["silent_s"] >= SILENT_AFTER.total_seconds()
+
+
+async def test_a_line_somebody_holds_is_told_at_once_with_who_and_until_when(
+    tmp_path: Path,
+) -> None:
+    line = line_up()
+    async with county_in(tmp_path) as county:
+        enrolled, key = await county.new_node()
+        node_of = township_in(
+            tmp_path, county.port, enrolled, key, heartbeat_s=3600, line_facts=lambda: line
+        )
+        async with node_of as node, county.page("wang") as page:
+
+            async def held() -> tuple[str | None, str]:
+                [shown] = (await seen(page, "/api/v1/nodes"))["items"]
+                return shown["line"]["held_until"], shown["line"]["held_by"]
+
+            async def updates() -> list[Event]:
+                return [each for each in await topics(county) if each.topic == "node.updated"]
+
+            await beaten(node)
+            assert await held() == (None, "")
+            told = len(await updates())
+            until = node.clock.now() + dt.timedelta(minutes=30)
+            line = msgspec.structs.replace(line_up(), held_until=until, held_by="李静")
+            await node.sender.send_once()
+            assert await held() == (until.isoformat().replace("+00:00", "Z"), "李静")
+            assert len(await updates()) == told + 1
+            # A hold that is over is none, whether or not anybody has looked since.
+            past = node.clock.now() - A_SECOND
+            line = msgspec.structs.replace(line, held_until=past)
+            await node.sender.send_once()
+            assert await held() == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wall"),
+    [
+        pytest.param(360.0, 360.0, id="held"),
+        pytest.param(15.0, 360.0, id="its-seconds-stood-still"),
+    ],
+)
+def test_a_county_that_was_held_itself_listens_anew(seconds: float, wall: float) -> None:
+    ear, at = Listening(), dt.datetime(2026, 5, 12, 9, 0, tzinfo=dt.UTC)
+    listening = dt.timedelta(0)
+    for look in range(41):
+        now_s = look * 15.0
+        listening = ear.look(now_s, at + dt.timedelta(seconds=now_s))
+    assert listening == dt.timedelta(minutes=10)
+    now_s, at = 600.0 + seconds, at + dt.timedelta(seconds=600 + wall)
+    assert ear.look(now_s, at) == dt.timedelta(0)
+    # From there on it counts again; a look somewhat late is no break.
+    assert ear.look(now_s + 30, at + dt.timedelta(seconds=30)) == dt.timedelta(seconds=30)
 
 
 async def test_a_house_knows_of_its_own_nodes_only(tmp_path: Path) -> None:

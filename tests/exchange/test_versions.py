@@ -1,11 +1,14 @@
 """A county one version newer or older than its nodes."""
 
+import datetime as dt
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.exchange.county_link import CountyUnreachable
 from gateway.exchange.feed import send_down
+from gateway.exchange.heartbeat import LineFacts
 from gateway.exchange.model import Versions
 from gateway.exchange.versions import NoCommonVersion, agree, carries
 from kernel.letter import Letter
@@ -27,6 +30,27 @@ def test_without_a_common_version_nobody_guesses() -> None:
         agree(ONE, TWO)
     assert carries("order", 1, NEW_KIND)
     assert not carries("bed", 1, NEW_KIND)
+
+
+class LineOfBefore(msgspec.Struct, frozen=True, kw_only=True):
+    """What a heartbeat said of the line before it told who holds it."""
+
+    state: str
+    since: dt.datetime | None
+    rate_bits_per_s: int | None
+    code: str = ""
+
+
+def test_an_older_county_passes_over_who_holds_the_line_and_an_older_node_says_nobody() -> None:
+    until_ten = dt.datetime(2026, 5, 12, 10, 0, tzinfo=dt.UTC)
+    told = LineFacts(
+        state="up", since=None, rate_bits_per_s=None, held_until=until_ten, held_by="李静"
+    )
+    before = LineOfBefore(state="up", since=None, rate_bits_per_s=None)
+    assert msgspec.json.decode(msgspec.json.encode(told), type=LineOfBefore) == before
+    read = msgspec.json.decode(msgspec.json.encode(before), type=LineFacts)
+    assert (read.held_until, read.held_by) == (None, "")
+    assert msgspec.json.decode(msgspec.json.encode(told), type=LineFacts) == told
 
 
 async def _one_waits(node: Township) -> bool:

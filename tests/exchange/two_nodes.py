@@ -262,6 +262,11 @@ class Township:
         self.owner.keep("feed", self.follower.run)
 
 
+def line_up() -> LineFacts:
+    """Return a line of which nothing is to be told."""
+    return LineFacts(state="up", since=None, rate_bits_per_s=None)
+
+
 @asynccontextmanager
 async def township_in(
     home: Path,
@@ -274,6 +279,7 @@ async def township_in(
     versions: Versions = VERSIONS,
     since: Mapping[str, int] = SINCE,
     heartbeat_s: float = 0.2,
+    line_facts: Callable[[], LineFacts] = line_up,
 ) -> AsyncIterator[Township]:
     """Run a node in *home* whose county is at *port*."""
     clock = clock or ShiftedClock()
@@ -287,7 +293,7 @@ async def township_in(
     facts = NodeFacts(
         program="0.1.0",
         started_at=clock.now(),
-        line=lambda: LineFacts(state="up", since=None, rate_bits_per_s=None),
+        line=line_facts,
         disk=lambda: DiskFacts(total_bytes=100, free_bytes=40),
     )
     settings = SenderSettings(

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from gateway.township.line import LineState
 from gateway.township.line_told import line_told
+from gateway.township.parcel_queue import line_hold
+from kernel.clock import Clock
 from kernel.settings import Settings
 from yilian.doctor.refusals import explained
 
@@ -18,6 +20,21 @@ def tell_refusal(conn: sa.Connection, settings: Settings) -> None:
     note = _note(conn, settings)
     if note:
         print(f"yilian spool: {note}", file=sys.stderr)
+
+
+def tell_hold(conn: sa.Connection, clock: Clock) -> None:
+    """Say on standard error until when a person lets nothing go, who, and how to end it."""
+    held = line_hold(conn, now=clock.now())
+    if held is None:
+        return
+    until, by = held
+    told = until.astimezone().isoformat(timespec="minutes")
+    who = f" by {by}" if by else ""
+    print(
+        f"yilian spool: everything is held until {told}{who}, emergencies included; "
+        "yilian spool resume lets it go",
+        file=sys.stderr,
+    )
 
 
 def _note(conn: sa.Connection, settings: Settings) -> str:

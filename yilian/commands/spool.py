@@ -25,7 +25,7 @@ from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import SystemClock
 from kernel.errors import Conflict, Invalid, Missing
 from kernel.settings import NodeKind
-from yilian.commands.line_note import tell_refusal
+from yilian.commands.line_note import tell_hold, tell_refusal
 from yilian.commands.nodes import add_home, kind_of, settings_of
 from yilian.wiring.homes import Home
 from yilian.wiring.offline import opened_database
@@ -91,6 +91,8 @@ def _run(arguments: argparse.Namespace, *, act: Callable[[argparse.Namespace], i
         home = Home(arguments.home.absolute())
         async with opened_database(home, settings) as database:
             await database.read(partial(tell_refusal, settings=settings))
+            if arguments.act == "list":
+                await database.read(partial(tell_hold, clock=SystemClock()))
 
     asyncio.run(note())
     return code

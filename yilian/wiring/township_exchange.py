@@ -130,6 +130,8 @@ def _line_facts(news: QueueNews) -> LineFacts:
         since=line.since,
         rate_bits_per_s=line.rate_bits_per_s,
         code=line.code,
+        held_until=line.held_until,
+        held_by=line.held_by,
     )
 
 

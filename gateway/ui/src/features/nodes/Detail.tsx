@@ -4,7 +4,7 @@ import { ask } from '../../api/client';
 import { useSession } from '../../api/session';
 import type { NodeDetail, NodeRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, dayAndTime, fileSize } from '../../frame/clock';
+import { absolute, dayAndTime, fileSize, shortTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { modalityWord } from '../../frame/modality';
 import { readsTrails } from '../../frame/tabs';
@@ -12,7 +12,7 @@ import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { LetGo } from './LetGo';
-import { clockIsOff } from './node-words';
+import { clockIsOff, heldUntil } from './node-words';
 import { Refused } from './Refused';
 import { Trail } from './Trail';
 
@@ -33,6 +33,11 @@ export function Detail({ node, letGo }: { node: NodeRow; letGo?: () => void }) {
     <div role="row" className="node-detail" data-testid="node-detail">
       <div role="gridcell">
         {(node.state === 'late' || node.state === 'silent') && <p className="note note-soon">{t('nodes.whatNow')}</p>}
+        {heldUntil(node) && (
+          <p className="note note-soon" data-testid="node-held">
+            {t('nodes.heldText', { by: node.line?.held_by ?? '', at: shortTime(heldUntil(node), language) })}
+          </p>
+        )}
         {node.state === 'never' && <p className="note note-info">{t('nodes.neverText')}</p>}
         {node.audit_fault && <p className="note note-bad">{t('nodes.trailBrokenText')}</p>}
         {clockIsOff(node) && node.clock_off_s !== null && (

@@ -7,7 +7,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useSession } from '../../api/session';
 import type { NodeRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { clockTime, dayAndTime, fileSize, rate } from '../../frame/clock';
+import { clockTime, dayAndTime, fileSize, rate, shortTime } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
@@ -22,7 +22,7 @@ import { useSteady } from '../../live/steady';
 import { Admit, ADMISSION } from './Admit';
 import { Detail } from './Detail';
 import { GoneRow } from './GoneRow';
-import { CHIP, clockIsOff, countsOf, isShortOfRoom, standingAndGone, waiting, worstFirst } from './node-words';
+import { CHIP, clockIsOff, countsOf, heldUntil, isShortOfRoom, standingAndGone, waiting, worstFirst } from './node-words';
 import { nodeList, NODES } from './silent';
 
 /** A line that went quiet tells of itself by nothing at all: so often its state is asked for. */
@@ -219,6 +219,7 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
   const t = useText();
   const language = useLanguage();
   const left = waiting(node);
+  const held = heldUntil(node);
   return (
     <div
       id={rowId(node.id)}
@@ -234,12 +235,15 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
         <b>{node.institution.name}</b>
       </div>
       <div role="gridcell" className="cells-line">
-        <Chip kind={CHIP[node.state]}>
-          {node.state === 'silent' || node.state === 'late'
+        <Chip kind={held ? 'paused' : CHIP[node.state]}>
+          {held
+            ? t('line.held', { at: shortTime(held, language) })
+            : node.state === 'silent' || node.state === 'late'
             ? t(`nodes.state.${node.state}`, { at: node.down_since ? dayAndTime(node.down_since, language) : '' })
             : t(`nodes.state.${node.state}`)}
         </Chip>
-        {node.state === 'up' && node.line?.rate_bits_per_s ? <span className="second">{rate(node.line.rate_bits_per_s)}</span> : null}
+        {held && node.line?.held_by && <span className="second">{t('nodes.heldBy', { by: node.line.held_by })}</span>}
+        {node.state === 'up' && !held && node.line?.rate_bits_per_s ? <span className="second">{rate(node.line.rate_bits_per_s)}</span> : null}
         {node.state === 'up' && node.heard_at && (
           <span className="second">{t('nodes.heard', { at: clockTime(node.heard_at) })}</span>
         )}
