@@ -46,6 +46,7 @@ class Spellings(Protocol):
         """
         ...
 
+
 class Unread(Protocol):
     """Knows what of an institution's orders its own machine has not read yet."""
 
