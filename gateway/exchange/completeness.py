@@ -51,6 +51,19 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True):
     state: Fullness
 
 
+def counted(word: Completeness, filed: int) -> Completeness:
+    """Return what a node said with what has been *filed* here since: the county's own count holds.
+
+    The node's word is half a minute old, and as old as an outage where its line is down.
+    """
+    here, arrived = max(word.here, filed), max(word.arrived, filed)
+    whole = arrived >= max(here, word.expected or 0)
+    state = word.state
+    if whole and (state is Fullness.ON_THE_WAY or word.expected is not None):
+        state = Fullness.COMPLETE
+    return msgspec.structs.replace(word, here=here, arrived=arrived, state=state)
+
+
 def completeness(
     *, told: int | None, here: int, arrived: int, quiet_for: dt.timedelta, quiet: dt.timedelta
 ) -> Completeness:

@@ -174,6 +174,11 @@ def statuses(conn: sa.Connection, ids: Sequence[str] | None = None) -> dict[str,
     }
 
 
+def line_down_since(heard_at: dt.datetime, now: dt.datetime) -> dt.datetime | None:
+    """Return since when a node heard last *heard_at* is cut off; None where it is not."""
+    return heard_at if now - heard_at >= LATE_AFTER else None
+
+
 def studies_of(
     conn: sa.Connection, node: str, *, limit: int
 ) -> list[tuple[StudyState, dt.datetime]]:

@@ -10,7 +10,8 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
-from gateway.exchange.completeness import Fullness
+from gateway.exchange.completeness import Fullness, counted
+from gateway.exchange.cut_off import untold
 from gateway.exchange.enrolment import NodeUnknown
 from gateway.exchange.heartbeat import (
     STUDIES_MAX,
@@ -22,6 +23,7 @@ from gateway.exchange.heartbeat import (
 )
 from gateway.exchange.node_status import LATE_AFTER, Status, statuses, studies_of
 from gateway.exchange.nodes import Node, all_nodes, find_node
+from gateway.exchange.ports import Archived
 from gateway.exchange.steps_up import by_steps, told_by_steps
 from kernel.clock import Clock
 from kernel.identity import Principal
@@ -73,6 +75,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     letters_waiting: int
     letters_refused: int
     set_aside: int
+    maybe_more: int
+    """Studies that were still coming when the line went down: what is here may not be all."""
     audit_fault: str
     """The first place where its audit trail does not hold; empty while it does."""
 
@@ -99,6 +103,7 @@ class NodesDoor:
     clock: Clock
     centre: str
     """Code of the institution that may know of every node."""
+    archive: Archived
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -129,7 +134,32 @@ class NodesDoor:
             if decide(principal, Act.WATCH_NODES, self._subject(node)).allowed
         ]
         now = self.clock.now()
-        return NodeList(items=[view_of(node, known.get(node.id), now) for node in seen])
+        return NodeList(items=[self._view(conn, node, known.get(node.id), now) for node in seen])
+
+    def _view(
+        self, conn: sa.Connection, node: Node, status: Status | None, now: dt.datetime
+    ) -> NodeView:
+        view = view_of(node, status, now)
+        if view.down_since is None:
+            return view
+        studies = self._studies(conn, node, now)
+        growing = sum(each.completeness.state is Fullness.GROWING for each in studies)
+        return msgspec.structs.replace(view, maybe_more=growing)
+
+    def _studies(self, conn: sa.Connection, node: Node, now: dt.datetime) -> list[StudyState]:
+        """Return what the node told of and what it no longer could, as counted here."""
+        told = _with_steps(conn, studies_of(conn, node.id, limit=STUDIES_MAX), now)
+        filed = self.archive.filed(conn, [each.study_instance_uid for each in told])
+        return [
+            *untold(conn, node.institution, self.archive, now),
+            *(
+                msgspec.structs.replace(
+                    each,
+                    completeness=counted(each.completeness, filed.get(each.study_instance_uid, 0)),
+                )
+                for each in told
+            ),
+        ]
 
     def _detail(self, conn: sa.Connection, *, principal: Principal, node_id: str) -> NodeDetail:
         node = find_node(conn, node_id)
@@ -138,9 +168,9 @@ class NodesDoor:
         require(principal, Act.WATCH_NODES, self._subject(node))
         status = statuses(conn, [node_id]).get(node_id)
         now = self.clock.now()
-        studies = _with_steps(conn, studies_of(conn, node_id, limit=STUDIES_MAX), now)
+        studies = self._studies(conn, node, now)
         studies.sort(key=lambda each: each.completeness.state is Fullness.COMPLETE)
-        return NodeDetail(node=view_of(node, status, now), studies=studies)
+        return NodeDetail(node=self._view(conn, node, status, now), studies=studies)
 
     def _subject(self, node: Node) -> Subject:
         return Subject(node.institution, frozenset({self.centre}))
@@ -195,5 +225,6 @@ def view_of(node: Node, status: Status | None, now: dt.datetime) -> NodeView:
         letters_waiting=beat.letters_waiting if beat else 0,
         letters_refused=beat.letters_refused if beat else 0,
         set_aside=beat.set_aside if beat else 0,
+        maybe_more=0,
         audit_fault=status.audit_fault if status else "",
     )

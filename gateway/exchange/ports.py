@@ -1,11 +1,14 @@
 """What the exchange asks of the rooms whose letters it carries."""
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import sqlalchemy as sa
 
 from gateway.exchange.model import Source
+from kernel.arrival import Priority
 from kernel.letter import Letter
 
 
@@ -47,4 +50,31 @@ class Expected(Protocol):
 
     def __call__(self, conn: sa.Connection, studies: Sequence[str]) -> Mapping[str, int]:
         """Return the number for those of *studies* where it is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FiledStudy:
+    """What the county has of a study, by its own count."""
+
+    study_instance_uid: str
+    modality: str
+    priority: Priority
+    instances: int
+    first_received_at: dt.datetime
+    grew_at: dt.datetime
+    """When the last image was filed."""
+
+
+class Archived(Protocol):
+    """Knows what has come, where the nodes only tell of it."""
+
+    def filed(self, conn: sa.Connection, studies: Collection[str], /) -> Mapping[str, int]:
+        """Return how many instances there are of those of *studies* that are here."""
+        ...
+
+    def grown(
+        self, conn: sa.Connection, institution: str, since: dt.datetime, /
+    ) -> Sequence[FiledStudy]:
+        """Return the newest studies of *institution* that grew at or after *since*."""
         ...

@@ -55,6 +55,7 @@ from kernel.sql.db import Database
 from tests.databases import open_filled
 from tests.imaging.desk import Desk, open_desk
 from yilian.wiring import tables
+from yilian.wiring.study_arrivals import ArchivedStudies
 
 GOOD = "Kf7ma-x3Tpq-w9Rnc"
 QUICK = Backoff(first_s=0.02, cap_s=0.1)
@@ -180,7 +181,7 @@ async def county_in(
     app = build_app(
         routes=[
             *_archived(desk, stack),
-            *NodesDoor(database, clock, "county").routes(),
+            *NodesDoor(database, clock, "county", ArchivedStudies()).routes(),
             *NodeRecordsDoor(database, clock, "county").routes(),
             *AdmissionDoor(database, clock, enrolment, "county").routes(),
             *door.routes(),

@@ -35,6 +35,7 @@ from yilian.wiring.enrolment import county_enrolment
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders_letters import up_handlers
 from yilian.wiring.priors import archived_objects, archived_reports
+from yilian.wiring.study_arrivals import ArchivedStudies
 
 _CHAIN: Final = "gateway"
 _NAMED_FOR: Final = dt.timedelta(days=30)
@@ -78,7 +79,7 @@ async def county_exchange(context: Context) -> CountyExchange:
         context.institution,
         tells=tell_again,
     )
-    pages = NodesDoor(context.database, context.clock, context.institution)
+    pages = NodesDoor(context.database, context.clock, context.institution, ArchivedStudies())
     records = NodeRecordsDoor(context.database, context.clock, context.institution)
     admission = AdmissionDoor(context.database, context.clock, enrolment, context.institution)
     doors = (door, pages, records, admission)

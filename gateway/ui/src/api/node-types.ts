@@ -54,6 +54,8 @@ export interface NodeRow {
   letters_waiting: number;
   letters_refused: number;
   set_aside: number;
+  /** Studies that were still coming when the line went down. */
+  maybe_more?: number;
   audit_fault: string;
 }
 

@@ -66,6 +66,7 @@ export interface StudyRow {
   institution: Institution;
   study_date_time: string | null;
   received_at: string;
+  updated_at: string;
   instance_count: number;
   series_count: number;
   unidentified: boolean;

@@ -62,10 +62,12 @@ export function Detail({ node, letGo }: { node: NodeRow; letGo?: () => void }) {
                 <span>{modalityWord(modality, language)}</span>
                 {priority === 'emergency' ? <Chip kind="emergency">{t('priority.emergency')}</Chip> : <span />}
                 <span>
-                  {t('nodes.arrived', {
-                    arrived: completeness.arrived,
-                    of: Math.max(completeness.expected ?? 0, completeness.here),
-                  })}
+                  {node.down_since && completeness.state === 'growing' && completeness.expected === null
+                    ? t('nodes.arrivedMaybe', { arrived: completeness.arrived })
+                    : t('nodes.arrived', {
+                        arrived: completeness.arrived,
+                        of: Math.max(completeness.expected ?? 0, completeness.here),
+                      })}
                 </span>
                 <span className="second">{paused ? t('queue.pausedShort') : t(`completeness.${completeness.state}`)}</span>
               </li>

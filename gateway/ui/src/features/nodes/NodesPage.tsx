@@ -250,7 +250,7 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
       </div>
       <div role="gridcell" className="cells-line" data-testid="lanes">
         {left.studies === 0 ? (
-          <span className="second">{t('nodes.nothingWaits')}</span>
+          <span className="second">{t(node.down_since ? 'nodes.nothingWaited' : 'nodes.nothingWaits')}</span>
         ) : (
           node.lanes
             .filter(({ studies }) => studies > 0)
@@ -261,6 +261,7 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
             ))
         )}
         {left.studies > 0 && <span className="second">{fileSize(left.bytes)}</span>}
+        {(node.maybe_more ?? 0) > 0 && <Chip kind="soon">{t('nodes.maybeMore', { count: node.maybe_more ?? 0 })}</Chip>}
         {node.set_aside > 0 && <Chip kind="overdue">{t('queue.asideChip', { count: node.set_aside })}</Chip>}
         {node.letters_refused > 0 && <Chip kind="overdue">{t('nodes.refusedChip', { count: node.letters_refused })}</Chip>}
       </div>

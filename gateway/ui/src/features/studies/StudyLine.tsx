@@ -2,7 +2,7 @@ import { memo } from 'react';
 
 import type { StudyRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { absolute, clockTime, dayAndTime } from '../../frame/clock';
+import { absolute, dayAndTime, shortTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { examinationWords } from '../../frame/modality';
 import { shownIdentifier } from '../../frame/patient';
@@ -59,7 +59,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
         {time(row.received_at)}
       </div>
       <div role="gridcell" className="count" data-testid="images">
-        {coming ? (
+        {coming && !coming.maybe ? (
           <span title={coming.downSince ? absolute(coming.downSince, language) : undefined}>
             {coming.arrived}/{coming.of}
           </span>
@@ -74,12 +74,14 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
 /** What is here can be looked at; why the rest is not stands beside. */
 export function Coming({ coming }: { coming: NonNullable<ReturnType<typeof arriving>> }) {
   const t = useText();
-  const { arrived, of, downSince, short } = coming;
+  const language = useLanguage();
+  const { arrived, of, downSince, short, maybe } = coming;
+  const at = downSince ? shortTime(downSince, language) : '';
   return (
     <span className="coming" data-testid="coming">
-      <Chip kind={downSince ? 'paused' : 'info'}>
+      <Chip kind={maybe ? 'soon' : downSince ? 'paused' : 'info'}>
         {downSince
-          ? t('studies.comingDown', { arrived, of, at: clockTime(downSince) })
+          ? t(maybe ? 'studies.comingMaybe' : 'studies.comingDown', { arrived, of, at })
           : t(short ? 'studies.comingShort' : 'studies.coming', { arrived, of })}
       </Chip>
     </span>

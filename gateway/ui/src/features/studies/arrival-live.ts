@@ -2,8 +2,9 @@ import { type InfiniteData, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 
 import type { StudyArrival, StudyPage, StudyRow } from '../../api/types';
+import { now } from '../../frame/clock';
 import { onLive } from '../../live/channel';
-import { arriving } from './arrival';
+import { unsettled } from './arrival';
 
 /** A line that goes down tells of it by nothing at all: while a study is on its way, the list is read again so often. */
 const LOOK_AGAIN_MS = 60_000;
@@ -30,7 +31,7 @@ export function useArrivals(rows: readonly StudyRow[], refetch: () => Promise<un
       }),
     [client],
   );
-  const waiting = rows.some((row) => arriving(row.completeness, row.instance_count));
+  const waiting = rows.some((row) => unsettled(row, now()));
   useEffect(() => {
     if (!waiting) return undefined;
     const again = () => void refetch();

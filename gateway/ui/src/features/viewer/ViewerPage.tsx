@@ -26,6 +26,7 @@ import type { CameFrom } from '../here/Look';
 import { HereNote, NotHere } from './HereNote';
 import { type Study, viewerKeys } from './acts';
 import { Cell } from './Cell';
+import { StillComing } from './StillComing';
 import { type Engine, Hand, startEngine } from './engine';
 import { Prefetch } from './prefetch';
 import { CELLS, FRESH, setCell, useViewer } from './state';
@@ -171,6 +172,7 @@ function Viewer({ uid }: { uid: string }) {
       >
         <span className="fact second">{row.description || modalityWords(row.modalities, language)}</span>
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
+        {!township && <StillComing uid={uid} row={row} />}
         <span className="stretch" />
         <LivePill />
         <LanguageSwitch />
