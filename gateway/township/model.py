@@ -87,6 +87,8 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     sex: str
     age: Age | None
     patient_id: str
+    age_estimated: bool = False
+    """Somebody's guess, where nobody knows."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 import sqlalchemy as sa
 
 from kernel.arrival import Priority
+from kernel.dicom.shown import Age
 from kernel.events import Event
 
 
@@ -70,6 +71,29 @@ class OrderUrgency(Protocol):
 
 def nobody_ordered(conn: sa.Connection, study: QueuedStudy, /) -> Priority | None:
     """Know of no order (``OrderUrgency``)."""
+    del conn, study
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedAge:
+    """How old somebody was when the examination was ordered."""
+
+    age: Age
+    estimated: bool
+    """Guessed by whoever registered somebody nobody knows."""
+
+
+class OrderAges(Protocol):
+    """Knows how old people were for whom examinations were ordered."""
+
+    def __call__(self, conn: sa.Connection, study: QueuedStudy, /) -> OrderedAge | None:
+        """Return the age of *study*'s patient; None where no order tells."""
+        ...
+
+
+def nobody_told(conn: sa.Connection, study: QueuedStudy, /) -> OrderedAge | None:
+    """Know of no order (``OrderAges``)."""
     del conn, study
     return None
 

@@ -20,6 +20,7 @@ from gateway.township.model import (
     state_of,
 )
 from gateway.township.parcel_queue import in_line
+from gateway.township.ports import OrderedAge, QueuedStudy
 from gateway.township.queue_places import LEFT, TO_SEND, Now, Place, eta_of, places_of
 from gateway.township.tables import instances, studies
 from kernel.dicom.shown import age_at, date_time, display_name
@@ -41,10 +42,11 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Of what moment an item tells, and how many images its study was said to have."""
+    """Of what moment an item tells, how many images its study was said to have, and the age."""
 
     now: Now
     expected: int | None
+    age: OrderedAge | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueIt
             (tallies[key], shown.get(key, tallies[key].counts)),
             tuple(aside.get(key, ())),
             places.get(key),
-            _Asked(now, expected.get(key)),
+            _Asked(now, expected.get(key), _age(conn, rows[key], now)),
         )
         for key in keys
         if key in rows and key in tallies
@@ -272,8 +274,9 @@ def _item(
         patient=Patient(
             name=display_name(row.patient_name),
             sex=row.patient_sex if row.patient_sex in ("M", "F", "O") else "",
-            age=age_at(row.patient_age, row.patient_birth_date, row.study_date),
+            age=asked.age.age if asked.age else None,
             patient_id=row.patient_id,
+            age_estimated=asked.age is not None and asked.age.estimated,
         ),
         modality=row.modality,
         description=row.description,
@@ -294,6 +297,26 @@ def _item(
         conflicts=row.conflicts,
         set_aside=aside,
     )
+
+
+def _age(conn: sa.Connection, row: Any, now: Now) -> OrderedAge | None:
+    """Return the age of the study's patient as the images tell it, else as it was ordered.
+
+    Without a birth date an age on the images is what the worklist gave the device: a guess stays
+    one.
+    """
+    stated = age_at(row.patient_age, row.patient_birth_date, row.study_date)
+    if not row.patient_birth_date:
+        study = QueuedStudy(
+            institution=row.institution,
+            study_instance_uid=row.study_instance_uid,
+            accession_number=row.accession_number,
+            patient_id=row.patient_id,
+        )
+        told = now.ages(conn, study)
+        if told is not None:
+            return told
+    return OrderedAge(stated, estimated=False) if stated is not None else None
 
 
 def average_study_bytes(conn: sa.Connection) -> int | None:

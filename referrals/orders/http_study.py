@@ -10,11 +10,12 @@ from aiohttp import web
 
 from kernel.arrival import Priority
 from kernel.audit.trail import AuditEvent
+from kernel.dicom.shown import Age
 from kernel.policy import Act as Duty, roles_for
 from kernel.sql.db import Database
 from kernel.web import describe, json_response, permit, saw
 from referrals.orders.model import Examination, PatientClass, State
-from referrals.orders.performing import Match, Performed, matching
+from referrals.orders.performing import Match, Performed, age_when_ordered, matching
 
 _READERS: Final = roles_for(Duty.READ_STUDY)
 
@@ -43,7 +44,7 @@ class StudyLooks(Protocol):
 
 
 class OrderBehind(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader needs of the order; who the patient is stands on the study."""
+    """What a reader needs of the order; who the patient is stands on the study, save a guess."""
 
     id: str
     accession_number: str
@@ -55,6 +56,10 @@ class OrderBehind(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     ordered_by_name: str
     ordered_at: dt.datetime
+    patient_age: Age | None
+    """On the day of the order."""
+    patient_age_estimated: bool
+    """Guessed by whoever registered somebody nobody knows."""
 
 
 class StudyOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +97,8 @@ class StudyOrderDoor:
             reason=study.reason,
             event=AuditEvent.RECORD_SEEN,
         )
-        return json_response(StudyOrder(order=_view(match), other_patient=False))
+        age = await self._database.read(lambda conn: age_when_ordered(conn, match.order))
+        return json_response(StudyOrder(order=_view(match, age), other_patient=False))
 
 
 def _matching(conn: sa.Connection, study: SeenStudy) -> Match | None:
@@ -105,8 +111,8 @@ def _matching(conn: sa.Connection, study: SeenStudy) -> Match | None:
     return matching(conn, performed)
 
 
-def _view(match: Match) -> OrderBehind:
-    order = match.order
+def _view(match: Match, age: tuple[Age | None, bool]) -> OrderBehind:
+    order, (years, estimated) = match.order, age
     return OrderBehind(
         id=order.id,
         accession_number=order.accession_number,
@@ -118,4 +124,6 @@ def _view(match: Match) -> OrderBehind:
         state=order.state,
         ordered_by_name=order.ordered_by_name,
         ordered_at=order.ordered_at,
+        patient_age=years,
+        patient_age_estimated=estimated,
     )

@@ -7,6 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from kernel.dicom.shown import Age
 from referrals.orders import numbers, store
 from referrals.orders.ledger import STUDY_MISMATCH, By, Ledger, Page
 from referrals.orders.machine import TRANSITIONS, Act
@@ -14,6 +15,7 @@ from referrals.orders.model import Order, State
 from referrals.orders.moves import moved
 from referrals.orders.search import with_former_number
 from referrals.orders.tables import orders
+from referrals.orders.views import local_day, patient_row
 
 _NEAR: Final = 20
 """Orders of one study or number looked at; more than a few is a fault of its own."""
@@ -82,6 +84,15 @@ def _same_patient(conn: sa.Connection, order: Order, performed: Performed) -> bo
     people = store.patients_by_id(conn, {order.patient, order.first_patient} - {""})
     known = {patient.patient_id for patient in people.values()}
     return not known or performed.patient_id in known
+
+
+def age_when_ordered(conn: sa.Connection, order: Order) -> tuple[Age | None, bool]:
+    """Return how old the patient was on the day of *order*, and whether that is a guess."""
+    patient = store.find_patient(conn, order.patient)
+    if patient is None:
+        return None, False
+    row = patient_row(patient, on=local_day(order.scheduled_at))
+    return row.age, row.age_estimated
 
 
 def act_of_steps(states: Collection[str]) -> Act:

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from kernel.audit.trail import audit_entries
 from kernel.sql.db import Database
-from referrals.orders.asked import NewOrder
+from referrals.orders.asked import NewOrder, NewPatient
 from referrals.orders.http_study import SeenStudy, StudyOrderDoor
-from referrals.orders.model import OrderMissing
+from referrals.orders.model import OrderMissing, Sex, Temporary
 from tests.orders.desk import COUNTY, HEAD, LIU, QINGSHAN, Desk, open_desk
 from tests.orders.door import Door, open_door
 
@@ -69,6 +69,22 @@ async def test_the_radiologist_reads_the_question_and_the_look_is_written_down(
     )
     rows = await opened.desk.read(lambda conn: conn.execute(query).all())
     assert [tuple(row) for row in rows] == [("wanghai", patient_id, "routed-here")]
+
+
+async def test_a_guessed_age_is_told_as_a_guess(
+    door: tuple[Door, dict[str, SeenStudy]],
+) -> None:
+    opened, studies = door
+    unknown = NewPatient(sex=Sex.MALE, temporary=Temporary(estimated_age_years=45, marks="纹身"))
+    for uid, who, told in (
+        ("1.2.3", unknown, ({"value": 45, "unit": "years"}, True)),
+        ("1.2.4", LIU, ({"value": 40, "unit": "years"}, False)),
+    ):
+        order = await opened.desk.order(who)
+        patient = await opened.desk.find_patient(order.patient)
+        studies[uid] = study_of(order.accession_number, patient.patient_id, uid)
+        shown = (await opened.get(f"/studies/{uid}/order", "wanghai")).body["order"]
+        assert (shown["patient_age"], shown["patient_age_estimated"]) == told
 
 
 async def test_a_number_typed_wrongly_opens_nobody_elses_order(

@@ -25,6 +25,7 @@ from kernel.dicom.shown import LEGAL_TIME
 from kernel.errors import Invalid
 from kernel.process.wake import Wake
 from yilian.wiring.context import Context
+from yilian.wiring.order_ages import ordered_age
 from yilian.wiring.township_objects import TownshipObjects
 
 _BITS: Final = 8
@@ -56,6 +57,7 @@ def line_of(context: Context) -> Line:
     )
     news.traffic = traffic.state
     news.expected = read_expected
+    news.ages = ordered_age
     news.quiet = dt.timedelta(seconds=settings.township.quiet_s)
     return Line(meter, traffic, news)
 

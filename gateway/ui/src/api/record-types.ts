@@ -1,6 +1,7 @@
 /** The JSON of records nodes told of: refused letters, trails, conflicts, the order behind a study. */
 
 import type {
+  Age,
   Examination,
   Institution,
   OpenVersion,
@@ -83,6 +84,9 @@ export interface OrderBehind {
   state: OrderState;
   ordered_by_name: string;
   ordered_at: string;
+  /** On the day of the order. */
+  patient_age: Age | null;
+  patient_age_estimated: boolean;
 }
 
 export interface StudyOrder {

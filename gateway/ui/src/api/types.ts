@@ -52,6 +52,8 @@ export interface Patient {
   age: Age | null;
   /** Somebody's guess, where nobody knows. */
   age_estimated?: boolean;
+  /** As the images state it; absent where nobody asked them. */
+  birth_date?: string | null;
   patient_id?: string;
   masked_id?: string;
 }

@@ -13,7 +13,8 @@ import { Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { arriving } from './arrival';
 import { Conflicts } from './Conflicts';
-import { OrderBehind } from './OrderBehind';
+import { withOrderedAge } from './ordered-age';
+import { OrderBehind, useOrderBehind } from './OrderBehind';
 import { Coming } from './StudyLine';
 
 /** Moving through the list must not ask for every study passed on the way. */
@@ -37,6 +38,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
     queryKey: ['study', uid],
     queryFn: ({ signal }) => ask<StudyDetail>(`/api/v1/studies/${uid}`, { signal }),
   });
+  const ordered = useOrderBehind(uid);
   const here = uid === row.study_instance_uid ? detail.data : undefined;
   const older =
     here !== undefined && (here.study.instance_count !== row.instance_count || here.study.conflicts !== row.conflicts);
@@ -56,7 +58,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
       data-study={row.study_instance_uid}
     >
       <PatientHeader
-        patient={row.patient}
+        patient={withOrderedAge(row.patient, uid === row.study_instance_uid ? ordered : null)}
         number={row.accession_number}
         unidentified={row.unidentified}
         emergency={row.priority === 'emergency'}

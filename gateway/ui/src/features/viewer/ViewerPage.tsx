@@ -23,6 +23,8 @@ import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { onLive } from '../../live/channel';
 import type { CameFrom } from '../here/Look';
+import { useOrderBehind } from '../studies/OrderBehind';
+import { withOrderedAge } from '../studies/ordered-age';
 import { HereNote, NotHere } from './HereNote';
 import { type Study, viewerKeys } from './acts';
 import { Cell } from './Cell';
@@ -110,6 +112,7 @@ function Viewer({ uid }: { uid: string }) {
     // It may have grown since it was last open: by a report, most of all.
     staleTime: 0,
   });
+  const ordered = useOrderBehind(uid);
   const late = useLate(study.isPending);
   const detail = study.data;
   const layout = useViewer((viewer) => viewer.layout);
@@ -164,7 +167,7 @@ function Viewer({ uid }: { uid: string }) {
   return (
     <div className="page dark reading" data-testid="reading">
       <PatientHeader
-        patient={row.patient}
+        patient={withOrderedAge(row.patient, ordered)}
         number={row.accession_number}
         unidentified={row.unidentified}
         emergency={row.priority === 'emergency'}
