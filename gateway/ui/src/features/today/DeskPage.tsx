@@ -34,6 +34,9 @@ export interface DeskStart {
   unknown?: boolean;
 }
 
+/** Whom the finder found: somebody just registered must not be missing there. */
+const LOOKED_UP = ['lookup', 'patient'];
+
 /** Who is registered already under a number, when that is why the server refused. */
 async function whoHas(error: unknown): Promise<RegisteredPatient | null> {
   if (!(error instanceof Problem) || error.code !== 'already-registered') return null;
@@ -138,7 +141,10 @@ export default function DeskPage() {
       } finally {
         setDesk((was) => ({ ...was, who, lines }));
         setBusy(false);
-        if (made.length) void client.invalidateQueries({ queryKey: ['worklist'] });
+        if (made.length) {
+          void client.invalidateQueries({ queryKey: ['worklist'] });
+          void client.invalidateQueries({ queryKey: LOOKED_UP });
+        }
       }
     },
     [busy, client, desk, setDesk],
@@ -153,6 +159,7 @@ export default function DeskPage() {
     setTaken(null);
     try {
       const { patient } = await registerPatient(body);
+      void client.invalidateQueries({ queryKey: LOOKED_UP });
       setWho({ kind: 'known', patient });
     } catch (problem) {
       const patient = await whoHas(problem).catch(() => null);
@@ -161,7 +168,7 @@ export default function DeskPage() {
     } finally {
       setBusy(false);
     }
-  }, [busy, desk.who, setWho]);
+  }, [busy, client, desk.who, setWho]);
 
   const next = useCallback(() => {
     goOn();

@@ -56,7 +56,8 @@ export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, em
     else return;
     setTyped('');
   };
-  const answered = asked === typed.trim() && !found.isPlaceholderData && !found.isPending;
+  // What is asked for again may have come to another answer: somebody was registered since.
+  const answered = asked === typed.trim() && !found.isPlaceholderData && !found.isFetching;
   useEffect(() => {
     if (!entered || !answered) return;
     setEntered(false);
