@@ -222,6 +222,78 @@ def test_what_was_typed_is_there_again_and_never_for_somebody_else(
         assert "上官婉" not in other.text("desk")
 
 
+def test_an_emergency_nobody_knows_leaves_what_was_half_typed(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, township(demo)) as person:
+        page = at_the_counter(person, demo)
+        page.keyboard.press("n")
+        page.get_by_test_id("patient-find").fill("上官婉")
+        page.get_by_test_id("patient-option").last.click()
+        page.get_by_test_id("birth").fill("1990-01-02")
+        page.get_by_test_id("phone").fill("12")
+        expect(page.get_by_test_id("patient-fields")).to_contain_text("电话太短，至少3位")
+        person.picture("desk-short-phone-zh-1366x625")
+        page.get_by_role("button", name="先放着").click()
+        person.see("today")
+        page.keyboard.press("u")
+        expect(page.get_by_test_id("unknown-fields")).to_be_visible()
+        page.get_by_test_id("estimated-age").fill("45")
+        kept = "() => localStorage.getItem('yilian.order-draft')?.includes('\"45\"')"
+        page.wait_for_function(kept)
+        page.reload()
+        expect(page.get_by_test_id("estimated-age")).to_have_value("45")
+        page.get_by_role("button", name="先放着").click()
+        person.see("today")
+        page.keyboard.press("n")
+        expect(page.get_by_test_id("name")).to_have_value("上官婉")
+        expect(page.get_by_test_id("birth")).to_have_value("1990-01-02")
+        expect(page.get_by_test_id("phone")).to_have_value("12")
+        page.keyboard.press("Alt+u")
+        expect(page.get_by_test_id("estimated-age")).to_have_value("45")
+        person.picture("desk-unknown-kept-zh-1366x625")
+        page.get_by_role("button", name="English").click()
+        person.picture("desk-unknown-kept-en-1366x625")
+        page.get_by_role("button", name="中文").click()
+        page.get_by_test_id("known-after-all").click()
+        expect(page.get_by_test_id("name")).to_have_value("上官婉")
+        page.get_by_test_id("start-anew").click()
+        expect(page.get_by_test_id("patient-find")).to_be_focused()
+
+
+def test_a_resident_number_finds_whose_it_is_or_fills_in_what_it_states(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, township(demo)) as person:
+        page = at_the_counter(person, demo)
+        page.keyboard.press("n")
+        number = resident_number("19770814", 317)
+        page.get_by_test_id("patient-find").fill(number)
+        expect(page.get_by_test_id("patient-option")).to_have_count(1)
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("resident-id")).to_have_value(number)
+        expect(page.get_by_test_id("birth")).to_have_value("1977-08-14")
+        expect(page.get_by_test_id("sex").get_by_role("radio", name="男")).to_be_checked()
+        person.picture("desk-filled-zh-1366x625")
+        page.get_by_test_id("name").fill("慕容远")
+        page.get_by_test_id("register-only").click()
+        expect(page.get_by_test_id("patient-header")).to_contain_text("慕容远")
+        page.get_by_role("button", name="先放着").click()
+        person.see("today")
+        page.keyboard.press("n")
+        page.get_by_test_id("patient-find").fill(number)
+        # Whose number it is, and somebody new: whoever is only listed lately is not among them.
+        expect(page.get_by_test_id("patient-option")).to_have_count(2)
+        expect(page.get_by_test_id("patient-option").first).to_contain_text("慕容远")
+        person.picture("desk-found-by-id-zh-1366x625")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("patient-header")).to_contain_text("慕容远")
+        for typed, name in (("xbct", "胸部CT平扫"), ("DR", "胸部正位"), ("xdt", "心电图")):
+            page.get_by_test_id("examination-find").fill(typed)
+            expect(page.get_by_test_id("examination-option").first).to_contain_text(name)
+        person.picture("desk-examination-found-zh-1366x625")
+
+
 def test_a_doctor_orders_and_is_told_that_nobody_looked_for_earlier_results(
     browser: Browser, demo: RunningDemo
 ) -> None:
@@ -263,6 +335,9 @@ def test_a_village_doctor_orders_at_the_county_in_the_register_of_the_township(
         expect(page.get_by_test_id("patient-option").first).to_contain_text("周立新")
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("patient-header")).to_contain_text("周立新")
+        # Whoever sees own orders only is not told that nobody ordered.
+        expect(page.get_by_test_id("own-only")).to_contain_text("请先问青山卫生院")
+        assert "没有开过" not in page.get_by_test_id("known-patient").inner_text()
         choose_examination(page, "胸部CT")
         person.picture("order-village-zh-1366x625")
         page.keyboard.press("Control+Enter")
