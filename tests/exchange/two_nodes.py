@@ -286,7 +286,7 @@ async def township_in(
     clock = clock or ShiftedClock()
     database = await opened(home / "node.sqlite")
     link = CountyLink(
-        CountyAddress(f"http://127.0.0.1:{port}", connect_s=2.0, answer_s=2.0),
+        CountyAddress(f"http://127.0.0.1:{port}", connect_s=5.0, answer_s=8.0),
         NodeIdentity(enrolled.node, enrolled.institution, key),
         clock,
     )

@@ -107,6 +107,7 @@ async def test_a_study_tells_who_was_examined_and_takes_its_most_urgent_priority
             "name": "陈建国",
             "sex": "M",
             "age": {"value": 56, "unit": "years"},
+            "age_estimated": False,
             "patient_id": "990000-1",
         }
         assert last["priority"] == "emergency"
