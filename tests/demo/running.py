@@ -25,11 +25,15 @@ _PAUSE_S: Final = 0.02
 
 
 def free_offset() -> int:
-    """Return an offset under which every port of the demo is free now."""
+    """Return an offset under which every port of the demo is free now.
+
+    All lie below the ports that Linux gives to those who connect, from 32,768 on: one of these may
+    be somebody's end of a connection by the time the demo wants to listen there.
+    """
     chance = random.SystemRandom()
     for _ in range(200):
-        offset = chance.randrange(2_000, 45_000, 10)
-        if all(_is_free(port + offset) for port in _PORTS if port + offset < 65_536):
+        offset = chance.randrange(2_000, 32_768 - max(_PORTS), 10)
+        if all(_is_free(port + offset) for port in _PORTS):
             return offset
     msg = "no free ports"
     raise RuntimeError(msg)
