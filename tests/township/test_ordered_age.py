@@ -16,7 +16,7 @@ from referrals.orders.model import Order, Sex, Temporary
 from tests.orders.desk import AT, LIU, Desk, open_desk
 from tests.township.test_stores import NOW, file, filed
 from yilian.wiring import tables
-from yilian.wiring.order_ages import ordered_age
+from yilian.wiring.study_orders import ordered_age
 
 tables.load()
 UNKNOWN = NewPatient(sex=Sex.MALE, temporary=Temporary(estimated_age_years=45, marks="左臂纹身"))

@@ -25,7 +25,7 @@ from kernel.dicom.shown import LEGAL_TIME
 from kernel.errors import Invalid
 from kernel.process.wake import Wake
 from yilian.wiring.context import Context
-from yilian.wiring.order_ages import ordered_age
+from yilian.wiring.study_orders import ordered_age
 from yilian.wiring.township_objects import TownshipObjects
 
 _BITS: Final = 8

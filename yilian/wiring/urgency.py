@@ -18,8 +18,8 @@ from kernel.settings import NodeKind
 from referrals.orders import store
 from referrals.orders.ledger import ORDER_UPDATED
 from referrals.orders.model import State
-from referrals.orders.performing import Performed, matching
 from yilian.wiring.context import EVENTS, Context
+from yilian.wiring.study_orders import order_of
 
 _LOOK_EVERY_S: Final = 0.5
 Running: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -31,16 +31,8 @@ def ordered_urgency(conn: sa.Connection, study: QueuedStudy | NamedStudy, /) -> 
 
     None where it has none, where that is another patient's, and where it was cancelled.
     """
-    performed = Performed(
-        institution=study.institution,
-        study_instance_uid=study.study_instance_uid,
-        accession_number=study.accession_number,
-        patient_id=study.patient_id,
-    )
-    match = matching(conn, performed)
-    if match is None or not match.same_patient or match.order.state is State.CANCELLED:
-        return None
-    return match.order.priority
+    order = order_of(conn, study)
+    return None if order is None or order.state is State.CANCELLED else order.priority
 
 
 def order_names(conn: sa.Connection, event: Event, /) -> OrderNames | None:
