@@ -1,6 +1,5 @@
 """A day without the county: its power fails, the clinic works on, and everything arrives later."""
 
-import itertools
 import os
 import re
 import shutil
@@ -19,12 +18,11 @@ from tests.browser.reading_station import (
     reports,
 )
 from tests.browser.test_accessibility import violations
-from tests.browser.test_pictures import fits
+from tests.browser.test_pictures import ALWAYS, fits
 from tests.browser.test_today import FINDSCU, at_the_counter, choose_examination, worklist_of
 from tests.browser.test_township import choose
 from tests.browser.test_viewer import ready
 from tests.browser.workstation import (
-    SIZES,
     Person,
     at_work,
     await_samples,
@@ -252,7 +250,7 @@ def test_with_the_county_away_people_work_on_and_later_all_arrives_and_the_repor
 
 def pages_without_the_county(browser: Browser, demo: RunningDemo) -> None:
     """Take the pictures of a day without the line: until when people can sign in is on each."""
-    for language, size in itertools.product(("zh-CN", "en"), SIZES):
+    for language, size in ALWAYS:
         with at_work(browser, township(demo), language=language, size=size) as person:
             sign_in(person, demo, "technician")
             person.see("queue-row")

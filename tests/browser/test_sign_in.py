@@ -144,7 +144,8 @@ def test_a_session_that_ended_locks_the_page_and_loses_nothing(
     with at_work(browser, county(demo)) as person:
         account = sign_in(person, demo, "radiologist")
         page = person.page
-        page.get_by_test_id("find").fill("chen")
+        with page.expect_response(lambda answer: "chen" in answer.url):
+            page.get_by_test_id("find").fill("chen")
         person.context.clear_cookies()
         page.get_by_test_id("find").fill("cjg")
         person.see("lock")

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -90,10 +88,10 @@ async def test_a_killed_child_is_followed_by_another_and_no_connection_is_refuse
     async with started(tmp_path) as parent:
         ports = (await ready(tmp_path, parent))["ports"]
         for _ in range(3):
-            first = await pid_behind(ports["door"])
-            os.kill(first, signal.SIGKILL)
-            await gone([psutil.Process(first)] if psutil.pid_exists(first) else [])
-            assert await pid_behind(ports["door"]) != first
+            first = psutil.Process(await pid_behind(ports["door"]))
+            first.kill()
+            await gone([first])
+            assert await pid_behind(ports["door"]) != first.pid
         parent.terminate()
         assert await parent.wait() == 0
 
