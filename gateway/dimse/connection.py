@@ -219,12 +219,13 @@ class Connection:
 
     async def _associate(self, request: AssociateRequest) -> None:
         house = self._house
+        asked_as = request.calling_ae.decode("ascii", "backslashreplace")
+        self._who["calling_ae"] = asked_as.strip(" \0")
         found = admit(request, house.peers, self._address, secure=self._secure)
         if isinstance(found, RejectReason):
             self._reject(found)
             return
         peer, admission = found
-        self._who["calling_ae"] = peer.calling_ae.value
         full = house.seat(self, peer, admission.max_associations)
         if full is not None:
             self._reject(full)

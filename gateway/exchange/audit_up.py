@@ -15,9 +15,13 @@ import sqlalchemy as sa
 
 from gateway.exchange import outbox
 from gateway.exchange.model import Kind, Source
-from gateway.exchange.tables import node_audit, node_status
+from gateway.exchange.node_status import draft_of
+from gateway.exchange.nodes import Node
+from gateway.exchange.tables import node_audit, node_status, nodes
 from kernel.audit.trail import ORIGIN, AuditEntry, AuditEvent, HashName, audit_entries, row_hash
 from kernel.clock import Clock
+from kernel.errors import Conflict
+from kernel.events import publish_all
 from kernel.letter import Letter
 from kernel.sql.db import Database
 
@@ -109,20 +113,20 @@ def take_audit(conn: sa.Connection, letter: Letter, source: Source, /) -> None:
     """Keep a node's rows and follow their chains (``ports.Handler``)."""
     body = msgspec.convert(letter.body, AuditBody, strict=False)
     for row in body.rows:
-        fault = _take_row(conn, row, source.node)
+        fault = _take_row(conn, row, source)
         if fault:
             _LOG.error("audit.node-chain", extra={"node": source.node, "fault": fault})
             _note_fault(conn, source, fault)
 
 
-def _take_row(conn: sa.Connection, row: AuditRow, node: str) -> str:
+def _take_row(conn: sa.Connection, row: AuditRow, source: Source) -> str:
     """Keep *row*; returns what is wrong with it or its place, empty where nothing is."""
-    there = _hash_of(conn, node, row.chain, row.number)
+    there = _hash_of(conn, source.node, row.chain, row.number)
     if there is not None:
         return "" if there == row.hash else f"{row.chain} {row.number}: told otherwise before"
     conn.execute(
         sa.insert(node_audit).values(
-            node=node,
+            node=source.node,
             chain=row.chain,
             number=row.number,
             at=row.at,
@@ -134,15 +138,37 @@ def _take_row(conn: sa.Connection, row: AuditRow, node: str) -> str:
             hash=row.hash,
         )
     )
-    previous = ORIGIN if row.number == 1 else _hash_of(conn, node, row.chain, row.number - 1)
-    if previous is None:
+    before = _hashes_before(conn, row, source)
+    if not before:
         return f"{row.chain} {row.number - 1}: missing"
     algorithm = row.hash.partition(":")[0]
-    if algorithm not in set(HashName) or row.hash != row_hash(
-        algorithm, previous, row.chain, row.number, row.entry()
-    ):
+    known = algorithm in set(HashName)
+    if not known or row.hash not in {
+        row_hash(algorithm, previous, row.chain, row.number, row.entry()) for previous in before
+    }:
         return f"{row.chain} {row.number}: changed"
     return ""
+
+
+def _hashes_before(conn: sa.Connection, row: AuditRow, source: Source) -> list[str]:
+    """Return what *row* may stand on.
+
+    A machine that was let go and enrolled anew goes on with its chains under another id; which of
+    its house's machines it was, the hash itself tells.
+    """
+    if row.number == 1:
+        return [ORIGIN]
+    own = _hash_of(conn, source.node, row.chain, row.number - 1)
+    if own is not None:
+        return [own]
+    columns = node_audit.c
+    house = sa.select(nodes.c.id).where(nodes.c.institution == source.institution)
+    query = sa.select(columns.hash).where(
+        columns.node.in_(house),
+        columns.chain == row.chain,
+        columns.number == row.number - 1,
+    )
+    return list(conn.scalars(query))
 
 
 def _hash_of(conn: sa.Connection, node: str, chain: str, number: int) -> str | None:
@@ -155,7 +181,7 @@ def _hash_of(conn: sa.Connection, node: str, chain: str, number: int) -> str | N
 
 
 def _note_fault(conn: sa.Connection, source: Source, fault: str) -> None:
-    """Keep the first fault; only a person takes it away."""
+    """Keep the first fault; only a person takes it away (``clear_fault``)."""
     table = node_status
     mine = table.c.node == source.node
     there = conn.scalar(sa.select(table.c.audit_fault).where(mine))
@@ -167,3 +193,17 @@ def _note_fault(conn: sa.Connection, source: Source, fault: str) -> None:
         )
     elif not there:
         conn.execute(sa.update(table).where(mine).values(audit_fault=fault))
+
+
+def clear_fault(
+    conn: sa.Connection, node: Node, fault: str, centre: str, *, at: dt.datetime
+) -> None:
+    """Take away that *node*'s trail does not hold, which an auditor has looked into.
+
+    The rows stay. Raises ``Conflict`` (``audit-fault-changed``) where it is no longer *fault*.
+    """
+    table = node_status
+    mine = (table.c.node == node.id) & (table.c.audit_fault == fault)
+    if not conn.execute(sa.update(table).where(mine).values(audit_fault="")).rowcount:
+        raise Conflict("something else is said of this trail by now", code="audit-fault-changed")
+    publish_all(conn, [draft_of(node, "node.updated", {}, centre)], at=at)

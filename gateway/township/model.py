@@ -10,6 +10,7 @@ import msgspec
 from gateway.exchange.completeness import Completeness
 from kernel.arrival import Arrival, Priority
 from kernel.dicom.header import Header
+from kernel.dicom.place import placed
 from kernel.dicom.shown import Age, DateTime
 
 RANK: Final = {
@@ -76,8 +77,10 @@ class Filed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def study_key(self) -> str:
-        """The study's UID; the instance's own where the object belongs to no study."""
-        return self.arrival.study_instance_uid or self.arrival.sop_instance_uid
+        """The study's UID; as the county derives it where the object belongs to no study."""
+        told = self.arrival
+        place = placed(told.sop_instance_uid, study=told.study_instance_uid, series="")
+        return place.study_instance_uid
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):

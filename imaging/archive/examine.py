@@ -21,7 +21,6 @@ from imaging.archive.examined import (
     lost,
     opaque,
 )
-from imaging.archive.place import placed
 from imaging.dicomweb.dicom_json import DatasetEncoder
 from imaging.query.attributes import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from kernel.arrival import Arrival, ContentDigest, decode_arrival
@@ -32,6 +31,7 @@ from kernel.dicom.dataset import scan
 from kernel.dicom.elements import Scan
 from kernel.dicom.header import Header, person_name, read_header
 from kernel.dicom.part10 import FileMeta, Source, chunks, file_meta_bytes, read_file_meta
+from kernel.dicom.place import placed
 from kernel.errors import Category, PlatformError
 from kernel.identifiers import Uid, object_key
 from kernel.journal.frames import JournalCorrupt

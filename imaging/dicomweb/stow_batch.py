@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from imaging.archive.place import placed
 from imaging.dicomweb.stow_answer import Kept, Refused, refused
 from imaging.dicomweb.stow_check import (
     BEYOND_THE_LOOP,
@@ -23,6 +22,7 @@ from imaging.dicomweb.stow_check import (
 )
 from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import Clock
+from kernel.dicom.place import placed
 from kernel.errors import PlatformError, TooLarge, Unsupported
 from kernel.identifiers import Uid
 from kernel.journal.writer import Draft, JournalFailed, JournalFull, JournalWriter, Position

@@ -95,7 +95,7 @@ def _check_uids(walked: Scan, named: Named, study: Uid | None) -> None:
     try:
         known["sop_class_uid"] = _uid(named.sop_class_uid)
         known["sop_instance_uid"] = _uid(named.sop_instance_uid)
-        # One of neither is kept in a study of its own (``imaging.archive.place``).
+        # One of neither is kept in a study of its own (``kernel.dicom.place``).
         for uid in filter(None, (named.study_instance_uid, named.series_instance_uid)):
             _uid(uid)
         if study is not None and named.study_instance_uid != study.value:

@@ -3,9 +3,11 @@
 import re
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.beside import QINGSHAN, node_of, tell_what_is_refused
+from gateway.exchange.tables import node_status
+from tests.browser.beside import QINGSHAN, in_database, node_of, tell_what_is_refused
 from tests.browser.test_accessibility import violations
 from tests.browser.test_pictures import EACH, fits
 from tests.browser.workstation import Person, at_work, county, sign_in
@@ -85,6 +87,26 @@ def test_an_auditor_reads_what_people_did_there_and_that_is_written_down(
         assert not re.search(r"\d+(\.\d+){4,}|sha256|[a-z-]+:[a-z0-9]", said), said
         # The hand stays where it was when the button has gone.
         assert page.evaluate("() => document.activeElement.dataset.testid") == "trail"
+
+
+def test_an_auditor_takes_away_that_a_trail_breaks_off_once_it_is_explained(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    node = str(node_of(demo, QINGSHAN)["id"])
+    table = node_status
+    broken = sa.update(table).where(table.c.node == node).values(audit_fault="gateway 7: missing")
+    in_database(demo.home / "county", lambda conn: conn.execute(broken).rowcount)
+    with at_work(browser, county(demo)) as person:
+        open_row(person, demo, "audit-administrator")
+        page = person.page
+        row = page.get_by_test_id("node-row").filter(has_text="青山卫生院")
+        expect(row).to_contain_text("日志对不上")
+        page.get_by_test_id("trail-checked").press("Enter")
+        assert violations(page) == []
+        person.picture("nodes-trail-fault-zh-1366x625")
+        page.get_by_test_id("trail-checked-yes").press("Enter")
+        expect(page.get_by_test_id("trail-fault")).to_have_count(0)
+        expect(row).not_to_contain_text("日志对不上")
 
 
 def silent(route: Route) -> None:

@@ -77,11 +77,16 @@ async def test_associations_beyond_the_places_of_the_house_are_rejected_for_now(
         assert await rejected(second) == (2, 3, 1)
 
 
-async def test_a_stranger_is_rejected_for_good() -> None:
+async def test_a_stranger_is_rejected_for_good_and_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     peers = PeerTable(OUR_TITLE, [])
     reason = CALLING_AE_NOT_RECOGNIZED
     async with open_door(MemorySink(), peers=peers) as door, connected(door.addresses[0]) as scu:
-        assert await rejected(scu) == (reason.result, reason.source, reason.reason)
+        told = await rejected(scu, calling="NEW_CT")
+        assert told == (reason.result, reason.source, reason.reason)
+    [line] = [record for record in caplog.records if record.message == "dimse.rejected"]
+    assert vars(line)["calling_ae"] == "NEW_CT"
 
 
 async def test_a_peer_that_may_not_store_is_given_no_storage_context() -> None:

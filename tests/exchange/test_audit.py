@@ -65,6 +65,48 @@ async def test_the_trail_of_a_node_stands_at_the_county_with_chains_that_hold(
             assert status.audit_fault == ""
 
 
+async def _told(county: Database, letters: list[Letter], sources: list[Source]) -> None:
+    def take(conn: sa.Connection, letter: Letter, source: Source) -> None:
+        take_audit(conn, letter, source)
+
+    for letter, source in zip(letters, sources, strict=True):
+        await county.write(partial(take, letter=letter, source=source))
+
+
+@pytest.mark.parametrize(
+    ("house", "fault"),
+    [
+        pytest.param("qingshan", "", id="its-own-house"),
+        pytest.param("shiqiao", "gateway 2: missing", id="another-house"),
+    ],
+)
+async def test_a_machine_enrolled_anew_goes_on_with_its_chains(
+    tmp_path: Path, house: str, fault: str
+) -> None:
+    letters = await _letters(tmp_path, 4)
+    database = await open_filled(f"sqlite:///{tmp_path}/county.sqlite")
+    anew = Source(f"{NODE[:-1]}9", house, AT)
+
+    def know(conn: sa.Connection) -> None:
+        for code in ("qingshan", "shiqiao"):
+            put_institution(conn, Institution(code, code, InstitutionKind.TOWNSHIP), at=AT)
+        add_node(conn, Node(NODE, "qingshan", "q", "0" * 64, AT, None))
+        add_node(conn, Node(anew.node, house, "q", "1" * 64, AT, None))
+
+    await database.write(know)
+    # The third was told twice: its answer was lost while the machine was let go.
+    told = [letters[0], letters[1], letters[2], letters[2], letters[3]]
+    sources = [SOURCE, SOURCE, SOURCE, anew, anew]
+    if fault:
+        # It never belonged to that house: what it stands on is not theirs.
+        told = told[:2] + told[3:]
+        sources = [SOURCE, SOURCE, anew, anew]
+    await _told(database, told, sources)
+    found = (await database.read(statuses)).get(anew.node)
+    assert (found.audit_fault if found else "") == fault
+    await database.close()
+
+
 async def _letters(tmp_path: Path, count: int) -> list[Letter]:
     database = await open_filled(f"sqlite:///{tmp_path}/node.sqlite")
     for number in range(count):
@@ -100,13 +142,9 @@ async def test_a_chain_that_does_not_hold_is_said(
         put_institution(conn, Institution("qingshan", "q", InstitutionKind.TOWNSHIP), at=AT)
         add_node(conn, Node(NODE, "qingshan", "q", "0" * 64, AT, None))
 
-    def take(conn: sa.Connection, letter: Letter, source: Source) -> None:
-        take_audit(conn, letter, source)
-
     await database.write(know)
-    for number in told:
-        letter = _rewritten(letters[1]) if number < 0 else letters[number]
-        await database.write(partial(take, letter=letter, source=SOURCE))
+    sent = [_rewritten(letters[1]) if number < 0 else letters[number] for number in told]
+    await _told(database, sent, [SOURCE] * len(sent))
     found = (await database.read(statuses)).get(NODE)
     assert (found.audit_fault if found else "") == fault
     assert len(await kept(database)) == len(set(told))

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from gateway.exchange.audit_up import collect_audit, take_audit
 from gateway.exchange.model import Source
+from gateway.exchange.node_status import statuses
+from gateway.exchange.tables import node_status
 from kernel.audit.trail import AuditEntry, AuditEvent, audit_entries, record
 from kernel.errors import Invalid
 from kernel.letter import Letter
@@ -106,3 +108,39 @@ async def test_other_houses_and_other_cursors_are_refused(tmp_path: Path) -> Non
                 assert answer.status == status, (username, part, await answer.text())
         async with county.page("shen") as page, page.get("/api/v1/nodes/x/audit") as answer:
             assert answer.status == 404
+
+
+async def test_a_fault_is_taken_away_by_an_auditor_alone_and_only_the_one_they_saw(
+    tmp_path: Path,
+) -> None:
+    async with county_in(tmp_path) as county:
+        enrolled, _ = await county.new_node()
+        found = {
+            "node": enrolled.node,
+            "heard_at": AT,
+            "protocol": 1,
+            "audit_fault": "gateway 7: x",
+        }
+        await county.database.write(lambda conn: conn.execute(sa.insert(node_status), found))
+        path = f"/api/v1/nodes/{enrolled.node}/audit/checked"
+        for username, fault, status in (
+            ("sys", "gateway 7: x", 403),
+            ("yin", "gateway 7: x", 404),
+            ("shen", "", 400),
+            ("shen", "gateway 6: x", 409),
+            ("shen", "gateway 7: x", 204),
+            ("shen", "gateway 7: x", 409),
+        ):
+            async with county.page(username) as page:
+                async with page.get("/api/v1/session") as answer:
+                    headers = {"X-CSRF-Token": (await answer.json())["csrf"]}
+                async with page.post(path, json={"fault": fault}, headers=headers) as answer:
+                    assert answer.status == status, (username, fault, await answer.text())
+        known = await county.database.read(statuses)
+        assert known[enrolled.node].audit_fault == ""
+        columns = audit_entries.c
+        query = sa.select(columns.detail).where(
+            columns.event == "audit-read", columns.username == "shen"
+        )
+        kept = await county.database.read(lambda conn: list(conn.scalars(query)))
+        assert kept == [{"act": "checked", "fault": "gateway 7: x"}]

@@ -182,7 +182,7 @@ async def county_in(
         routes=[
             *_archived(desk, stack),
             *NodesDoor(database, clock, "county", ArchivedStudies()).routes(),
-            *NodeRecordsDoor(database, clock, "county").routes(),
+            *NodeRecordsDoor(database, clock, "county", chain="gateway").routes(),
             *AdmissionDoor(database, clock, enrolment, "county").routes(),
             *door.routes(),
         ],

@@ -19,6 +19,7 @@ from gateway.uploads.batches import ChosenFile, EndedFile, FileState, RefusedMem
 from gateway.uploads.receipts import InstanceOutcome, Outcome
 from kernel.arrival import Arrival, ContentDigest, Door, Priority, Sender
 from kernel.dicom.header import Header
+from kernel.dicom.place import placed
 from kernel.journal.writer import Position
 from kernel.sql.db import Database
 
@@ -347,3 +348,13 @@ async def test_chosen_files_are_found_again(database: Database) -> None:
     assert (
         await database.write(partial(batches.forget_before, before=AT + dt.timedelta(days=1))) == 1
     )
+
+
+async def test_an_image_of_no_study_stands_in_the_study_the_county_files_it_in(
+    database: Database,
+) -> None:
+    await file(database, filed(1, study=""), filed(2, study=""))
+    keys = {one.study_key for one in (await board(database)).studies}
+    assert keys == {
+        placed(f"1.2.3.{number}", study="", series="").study_instance_uid for number in (1, 2)
+    }

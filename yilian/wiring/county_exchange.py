@@ -80,7 +80,7 @@ async def county_exchange(context: Context) -> CountyExchange:
         tells=tell_again,
     )
     pages = NodesDoor(context.database, context.clock, context.institution, ArchivedStudies())
-    records = NodeRecordsDoor(context.database, context.clock, context.institution)
+    records = NodeRecordsDoor(context.database, context.clock, context.institution, chain=_CHAIN)
     admission = AdmissionDoor(context.database, context.clock, enrolment, context.institution)
     doors = (door, pages, records, admission)
     return CountyExchange(enrolment, [route for each in doors for route in each.routes()])

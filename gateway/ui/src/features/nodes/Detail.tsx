@@ -15,6 +15,7 @@ import { LetGo } from './LetGo';
 import { clockIsOff, heldUntil } from './node-words';
 import { Refused } from './Refused';
 import { Trail } from './Trail';
+import { TrailFault } from './TrailFault';
 
 /** A township's machine opened in place: its studies, what of it was refused, what people did there. */
 export function Detail({ node, letGo }: { node: NodeRow; letGo?: () => void }) {
@@ -39,7 +40,7 @@ export function Detail({ node, letGo }: { node: NodeRow; letGo?: () => void }) {
           </p>
         )}
         {node.state === 'never' && <p className="note note-info">{t('nodes.neverText')}</p>}
-        {node.audit_fault && <p className="note note-bad">{t('nodes.trailBrokenText')}</p>}
+        {node.audit_fault && <TrailFault node={node} auditor={auditor} />}
         {clockIsOff(node) && node.clock_off_s !== null && (
           <p className="note note-soon">{t('nodes.clockOffText', { minutes: Math.round(Math.abs(node.clock_off_s) / 60) })}</p>
         )}
