@@ -18,7 +18,7 @@ export function TrailFault({ node, auditor }: { node: NodeRow; auditor: boolean 
     onSettled: () => client.invalidateQueries({ queryKey: NODES }),
   });
   return (
-    <div className="note note-bad" data-testid="trail-fault">
+    <div className="note note-bad let-go-sure" data-testid="trail-fault">
       <p>{t(auditor ? 'nodes.trailBrokenYours' : 'nodes.trailBrokenText')}</p>
       {check.isError && <Trouble error={check.error} />}
       {auditor && (
@@ -29,7 +29,7 @@ export function TrailFault({ node, auditor }: { node: NodeRow; auditor: boolean 
                 {t('nodes.trailCheckedYes')}
               </Button>
               <Button autoFocus disabled={check.isPending} onClick={() => setSure(false)}>
-                {t('nodes.letGoNo')}
+                {t('nodes.trailNotYet')}
               </Button>
             </>
           ) : (
