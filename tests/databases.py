@@ -39,6 +39,7 @@ from kernel.sql.db import Database, metadata
 
 NOBODY = 65534
 START_S = 60.0
+_DONE = "done"
 _PR_SET_PDEATHSIG = 1
 _numbers = itertools.count(1)
 
@@ -49,6 +50,8 @@ class PostgresServer:
 
     socket_folder: Path
     binaries: Path
+    console: subprocess.Popen[bytes]
+    """A psql that stays: starting one takes longer than most of what it is asked."""
     user: str = "yilian"
 
     def url(self, name: str) -> str:
@@ -57,19 +60,35 @@ class PostgresServer:
         made = sa.URL.create("postgresql", username=self.user, database=name, query=query)
         return made.render_as_string(hide_password=False)
 
-    def run(self, script: str, *, database: str = "postgres") -> None:
+    def run(self, statement: str) -> None:
+        """Run *statement* as the server's administrator."""
+        assert self.console.stdin is not None
+        assert self.console.stdout is not None
+        self.console.stdin.write(f"{statement};\n\\echo {_DONE}\n".encode())
+        self.console.stdin.flush()
+        # It ends at the first error.
+        said = self.console.stdout.readline().decode().strip()
+        if said != _DONE:
+            pytest.fail(f"PostgreSQL: {said}{self.console.stdout.read().decode()}")
+
+    def fill(self, database: str, script: str) -> None:
         """Run the statements of *script*, each by itself, in *database*."""
         subprocess.run(
-            [
-                str(self.binaries / "psql"),
-                *("-h", str(self.socket_folder), "-U", self.user, "-d", database),
-                *("--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1"),
-            ],
+            psql(self.socket_folder, self.binaries, self.user, database),
             input=script.encode(),
             check=True,
             capture_output=True,
             timeout=START_S,
         )
+
+
+def psql(socket_folder: Path, binaries: Path, user: str, database: str) -> list[str]:
+    """Return the command of a psql that ends at the first error."""
+    return [
+        str(binaries / "psql"),
+        *("-h", str(socket_folder), "-U", user, "-d", database),
+        *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1"),
+    ]
 
 
 def postgres_binaries() -> Path | None:
@@ -174,7 +193,14 @@ def run_postgres(*, fsync: bool = False) -> Iterator[PostgresServer]:
             )
         try:
             _wait_until_ready(process, data, folder / "log")
-            yield PostgresServer(folder, binaries)
+            with subprocess.Popen(
+                psql(folder, binaries, "yilian", "postgres"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PGOPTIONS": "-c client_min_messages=error"},
+            ) as console:
+                yield PostgresServer(folder, binaries, console)
         finally:
             process.send_signal(signal.SIGINT)
             try:
@@ -234,8 +260,8 @@ def postgres_template(postgres_server: PostgresServer) -> Callable[[], str]:
     @functools.cache
     def filled(tables: int) -> str:
         name = f"template_{tables}"
-        postgres_server.run(f'CREATE DATABASE "{name}" TEMPLATE template0;')
-        postgres_server.run(_tables_in_sql("postgresql+asyncpg"), database=name)
+        postgres_server.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        postgres_server.fill(name, _tables_in_sql("postgresql+asyncpg"))
         return name
 
     return lambda: filled(len(metadata.tables))
@@ -251,11 +277,11 @@ def sqlite_url(tmp_path: Path) -> str:
 def new_database(server: PostgresServer, template: str = "template0") -> Iterator[str]:
     """Give the address of a new copy of *template*, empty by default, until the block ends."""
     name = f"test_{next(_numbers)}"
-    server.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}";')
+    server.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield server.url(name)
     finally:
-        server.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')
+        server.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
