@@ -4,18 +4,27 @@ A node asks for what comes after the letters it has made true, so the place it l
 its word that everything before it is there.
 """
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
 from gateway.exchange.tables import feed, nodes, readers
 
 
-def unread_keys(conn: sa.Connection, institution: str, kind: str) -> frozenset[str] | None:
-    """Return the keys of *kind* whose newest letter no node of *institution* has read.
+@dataclass(frozen=True, slots=True)
+class UnreadKeys:
+    """What of one kind nobody at an institution has read."""
 
-    A house with two machines has what one of them has.
+    keys: frozenset[str]
+    nodes: int
+    """How many nodes of the institution stand; with none nobody there reads anything."""
 
-    Returns:
-        None where the institution has no node of its own that could read.
+
+def unread_keys(conn: sa.Connection, institution: str, kind: str) -> UnreadKeys:
+    """Return the keys of *kind* whose newest letter no standing node of *institution* has read.
+
+    A house with two machines has what one of them has. What only a node read that was let go since
+    is unread: whatever comes in its stead has to read it anew.
     """
     standing = (nodes.c.institution == institution) & nodes.c.revoked_at.is_(None)
     query = (
@@ -24,8 +33,6 @@ def unread_keys(conn: sa.Connection, institution: str, kind: str) -> frozenset[s
         .where(standing)
     )
     count, read_to = conn.execute(query).one()
-    if not count:
-        return None
     columns = feed.c
     unread = sa.select(columns.key).where(
         columns.institution == institution,
@@ -34,4 +41,4 @@ def unread_keys(conn: sa.Connection, institution: str, kind: str) -> frozenset[s
         columns.kind == kind,
         columns.id > (read_to or 0),
     )
-    return frozenset(conn.scalars(unread.distinct()))
+    return UnreadKeys(frozenset(conn.scalars(unread.distinct())), count)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
@@ -47,15 +48,24 @@ class Spellings(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """What of an institution's orders its own machine has not read yet."""
+
+    ids: Collection[str]
+    machine: bool
+    """False where the institution has no machine at all: nobody there sees any of them."""
+
+
 class Unread(Protocol):
     """Knows what of an institution's orders its own machine has not read yet."""
 
-    def __call__(self, conn: sa.Connection, institution: str, /) -> Collection[str] | None:
-        """Return the ids of those orders; None where nobody can know, or has to read anything."""
+    def __call__(self, conn: sa.Connection, institution: str, /) -> NotRead | None:
+        """Return those orders; None where this node performs them, and nobody has to read them."""
         ...
 
 
-def nobody_reads(conn: sa.Connection, institution: str, /) -> Collection[str] | None:
+def nobody_reads(conn: sa.Connection, institution: str, /) -> NotRead | None:
     """Return None: what is ordered at this node is where it is performed."""
     del conn, institution
     return None

@@ -165,7 +165,7 @@ def test_a_village_doctor_is_told_where_an_order_is_until_the_township_has_it(
 
     def unread(route: Route) -> None:
         left = [one for one in made if one not in read]
-        route.fulfill(json={"known": True, "items": left})
+        route.fulfill(json={"known": True, "machine": True, "items": left})
 
     with at_work(browser, county(demo)) as person:
         page = person.page
@@ -194,6 +194,64 @@ def test_a_village_doctor_is_told_where_an_order_is_until_the_township_has_it(
         read += made
         expect(row.get_by_test_id("unread")).to_have_count(0, timeout=20_000)
         expect(row).to_contain_text("待做")
+
+
+def let_go(route: Route) -> None:
+    """Answer as the county would after the last machine of every township was let go."""
+    answer = route.fetch()
+    told = answer.json()
+    for node in told["items"]:
+        node |= {"state": "revoked", "revoked_at": node["heard_at"]}
+    route.fulfill(response=answer, json=told)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_village_doctor_is_told_where_the_township_has_no_machine_at_all(
+    browser: Browser, demo: RunningDemo, language: str
+) -> None:
+    made: list[str] = []
+
+    def order(route: Route) -> None:
+        answer = route.fetch()
+        if route.request.method == "POST":
+            made.append(answer.json()["order"]["id"])
+        route.fulfill(response=answer)
+
+    def unread(route: Route) -> None:
+        route.fulfill(json={"known": True, "machine": False, "items": made})
+
+    words = {
+        "zh": ("没有主机接入县里", "设备上看不到", "待做，卫生院没有主机接入"),
+        "en": ("has no machine connected", "its devices do not see it", "To do, no machine there"),
+    }
+    before, after, row_word = words[language]
+    with at_work(browser, county(demo), language=language) as person:
+        page = person.page
+        page.route("**/api/v1/nodes", let_go)
+        page.route("**/api/v1/orders", order)
+        page.route("**/api/v1/orders/unread", unread)
+        sign_in(person, demo, "village-doctor")
+        expect(page.get_by_test_id("orders-nobody")).to_contain_text(before)
+        # That is no line that is down: nothing is promised for when it is up.
+        expect(page.get_by_test_id("orders-wait")).to_have_count(0)
+        page.get_by_test_id("patient-find").fill("zhou")
+        page.get_by_test_id("patient-option").first.click()
+        page.get_by_test_id("examination-option").first.click()
+        fits(person)
+        assert violations(page) == []
+        person.picture(f"desk-no-machine-open-{language}-1366x625")
+        page.get_by_test_id("submit").click()
+        expect(page.get_by_test_id("desk")).to_have_attribute("data-state", "done")
+        expect(page.locator("h1")).to_contain_text(after)
+        fits(person)
+        person.picture(f"desk-no-machine-{language}-1366x625")
+        page.keyboard.press("g")
+        page.keyboard.press("d")
+        row = page.locator(f"[data-order='{made[0]}']")
+        expect(row.get_by_test_id("unread")).to_have_text(row_word)
+        fits(person)
+        assert violations(page) == []
+        person.picture(f"today-no-machine-{language}-1366x625")
 
 
 @pytest.mark.parametrize(("language", "size"), EACH)

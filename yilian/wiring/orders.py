@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from referrals.orders.counter import Counter
 from referrals.orders.gate import UncheckedGate
 from referrals.orders.ledger import Ledger
 from referrals.orders.performing import Performed
-from referrals.orders.ports import nobody_reads
+from referrals.orders.ports import NotRead, nobody_reads
 from referrals.orders.records import RecordKind
 from referrals.orders.service import OrderDesk
 from yilian.wiring.context import EVENTS, Context
@@ -44,14 +44,20 @@ def order_routes(context: Context, written: Ledger) -> list[web.RouteDef]:
         written.numbers,
         written.spellings,
         centre,
-        unread=unread_orders if centre else nobody_reads,
+        unread=partial(unread_orders, centre=centre) if centre else nobody_reads,
     )
     return http.routes(counter)
 
 
-def unread_orders(conn: sa.Connection, institution: str, /) -> Collection[str] | None:
-    """Return, at the county, the orders the machines of *institution* have not read yet."""
-    return unread_keys(conn, institution, RecordKind.ORDER.value)
+def unread_orders(conn: sa.Connection, institution: str, /, *, centre: str) -> NotRead | None:
+    """Return, at the county, the orders the machines of *institution* have not read yet.
+
+    What the county's own house, *centre*, ordered is performed where it stands.
+    """
+    if institution == centre:
+        return None
+    found = unread_keys(conn, institution, RecordKind.ORDER.value)
+    return NotRead(found.keys, machine=found.nodes > 0)
 
 
 def watch_arrivals(context: Context, written: Ledger) -> Callable[[], Coroutine[Any, Any, None]]:

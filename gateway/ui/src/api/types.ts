@@ -314,6 +314,8 @@ export interface DayPage {
 export interface UnreadOrders {
   /** False where nobody has to read them elsewhere. */
   known: boolean;
+  /** False where the house that performs them has no machine at the county. */
+  machine: boolean;
   items: string[];
 }
 

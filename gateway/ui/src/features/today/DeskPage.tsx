@@ -24,7 +24,7 @@ import type { Slot } from './draft';
 import { useKeptDesk } from './kept-desk';
 import { isUnknown } from './KnownPatient';
 import { Slips } from './Slip';
-import { doneWord, useTold } from './unread';
+import { doneWord, useTold, useUnread } from './unread';
 import { shownPatient } from './worklist';
 import { What } from './What';
 import { Whom } from './Whom';
@@ -70,6 +70,7 @@ export default function DeskPage() {
   const left = open(desk);
   const done = desk.lines.flatMap((line) => (line.order ? [line.order] : []));
   const told = useTold(done.map(({ id }) => id));
+  const { machine } = useUnread();
 
   useEffect(() => {
     document.title = t('today.new');
@@ -222,6 +223,11 @@ export default function DeskPage() {
         {user.orders_at && !over && (
           <p className="second desk-note" data-testid="orders-at">
             {t('today.ordersAt', { house: user.orders_at.name })}
+          </p>
+        )}
+        {!machine && !over && (
+          <p className="note note-bad desk-note" role="status" data-testid="orders-nobody">
+            {t('today.ordersNobody', { house: (user.orders_at ?? user.institution).name })}
           </p>
         )}
         {away && !(over && told === 'read') && (

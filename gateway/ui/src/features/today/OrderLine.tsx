@@ -9,6 +9,7 @@ import { PatientLine } from '../../frame/PatientHeader';
 import { useText } from '../../i18n';
 import { ReportMark } from '../here/Look';
 import { isUnknown } from './KnownPatient';
+import type { Wait } from './unread';
 import { CHIP, isOf, isPinned, NOBODY, shownPatient } from './worklist';
 
 interface Props {
@@ -21,13 +22,13 @@ interface Props {
   alike: number;
   /** What of its study is on this machine; null before that is known, undefined where nobody looks. */
   here: StudyHere | null | undefined;
-  /** Whether the township's machine has not read yet how it stands. */
-  unread: boolean;
+  /** Why the township does not know yet how it stands; empty where it does. */
+  wait: Wait;
   toggle: (id: string) => void;
 }
 
 /** One examination of the day in 32 px: when, who, what, where, its number, how far. */
-export const OrderLine = memo(function OrderLine({ row, id, day, active, open, alike, here, unread, toggle }: Props) {
+export const OrderLine = memo(function OrderLine({ row, id, day, active, open, alike, here, wait, toggle }: Props) {
   const t = useText();
   const language = useLanguage();
   const { patient, examination } = row;
@@ -67,9 +68,9 @@ export const OrderLine = memo(function OrderLine({ row, id, day, active, open, a
         {row.accession_number}
       </div>
       <div role="gridcell" className="state">
-        {unread ? (
+        {wait ? (
           <span data-testid="unread">
-            <Chip kind="soon">{t('order.unread', { state: t(`order.state.${row.state}`) })}</Chip>
+            <Chip kind={wait === 'nobody' ? 'overdue' : 'soon'}>{t(`order.${wait}`, { state: t(`order.state.${row.state}`) })}</Chip>
           </span>
         ) : (
           <Chip kind={CHIP[row.state]}>{t(`order.state.${row.state}`)}</Chip>

@@ -29,7 +29,7 @@ import { isUnknown } from './KnownPatient';
 import { OrderDetail } from './OrderDetail';
 import { OrderLine } from './OrderLine';
 import { Slips } from './Slip';
-import { useUnread } from './unread';
+import { useUnread, waitOf } from './unread';
 import { dayAfter, devices, hasSlip, isOf, isPinned, sameNames, shownRows, stillToDo } from './worklist';
 
 const keyOf = (row: OrderRow) => row.id;
@@ -174,7 +174,7 @@ export default function TodayPage() {
         open={open === row.id}
         here={looks ? (here.get(row.study_instance_uid) ?? null) : undefined}
         alike={row.patient ? sameNames(ofDay, row.patient) : 0}
-        unread={unread.has(row.id)}
+        wait={waitOf(unread, row.id)}
         toggle={toggle}
       />
       {open === row.id && (

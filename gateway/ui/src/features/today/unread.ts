@@ -16,20 +16,26 @@ const SOON_MS = 2_000;
 const LOOK_AGAIN_MS = 10_000;
 /** and so often while none is. */
 const LOOK_MS = 60_000;
-const NONE: ReadonlySet<string> = new Set();
+const NONE: NotThere = { ids: new Set(), machine: true };
+
+/** Of the orders listed, those the township has not read, and whether it has a machine that could. */
+export interface NotThere {
+  ids: ReadonlySet<string>;
+  machine: boolean;
+}
 
 function unreadOrders(signal: AbortSignal): Promise<UnreadOrders> {
   return ask<UnreadOrders>('/api/v1/orders/unread', { signal });
 }
 
-/** Of the orders listed, those the township has not read; none where nobody can know. */
-export function useUnread(): ReadonlySet<string> {
+/** What the township has not read; nothing where nobody has to. */
+export function useUnread(): NotThere {
   const client = useQueryClient();
   const county = useSession((store) => store.session?.node === 'county');
   const { data } = useQuery({
     queryKey: UNREAD,
     queryFn: ({ signal }) => unreadOrders(signal),
-    select: ({ items }) => (items.length ? new Set(items) : NONE),
+    select: notThere,
     enabled: county,
     staleTime: 0,
     refetchInterval: ({ state }) => (!state.data?.known ? false : state.data.items.length ? LOOK_AGAIN_MS : LOOK_MS),
@@ -43,8 +49,25 @@ export function useUnread(): ReadonlySet<string> {
   return data ?? NONE;
 }
 
+/** What the answer says; of a machine that is not there only where one would have to read. */
+export function notThere({ known, machine, items }: UnreadOrders): NotThere {
+  return known ? { ids: new Set(items), machine } : NONE;
+}
+
+/** How far an order of the list is on its way, where that is to be said. */
+export type Wait = '' | 'unread' | 'nobody';
+
+/** What is said of the order *id*. */
+export function waitOf({ ids, machine }: NotThere, id: string): Wait {
+  if (!ids.has(id)) return '';
+  return machine ? 'unread' : 'nobody';
+}
+
 /** How far orders that were just made are on their way. */
-export type Told = 'here' | 'asking' | 'unread' | 'read';
+export type Told = 'here' | 'asking' | 'nobody' | 'unread' | 'read';
+
+/** From which the word may still become better. */
+const LATER: ReadonlySet<Told> = new Set<Told>(['unread', 'nobody']);
 
 /** Whether the machine that performs the orders *made* has read them all. */
 export function useTold(made: readonly string[]): Told {
@@ -55,7 +78,7 @@ export function useTold(made: readonly string[]): Told {
     enabled: county && made.length > 0,
     staleTime: 0,
     gcTime: 0,
-    refetchInterval: ({ state }) => (toldOf(county, state.data, made) === 'unread' ? SOON_MS : false),
+    refetchInterval: ({ state }) => (LATER.has(toldOf(county, state.data, made)) ? SOON_MS : false),
   });
   return toldOf(county, data, made);
 }
@@ -65,6 +88,7 @@ export function toldOf(county: boolean, unread: UnreadOrders | undefined, made: 
   if (!county) return 'here';
   if (!unread) return 'asking';
   if (!unread.known) return 'here';
+  if (!unread.machine) return 'nobody';
   return made.some((id) => unread.items.includes(id)) ? 'unread' : 'read';
 }
 
@@ -75,6 +99,8 @@ export function doneWord(told: Told, away: string): TextKey {
       return 'today.doneTitle';
     case 'read':
       return 'today.doneRead';
+    case 'nobody':
+      return 'today.doneNobody';
     case 'asking':
       return away ? 'today.doneWaits' : 'today.doneHere';
     case 'unread':
