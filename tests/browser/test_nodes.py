@@ -254,6 +254,57 @@ def test_a_village_doctor_is_told_where_the_township_has_no_machine_at_all(
         person.picture(f"today-no-machine-{language}-1366x625")
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_county_whose_townships_have_no_machine_is_not_well(
+    browser: Browser, demo: RunningDemo, language: str
+) -> None:
+    answer, named = {
+        "zh": ("2个乡镇：2个没有主机", "没有换上别的"),
+        "en": ("2 townships: 2 without a machine", "none has come"),
+    }[language]
+    with at_work(browser, county(demo), language=language) as person:
+        page = person.page
+        page.route("**/api/v1/nodes", let_go)
+        sign_in(person, demo, "manager")
+        expect(page.get_by_test_id("nodes-answer")).to_have_text(answer)
+        expect(page.get_by_test_id("houses-left")).to_contain_text("青山卫生院")
+        expect(page.get_by_test_id("houses-left")).to_contain_text(named)
+        fits(person)
+        assert violations(page) == []
+        person.picture(f"nodes-no-machine-{language}-1366x625")
+        page.unroute("**/api/v1/nodes")
+        page.route("**/api/v1/nodes", lambda route: route.fulfill(json={"items": []}))
+        page.reload()
+        none = {"zh": "还没有乡镇接进来", "en": "No township has joined yet"}[language]
+        expect(page.get_by_test_id("nodes-answer")).to_have_text(none)
+        expect(page.get_by_test_id("houses-left")).to_have_count(0)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_an_emergency_on_its_way_is_told_whole(
+    browser: Browser, demo: RunningDemo, language: str
+) -> None:
+    def emergency(route: Route) -> None:
+        told = (answer := route.fetch()).json()
+        for study in told["studies"]:
+            study["priority"] = "emergency"
+            study["completeness"] |= {"state": "growing"}
+        route.fulfill(response=answer, json=told)
+
+    with at_work(browser, county(demo), language=language) as person:
+        person.page.route(re.compile(r"/api/v1/nodes/[^/]+$"), emergency)
+        open_row(person, demo, "manager")
+        chip = person.page.get_by_test_id("node-detail").locator(".chip-emergency").first
+        expect(chip).to_have_text({"zh": "急", "en": "Emergency"}[language])
+        # It ends before what stands beside it begins.
+        assert chip.evaluate(
+            """(chip) => chip.getBoundingClientRect().right
+                <= chip.nextElementSibling.getBoundingClientRect().left"""
+        )
+        assert chip.evaluate("(chip) => chip.scrollWidth <= chip.clientWidth")
+        person.picture(f"nodes-emergency-{language}-1366x625")
+
+
 @pytest.mark.parametrize(("language", "size"), EACH)
 def test_the_records_of_a_township(
     browser: Browser, demo: RunningDemo, language: str, size: str

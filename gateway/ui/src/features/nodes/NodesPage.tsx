@@ -22,7 +22,7 @@ import { useSteady } from '../../live/steady';
 import { Admit, ADMISSION } from './Admit';
 import { Detail } from './Detail';
 import { GoneRow } from './GoneRow';
-import { CHIP, clockIsOff, countsOf, heldUntil, isShortOfRoom, standingAndGone, waiting, worstFirst } from './node-words';
+import { answerOf, CHIP, clockIsOff, countsOf, heldUntil, housesLeft, isShortOfRoom, standingAndGone, waiting, worstFirst } from './node-words';
 import { nodeList, NODES } from './silent';
 
 /** A line that went quiet tells of itself by nothing at all: so often its state is asked for. */
@@ -95,8 +95,11 @@ export default function NodesPage() {
   );
   usePageKeys(pageKeys);
   const late = useLate(list.isPending);
-  const counts = countsOf(nodes);
+  const counts = countsOf([...nodes, ...left]);
+  const answer = answerOf(counts);
+  const without = housesLeft([...nodes, ...left]);
   const what = [
+    ...(counts.left ? [t('nodes.left', { left: counts.left })] : []),
     ...(counts.away ? [t('nodes.away', { away: counts.away })] : []),
     ...(counts.look ? [t('nodes.look', { look: counts.look })] : []),
   ].join(t('app.comma'));
@@ -108,9 +111,11 @@ export default function NodesPage() {
         <h1 className={`answer${stale ? ' is-stale' : ''}`} data-testid="nodes-answer">
           {!list.data
             ? t('tab.nodes')
-            : counts.away + counts.look > 0
-              ? t('nodes.answer', { all: counts.all, what })
-              : t('nodes.allWell', { all: counts.all })}
+            : answer === 'none'
+              ? t('nodes.empty')
+              : answer === 'some'
+                ? t('nodes.answer', { all: counts.all, what })
+                : t('nodes.allWell', { all: counts.all })}
         </h1>
         {admits && (
           <Button
@@ -142,11 +147,15 @@ export default function NodesPage() {
         </p>
         {list.isError && <Trouble error={list.error} again={() => void refetch()} />}
         {list.isPending && late && <GreyLines />}
+        {without.length > 0 && (
+          <p className="note note-bad chosen" data-testid="houses-left">
+            {t('nodes.leftText', { names: without.join(t('app.listed')), count: without.length })}
+          </p>
+        )}
         {list.data && nodes.length === 0 && (
-          <div className="trouble" data-testid="empty">
-            <h2 className="answer">{t('nodes.empty')}</h2>
-            <p>{t('nodes.emptyNext')}</p>
-          </div>
+          <p className="trouble" data-testid="empty">
+            {t('nodes.emptyNext')}
+          </p>
         )}
         {nodes.length > 0 && (
           <div ref={lines} className="node-list" role="treegrid" aria-label={t('tab.nodes')}>

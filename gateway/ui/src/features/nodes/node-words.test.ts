@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import type { NodeRow } from '../../api/types';
 import { awaySince } from './silent';
-import { countsOf, heldUntil, needsSomebody, standingAndGone, waiting, worstFirst } from './node-words';
+import { answerOf, countsOf, heldUntil, housesLeft, needsSomebody, standingAndGone, waiting, worstFirst } from './node-words';
 
 function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
   return {
@@ -13,16 +13,16 @@ function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
 }
 
 it('whoever is silent stands first, then who is late, then who needs a look', () => {
-  const nodes = [node('a'), node('b', { set_aside: 1 }), node('c', { state: 'late' }), node('d', { state: 'silent' }), node('e', { state: 'revoked' })];
+  const nodes = [node('a'), node('b', { set_aside: 1 }), node('c', { state: 'late' }), node('d', { state: 'silent' }), node('e', { state: 'revoked', institution: { code: 'a', name: 'a' } })];
   expect(worstFirst(nodes).map(({ id }) => id)).toEqual(['d', 'c', 'b', 'a', 'e']);
-  expect(countsOf(nodes)).toEqual({ all: 4, away: 2, look: 1 });
+  expect(countsOf(nodes)).toEqual({ all: 4, left: 0, away: 2, look: 1 });
 });
 
 it('a house with two machines counts once, as the worse of them', () => {
   const house = { code: 'a', name: 'a' };
   const second = (more: Partial<NodeRow>) => node('a2', { institution: house, ...more });
-  expect(countsOf([node('a'), second({ state: 'never' }), node('b')])).toEqual({ all: 2, away: 0, look: 0 });
-  expect(countsOf([node('a', { set_aside: 1 }), second({ state: 'silent' }), node('b')])).toEqual({ all: 2, away: 1, look: 0 });
+  expect(countsOf([node('a'), second({ state: 'never' }), node('b')])).toEqual({ all: 2, left: 0, away: 0, look: 0 });
+  expect(countsOf([node('a', { set_aside: 1 }), second({ state: 'silent' }), node('b')])).toEqual({ all: 2, left: 0, away: 1, look: 0 });
 });
 
 it('machines that were let go stand apart, the latest first', () => {
@@ -30,6 +30,24 @@ it('machines that were let go stand apart, the latest first', () => {
   const { standing, gone } = standingAndGone([node('a'), left('b', '2026-05-01T00:00:00Z'), left('c', '2026-05-02T00:00:00Z')]);
   expect(standing.map(({ id }) => id)).toEqual(['a']);
   expect(gone.map(({ id }) => id)).toEqual(['c', 'b']);
+});
+
+it('a county without any township is not well but empty', () => {
+  expect(answerOf(countsOf([]))).toBe('none');
+  expect(answerOf(countsOf([node('a')]))).toBe('allWell');
+});
+
+it('a house whose last machine was let go is named and never among the well', () => {
+  const house = { code: 'a', name: '青山卫生院' };
+  const old = node('old', { institution: house, state: 'revoked', revoked_at: '2026-05-01T00:00:00Z' });
+  const older = node('older', { institution: house, state: 'revoked', revoked_at: '2026-04-01T00:00:00Z' });
+  expect(countsOf([old, older])).toEqual({ all: 1, left: 1, away: 0, look: 0 });
+  expect(answerOf(countsOf([old, older]))).toBe('some');
+  expect(answerOf(countsOf([old, node('b')]))).toBe('some');
+  expect(housesLeft([old, older, node('b')])).toEqual(['青山卫生院']);
+  // The new machine stands in its stead.
+  expect(housesLeft([old, node('new', { institution: house })])).toEqual([]);
+  expect(answerOf(countsOf([old, node('new', { institution: house })]))).toBe('allWell');
 });
 
 it('a full disk, a wrong clock and a broken trail need somebody', () => {

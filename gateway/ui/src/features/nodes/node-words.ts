@@ -56,6 +56,8 @@ export function standingAndGone(nodes: readonly NodeRow[]): { standing: NodeRow[
 /** Houses, not machines: a house has an old and a new one for as long as it changes them. */
 export interface Counts {
   all: number;
+  /** Without a machine: their last one was let go and none came in its stead. */
+  left: number;
   away: number;
   look: number;
 }
@@ -66,7 +68,22 @@ export function countsOf(nodes: readonly NodeRow[]): Counts {
   const houses = (some: readonly NodeRow[]) => new Set(some.map(({ institution }) => institution.code));
   const away = houses(known.filter(({ state }) => state === 'silent' || state === 'late'));
   const troubled = houses(known.filter(needsSomebody));
-  return { all: houses(known).size, away: away.size, look: [...troubled].filter((code) => !away.has(code)).length };
+  const left = housesLeft(nodes).length;
+  return { all: houses(known).size + left, left, away: away.size, look: [...troubled].filter((code) => !away.has(code)).length };
+}
+
+/** The names of the houses whose last machine was let go, the latest first. */
+export function housesLeft(nodes: readonly NodeRow[]): string[] {
+  const { standing, gone } = standingAndGone(nodes);
+  const reached = new Set(standing.map(({ institution }) => institution.code));
+  const left = gone.filter(({ institution }) => !reached.has(institution.code));
+  return [...new Map(left.map(({ institution }) => [institution.code, institution.name])).values()];
+}
+
+/** What the answer line says of them together. */
+export function answerOf({ all, left, away, look }: Counts): 'none' | 'allWell' | 'some' {
+  if (all === 0) return 'none';
+  return left + away + look > 0 ? 'some' : 'allWell';
 }
 
 /** Studies, instances and bytes that still wait at *node*. */
