@@ -31,7 +31,9 @@ class Act(StrEnum):
     REGISTER_PATIENT = "register-patient"
     """Register patients, and mend what was registered."""
     ORDER_EXAMINATION = "order-examination"
-    """Order an examination, change or cancel the order, say how far it is."""
+    """Order an examination, change or cancel the order."""
+    PERFORM_EXAMINATION = "perform-examination"
+    """Say that an examination has begun, is done or was broken off."""
     SETTLE_CONFLICT = "settle-conflict"
     """Choose between what two nodes wrote of one patient or order; the centre does it for all."""
     WATCH_NODES = "watch-nodes"
@@ -93,6 +95,7 @@ _ROLES: Final[dict[Act, frozenset[Role]]] = {
     Act.READ_ORDERS: _ORDERING,
     Act.REGISTER_PATIENT: _ORDERING - {Role.VILLAGE_DOCTOR},
     Act.ORDER_EXAMINATION: _ORDERING,
+    Act.PERFORM_EXAMINATION: _ORDERING - {Role.VILLAGE_DOCTOR},
     Act.SETTLE_CONFLICT: _ORDERING - {Role.VILLAGE_DOCTOR},
     Act.WATCH_NODES: CARE
     | {
@@ -117,16 +120,18 @@ _OWN_ONLY: Final = frozenset(
         Act.READ_ORDERS,
         Act.REGISTER_PATIENT,
         Act.ORDER_EXAMINATION,
+        Act.PERFORM_EXAMINATION,
         Act.ADMIT_NODES,
     }
 )
 
 # A village house keeps no register: its people find and order in its township's, and register
-# nobody there; so they may know whether its machine is heard. Images, queues and all else of the
-# township are another institution's to them.
+# nobody there, nor examine anybody; so they may know whether its machine is heard. Images, queues
+# and all else of the township are another institution's to them.
 _AT_TOWNSHIP: Final[dict[Act, frozenset[Role]]] = {
     Act.READ_ORDERS: _ORDERING,
     Act.ORDER_EXAMINATION: _ORDERING,
+    Act.PERFORM_EXAMINATION: frozenset(),
     Act.REGISTER_PATIENT: frozenset(),
     Act.WATCH_NODES: _ROLES[Act.WATCH_NODES],
 }

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from kernel.identity import Principal
 from kernel.policy import Act as Duty, Subject, decide, sees_own_orders_only
 from referrals.orders import store
-from referrals.orders.machine import Act, acts_in
+from referrals.orders.machine import PERFORMING, acts_in
 from referrals.orders.model import Order, Patient, PatientStatus
 from referrals.orders.records import Record, RecordKind, kind_of
 from referrals.orders.search import Narrow, list_orders, same_names
@@ -26,7 +26,6 @@ from referrals.orders.views import (
 )
 
 _ORDERS_SHOWN: Final = 50
-_NOTED: Final = frozenset({Act.BEGIN, Act.COMPLETE, Act.DISCONTINUE})
 
 
 class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,9 +121,11 @@ def order_view(
     first = _own(conn, order.first_patient, order.institution)
     opened = _in_conflict(conn, order, now)
     subject = Subject(order.institution)
-    allowed = decide(principal, Duty.ORDER_EXAMINATION, subject).allowed
+    orders_there = decide(principal, Duty.ORDER_EXAMINATION, subject).allowed
+    performs = decide(principal, Duty.PERFORM_EXAMINATION, subject).allowed
     settles = decide(principal, Duty.SETTLE_CONFLICT, subject).allowed
-    actions = [str(act) for act in acts_in(order.state)]
+    acts = [act for act in acts_in(order.state) if performs or act not in PERFORMING]
+    actions = [str(act) for act in acts]
     actions += ["settle"] if opened and settles else []
     columns = orders.c
     again = sa.select(columns.id).where(
@@ -140,7 +141,7 @@ def order_view(
         first_patient=next(iter(rows_of_patients(conn, first, on=on)), None),
         replaces=order.replaces,
         replaced_by=list(conn.scalars(again.order_by(columns.id))),
-        actions=sorted(actions) if allowed else [],
+        actions=sorted(actions) if orders_there else [],
         history=history(conn, RecordKind.ORDER, order.id),
         open_versions=opened,
     )
@@ -176,7 +177,7 @@ def noted_once(kept: Sequence[KeptVersion]) -> list[KeptVersion]:
     """
     first: dict[str, KeptVersion] = {}
     for one in kept:
-        if one.change.act in _NOTED and not one.change.by_username:
+        if one.change.act in PERFORMING and not one.change.by_username:
             before = first.get(one.change.act)
             if before is None or one.change.at < before.change.at:
                 first[one.change.act] = one

@@ -51,6 +51,7 @@ from referrals.orders.views import local_day, may_see, patient_number, rows_of_o
 
 _READERS: Final = roles_for(Duty.READ_ORDERS)
 _ORDERERS: Final = roles_for(Duty.ORDER_EXAMINATION)
+_PERFORMERS: Final = roles_for(Duty.PERFORM_EXAMINATION)
 _PATH: Final = "/api/v1/orders"
 _DAY_MAX: Final = 1000
 _CATALOGUE_MAX: Final = 500
@@ -152,19 +153,19 @@ class OrdersDoor:
         return await self._answer(request, await self._counter.desk.change(by, seen, body, ask))
 
     @describe("Say that the examination has begun", body=ReasonBody, answer=OrderView)
-    @permit(roles=_ORDERERS)
+    @permit(roles=_PERFORMERS)
     async def begin(self, request: web.Request) -> web.StreamResponse:
         """Answer the order as it then is."""
         return await self._move(request, Act.BEGIN)
 
     @describe("Say that the examination is done", body=ReasonBody, answer=OrderView)
-    @permit(roles=_ORDERERS)
+    @permit(roles=_PERFORMERS)
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """Answer the order as it then is."""
         return await self._move(request, Act.COMPLETE)
 
     @describe("Say that the examination was broken off, and why", body=ReasonBody, answer=OrderView)
-    @permit(roles=_ORDERERS)
+    @permit(roles=_PERFORMERS)
     async def discontinue(self, request: web.Request) -> web.StreamResponse:
         """Answer the order as it then is."""
         return await self._move(request, Act.DISCONTINUE)

@@ -57,6 +57,10 @@ URGENCY: Final[Mapping[Priority, int]] = MappingProxyType(
 """Of two wishes written at once the more urgent stands; all others weigh nothing."""
 
 
+PERFORMING: Final = frozenset({Act.BEGIN, Act.COMPLETE, Act.DISCONTINUE})
+"""Said by whoever examines, and not by whoever only ordered it."""
+
+
 class ActNotAllowed(Conflict):
     """An order in this state does not take this act."""
 

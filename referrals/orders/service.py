@@ -27,7 +27,7 @@ from referrals.orders.asked import (
 )
 from referrals.orders.gate import OrderGate
 from referrals.orders.ledger import By, Ledger, Page
-from referrals.orders.machine import Act, ActNotAllowed, decide
+from referrals.orders.machine import PERFORMING, Act, ActNotAllowed, decide
 from referrals.orders.model import (
     REASON_MAX,
     Order,
@@ -231,6 +231,7 @@ class OrderDesk:
 
         Raises:
             OrderMissing: not there, or another institution's.
+            Forbidden: they order and do not examine there.
             ActNotAllowed: its state does not take the act; the answer says who did what and when.
             Stale: somebody changed it meanwhile.
             Invalid: no reason where one is asked for (``reason-missing``).
@@ -328,7 +329,8 @@ class OrderDesk:
         who, found = _who(by), store.find_order(conn, seen.record)
         if found is None or not may_see(found, who):
             raise OrderMissing
-        require(who, Duty.ORDER_EXAMINATION, Subject(found.institution))
+        duty = Duty.PERFORM_EXAMINATION if act in PERFORMING else Duty.ORDER_EXAMINATION
+        require(who, duty, Subject(found.institution))
         if act is not None:
             try:
                 decide(found.state, act)

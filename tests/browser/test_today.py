@@ -349,6 +349,11 @@ def test_a_village_doctor_orders_at_the_county_in_the_register_of_the_township(
         # Of the township's day they see what they ordered.
         assert "欧阳" not in page.get_by_test_id("today").inner_text()
         person.picture("today-village-zh-1366x625")
+        row.click()
+        expect(page.get_by_test_id("cancel")).to_be_visible()
+        # Whoever examines says how far it is.
+        expect(page.get_by_test_id("begin")).to_have_count(0)
+        person.picture("today-village-row-zh-1366x625")
     if FINDSCU:
         until(lambda: "周立新" in worklist_of(demo, accession), 60, "the order at the township")
 

@@ -201,6 +201,25 @@ async def test_each_role_its_own(door: Door, who: str, method: str, path: str, s
         assert (await door.write(method, path, PERSON, who)).status == status
 
 
+async def test_a_village_doctor_orders_and_does_not_examine(door: Door) -> None:
+    registered = await door.write("POST", "/patients", PERSON)
+    body = {"patient": registered.body["patient"]["id"], "order": {"examination": HEAD.code}}
+    made = await door.write("POST", "/orders", body, "tianshui")
+    assert made.body["actions"] == ["cancel", "change"]
+    path = f"/orders/{made.body['order']['id']}"
+    for act in ("begin", "complete", "discontinue"):
+        refused = await door.write(
+            "POST", f"{path}/{act}", {"reason": "走错"}, "tianshui", etag=made.etag
+        )
+        assert refused.status == 403
+    begun = await door.write("POST", f"{path}/begin", who="lijing", etag=made.etag)
+    assert begun.body["actions"] == ["complete", "discontinue"]
+    assert (await door.get(path, "tianshui")).body["actions"] == []
+    ended = await door.write("POST", f"{path}/complete", who="lijing", etag=begun.etag)
+    assert ended.status == 200
+    assert (await door.get(path, "tianshui")).body["actions"] == ["reorder"]
+
+
 async def test_lists_are_paged_without_a_gap(door: Door) -> None:
     made = await door.write("POST", "/orders", BODY)
     patient = made.body["order"]["patient"]["id"]

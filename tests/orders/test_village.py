@@ -42,6 +42,14 @@ async def test_it_is_performed_by_the_township_and_stands_in_its_register(
         assert [row["id"] for row in mine.body["items"]] == [order["id"]]
         assert len((await door.get("/orders", "lijing")).body["items"]) == 2
         assert (await door.get(f"/orders/{theirs.id}", "aying")).status == 404
+        # Whoever is of a village house examines nobody at the township, whatever they are there.
+        assert made.body["actions"] == ["cancel", "change"]
+        path = f"/orders/{order['id']}/begin"
+        assert (await door.write("POST", path, who="aying", etag=made.etag)).status == 403
+        theirs_too = await door.write("POST", "/orders", body, "yaoshi")
+        path = f"/orders/{theirs_too.body['order']['id']}/begin"
+        refused = await door.write("POST", path, who="yaoshi", etag=theirs_too.etag)
+        assert (refused.status, theirs_too.body["actions"]) == (403, ["cancel", "change"])
         cancelled = await door.write(
             "POST", f"/orders/{order['id']}/cancel", {"reason": "改日"}, "aying", etag=made.etag
         )
