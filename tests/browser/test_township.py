@@ -4,6 +4,7 @@ import datetime as dt
 import zipfile
 from pathlib import Path
 
+import pydicom
 import pytest
 from playwright.sync_api import Browser, CDPSession, expect
 
@@ -165,6 +166,33 @@ def test_who_signs_out_in_the_middle_sends_no_more_and_finds_the_rest_again(
         sign_in(person, demo, "technician")
         assert "再选一次同一个文件夹“browser-signed-out”" in person.text("reselect")
         expect(page.get_by_test_id("sending")).to_have_count(0)
+
+
+def test_a_long_file_goes_on_under_the_session_after_a_lock(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, "browser-locked", slices=1, patient=LIU)
+    [path] = folder.iterdir()
+    image = pydicom.dcmread(path)
+    notes = image.private_block(0x0099, "YILIAN TEST", create=True)
+    notes.add_new(1, "OB", bytes(20 << 20))
+    image.save_as(path)
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        account = sign_in(person, demo, "technician")
+        slow = slow_line(person, 3_000_000)
+        choose(person, folder)
+        with page.expect_request(lambda request: request.url.rstrip("/").endswith("/uploads")):
+            page.get_by_test_id("send").click()
+        page.get_by_test_id("person").click()
+        page.get_by_role("menuitem", name="锁屏").click()
+        page.locator("#lock-password").fill(account["password"])
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("lock")).to_be_hidden()
+        expect(page.get_by_test_id("sending")).to_have_attribute("data-state", "sending")
+        slow.detach()
+        expect(page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
+        assert "1个文件本机已保存" in person.text("sending")
 
 
 def test_several_patients_and_old_exams_wait_for_a_tick(

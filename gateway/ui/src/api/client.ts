@@ -40,6 +40,17 @@ export function tellSignedOut(): void {
   for (const listener of signedOut) listener();
 }
 
+/**
+ * Notes under whose session something is asked; called with the answer's status, tells that nobody is signed in.
+ * Who has signed in since is not signed out by the answer to what was asked under the session before.
+ */
+export function underSession(): (status: number) => void {
+  const session = csrf;
+  return (status) => {
+    if (status === 401 && session === csrf) tellSignedOut();
+  };
+}
+
 export interface Ask {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
@@ -70,7 +81,7 @@ async function problemOf(answer: Response): Promise<Problem> {
 export async function ask<T>(path: string, { method = 'GET', body, signal, atSignIn, actKey, version }: Ask = {}): Promise<T> {
   // AbortSignal.any is younger than the oldest browser served here (Chromium 109).
   const stop = new AbortController();
-  const session = csrf;
+  const answered = underSession();
   const giveUp = () => stop.abort();
   const timer = setTimeout(giveUp, DEADLINE_MS);
   signal?.addEventListener('abort', giveUp, { once: true });
@@ -98,8 +109,7 @@ export async function ask<T>(path: string, { method = 'GET', body, signal, atSig
     signal?.removeEventListener('abort', giveUp);
   }
   if (!answer.ok) {
-    // Who has signed in since is not signed out by the answer to what was asked under the session before.
-    if (answer.status === 401 && !atSignIn && session === csrf) tellSignedOut();
+    if (!atSignIn) answered(answer.status);
     throw await problemOf(answer);
   }
   if (answer.status === 204) return undefined as T;

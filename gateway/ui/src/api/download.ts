@@ -1,6 +1,6 @@
 /** One object as it is stored, saved by the browser. */
 
-import { Problem, tellSignedOut } from './client';
+import { Problem, underSession } from './client';
 
 const ACCEPT = 'application/dicom, multipart/related; type="application/dicom"; transfer-syntax=*';
 
@@ -27,13 +27,14 @@ export function firstPart(body: Uint8Array, contentType: string): Uint8Array {
 }
 
 export async function saveInstance(path: string, name: string): Promise<void> {
+  const answered = underSession();
   let answer: Response;
   try {
     answer = await fetch(path, { headers: { Accept: ACCEPT }, credentials: 'same-origin' });
   } catch {
     throw new Problem(0, 'unreachable', '');
   }
-  if (answer.status === 401) tellSignedOut();
+  answered(answer.status);
   if (!answer.ok) throw new Problem(answer.status, `download-${answer.status}`, '');
   const part = firstPart(new Uint8Array(await answer.arrayBuffer()), answer.headers.get('Content-Type') ?? '');
   const address = URL.createObjectURL(new Blob([part as BlobPart], { type: 'application/dicom' }));

@@ -2,7 +2,7 @@
 
 import { create } from 'zustand';
 
-import { tellSignedOut } from '../api/client';
+import { underSession } from '../api/client';
 import { now } from '../frame/clock';
 import { EventParser, type LiveEvent } from './event-parser';
 
@@ -104,13 +104,14 @@ export async function runChannel(signal: AbortSignal): Promise<void> {
 }
 
 async function readOnce(signal: AbortSignal, heard: () => void): Promise<void> {
+  const answered = underSession();
   const answer = await fetch('/api/v1/events', {
     headers: { Accept: 'text/event-stream', ...(lastId ? { 'Last-Event-ID': String(lastId) } : {}) },
     credentials: 'same-origin',
     cache: 'no-store',
     signal,
   });
-  if (answer.status === 401) tellSignedOut();
+  answered(answer.status);
   if (!answer.ok || !answer.body) throw new Error(`events ${answer.status}`);
   const parser = new EventParser();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -2,7 +2,7 @@
 
 import * as tus from 'tus-js-client';
 
-import { ask, csrfHeader, Problem, tellSignedOut } from '../../api/client';
+import { ask, csrfHeader, Problem, underSession } from '../../api/client';
 import type { HaveFile, UploadBatch } from '../../api/types';
 import type { ToSend } from './inspect';
 import { forgetBatch, keepBatch } from './kept-batch';
@@ -14,6 +14,8 @@ const AT_ONCE = 3;
 const PIECE_BYTES = 8 * 1024 * 1024;
 const ASK_AGAIN_MS = 1_000;
 const SLOWEST_ASK_MS = 5_000;
+/** What is refused that was sent as the session changed. */
+const SESSION_BEFORE = 'foreign-page';
 
 export interface BatchView {
   batch: string;
@@ -150,6 +152,7 @@ export class Sender {
     const file = this.byId.get(id);
     if (!file) return;
     const resumable = file.picked.file.size > PIECE_BYTES;
+    let answered = underSession();
     const upload = new tus.Upload(file.picked.file, {
       endpoint: '/uploads/',
       chunkSize: PIECE_BYTES,
@@ -160,13 +163,17 @@ export class Sender {
       fingerprint: async () =>
         ['yilian', this.username, id, file.picked.file.size, file.picked.file.lastModified].join('|'),
       retryDelays: null,
-      headers: csrfHeader(),
+      // Each of its requests is of whoever is signed in by then: a long one outlives a session.
+      onBeforeRequest: (request) => {
+        answered = underSession();
+        for (const [name, value] of Object.entries(csrfHeader())) request.setHeader(name, value);
+      },
       metadata: { kind: file.kind, filename: id, batch: this.batch },
       onProgress: (sent) => {
         if (this.sending.act({ act: 'progress', id, sent })) this.tell();
       },
       onSuccess: () => this.delivered(id, upload),
-      onError: (error) => this.failed(id, upload, error),
+      onError: (error) => this.failed(id, upload, error, (status) => answered(status)),
     });
     this.uploads.set(id, upload);
     if (resumable) {
@@ -185,14 +192,15 @@ export class Sender {
     this.pump();
   }
 
-  private failed(id: string, upload: tus.Upload, error: Error | tus.DetailedError): void {
+  private failed(id: string, upload: tus.Upload, error: Error | tus.DetailedError, answered: (status: number) => void): void {
     if (this.uploads.get(id) !== upload) return;
     this.uploads.delete(id);
     const answer = 'originalResponse' in error ? error.originalResponse : null;
     const status = answer?.getStatus() ?? 0;
-    if (status === 401) tellSignedOut();
-    if (isForGood(status)) {
-      this.sending.act({ act: 'refused', id, reasonCode: reasonOf(answer?.getBody() ?? '', status) });
+    answered(status);
+    const reasonCode = reasonOf(answer?.getBody() ?? '', status);
+    if (isForGood(status) && reasonCode !== SESSION_BEFORE) {
+      this.sending.act({ act: 'refused', id, reasonCode });
       this.pump();
       return;
     }

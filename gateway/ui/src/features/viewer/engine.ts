@@ -14,7 +14,7 @@ import {
 import { init as initLoader, wadors } from '@cornerstonejs/dicom-image-loader';
 import * as tools from '@cornerstonejs/tools';
 
-import { tellSignedOut } from '../../api/client';
+import { underSession } from '../../api/client';
 import { textLinesOf } from './measure';
 
 export type Engine = RenderingEngine;
@@ -39,6 +39,8 @@ const ALL = [
 ];
 
 let started: Promise<void> | undefined;
+/** Under whose session each image is asked for. */
+const asked = new WeakMap<XMLHttpRequest, (status: number) => void>();
 
 /** Starts the renderer once. `?cpu` and `?gpu` in the address decide; else no or only a pretended GPU means the CPU. */
 export function startEngine(query: URLSearchParams = new URLSearchParams(location.search)): Promise<void> {
@@ -51,9 +53,10 @@ export function startEngine(query: URLSearchParams = new URLSearchParams(locatio
     cache.setMaxCacheSize(CACHE_BYTES);
     initLoader({
       maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency ?? 2) - 1)),
-      errorInterceptor: ({ status }) => {
-        if (status === 401) tellSignedOut();
+      beforeSend: (request) => {
+        asked.set(request, underSession());
       },
+      errorInterceptor: ({ request, status }) => asked.get(request)?.(status),
     });
     imageLoader.registerImageLoader('wadors', loadDrawable as Types.ImageLoaderFn);
     window.addEventListener('unhandledrejection', (event) => {

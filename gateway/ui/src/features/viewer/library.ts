@@ -2,7 +2,7 @@
 
 import { utilities as metadata } from '@cornerstonejs/metadata';
 
-import { Problem, tellSignedOut } from '../../api/client';
+import { Problem, underSession } from '../../api/client';
 import type { Instance } from './dicom-json';
 import { text } from './dicom-json';
 import { isLossy, kindOf, type SeriesKind } from './kinds';
@@ -30,6 +30,7 @@ function base(study: string, series: string): string {
 }
 
 async function metadataOf(study: string, series: string, signal: AbortSignal): Promise<Instance[]> {
+  const answered = underSession();
   let answer: Response;
   try {
     answer = await fetch(`${base(study, series)}/metadata`, {
@@ -41,7 +42,7 @@ async function metadataOf(study: string, series: string, signal: AbortSignal): P
     if (signal.aborted) throw error;
     throw new Problem(0, 'unreachable', '');
   }
-  if (answer.status === 401) tellSignedOut();
+  answered(answer.status);
   if (!answer.ok) throw new Problem(answer.status, `metadata-${answer.status}`, '');
   return (await answer.json()) as Instance[];
 }
