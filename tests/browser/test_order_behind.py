@@ -61,6 +61,35 @@ def test_the_question_stands_in_the_preview_and_over_the_images(
         assert violations(page) == []
 
 
+WATCH = """(preview) => {
+    window.seen = [];
+    const look = () => window.seen.push([preview.dataset.study, preview.textContent]);
+    const all = {subtree: true, childList: true, attributes: true, characterData: true};
+    new MutationObserver(look).observe(preview, all);
+}"""
+
+
+def test_nothing_of_one_study_ever_stands_under_the_patient_of_the_next(
+    browser: Browser, demo: RunningDemo, placed: Placed
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        rows, number = page.get_by_test_id("study-row"), placed.told.accession_number
+        rows.filter(has_text=number).click()
+        expect(page.get_by_test_id("order-behind")).to_contain_text(ASKED)
+        preview = page.get_by_test_id("preview")
+        preview.locator("li").first.wait_for()
+        preview.evaluate(WATCH)
+        rows.filter(has_not_text=number).first.click()
+        expect(preview).not_to_have_attribute("data-study", placed.told.study_instance_uid)
+        preview.locator("li").first.wait_for()
+        seen = page.evaluate("() => window.seen")
+        later = [text for study, text in seen if study != placed.told.study_instance_uid]
+        assert later
+        assert not [text for text in later if ASKED in text]
+
+
 def test_a_number_that_is_another_patients_is_said_and_nothing_of_them_shown(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:

@@ -39,7 +39,9 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
     queryFn: ({ signal }) => ask<StudyDetail>(`/api/v1/studies/${uid}`, { signal }),
   });
   const ordered = useOrderBehind(uid);
-  const here = uid === row.study_instance_uid ? detail.data : undefined;
+  // Until then what is known is of the study before: of another patient.
+  const settled = uid === row.study_instance_uid;
+  const here = settled ? detail.data : undefined;
   const older =
     here !== undefined && (here.study.instance_count !== row.instance_count || here.study.conflicts !== row.conflicts);
   const { refetch } = detail;
@@ -58,7 +60,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
       data-study={row.study_instance_uid}
     >
       <PatientHeader
-        patient={withOrderedAge(row.patient, uid === row.study_instance_uid ? ordered : null)}
+        patient={withOrderedAge(row.patient, settled ? ordered : null)}
         number={row.accession_number}
         unidentified={row.unidentified}
         emergency={row.priority === 'emergency'}
@@ -70,7 +72,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         <p className="second">
           {row.institution.name} · {row.study_date_time ? absolute(row.study_date_time, language) : t('study.noDate')}
         </p>
-        <OrderBehind study={uid} />
+        {settled && <OrderBehind study={uid} />}
         {coming && <Coming coming={coming} />}
         {row.conflicts > 0 && (
           <div className="note note-soon">
@@ -83,7 +85,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
           {t('studies.open')}
           <span className="button-key">Enter</span>
         </Button>
-        {detail.isError && <Trouble error={detail.error} again={() => void detail.refetch()} />}
+        {settled && detail.isError && <Trouble error={detail.error} again={() => void detail.refetch()} />}
         <ul className="preview-series">
           {series.map((one) => (
             <li key={one.series_instance_uid}>
