@@ -146,9 +146,12 @@ class JournalReader:
         frame = segment.frame(self._offset)
         if frame is None or (self._ends_at is not None and frame.offset >= self._ends_at):
             return None
+        # A writer is seen page by page: the header of a commit may be there before its end is.
+        # Until a later commit says that it was on the disk it is not there yet, and not damaged.
+        # The chunks of a commit were laid before it, and are proven when they are read.
         if (
             not self._sealed
-            and segment.number == self._unproven
+            and (frame.kind is Kind.COMMIT or segment.number == self._unproven)
             and not segment.intact(frame)
             and segment.acknowledged_end(frame.end) < frame.end
         ):
