@@ -1,6 +1,7 @@
 """What the county knows of its townships' machines: what it could not take, what people did."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -144,6 +145,18 @@ def test_a_silent_machine_is_told_on_every_page_until_somebody_takes_note(
         expect(note).to_have_count(0)
 
 
+def noting(made: list[str]) -> Callable[[Route], None]:
+    """Answer as the county does, and put the ids of the orders that are made into *made*."""
+
+    def order(route: Route) -> None:
+        answer = route.fetch()
+        if route.request.method == "POST":
+            made.append(answer.json()["order"]["id"])
+        route.fulfill(response=answer)
+
+    return order
+
+
 def test_a_village_doctor_is_told_where_an_order_is_until_the_township_has_it(
     browser: Browser, demo: RunningDemo
 ) -> None:
@@ -157,12 +170,6 @@ def test_a_village_doctor_is_told_where_an_order_is_until_the_township_has_it(
             node |= {"state": "late", "down_since": node["heard_at"]}
         route.fulfill(response=answer, json=told)
 
-    def order(route: Route) -> None:
-        answer = route.fetch()
-        if route.request.method == "POST":
-            made.append(answer.json()["order"]["id"])
-        route.fulfill(response=answer)
-
     def unread(route: Route) -> None:
         left = [one for one in made if one not in read]
         route.fulfill(json={"known": True, "machine": True, "items": left})
@@ -170,7 +177,7 @@ def test_a_village_doctor_is_told_where_an_order_is_until_the_township_has_it(
     with at_work(browser, county(demo)) as person:
         page = person.page
         page.route("**/api/v1/nodes", late)
-        page.route("**/api/v1/orders", order)
+        page.route("**/api/v1/orders", noting(made))
         page.route("**/api/v1/orders/unread", unread)
         sign_in(person, demo, "village-doctor")
         # Down for a minute is down: three of silence are not waited for.
@@ -211,12 +218,6 @@ def test_a_village_doctor_is_told_where_the_township_has_no_machine_at_all(
 ) -> None:
     made: list[str] = []
 
-    def order(route: Route) -> None:
-        answer = route.fetch()
-        if route.request.method == "POST":
-            made.append(answer.json()["order"]["id"])
-        route.fulfill(response=answer)
-
     def unread(route: Route) -> None:
         route.fulfill(json={"known": True, "machine": False, "items": made})
 
@@ -228,7 +229,7 @@ def test_a_village_doctor_is_told_where_the_township_has_no_machine_at_all(
     with at_work(browser, county(demo), language=language) as person:
         page = person.page
         page.route("**/api/v1/nodes", let_go)
-        page.route("**/api/v1/orders", order)
+        page.route("**/api/v1/orders", noting(made))
         page.route("**/api/v1/orders/unread", unread)
         sign_in(person, demo, "village-doctor")
         expect(page.get_by_test_id("orders-nobody")).to_contain_text(before)

@@ -224,7 +224,11 @@ def running_demo(
     offset: int | None = None,
     environment: dict[str, str] | None = None,
 ) -> Iterator[RunningDemo]:
-    """Give a started demo; whatever happens, nothing of it is left behind."""
+    """Give a started demo; whatever happens, nothing of it is left behind.
+
+    A demo that called a page of its journal damaged fails its test, whatever else was right: no
+    test damages one, so something receipted may never be filed.
+    """
     offset = free_offset() if offset is None else offset
     demo = RunningDemo(home, offset, samples, environment or {})
     try:
@@ -233,6 +237,9 @@ def running_demo(
     finally:
         if demo.process is not None:
             demo.kill()
+    logs = [home.with_suffix(".log"), *home.rglob("*.log*")]
+    damaged = [log for log in logs if log.is_file() and b"journal.damaged" in log.read_bytes()]
+    assert damaged == [], "a journal was called damaged"
 
 
 def until(

@@ -67,7 +67,7 @@ function Pdf({ path, title }: { path: string; title: string }) {
       });
     return () => stop.abort();
   }, [address]);
-  if (state === 'asking') return <p role="status">{t('viewer.loading')}</p>;
+  if (state === 'asking') return <p role="status">{t('viewer.documentLoading')}</p>;
   if (state === 'away') return <p role="alert">{t('viewer.pdfAway')}</p>;
   return (
     <>
