@@ -75,7 +75,7 @@ RULES: Final[dict[PasswordRules, RuleSet]] = {
 
 
 class WeakPassword(Invalid):
-    """The password is not good enough; the detail lists the reasons by code."""
+    """The password is not good enough; the detail lists the reasons: ``too-short 10, ...``."""
 
     code = "weak-password"
 

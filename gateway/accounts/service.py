@@ -332,7 +332,9 @@ class SignIns:
             names = (kept.account.username, kept.account.display_name)
         found = weaknesses(new, names=names, rules=self._rules)
         if found:
-            raise WeakPassword(", ".join(found))
+            length = RULES[self._rules].length
+            said = (f"{code} {length}" if code == "too-short" else code for code in found)
+            raise WeakPassword(", ".join(said))
         history = RULES[self._rules].history
         if kept is not None and history:
             account_id = kept.account.id

@@ -113,7 +113,7 @@ def test_a_password_is_changed_and_what_is_wrong_with_one_is_told(
         typed("not the password", "Qdzp-7rkw-2mxn")
         expect(said).to_contain_text("现在的密码不对，没有换")
         typed(account["password"], "short")
-        expect(said).to_contain_text("新密码太短，没有换")
+        expect(said).to_contain_text("新密码太短，没有换，至少要10个字符")
         person.picture("password-weak-zh-1366x625")
         typed(account["password"], "Qdzp-7rkw-2mxn")
         expect(page.get_by_test_id("password").get_by_role("status")).to_contain_text("密码换好了")

@@ -27,11 +27,12 @@ export function usePasswordSheet(): boolean {
 
 /** Why the server will not have the new password, one sentence for each reason it names. */
 export function weaknessText(detail: string, t: Say): string {
-  const named = detail
-    .split(',')
-    .map((code) => `password.${code.trim()}`)
-    .filter(hasText);
-  return named.length ? named.map((key) => t(key)).join('') : t('password.weak');
+  const said = detail.split(',').map((reason) => {
+    const [code, number = ''] = reason.trim().split(' ');
+    const key = `password.${code}`;
+    return hasText(key) ? t(key, { number }) : '';
+  });
+  return said.join('') || t('password.weak');
 }
 
 /** Old password, new one twice; what was typed stays until it is taken. */
