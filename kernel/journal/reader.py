@@ -118,11 +118,24 @@ class JournalReader:
             self._segment = None
 
     def poll(self, limit: int = 256) -> list[Committed]:
-        """Return up to *limit* batches after the cursor, in commit order; [] where none are yet."""
+        """Return up to *limit* batches after the cursor, in commit order; [] where none are yet.
+
+        Raises:
+            OSError: the disk or the system refused; asked again, nothing is left out.
+        """
         found: list[Committed] = []
-        while len(found) < limit and (frame := self._next_frame()) is not None:
-            assert self._segment is not None  # noqa: S101  # a frame comes from it
-            committed = self._take(self._segment, frame)
+        while len(found) < limit:
+            try:
+                if (frame := self._next_frame()) is None:
+                    break
+                assert self._segment is not None  # noqa: S101  # a frame comes from it
+                committed = self._take(self._segment, frame)
+            except OSError:
+                # What was passed is not read again: given away before anybody hears of this.
+                if found:
+                    break
+                raise
+            self._offset = frame.end
             if committed is not None:
                 self._after = committed.position
                 found.append(committed)
@@ -135,7 +148,6 @@ class JournalReader:
                 return None
             frame = self._believable(segment)
             if frame is not None:
-                self._offset = frame.end
                 return frame
             if self._sealed:
                 self._skip(segment)
@@ -193,6 +205,7 @@ class JournalReader:
         )
 
     def _step(self) -> SegmentFile | None:
+        before = self._number
         for number in segment_numbers(self._directory):
             if number <= self._number:
                 continue
@@ -209,7 +222,12 @@ class JournalReader:
             self._sealed = False
             self._ends_at = None
             # Known before the first look, because what lies behind it may look whole.
-            self._look_for_end()
+            try:
+                self._look_for_end()
+            except OSError:
+                self._number = before
+                self.close()
+                raise
             return segment
         return None
 

@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import os
+import resource
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -266,3 +268,38 @@ async def test_a_large_object_takes_little_memory(tmp_path: Path, size: int) -> 
     reader.close()
     await writer.close()
     assert highest < 40 * MIB
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["in-a-segment", "before-the-first"])
+async def test_a_reader_that_runs_out_of_files_leaves_nothing_out(
+    tmp_path: Path, begun: bool
+) -> None:
+    reader = JournalReader.open(tmp_path, after=START)
+    writer = JournalWriter.open(tmp_path, segment_bytes=16 * KIB, reserve_bytes=0)
+    expected = []
+    for number in range(8):
+        draft = writer.begin()
+        await draft.write(bytes(4 * KIB))
+        expected.append(await writer.commit([(draft, bytes([number]))]))
+    await writer.close()
+    seen = reader.poll(1) if begun else []
+    with no_more_files():
+        for _ in range(3):
+            try:
+                seen += reader.poll()
+            except OSError as exc:
+                assert exc.errno == errno.EMFILE  # noqa: PT017  # both are right, one after the other
+    seen += reader.poll()
+    assert [batch.position for batch in seen] == expected
+    assert reader.damage == []
+    reader.close()
