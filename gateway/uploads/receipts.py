@@ -145,7 +145,10 @@ def put_new(path: Path, content: bytes) -> None:
     fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         try:
-            os.write(fd, content)
+            # A disk that becomes full takes a part and says so only at the next.
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
             os.fsync(fd)
         finally:
             os.close(fd)

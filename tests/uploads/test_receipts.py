@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gateway.uploads.receipts import (
     open_receipt,
     sign_receipt,
 )
+from kernel.errors import StorageFull
 
 RECEIPT = Receipt(
     parcel_id="0" * 26,
@@ -82,3 +84,18 @@ def test_the_first_receipt_of_a_parcel_stays(tmp_path: Path) -> None:
     assert set(told) == {book.find("qingshan", RECEIPT.parcel_id)}
     assert book.find("baiyun", RECEIPT.parcel_id) is None
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+def test_a_receipt_the_disk_has_room_for_only_in_part_is_none(tmp_path: Path) -> None:
+    book = ReceiptBook(tmp_path)
+    whole = bytes(8192)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As a full disk does, the limit takes what still fits and refuses the next write.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(StorageFull):
+            book.keep("qingshan", RECEIPT.parcel_id, whole)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert book.find("qingshan", RECEIPT.parcel_id) is None
+    assert book.keep("qingshan", RECEIPT.parcel_id, whole) == whole
