@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from kernel.journal.segment import (
 from kernel.journal.spares import keep_or_delete
 
 _LOG: Final = logging.getLogger(__name__)
+
+_NEVER: Final = Position(sys.maxsize, 0)
 
 # Small reads of a header go to one chunk many times; its CRC needs no second look.
 _chunk = functools.lru_cache(maxsize=8)(read_chunk)
@@ -177,7 +180,7 @@ class JournalReader:
                 continue
             following = SegmentFile.open(self._directory, number)
             if following is None:
-                return False
+                continue
             with following:
                 previous = following.header.previous
             self._sealed = True
@@ -211,7 +214,13 @@ class JournalReader:
                 continue
             segment = SegmentFile.open(self._directory, number)
             if segment is None:
-                return None
+                # Its header was on the disk before it had its name: this is rot.
+                self._number = before = number
+                self._offset = 0
+                self._record("no segment header")
+                # Never released: somebody may yet get out of it what is in it.
+                self._needed[number] = _NEVER
+                continue
             if segment.header.run != self._run:
                 # Drafts never outlive their writer.
                 self._drafts.clear()

@@ -91,9 +91,9 @@ class SegmentFile:
 
     @classmethod
     def open(cls, directory: Path, number: int) -> Self | None:
-        """Return segment *number*; None while it has no valid header, or is not there.
+        """Return segment *number*; None where it has no valid header, or is not there.
 
-        A file without a valid header never held anything acknowledged.
+        One that is there has had a valid header since it has its name: without one it is rotten.
         """
         try:
             fd = os.open(segment_path(directory, number), os.O_RDONLY)

@@ -82,7 +82,8 @@ class Tail:
             os.close(self._lock_fd)
             raise
         # A folder that was emptied must not begin again at numbers a reader has already passed.
-        self._next = max(self._previous.segment + 1, time.time_ns() // 1_000_000)
+        last = max(segment_numbers(directory), default=0)
+        self._next = max(last + 1, time.time_ns() // 1_000_000)
         self.run: Final = self._next
 
     def _settle_last_run(self) -> Position:
@@ -92,7 +93,8 @@ class Tail:
         for number in reversed(segment_numbers(self._directory)):
             segment = SegmentFile.open(self._directory, number)
             if segment is None:
-                segment_path(self._directory, number).unlink()
+                # Rot: it has its name only since its header is on the disk. What else is in it
+                # is not ours to throw away.
                 continue
             with segment:
                 end = segment.valid_end()

@@ -157,6 +157,35 @@ async def test_rot_in_what_was_acknowledged_is_told_and_hides_nothing_else(tmp_p
         reader.close()
 
 
+@pytest.mark.parametrize("rotten", [0, 1, -1], ids=["first", "in-the-middle", "last"])
+@pytest.mark.parametrize("running", [True, False], ids=["while-it-runs", "at-the-start"])
+async def test_a_segment_whose_header_is_rotten_is_told_and_hides_no_other(
+    tmp_path: Path, rotten: int, running: bool
+) -> None:
+    writer = open_small(tmp_path)
+    written = [await put(writer, bytes(9000)) for _ in range(6)]
+    if not running:
+        await writer.close()
+    numbers = segment_numbers(tmp_path)
+    assert len(numbers) > 2
+    number = numbers[rotten]
+    raw = bytearray(segment_path(tmp_path, number).read_bytes())
+    raw[40] ^= 0x5A
+    segment_path(tmp_path, number).write_bytes(raw)
+    if not running:
+        writer = open_small(tmp_path)
+    written += [await put(writer, bytes(9000)) for _ in range(3)]
+    reader = JournalReader.open(tmp_path, after=START)
+    seen = [batch.position for batch in reader.poll()]
+    # A chunk may lie before the segment of its commit: the commit goes with its own.
+    assert seen == [position for position in written if position.segment != number]
+    assert [damage.at.segment for damage in reader.damage] == [number]
+    reader.release(seen[-1])
+    assert number in segment_numbers(tmp_path)
+    reader.close()
+    await writer.close()
+
+
 async def acked_by_child(directory: Path, kill_after: int) -> dict[str, str]:
     """Run a writer until it has acknowledged *kill_after* batches, and kill it in mid-write."""
     child = await asyncio.create_subprocess_exec(
