@@ -7,6 +7,7 @@ keeps the rows all the same and says so.
 import asyncio
 import datetime as dt
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -138,37 +139,43 @@ def _take_row(conn: sa.Connection, row: AuditRow, source: Source) -> str:
             hash=row.hash,
         )
     )
-    before = _hashes_before(conn, row, source)
+    before = _rows_before(conn, row, source)
     if not before:
         return f"{row.chain} {row.number - 1}: missing"
     algorithm = row.hash.partition(":")[0]
-    known = algorithm in set(HashName)
-    if not known or row.hash not in {
-        row_hash(algorithm, previous, row.chain, row.number, row.entry()) for previous in before
-    }:
+    if algorithm not in set(HashName):
         return f"{row.chain} {row.number}: changed"
-    return ""
+    stands_on = [
+        node
+        for node, previous in before
+        if row.hash == row_hash(algorithm, previous, row.chain, row.number, row.entry())
+    ]
+    if not stands_on:
+        return f"{row.chain} {row.number}: changed"
+    # Under its id before it went on otherwise: somebody took back what it had told.
+    told = {_hash_of(conn, node, row.chain, row.number) for node in stands_on}
+    return f"{row.chain} {row.number}: told otherwise before" if told - {None, row.hash} else ""
 
 
-def _hashes_before(conn: sa.Connection, row: AuditRow, source: Source) -> list[str]:
-    """Return what *row* may stand on.
+def _rows_before(conn: sa.Connection, row: AuditRow, source: Source) -> Sequence[tuple[str, str]]:
+    """Return what *row* may stand on: under which id it was told, and its hash.
 
     A machine that was let go and enrolled anew goes on with its chains under another id; which of
     its house's machines it was, the hash itself tells.
     """
     if row.number == 1:
-        return [ORIGIN]
+        return [(source.node, ORIGIN)]
     own = _hash_of(conn, source.node, row.chain, row.number - 1)
     if own is not None:
-        return [own]
+        return [(source.node, own)]
     columns = node_audit.c
     house = sa.select(nodes.c.id).where(nodes.c.institution == source.institution)
-    query = sa.select(columns.hash).where(
+    query = sa.select(columns.node, columns.hash).where(
         columns.node.in_(house),
         columns.chain == row.chain,
         columns.number == row.number - 1,
     )
-    return list(conn.scalars(query))
+    return [(found.node, found.hash) for found in conn.execute(query)]
 
 
 def _hash_of(conn: sa.Connection, node: str, chain: str, number: int) -> str | None:

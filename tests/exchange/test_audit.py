@@ -107,10 +107,31 @@ async def test_a_machine_enrolled_anew_goes_on_with_its_chains(
     await database.close()
 
 
-async def _letters(tmp_path: Path, count: int) -> list[Letter]:
+async def test_a_machine_enrolled_anew_takes_back_nothing_it_has_told(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    letters = await _letters(tmp_path, 3)
+    otherwise = await _letters(tmp_path / "copy", 3, changed=2)
+    database = await open_filled(f"sqlite:///{tmp_path}/county.sqlite")
+    anew = Source(f"{NODE[:-1]}9", "qingshan", AT)
+
+    def know(conn: sa.Connection) -> None:
+        put_institution(conn, Institution("qingshan", "q", InstitutionKind.TOWNSHIP), at=AT)
+        add_node(conn, Node(NODE, "qingshan", "q", "0" * 64, AT, None))
+        add_node(conn, Node(anew.node, "qingshan", "q", "1" * 64, AT, None))
+
+    await database.write(know)
+    await _told(database, [*letters, otherwise[2]], [SOURCE, SOURCE, SOURCE, anew])
+    assert (await database.read(statuses))[anew.node].audit_fault == (
+        "gateway 3: told otherwise before"
+    )
+    await database.close()
+
+
+async def _letters(tmp_path: Path, count: int, *, changed: int = -1) -> list[Letter]:
     database = await open_filled(f"sqlite:///{tmp_path}/node.sqlite")
     for number in range(count):
-        await database.write(partial(looked, number=number))
+        subject = 1000 if number == changed else number
+        await database.write(partial(looked, number=subject))
         await database.write(partial(collect_audit, at=AT))
     sent = await database.write(outbox.next_letters)
     await database.close()
