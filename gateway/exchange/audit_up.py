@@ -30,6 +30,9 @@ _LOG: Final = logging.getLogger(__name__)
 _ROWS: Final = 200
 _BODY_BYTES: Final = 150_000
 _LOOK_S: Final = 5.0
+FAULTS_MAX: Final = 200
+"""Characters of what is said of one trail, beside the word that there is more."""
+_MORE: Final = "…"
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,7 +191,7 @@ def _hash_of(conn: sa.Connection, node: str, chain: str, number: int) -> str | N
 
 
 def _note_fault(conn: sa.Connection, source: Source, fault: str) -> None:
-    """Keep the first fault; only a person takes it away (``clear_fault``)."""
+    """Keep every fault, as far as they fit; only a person takes them away (``clear_fault``)."""
     table = node_status
     mine = table.c.node == source.node
     there = conn.scalar(sa.select(table.c.audit_fault).where(mine))
@@ -198,8 +201,12 @@ def _note_fault(conn: sa.Connection, source: Source, fault: str) -> None:
                 node=source.node, heard_at=source.at, protocol=1, audit_fault=fault
             )
         )
-    elif not there:
-        conn.execute(sa.update(table).where(mine).values(audit_fault=fault))
+    elif fault not in (faults := there.split("; ") if there else []):
+        # Who has looked into those that were said has not looked into one that was not.
+        told = "; ".join([*faults, fault])
+        if len(told) > FAULTS_MAX:
+            told = there if faults[-1] == _MORE else f"{there}; {_MORE}"
+        conn.execute(sa.update(table).where(mine).values(audit_fault=told))
 
 
 def clear_fault(

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
-from gateway.exchange.audit_up import clear_fault
+from gateway.exchange.audit_up import FAULTS_MAX, clear_fault
 from gateway.exchange.enrolment import NodeUnknown
 from gateway.exchange.node_trail import NodeTrailLine, TrailPlace, read_node_trail
 from gateway.exchange.nodes import Node, find_node
@@ -66,7 +66,7 @@ class KeptPage(msgspec.Struct, frozen=True, kw_only=True):
 class FaultChecked(msgspec.Struct, frozen=True, kw_only=True):
     """Which fault somebody has looked into."""
 
-    fault: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    fault: Annotated[str, msgspec.Meta(min_length=1, max_length=2 * FAULTS_MAX)]
     """``audit_fault`` of the node as it was shown."""
 
 

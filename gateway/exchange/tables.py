@@ -169,7 +169,7 @@ node_status: Final = sa.Table(
     sa.Column("heartbeat", JsonDocument),
     # When the county noticed that it was silent; NULL while it speaks.
     sa.Column("silent_at", UtcDateTime),
-    # First place where its audit trail does not hold; empty while it does.
+    # Where its audit trail does not hold; empty while it does.
     _text("audit_fault"),
 )
 

@@ -151,12 +151,15 @@ def _rewritten(letter: Letter) -> Letter:
         pytest.param([0, 2], "gateway 2: missing", id="one-left-out"),
         pytest.param([0, 1, 1, 2], "", id="one-twice"),
         pytest.param([0, -1, 2], "gateway 2: changed", id="one-rewritten"),
+        pytest.param(
+            [0, -1, 3, 3], "gateway 2: changed; gateway 3: missing", id="one-rewritten-one-left-out"
+        ),
     ],
 )
 async def test_a_chain_that_does_not_hold_is_said(
     tmp_path: Path, told: list[int], fault: str
 ) -> None:
-    letters = await _letters(tmp_path, 3)
+    letters = await _letters(tmp_path, 4)
     database = await open_filled(f"sqlite:///{tmp_path}/county.sqlite")
 
     def know(conn: sa.Connection) -> None:
