@@ -148,6 +148,7 @@ class Filer:
             except (PlatformError, OSError, sa.exc.SQLAlchemyError) as exc:
                 desk.retry_s = min(max(desk.retry_s * 2, _RETRY_FIRST_S), _RETRY_LAST_S)
                 desk.look_at = self._clock.monotonic_s() + desk.retry_s
+                desk.attempts.put_off()
                 code = exc.code if isinstance(exc, PlatformError) else type(exc).__name__
                 _LOG.warning("filing.delayed", extra={"journal": desk.name, "reason": code})
         return filed

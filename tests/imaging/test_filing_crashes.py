@@ -1,7 +1,9 @@
 """The filer dies: killed at any moment, or by an object that kills it each time."""
 
 import asyncio
+import datetime as dt
 import random
+import resource
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -109,6 +111,28 @@ def test_an_object_is_blamed_only_when_it_was_read_alone_twice(tmp_path: Path) -
     assert not attempts.begin(unit)
     assert attempts.reading(unit, 0)
     attempts.close()
+
+
+async def test_no_object_is_blamed_for_who_is_killed_while_the_disk_is_full(desk: Desk) -> None:
+    await desk.receive(ct(1, Rows=1024, Columns=1024, PixelData=bytes(2 << 20)))
+    marker = desk.folder / "journal" / "filing.attempt"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for _ in range(ENDS):
+        # The image finds no room; the marker does.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+        try:
+            for _ in range(TRIES + 2):
+                assert await desk.filer.file_waiting() == 0
+                desk.clock.advance(dt.timedelta(seconds=20))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        left = marker.read_bytes()
+        desk.restart_filer()
+        # A filer that is killed clears nothing away.
+        marker.write_bytes(left)
+    await desk.file_all()
+    assert await desk.rows(sa.select(set_aside.c.reason)) == []
+    assert len(desk.object_files()) == 1
 
 
 def test_a_marker_that_cannot_be_read_means_a_fresh_start(tmp_path: Path) -> None:
