@@ -1,7 +1,8 @@
 """How much of a study there is, and whether more is to come. Pure.
 
-A modality that reports its performed procedure step says how many images there are. Without it
-a study is taken to be whole when nothing has come for a while.
+A modality that reports its performed procedure step says how many images there are, and so does
+who adds a folder on a page. Without either a study is taken to be whole when nothing has come for
+a while.
 """
 
 import datetime as dt
@@ -20,7 +21,7 @@ class Fullness(StrEnum):
     GROWING = "growing"
     """Images still come in at the township, or must."""
     SHORT = "short"
-    """The modality said more images than came, and none has come for a while."""
+    """More images were told of than came, and none has come for a while."""
     ON_THE_WAY = "on-the-way"
     """All images are at the township, not all at the county."""
     COMPLETE = "complete"
@@ -31,7 +32,7 @@ class Basis(StrEnum):
     """Where the expected number comes from."""
 
     MPPS = "mpps"
-    """The modality said it."""
+    """The modality said it, or who chose the files."""
     QUIET = "quiet"
     """Nothing came for a while, so what is there is all."""
     NONE = ""
@@ -70,7 +71,7 @@ def completeness(
     """Return how complete a study is.
 
     Args:
-        told: how many the modality said; None where it did not.
+        told: how many were told of; None where nobody did.
         here: how many came to the township.
         arrived: how many of these the county has.
         quiet_for: how long ago the last one came.

@@ -1,7 +1,7 @@
 """What the node's own tables say of how it is: the heartbeat's content."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,12 +23,13 @@ from gateway.exchange.tables import expected
 from gateway.township.model import PRIORITY_OF_RANK, InstanceState
 from gateway.township.tables import instances, studies
 
+_IN_MAX: Final = 500
 _TOLD_AFTER: Final = dt.timedelta(hours=24)
 """How long a study is told of after the county has all of it."""
 
 
 def note_expected(conn: sa.Connection, study: str, instances_: int, *, at: dt.datetime) -> None:
-    """Keep how many instances the modality said *study* has; the last word holds.
+    """Keep how many instances *study* is said to have; the last word holds.
 
     Called where a performed procedure step is completed (PS3.4 F.7.2), at either node.
     """
@@ -38,8 +39,31 @@ def note_expected(conn: sa.Connection, study: str, instances_: int, *, at: dt.da
         conn.execute(sa.insert(expected).values(study_instance_uid=study, **values))
 
 
+def note_chosen(
+    conn: sa.Connection, chosen: Mapping[str, Collection[str]], *, at: dt.datetime
+) -> None:
+    """Keep that somebody is about to send these images of each study; a larger word holds.
+
+    What is here of a study and not among them counts with them. A modality's own word, when it
+    comes, holds instead.
+    """
+    uids = {study: set(images) for study, images in chosen.items()}
+    known: dict[str, int] = {}
+    columns = instances.c
+    wanted = sorted(uids)
+    for at_study in range(0, len(wanted), _IN_MAX):
+        some = wanted[at_study : at_study + _IN_MAX]
+        known.update(read_expected(conn, some))
+        here = sa.select(columns.study_instance_uid, columns.sop_instance_uid)
+        for row in conn.execute(here.where(columns.study_instance_uid.in_(some))):
+            uids[row.study_instance_uid].add(row.sop_instance_uid)
+    for study, images in uids.items():
+        if len(images) > known.get(study, 0):
+            note_expected(conn, study, len(images), at=at)
+
+
 def read_expected(conn: sa.Connection, studies: Sequence[str]) -> Mapping[str, int]:
-    """Return how many instances modalities said *studies* have (``ports.Expected``)."""
+    """Return how many instances *studies* are said to have (``ports.Expected``)."""
     columns = expected.c
     query = sa.select(columns.study_instance_uid, columns.instances).where(
         columns.study_instance_uid.in_(list(studies))

@@ -221,7 +221,7 @@ accounts_here: Final = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
 )
 
-# Both: how many instances a modality said a study has.
+# Both: how many instances a modality, or who chose its files, said a study has.
 expected: Final = sa.Table(
     "exchange_expected",
     metadata,

@@ -64,6 +64,7 @@ class SoughtFile(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     size: int
     sop_instance_uid: str = ""
+    study_instance_uid: str = ""
 
 
 upload_files: Final = sa.Table(

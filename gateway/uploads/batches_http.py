@@ -1,6 +1,12 @@
 """``/api/v1/uploads/{batch}``: what became of chosen files, and which need not be sent again."""
 
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
 import msgspec
+import sqlalchemy as sa
 from aiohttp import web
 
 from gateway.uploads import batches
@@ -13,6 +19,14 @@ from kernel.web import PRINCIPAL, describe, json_response, permit, read_json
 _KINDS = ("dicom", "zip")
 _STORERS = roles_for(Act.STORE_STUDY)
 _SOUGHT_MAX_BYTES = 16 * 1024 * 1024
+_UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
+
+
+class Chosen(Protocol):
+    """Hears which images of which studies somebody is about to send."""
+
+    def __call__(self, conn: sa.Connection, chosen: Mapping[str, Collection[str]]) -> None:
+        """Keep that of each study at least these SOP Instance UIDs are to come, or are here."""
 
 
 class BatchView(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,9 +57,10 @@ class HaveAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class BatchDoor:
     """Answers for the batches of the asker's own institution."""
 
-    def __init__(self, database: Database, uploads: TusServer) -> None:
+    def __init__(self, database: Database, uploads: TusServer, *, chosen: Chosen) -> None:
         self._database = database
         self._uploads = uploads
+        self._chosen = chosen
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes below ``/api/v1/uploads``."""
@@ -79,8 +94,15 @@ class BatchDoor:
         institution = request[PRINCIPAL].institution
         batch = request.match_info["batch"]
         question = await read_json(request, HaveQuestion, limit=_SOUGHT_MAX_BYTES)
-        names = await self._database.read(
-            lambda conn: batches.safe_already(conn, institution, batch, question.files)
-        )
+        chosen = defaultdict[str, set[str]](set)
+        for file in question.files:
+            if _UID.fullmatch(file.study_instance_uid) and _UID.fullmatch(file.sop_instance_uid):
+                chosen[file.study_instance_uid].add(file.sop_instance_uid)
+
+        def ask(conn: sa.Connection) -> Collection[str]:
+            self._chosen(conn, chosen)
+            return batches.safe_already(conn, institution, batch, question.files)
+
+        names = await self._database.write(ask)
         here = [HaveFile(name=file.name) for file in question.files if file.name in names]
         return json_response(HaveAnswer(files=here))

@@ -68,8 +68,10 @@ class Attempts:
 
     def put_off(self) -> None:
         """Say that an outage stopped the reading: no object is to blame, nor for a later death."""
-        self._deaths -= 1
-        self._write(None)
+        # An outage may come before ``begin`` too, any number of times.
+        self._deaths = max(self._deaths - 1, -1)
+        with contextlib.suppress(OSError):
+            self._write(None)
 
     def close(self) -> None:
         """Give the file back."""

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,6 @@ from kernel.journal.segment import (
 from kernel.journal.spares import keep_or_delete
 
 _LOG: Final = logging.getLogger(__name__)
-
-_NEVER: Final = Position(sys.maxsize, 0)
 
 # Small reads of a header go to one chunk many times; its CRC needs no second look.
 _chunk = functools.lru_cache(maxsize=8)(read_chunk)
@@ -218,8 +215,6 @@ class JournalReader:
                 self._number = before = number
                 self._offset = 0
                 self._record("no segment header")
-                # Never released: somebody may yet get out of it what is in it.
-                self._needed[number] = _NEVER
                 continue
             if segment.header.run != self._run:
                 # Drafts never outlive their writer.
@@ -279,7 +274,7 @@ class JournalReader:
         """Delete the segments that only batches up to *upto* needed; returns the bytes in them.
 
         Up to two are kept for the writer to write over, which spares it allocating blocks. What
-        was polled at or before *upto* may not be read any more.
+        was polled at or before *upto* may not be read any more. One without a valid header stays.
         """
         open_drafts = {one.segment for chunks in self._drafts.values() for one in chunks if one}
         released = 0
@@ -289,6 +284,11 @@ class JournalReader:
             if number in open_drafts or self._needed.get(number, upto) > upto:
                 continue
             self._needed.pop(number, None)
+            whole = SegmentFile.open(self._directory, number)
+            if whole is None:
+                # Rot: somebody may yet get out of it what is in it.
+                continue
+            whole.close()
             path = segment_path(self._directory, number)
             released += path.stat().st_size
             keep_or_delete(path)

@@ -16,7 +16,7 @@ from gateway.exchange import outbox, returns, sendings
 from gateway.exchange.completeness_http import CompletenessDoor
 from gateway.exchange.heartbeat import DiskFacts, LineFacts
 from gateway.exchange.model import Source
-from gateway.exchange.node_facts import NodeFacts, note_expected
+from gateway.exchange.node_facts import NodeFacts, note_chosen, note_expected, read_expected
 from gateway.exchange.return_keeping import forget_before
 from gateway.exchange.return_letters import take_return
 from gateway.exchange.returns_http import PriorsDoor
@@ -233,6 +233,31 @@ async def test_the_house_sees_what_is_expected_and_what_has_arrived(pages: Pages
         )
     assert (await pages.get("/api/v1/completeness", "other"))[0] == 404
     assert (await pages.get(f"/api/v1/completeness?study={'1.2,' * 201}"))[0] == 400
+
+
+async def test_a_folder_of_which_a_part_came_is_not_whole_however_long_nothing_comes(
+    pages: Pages,
+) -> None:
+    at = pages.clock.now() - dt.timedelta(hours=1)
+    await pages.database.write(partial(stored, at=at, here=30, arrived=30))
+    chosen = {STUDY: [f"9.9.{number}" for number in range(235)], "1.2.3": ["1.2.3.1"]}
+    for _ in range(2):
+        await pages.database.write(partial(note_chosen, chosen=chosen, at=at))
+    _, page = await pages.get("/api/v1/completeness")
+    assert page["items"][0]["completeness"] == {
+        "expected": 265,
+        "basis": "mpps",
+        "here": 30,
+        "arrived": 30,
+        "state": "short",
+    }
+    # A smaller folder beside it takes nothing of that away; the device's own word does.
+    await pages.database.write(partial(note_chosen, chosen={STUDY: ["9.9.1"]}, at=at))
+    known = partial(read_expected, studies=[STUDY, "1.2.3", "1.2.9"])
+    assert await pages.database.read(known) == {STUDY: 265, "1.2.3": 1}
+    await pages.database.write(partial(note_expected, study=STUDY, instances_=30, at=at))
+    _, page = await pages.get("/api/v1/completeness")
+    assert page["items"][0]["completeness"]["state"] == "complete"
 
 
 async def test_what_came_from_the_county_goes_after_a_while_but_not_what_is_to_be_sent_on(

@@ -41,6 +41,7 @@ class Page:
         self.base = base
         self.session = session
         self.home = home
+        self.chosen: list[dict[str, set[str]]] = []
 
     async def send(
         self, filename: str, content: bytes, *, batch: str = "b1", kind: str = "dicom"
@@ -110,13 +111,21 @@ async def page_of(home: Path, *, limits: ZipLimits | None = None) -> AsyncIterat
         settings=TusSettings(reserve_bytes=0),
     )
     app = web.Application(middlewares=[errors, signed_in])
-    app.add_routes([*uploads.routes(), *BatchDoor(database, uploads).routes()])
+    told: list[dict[str, set[str]]] = []
+    batches = BatchDoor(
+        database,
+        uploads,
+        chosen=lambda _, chosen: told.append({study: set(of) for study, of in chosen.items()}),
+    )
+    app.add_routes([*uploads.routes(), *batches.routes()])
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
     async with aiohttp.ClientSession() as session, uploads.running():
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
-            yield Page(f"http://127.0.0.1:{runner.addresses[0][1]}", session, home)
+            page = Page(f"http://127.0.0.1:{runner.addresses[0][1]}", session, home)
+            page.chosen = told
+            yield page
         finally:
             await runner.cleanup()
             await journal.close()
@@ -291,6 +300,23 @@ async def test_a_zip_that_cannot_be_read_says_why(
         await page.send("a.zip", content, kind="zip")
         file = (await page.files())["a.zip"]
         assert (file["state"], file["reason_code"]) == ("refused", code)
+
+
+async def test_what_somebody_is_about_to_send_is_told_of_before_it_comes(tmp_path: Path) -> None:
+    sought = [
+        {"name": name, "size": 9, "sop_instance_uid": image, "study_instance_uid": study}
+        for name, study, image in [
+            ("a", "1.2.3", "1.2.3.1"),
+            ("b", "1.2.3", "1.2.3.2"),
+            ("again/b", "1.2.3", "1.2.3.2"),
+            ("other", "1.2.4", "1.2.4.1"),
+            ("unread", "", "1.2.5.1"),
+            ("hostile", "1" * 65, "1.2.5.2"),
+        ]
+    ]
+    async with page_of(tmp_path) as page:
+        assert await page.have(sought) == []
+        assert page.chosen == [{"1.2.3": {"1.2.3.1", "1.2.3.2"}, "1.2.4": {"1.2.4.1"}}]
 
 
 async def test_the_same_folder_chosen_again_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from gateway.accounts.service import OtherNodes
 from gateway.exchange.completeness_http import CompletenessDoor
+from gateway.exchange.node_facts import note_chosen
 from gateway.township.compress import Preparer
 from gateway.township.growth_watch import GrowthWatch
 from gateway.township.http import (
@@ -129,7 +130,11 @@ async def run_gateway(context: Context) -> None:
             *CompletenessDoor(
                 context.database, context.clock, facts(context, news), context.institution
             ).routes(),
-            *BatchDoor(context.database, uploads).routes(),
+            *BatchDoor(
+                context.database,
+                uploads,
+                chosen=lambda conn, chosen: note_chosen(conn, chosen, at=context.clock.now()),
+            ).routes(),
             *uploads.routes(),
         ]
         await serve_shell(

@@ -231,6 +231,7 @@ export interface HaveFile {
   name: string;
   size: number;
   sop_instance_uid?: string;
+  study_instance_uid?: string;
 }
 
 export type Urgency = 'emergency' | 'urgent' | 'routine';

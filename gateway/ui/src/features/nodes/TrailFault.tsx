@@ -20,6 +20,9 @@ export function TrailFault({ node, auditor }: { node: NodeRow; auditor: boolean 
   return (
     <div className="note note-bad let-go-sure" data-testid="trail-fault">
       <p>{t(auditor ? 'nodes.trailBrokenYours' : 'nodes.trailBrokenText')}</p>
+      <p className="sub" data-testid="trail-places">
+        {t('nodes.trailPlaces', { places: node.audit_fault })}
+      </p>
       {check.isError && <Trouble error={check.error} />}
       {auditor && (
         <div className="acts">

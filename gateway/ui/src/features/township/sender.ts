@@ -122,7 +122,8 @@ export class Sender {
     const files: HaveFile[] = [...this.byId.values()].map((file) => ({
       name: file.picked.path,
       size: file.picked.file.size,
-      ...(file.sopInstance ? { sop_instance_uid: file.sopInstance } : {}),
+      // Of the images it is told of the node knows when some are still to come.
+      ...(file.sopInstance ? { sop_instance_uid: file.sopInstance, study_instance_uid: file.studies[0] ?? '' } : {}),
     }));
     try {
       const answer = await ask<{ files: { name: string; state: string }[] }>(`/api/v1/uploads/${this.batch}/have`, {
