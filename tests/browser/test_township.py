@@ -8,6 +8,8 @@ import pydicom
 import pytest
 from playwright.sync_api import Browser, CDPSession, expect
 
+from tests.browser.beside import QINGSHAN
+from tests.browser.test_pictures import fits
 from tests.browser.workstation import Person, at_work, county, folder_of, sign_in, township
 from tests.demo.running import RunningDemo
 from yilian.samples.studies import LIU, MA, Person as Patient
@@ -166,6 +168,16 @@ def test_who_signs_out_in_the_middle_sends_no_more_and_finds_the_rest_again(
         sign_in(person, demo, "technician")
         assert "再选一次同一个文件夹“browser-signed-out”" in person.text("reselect")
         expect(page.get_by_test_id("sending")).to_have_count(0)
+        # What came of the folder is no whole study, there or at the county, however long it stays.
+        row = page.get_by_test_id("queue-row").filter(has_text=f"/{IMAGES}")
+        expect(row).to_contain_text("正在收")
+        expect(row).to_have_attribute("data-state", "at_county", timeout=60_000)
+        expect(row).to_contain_text("可先看")
+        expect(row).not_to_contain_text("已收到")
+        fits(person)
+        person.picture("township-part-zh-1366x625")
+    uid = demo.get("/api/v1/completeness?limit=50", at=QINGSHAN, role="technician")["items"]
+    assert IMAGES in [study["completeness"]["expected"] for study in uid]
 
 
 def test_a_long_file_goes_on_under_the_session_after_a_lock(

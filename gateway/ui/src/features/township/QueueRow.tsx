@@ -87,7 +87,7 @@ export function QueueRow(props: Props) {
           <LineCell item={item} way={way} />
         </div>
         <div role="gridcell">
-          {item.state === 'at_county' && item.county_received_at
+          {item.state === 'at_county' && item.county_received_at && !hereOf(item)
             ? t('queue.county', { at: shortTime(item.county_received_at, language) })
             : item.instances.at_county > 0
               ? t('queue.countySome', { count: item.instances.at_county })
