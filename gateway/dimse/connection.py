@@ -221,6 +221,8 @@ class Connection:
         house = self._house
         asked_as = request.calling_ae.decode("ascii", "backslashreplace")
         self._who["calling_ae"] = asked_as.strip(" \0")
+        asked_for = request.called_ae.decode("ascii", "backslashreplace")
+        self._who["called_ae"] = asked_for.strip(" \0")
         found = admit(request, house.peers, self._address, secure=self._secure)
         if isinstance(found, RejectReason):
             self._reject(found)

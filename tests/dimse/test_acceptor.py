@@ -87,6 +87,7 @@ async def test_a_stranger_is_rejected_for_good_and_named_in_the_log(
         assert told == (reason.result, reason.source, reason.reason)
     [line] = [record for record in caplog.records if record.message == "dimse.rejected"]
     assert vars(line)["calling_ae"] == "NEW_CT"
+    assert vars(line)["called_ae"] == "YILIAN"
 
 
 async def test_a_peer_that_may_not_store_is_given_no_storage_context() -> None:

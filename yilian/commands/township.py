@@ -52,7 +52,8 @@ def _enrol(arguments: argparse.Namespace) -> int:
     told = made.enrolled
     print(f"this node: {told.node} of {told.institution_name} ({told.institution})")
     print(f"its county: {told.county_name}, {url}")
-    print(f"start it: yilian township --home {home.root}")
+    print(f"start it, or start it anew if it runs: yilian township --home {home.root}")
+    print("(installed as a service: systemctl restart yilian-township)")
     return 0
 
 
