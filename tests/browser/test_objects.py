@@ -100,6 +100,44 @@ def study(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> str:
     return uid
 
 
+REPORTS = 3
+CORRECTED = PDF.replace(b"200 200", b"300 200")
+
+
+@pytest.fixture(scope="module")
+def documents(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A study of an image, three reports in one series, and a document with its correction."""
+    key = "browser-documents"
+    folder = folder_of(tmp_path_factory.mktemp("documents"), key, slices=1, patient=WU)
+    plain = next(Path(folder).iterdir()).read_bytes()
+
+    def one_of(act: Callable[[Dataset], None], name: str, number: int) -> Callable[[Dataset], None]:
+        def change(ds: Dataset) -> None:
+            act(ds)
+            ds.SeriesInstanceUID = uid_of(key, name)
+            ds.SOPInstanceUID = uid_of(key, name, number)
+            ds.InstanceNumber, ds.ContentDate = number, "20260512"
+            ds.ContentTime = f"10{number:02}00"
+            if name == "reports":
+                ds.ContentSequence = [text_item("所见", f"第{number}次测量")]
+            elif number > 1:
+                ds.EncapsulatedDocument = CORRECTED
+
+        return change
+
+    reports = [one_of(report, "reports", number + 1) for number in range(REPORTS)]
+    letters = [one_of(document, "letters", number + 1) for number in range(2)]
+    store(demo, [plain, *(changed(plain, act) for act in (*reports, *letters))])
+    uid = uid_of(key)
+
+    def counted() -> set[int]:
+        listed = demo.get(f"/api/v1/studies?q={WU.patient_id}&limit=50")["items"]
+        return {row["instance_count"] for row in listed if row["study_instance_uid"] == uid}
+
+    until(lambda: counted() == {1 + REPORTS + 2}, 60, "all documents")
+    return uid
+
+
 def opened(person: Person, demo: RunningDemo, study: str) -> None:
     sign_in(person, demo, "radiologist")
     person.page.goto(f"{county(demo)}/studies/{study}")
@@ -183,6 +221,55 @@ def test_reports_and_documents_are_shown_and_what_cannot_be_says_so(
         with page.expect_download() as download:
             page.get_by_role("button", name="下载原件").click()
         assert Path(download.value.path()).read_bytes()[128:132] == b"DICM"
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh-CN", "第{}份，共{}份"), ("en", "{} of {}")])
+def test_every_document_of_a_series_is_reached_and_taken_along(
+    browser: Browser, demo: RunningDemo, documents: str, language: str, words: str
+) -> None:
+    first, second, last = (words.format(number, REPORTS) for number in (1, 2, 3))
+    with at_work(browser, county(demo), language=language, size="1366x768") as person:
+        opened(person, demo, documents)
+        page = person.page
+        shown, place = page.get_by_test_id("document"), page.get_by_test_id("document-at")
+        page.get_by_test_id("thumb").nth(1).click()
+        # The newest is what one reads first.
+        expect(place).to_have_text(first)
+        expect(shown).to_contain_text("第3次测量")
+        expect(shown).to_contain_text("2026-05-12 10:03")
+        expect(page.get_by_test_id("document-previous")).to_be_disabled()
+        page.get_by_test_id("document-next").click()
+        expect(place).to_have_text(second)
+        expect(shown).to_contain_text("第2次测量")
+        person.picture(f"reading-documents-{language}-1366x768")
+        with page.expect_download() as download:
+            shown.get_by_role("button", name=re.compile("下载原件|Download")).click()
+        taken = pydicom.dcmread(download.value.path())
+        assert taken.ContentSequence[0].TextValue == "第2次测量"
+        page.keyboard.press("ArrowDown")
+        expect(place).to_have_text(last)
+        expect(shown).to_contain_text("第1次测量")
+        page.keyboard.press("ArrowUp")
+        expect(place).to_have_text(second)
+        page.keyboard.press("Home")
+        expect(place).to_have_text(first)
+        page.keyboard.press("End")
+        expect(place).to_have_text(last)
+
+        # Another series begins at its first, and so does this one when it is opened again.
+        page.get_by_test_id("thumb").nth(2).click()
+        expect(shown).to_have_attribute("data-kind", "pdf")
+        expect(place).to_have_text(words.format(1, 2))
+        for content in (CORRECTED, PDF):
+            href = page.get_by_test_id("pdf-save").get_attribute("href")
+            answer = page.request.get(county(demo) + str(href))
+            assert answer.body().rstrip(b"\0") == content.rstrip(b"\0")
+            page.keyboard.press("ArrowDown")
+            expect(place).to_have_text(words.format(2, 2))
+        expect(shown.locator("iframe")).to_be_visible()
+        person.picture(f"reading-pdfs-{language}-1366x768")
+        page.get_by_test_id("thumb").nth(1).click()
+        expect(place).to_have_text(first)
 
 
 def test_images_that_come_while_one_reads_are_offered_and_move_nothing(

@@ -130,7 +130,7 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
           <Button onClick={() => void series.refetch()}>{t('trouble.again')}</Button>
         </div>
       )}
-      {document && <Document study={study.study_instance_uid} series={document} name={name} />}
+      {document && <Document key={uid} cell={cell} study={study.study_instance_uid} series={document} name={name} />}
       {!document && status === 'error' && !series.isError && (
         <Missed
           key={state.imageId}

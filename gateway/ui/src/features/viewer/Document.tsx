@@ -1,21 +1,53 @@
 import '../../styles/here.css';
 
 import { Button } from 'antd';
-import { useEffect, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 
 import { Problem } from '../../api/client';
 import { saveInstance } from '../../api/download';
+import { dicomDate, dicomTime } from '../../frame/clock';
 import { type TextKey, useText } from '../../i18n';
 import { text } from './dicom-json';
+import { leafed, newestFirst, placeOf } from './documents';
+import { kindOf } from './kinds';
 import type { LoadedSeries } from './library';
 import { instancePath } from './library';
 import { ReportTree } from './ReportTree';
+import { leaves } from './state';
 
-/** A series that is no stack of images: shown as what it is, or said plainly with a way to take it along. */
-export function Document({ study, series, name }: { study: string; series: LoadedSeries; name: string }) {
+interface Props {
+  cell: number;
+  study: string;
+  series: LoadedSeries;
+  name: string;
+}
+
+/** A series that is no stack of images: one of its objects at a time, shown as what it is, or said plainly with a way to take it along. */
+export function Document({ cell, study, series, name }: Props) {
   const t = useText();
   const [failed, setFailed] = useState(false);
-  const instance = series.instances[0];
+  const [open, setOpen] = useState('');
+  const all = useMemo(() => newestFirst(series.instances), [series]);
+  const count = all.length;
+  const at = placeOf(all, open);
+  const instance = all[at];
+  const kind = instance ? kindOf(instance) : series.kind;
+  const paper = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const goTo = (place: number) => {
+      const next = all[leafed(place, 0, count)];
+      if (!next) return;
+      setOpen(text(next, '00080018'));
+      setFailed(false);
+      paper.current?.scrollTo({ top: 0 });
+    };
+    const mine = { scroll: (by: number) => goTo(at + by), goTo };
+    leaves.set(cell, mine);
+    return () => {
+      if (leaves.get(cell) === mine) leaves.delete(cell);
+    };
+  }, [all, at, cell, count]);
+  const leaf = (by: number) => leaves.get(cell)?.scroll(by);
   const path = instance ? instancePath(study, series.uid, instance) : '';
   const save = async () => {
     setFailed(false);
@@ -27,12 +59,25 @@ export function Document({ study, series, name }: { study: string; series: Loade
     }
   };
   return (
-    <section className="document" data-testid="document" data-kind={series.kind}>
+    <section ref={paper} className="document" data-testid="document" data-kind={kind}>
       <header>
-        <h2>{t(`kind.${series.kind}` as TextKey)}</h2>
+        <h2>{t(`kind.${kind}` as TextKey)}</h2>
         <span className="second">{name}</span>
-        {series.instances.length > 1 && (
-          <span className="second">{t('viewer.objects', { count: series.instances.length })}</span>
+        {instance && count > 1 && (
+          <>
+            <span role="status" data-testid="document-at">
+              {t('viewer.documentAt', { index: at + 1, count })}
+            </span>
+            <span className="second">
+              {dicomDate(text(instance, '00080023'))} {dicomTime(text(instance, '00080033'))}
+            </span>
+            <Button size="small" disabled={at === 0} onClick={() => leaf(-1)} data-testid="document-previous">
+              {t('viewer.documentPrevious')}
+            </Button>
+            <Button size="small" disabled={at === count - 1} onClick={() => leaf(1)} data-testid="document-next">
+              {t('viewer.documentNext')}
+            </Button>
+          </>
         )}
         <span className="stretch" />
         {instance && (
@@ -42,10 +87,10 @@ export function Document({ study, series, name }: { study: string; series: Loade
         )}
       </header>
       {failed && <p role="alert">{t('viewer.downloadFailed')}</p>}
-      {series.kind === 'pdf' && <Pdf path={path} title={(instance && text(instance, '00420010')) || name} />}
-      {series.kind === 'report' && instance && <ReportTree instance={instance} />}
-      {series.kind !== 'pdf' && series.kind !== 'report' && (
-        <p>{t('viewer.cannotShow', { kind: t(`kind.${series.kind}` as TextKey) })}</p>
+      {kind === 'pdf' && <Pdf key={path} path={path} title={(instance && text(instance, '00420010')) || name} />}
+      {kind === 'report' && instance && <ReportTree instance={instance} />}
+      {kind !== 'pdf' && kind !== 'report' && (
+        <p>{t('viewer.cannotShow', { kind: t(`kind.${kind}` as TextKey) })}</p>
       )}
     </section>
   );

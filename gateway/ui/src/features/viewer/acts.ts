@@ -7,7 +7,7 @@ import type { Key } from '../../frame/keys';
 import { type Hand, type ToolName } from './engine';
 import type { LoadedSeries } from './library';
 import { linkedIndex } from './link';
-import { activePane, CELLS, chooseLayout, LAYOUTS, panes, setCell, useViewer } from './state';
+import { activeLeaves, activePane, CELLS, chooseLayout, LAYOUTS, panes, setCell, useViewer } from './state';
 import { presetsFor } from './windows';
 
 export interface Study {
@@ -84,7 +84,7 @@ export function followLink(from: number): void {
 }
 
 function move(by: number): void {
-  activePane()?.scroll(by);
+  activeLeaves()?.scroll(by);
 }
 
 export function viewerKeys(study: Study): readonly Key[] {
@@ -121,8 +121,8 @@ export function viewerKeys(study: Study): readonly Key[] {
     act(['F'], 'keys.oneUp', () => useViewer.setState((was) => ({ oneUp: !was.oneUp }))),
     act(['ArrowDown'], 'keys.nextImage', () => move(1)),
     act(['ArrowUp'], 'keys.previousImage', () => move(-1)),
-    act(['Home'], 'keys.firstImage', () => void activePane()?.goTo(0)),
-    act(['End'], 'keys.lastImage', () => void activePane()?.goTo(Number.MAX_SAFE_INTEGER)),
+    act(['Home'], 'keys.firstImage', () => void activeLeaves()?.goTo(0)),
+    act(['End'], 'keys.lastImage', () => void activeLeaves()?.goTo(Number.MAX_SAFE_INTEGER)),
     act(['PageDown'], 'keys.nextSeries', () => stepSeries(study, 1)),
     act(['PageUp'], 'keys.previousSeries', () => stepSeries(study, -1)),
     act(['ArrowRight'], 'keys.nextViewport', () => stepViewport(1)),

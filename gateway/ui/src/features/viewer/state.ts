@@ -42,6 +42,20 @@ export const useViewer = create<ViewerStore>(() => FRESH);
 /** The viewports that are on the page, by cell. */
 export const panes = new Map<number, Pane>();
 
+/** What one leafs through: the images of a stack, the documents of a series. */
+export interface Leaves {
+  scroll: (by: number) => void;
+  /** Shows the one at *index*, the last where there are fewer. */
+  goTo: (index: number) => unknown;
+}
+
+/** The documents that are on the page in the place of a viewport's images, by cell. */
+export const leaves = new Map<number, Leaves>();
+
+export function activeLeaves(): Leaves | undefined {
+  return leaves.get(useViewer.getState().active) ?? activePane();
+}
+
 export function activePane(): Pane | undefined {
   return panes.get(useViewer.getState().active);
 }
