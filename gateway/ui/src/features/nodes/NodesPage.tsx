@@ -22,7 +22,7 @@ import { useSteady } from '../../live/steady';
 import { Admit, ADMISSION } from './Admit';
 import { Detail } from './Detail';
 import { GoneRow } from './GoneRow';
-import { answerOf, CHIP, clockIsOff, countsOf, heldUntil, housesLeft, isShortOfRoom, standingAndGone, waiting, worstFirst } from './node-words';
+import { answerOf, CHIP, clockIsOff, countsOf, heldUntil, housesLeft, isShortOfRoom, nothingWord, standingAndGone, waiting, worstFirst } from './node-words';
 import { nodeList, NODES } from './silent';
 
 /** A line that went quiet tells of itself by nothing at all: so often its state is asked for. */
@@ -101,6 +101,7 @@ export default function NodesPage() {
   const what = [
     ...(counts.left ? [t('nodes.left', { left: counts.left })] : []),
     ...(counts.away ? [t('nodes.away', { away: counts.away })] : []),
+    ...(counts.never ? [t('nodes.never', { never: counts.never })] : []),
     ...(counts.look ? [t('nodes.look', { look: counts.look })] : []),
   ].join(t('app.comma'));
   const stale = channel.state === 'stale' || channel.state === 'offline';
@@ -259,7 +260,7 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
       </div>
       <div role="gridcell" className="cells-line" data-testid="lanes">
         {left.studies === 0 ? (
-          <span className="second">{t(node.down_since ? 'nodes.nothingWaited' : 'nodes.nothingWaits')}</span>
+          <span className="second">{t(nothingWord(node))}</span>
         ) : (
           node.lanes
             .filter(({ studies }) => studies > 0)

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import type { NodeRow } from '../../api/types';
 import { awaySince } from './silent';
-import { answerOf, countsOf, heldUntil, housesLeft, needsSomebody, standingAndGone, waiting, worstFirst } from './node-words';
+import { answerOf, countsOf, heldUntil, housesLeft, needsSomebody, nothingWord, standingAndGone, waiting, worstFirst } from './node-words';
 
 function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
   return {
@@ -15,14 +15,14 @@ function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
 it('whoever is silent stands first, then who is late, then who needs a look', () => {
   const nodes = [node('a'), node('b', { set_aside: 1 }), node('c', { state: 'late' }), node('d', { state: 'silent' }), node('e', { state: 'revoked', institution: { code: 'a', name: 'a' } })];
   expect(worstFirst(nodes).map(({ id }) => id)).toEqual(['d', 'c', 'b', 'a', 'e']);
-  expect(countsOf(nodes)).toEqual({ all: 4, left: 0, away: 2, look: 1 });
+  expect(countsOf(nodes)).toEqual({ all: 4, left: 0, away: 2, never: 0, look: 1 });
 });
 
 it('a house with two machines counts once, as the worse of them', () => {
   const house = { code: 'a', name: 'a' };
   const second = (more: Partial<NodeRow>) => node('a2', { institution: house, ...more });
-  expect(countsOf([node('a'), second({ state: 'never' }), node('b')])).toEqual({ all: 2, left: 0, away: 0, look: 0 });
-  expect(countsOf([node('a', { set_aside: 1 }), second({ state: 'silent' }), node('b')])).toEqual({ all: 2, left: 0, away: 1, look: 0 });
+  expect(countsOf([node('a'), second({ state: 'never' }), node('b')])).toEqual({ all: 2, left: 0, away: 0, never: 1, look: 0 });
+  expect(countsOf([node('a', { set_aside: 1 }), second({ state: 'silent' }), node('b')])).toEqual({ all: 2, left: 0, away: 1, never: 0, look: 0 });
 });
 
 it('machines that were let go stand apart, the latest first', () => {
@@ -41,13 +41,23 @@ it('a house whose last machine was let go is named and never among the well', ()
   const house = { code: 'a', name: '青山卫生院' };
   const old = node('old', { institution: house, state: 'revoked', revoked_at: '2026-05-01T00:00:00Z' });
   const older = node('older', { institution: house, state: 'revoked', revoked_at: '2026-04-01T00:00:00Z' });
-  expect(countsOf([old, older])).toEqual({ all: 1, left: 1, away: 0, look: 0 });
+  expect(countsOf([old, older])).toEqual({ all: 1, left: 1, away: 0, never: 0, look: 0 });
   expect(answerOf(countsOf([old, older]))).toBe('some');
   expect(answerOf(countsOf([old, node('b')]))).toBe('some');
   expect(housesLeft([old, older, node('b')])).toEqual(['青山卫生院']);
   // The new machine stands in its stead.
   expect(housesLeft([old, node('new', { institution: house })])).toEqual([]);
   expect(answerOf(countsOf([old, node('new', { institution: house })]))).toBe('allWell');
+});
+
+it('a machine that never said a word is not among the well, and what waits there is not known', () => {
+  const fresh = node('a', { state: 'never' });
+  expect(needsSomebody(fresh)).toBe(true);
+  expect(countsOf([fresh, node('b', { set_aside: 1 })])).toEqual({ all: 2, left: 0, away: 0, never: 1, look: 1 });
+  expect(answerOf(countsOf([fresh, node('b')]))).toBe('some');
+  expect(nothingWord(fresh)).toBe('nodes.waitsUnknown');
+  expect(nothingWord(node('b'))).toBe('nodes.nothingWaits');
+  expect(nothingWord(node('b', { down_since: '2026-05-12T01:50:00Z' }))).toBe('nodes.nothingWaited');
 });
 
 it('a full disk, a wrong clock and a broken trail need somebody', () => {

@@ -35,7 +35,8 @@ export function heldUntil({ state, line }: NodeRow): string {
 export function needsSomebody(node: NodeRow): boolean {
   if (node.state === 'revoked') return false;
   const kept = node.set_aside + node.letters_refused > 0;
-  return node.state === 'silent' || node.state === 'late' || heldUntil(node) !== '' || kept || isShortOfRoom(node) || clockIsOff(node) || node.audit_fault !== '';
+  const unheard = node.state === 'silent' || node.state === 'late' || node.state === 'never';
+  return unheard || heldUntil(node) !== '' || kept || isShortOfRoom(node) || clockIsOff(node) || node.audit_fault !== '';
 }
 
 /** *nodes*, those that need somebody first, then by name. */
@@ -59,6 +60,8 @@ export interface Counts {
   /** Without a machine: their last one was let go and none came in its stead. */
   left: number;
   away: number;
+  /** With a machine that was let in and never said a word: nobody knows whether it works. */
+  never: number;
   look: number;
 }
 
@@ -67,9 +70,11 @@ export function countsOf(nodes: readonly NodeRow[]): Counts {
   const known = nodes.filter(({ state }) => state !== 'revoked');
   const houses = (some: readonly NodeRow[]) => new Set(some.map(({ institution }) => institution.code));
   const away = houses(known.filter(({ state }) => state === 'silent' || state === 'late'));
+  const never = [...houses(known.filter(({ state }) => state === 'never'))].filter((code) => !away.has(code));
   const troubled = houses(known.filter(needsSomebody));
   const left = housesLeft(nodes).length;
-  return { all: houses(known).size + left, left, away: away.size, look: [...troubled].filter((code) => !away.has(code)).length };
+  const look = [...troubled].filter((code) => !away.has(code) && !never.includes(code));
+  return { all: houses(known).size + left, left, away: away.size, never: never.length, look: look.length };
 }
 
 /** The names of the houses whose last machine was let go, the latest first. */
@@ -81,9 +86,15 @@ export function housesLeft(nodes: readonly NodeRow[]): string[] {
 }
 
 /** What the answer line says of them together. */
-export function answerOf({ all, left, away, look }: Counts): 'none' | 'allWell' | 'some' {
+export function answerOf({ all, left, away, never, look }: Counts): 'none' | 'allWell' | 'some' {
   if (all === 0) return 'none';
-  return left + away + look > 0 ? 'some' : 'allWell';
+  return left + away + never + look > 0 ? 'some' : 'allWell';
+}
+
+/** What a machine that reports none says of what waits there; one that never reported says nothing at all. */
+export function nothingWord(node: NodeRow): 'nodes.waitsUnknown' | 'nodes.nothingWaited' | 'nodes.nothingWaits' {
+  if (node.state === 'never') return 'nodes.waitsUnknown';
+  return node.down_since ? 'nodes.nothingWaited' : 'nodes.nothingWaits';
 }
 
 /** Studies, instances and bytes that still wait at *node*. */
