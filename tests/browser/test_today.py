@@ -342,6 +342,8 @@ def test_a_village_doctor_orders_at_the_county_in_the_register_of_the_township(
         person.picture("order-village-zh-1366x625")
         page.keyboard.press("Control+Enter")
         expect(page.get_by_test_id("order-line").first).to_have_attribute("data-state", "done")
+        # The page does not say beside it that they ordered nothing.
+        expect(page.get_by_test_id("known-patient")).to_contain_text("胸部CT")
         accession = person.text("accession")
         page.get_by_role("button", name="回今日检查").click()
         row = page.get_by_test_id("order-row").filter(has_text=accession)

@@ -145,6 +145,8 @@ export default function DeskPage() {
         if (made.length) {
           void client.invalidateQueries({ queryKey: ['worklist'] });
           void client.invalidateQueries({ queryKey: LOOKED_UP });
+          // What is said beside it of what was ordered for them lately is one short now.
+          if (who.kind === 'known') void client.invalidateQueries({ queryKey: ['orders-of', who.patient.id] });
         }
       }
     },
