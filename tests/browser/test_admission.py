@@ -97,7 +97,7 @@ def test_a_code_is_shown_once_and_makes_a_machine_that_is_let_go_in_two_steps(
         page.get_by_test_id("let-go").press("Enter")
         # What Enter would press now does nothing yet.
         expect(page.get_by_test_id("let-go-no")).to_be_focused()
-        expect(page.get_by_test_id("let-go-sure")).to_contain_text("1分钟内连不上县里")
+        expect(page.get_by_test_id("let-go-sure")).to_contain_text("最迟1分钟后就连不上县里")
         person.picture("nodes-let-go-zh-1366x625")
         assert violations(page) == []
         page.get_by_test_id("let-go-no").press("Enter")
