@@ -46,6 +46,16 @@ def make_code(page: Page) -> str:
     return page.get_by_test_id("enrol-code").inner_text()
 
 
+def let_go(page: Page, node: str) -> None:
+    """Let the machine *node* go."""
+    row = page.locator(f"#node-{node}")
+    expect(row).to_be_visible()
+    row.click()
+    page.get_by_test_id("let-go").press("Enter")
+    page.get_by_test_id("let-go-yes").press("Enter")
+    expect(row).to_have_count(0)
+
+
 def stands_apart(person: Person, gone: Locator) -> None:
     """Check that a machine that was let go is found where nobody has to see it."""
     page = person.page
@@ -110,6 +120,33 @@ def test_a_code_is_shown_once_and_makes_a_machine_that_is_let_go_in_two_steps(
         expect(machines).to_have_count(before)
         expect(new).to_have_count(0)
         stands_apart(person, new)
+
+
+def test_what_was_said_of_a_code_and_of_a_machine_let_go_ends_with_the_machine_that_came_in(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "manager")
+        person.see("node-row")
+        old = enrol(demo, make_code(page))
+        # Nobody types a line that no machine comes in with.
+        expect(page.get_by_test_id("enrol-command")).to_have_count(0)
+        expect(page.get_by_test_id("enrol-code")).to_have_count(0)
+        expect(page.get_by_test_id("invite")).to_be_disabled()
+        page.get_by_test_id("admit-open").press("Enter")
+        let_go(page, old["node"])
+        said = page.get_by_test_id("let-go-done")
+        expect(said).to_contain_text(f"{HOUSE}的主机已停用")
+        new = enrol(demo, make_code(page))
+        # Nobody knows yet whether it works.
+        lanes = page.locator(f"#node-{new['node']}").get_by_test_id("lanes")
+        expect(lanes).to_have_text("还不知道")
+        expect(page.get_by_test_id("nodes-answer")).to_contain_text("1个还没来过消息")
+        expect(said).to_have_text("")
+        # So that the house is as it was.
+        let_go(page, new["node"])
+        expect(said).to_contain_text(HOUSE)
 
 
 def test_a_code_is_taken_back_and_no_machine_comes_in_with_it(

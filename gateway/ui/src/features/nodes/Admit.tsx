@@ -41,6 +41,24 @@ export function Admit({ close }: { close: () => void }) {
     },
     onError: () => client.invalidateQueries({ queryKey: ADMISSION }),
   });
+  const panel = useRef<HTMLElement>(null);
+  // Whether the hand is in here; where it is not, a code that goes by itself does not call it.
+  const [hand, setHand] = useState(true);
+  const out = useRef('');
+  const { data: made, reset } = invite;
+  useEffect(() => {
+    if (!made || !admission.data) return;
+    const { id } = made;
+    if (admission.data.open.some((code) => code.id === id)) {
+      out.current = id;
+      return;
+    }
+    // The answer may be of before it was made; once it was among those out and is not, nobody comes in with it.
+    if (out.current !== id) return;
+    setHand(panel.current?.contains(document.activeElement) ?? false);
+    setHouse(undefined);
+    reset();
+  }, [admission.data, made, reset]);
   const told = useRef<HTMLParagraphElement>(null);
   // The button that was pressed went with its line.
   useEffect(() => {
@@ -49,7 +67,7 @@ export function Admit({ close }: { close: () => void }) {
   const houses = admission.data?.houses ?? [];
   const chosen = houses.find(({ institution }) => institution.code === house);
   return (
-    <section className="admit" aria-label={t('nodes.admit')} data-testid="admit">
+    <section ref={panel} className="admit" aria-label={t('nodes.admit')} data-testid="admit">
       {admission.isError && <Trouble error={admission.error} again={() => void admission.refetch()} />}
       {admission.isPending && <GreyLines count={2} />}
       {admission.data && !invite.data && (
@@ -58,7 +76,7 @@ export function Admit({ close }: { close: () => void }) {
           <Select
             id="admit-house"
             className="admit-house"
-            autoFocus
+            autoFocus={hand}
             showSearch={{ optionFilterProp: 'label' }}
             placeholder={t('nodes.admitPick')}
             value={house}

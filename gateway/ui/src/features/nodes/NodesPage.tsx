@@ -22,7 +22,7 @@ import { useSteady } from '../../live/steady';
 import { Admit, ADMISSION } from './Admit';
 import { Detail } from './Detail';
 import { GoneRow } from './GoneRow';
-import { answerOf, CHIP, clockIsOff, countsOf, heldUntil, housesLeft, isShortOfRoom, nothingWord, standingAndGone, waiting, worstFirst } from './node-words';
+import { answerOf, CHIP, clockIsOff, countsOf, heldUntil, housesLeft, isShortOfRoom, nothingWord, standingAndGone, tookItsPlace, waiting, worstFirst } from './node-words';
 import { nodeList, NODES } from './silent';
 
 /** A line that went quiet tells of itself by nothing at all: so often its state is asked for. */
@@ -40,7 +40,7 @@ export default function NodesPage() {
   const [open, setOpen] = useState<string | null>(null);
   const [admitting, setAdmitting] = useState(false);
   const adder = useRef<HTMLButtonElement>(null);
-  const [gone, setGone] = useState('');
+  const [letGo, setLetGo] = useState<NodeRow | null>(null);
   const told = useRef<HTMLParagraphElement>(null);
   const list = useQuery({
     queryKey: NODES,
@@ -95,6 +95,8 @@ export default function NodesPage() {
   );
   usePageKeys(pageKeys);
   const late = useLate(list.isPending);
+  // Said until another came in its stead.
+  const gone = letGo && !tookItsPlace(list.data?.items ?? [], letGo.id) ? letGo.institution.name : '';
   const counts = countsOf([...nodes, ...left]);
   const answer = answerOf(counts);
   const without = housesLeft([...nodes, ...left]);
@@ -184,7 +186,7 @@ export default function NodesPage() {
                       admits
                         ? () => {
                             // Its row leaves this list; the hand goes on where it is said.
-                            setGone(node.institution.name);
+                            setLetGo(node);
                             setOpen(null);
                             setActive(null);
                             told.current?.focus();

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import type { NodeRow } from '../../api/types';
 import { awaySince } from './silent';
-import { answerOf, countsOf, heldUntil, housesLeft, needsSomebody, nothingWord, standingAndGone, waiting, worstFirst } from './node-words';
+import { answerOf, countsOf, heldUntil, housesLeft, needsSomebody, nothingWord, standingAndGone, tookItsPlace, waiting, worstFirst } from './node-words';
 
 function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
   return {
@@ -58,6 +58,18 @@ it('a machine that never said a word is not among the well, and what waits there
   expect(nothingWord(fresh)).toBe('nodes.waitsUnknown');
   expect(nothingWord(node('b'))).toBe('nodes.nothingWaits');
   expect(nothingWord(node('b', { down_since: '2026-05-12T01:50:00Z' }))).toBe('nodes.nothingWaited');
+});
+
+it('a machine that came in after one was let go takes its place, one of before or of another house does not', () => {
+  const house = { code: 'a', name: '青山卫生院' };
+  const old = node('old', { institution: house, state: 'revoked', revoked_at: '2026-05-01T00:00:00.500000Z' });
+  const of = (more: Partial<NodeRow>) => tookItsPlace([old, node('new', { institution: house, ...more })], 'old');
+  expect(of({ enrolled_at: '2026-05-01T00:00:01Z', state: 'never' })).toBe(true);
+  expect(of({ enrolled_at: '2026-04-30T00:00:00Z' })).toBe(false);
+  expect(of({ enrolled_at: '2026-05-02T00:00:00Z', state: 'revoked' })).toBe(false);
+  expect(of({ enrolled_at: '2026-05-02T00:00:00Z', institution: { code: 'b', name: 'b' } })).toBe(false);
+  // Not told yet that it was let go.
+  expect(tookItsPlace([{ ...old, state: 'up', revoked_at: null }], 'old')).toBe(false);
 });
 
 it('a full disk, a wrong clock and a broken trail need somebody', () => {

@@ -77,6 +77,17 @@ export function countsOf(nodes: readonly NodeRow[]): Counts {
   return { all: houses(known).size + left, left, away: away.size, never: never.length, look: look.length };
 }
 
+/** Whether a machine came into the house of *id*, which was let go, after that. */
+export function tookItsPlace(nodes: readonly NodeRow[], id: string): boolean {
+  const old = nodes.find((node) => node.id === id);
+  if (!old?.revoked_at) return false;
+  const at = Date.parse(old.revoked_at);
+  return nodes.some(
+    ({ institution, state, enrolled_at }) =>
+      institution.code === old.institution.code && state !== 'revoked' && Date.parse(enrolled_at) > at,
+  );
+}
+
 /** The names of the houses whose last machine was let go, the latest first. */
 export function housesLeft(nodes: readonly NodeRow[]): string[] {
   const { standing, gone } = standingAndGone(nodes);
