@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
+from gateway.exchange.node_facts import note_expected
 from gateway.exchange.priorities_up import tell_priority
 from gateway.township import queue_acts
 from gateway.township.disk_room import Disk, Room, room_of
@@ -159,6 +160,7 @@ class QueueDoor:
             web.post(f"{study}/retry", self._retry),
             web.post(f"{study}/pause", self._pause),
             web.post(f"{study}/first", self._first),
+            web.post(f"{study}/whole", self._whole),
         ]
 
     @describe("What this node is and whom to call", answer=TownshipFacts)
@@ -223,6 +225,17 @@ class QueueDoor:
         at = self.news.now().at if body.first else None
         change = partial(queue_acts.put_first, at=at)
         return await self._change(request, "first" if body.first else "not-first", change)
+
+    @describe("Take what is here of a study for all there is of it", answer=QueueItem)
+    @permit(roles=_MOVERS)
+    async def _whole(self, request: web.Request) -> web.StreamResponse:
+        now = self.news.now()
+
+        def settle(conn: sa.Connection, key: str) -> None:
+            for item in items_of(conn, [key], now):
+                note_expected(conn, key, item.completeness.here, at=now.at)
+
+        return await self._change(request, "whole", settle)
 
     @describe("Try again what was set aside of a study", answer=QueueItem)
     @permit(roles=_MOVERS)

@@ -2,13 +2,17 @@
 
 import datetime as dt
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pydicom
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, CDPSession, expect
 
-from tests.browser.beside import QINGSHAN
+from gateway.township.tables import studies
+from kernel.clock import SystemClock
+from tests.browser.beside import QINGSHAN, in_database
 from tests.browser.test_pictures import fits
 from tests.browser.workstation import Person, at_work, county, folder_of, sign_in, township
 from tests.demo.running import RunningDemo
@@ -176,8 +180,34 @@ def test_who_signs_out_in_the_middle_sends_no_more_and_finds_the_rest_again(
         expect(row).not_to_contain_text("已收到")
         fits(person)
         person.picture("township-part-zh-1366x625")
-    uid = demo.get("/api/v1/completeness?limit=50", at=QINGSHAN, role="technician")["items"]
-    assert IMAGES in [study["completeness"]["expected"] for study in uid]
+        known = demo.get("/api/v1/completeness", at=QINGSHAN, role="technician")["items"]
+        [study] = [
+            one
+            for one in known
+            if one["completeness"]["expected"] == IMAGES > one["completeness"]["here"]
+        ]
+        in_database(demo.home / QINGSHAN, partial(long_ago, study=study["study_instance_uid"]))
+        page.reload()
+        row = page.locator(f"[data-study='{study['study_instance_uid']}']")
+        expect(row).to_contain_text("只来")
+        row.click()
+        expect(page.get_by_test_id("queue-detail")).to_contain_text("可能没发完")
+        fits(person)
+        person.picture("township-short-zh-1366x625")
+        page.get_by_text("English").click()
+        expect(page.get_by_test_id("queue-detail")).to_contain_text("add the same folder again")
+        fits(person)
+        person.picture("township-short-en-1366x625")
+        page.get_by_test_id("whole").click()
+        expect(row).to_contain_text("Has it")
+        expect(row.get_by_test_id("here")).to_have_text("Safe")
+
+
+def long_ago(conn: sa.Connection, study: str) -> None:
+    """Let the last image of *study* have come an hour before it did."""
+    mine = studies.c.study_instance_uid == study
+    earlier = SystemClock().now() - dt.timedelta(hours=1)
+    conn.execute(sa.update(studies).where(mine).values(last_received_at=earlier))
 
 
 def test_a_long_file_goes_on_under_the_session_after_a_lock(

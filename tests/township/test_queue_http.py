@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from bench.line.model import QUICK_LINE
 from bench.line.proxy import open_line
+from gateway.exchange.node_facts import note_expected, read_expected
 from gateway.township.http import (
     CountyFacts,
     DicomDoor,
@@ -201,6 +203,27 @@ async def test_names_are_hidden_from_those_who_do_not_need_them(tmp_path: Path) 
             assert (await page.get("/api/v1/queue"))[0] == 404
 
 
+async def test_a_study_that_lacks_what_was_told_of_is_whole_once_somebody_says_so(
+    tmp_path: Path,
+) -> None:
+    async with node_in(tmp_path) as node, page_for(node) as page:
+        node.news.expected = read_expected
+        await node.store([ct_slice(1, study=1)])
+        await node.until(waiting=1)
+        _, queue = await page.get("/api/v1/queue")
+        study = queue["items"][0]["study_instance_uid"]
+        at = node.news.now().at
+        await node.database.write(partial(note_expected, study=study, instances_=5, at=at))
+        _, queue = await page.get("/api/v1/queue")
+        assert queue["items"][0]["completeness"]["expected"] == 5
+        status, item = await page.post(f"/api/v1/queue/{study}/whole", None)
+        assert (status, item["completeness"]["expected"]) == (200, 1)
+        # A device that tells of more later is believed.
+        await node.database.write(partial(note_expected, study=study, instances_=6, at=at))
+        _, queue = await page.get("/api/v1/queue")
+        assert queue["items"][0]["completeness"]["expected"] == 6
+
+
 async def test_whoever_moves_a_study_is_in_the_trail_with_what_they_did(tmp_path: Path) -> None:
     columns = audit_entries.c
 
@@ -222,6 +245,7 @@ async def test_whoever_moves_a_study_is_in_the_trail_with_what_they_did(tmp_path
             ("first", {"first": True}),
             ("first", {"first": False}),
             ("retry", None),
+            ("whole", None),
         ):
             assert (await page.post(f"{study}/{path}", body))[0] == 200
         # What is refused, or about nothing that is here, was not done.
@@ -235,6 +259,7 @@ async def test_whoever_moves_a_study_is_in_the_trail_with_what_they_did(tmp_path
             "first",
             "not-first",
             "retry",
+            "whole",
         ]
         assert found[0][3]["priority"] == "emergency"
         [patient] = await node.database.read(

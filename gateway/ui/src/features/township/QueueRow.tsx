@@ -25,6 +25,8 @@ export interface RowActs {
   retry: (item: QueueItem) => void;
   pause: (item: QueueItem) => void;
   first: (item: QueueItem) => void;
+  /** No more of it is to come. */
+  whole: (item: QueueItem) => void;
   /** Of one image that was set aside. */
   one: (id: string | number, act: 'retry' | 'release') => void;
 }
@@ -263,6 +265,11 @@ function Detail({ item, here, acts, countyPhone, earlier, showEarlier }: Props) 
             <Button onClick={() => acts.first(item)} data-testid="first">
               {t(item.put_first ? 'queue.putBack' : 'queue.putFirstAct')}
               <span className="button-key">F</span>
+            </Button>
+          )}
+          {hereOf(item)?.short && (
+            <Button onClick={() => acts.whole(item)} data-testid="whole">
+              {t('queue.whole')}
             </Button>
           )}
           {open && <Button onClick={() => acts.pause(item)}>{t(item.paused ? 'queue.goOn' : 'queue.pause')}</Button>}

@@ -65,6 +65,7 @@ function useRowActs() {
       retry: (item) => void post(item, 'retry', {}),
       pause: (item) => void post(item, 'pause', { paused: !item.paused }),
       first: (item) => void post(item, 'first', { first: !item.put_first }),
+      whole: (item) => void post(item, 'whole', {}),
       one: (id, act) => void send(`set-aside/${id}/${act}`, {}),
     };
   }, [send]);
