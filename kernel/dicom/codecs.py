@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernel.dicom.frames import FRAME_MAX_BYTES, Frame, FrameLayout, frame_array
+from kernel.dicom.openjph import htj2k_decode, htj2k_encode
 from kernel.errors import Invalid
 
 HTJ2K_LOSSLESS: Final = "1.2.840.10008.1.2.4.201"
@@ -175,15 +176,10 @@ def encode_htj2k(frame: Frame, *, bits_stored: int, signed: bool) -> bytes | Non
     if exact and not signed:
         cells = (cells.astype(np.int32) - (1 << bits_stored - 1)).astype(np.int16)
     side = min(frame.shape[:2])
-    stream = imagecodecs.htj2k_encode(
-        cells,
-        reversible=True,
-        tlm=True,
-        tilepart=imagecodecs.HTJ2K.TILEPART.RESOLUTIONS,
-        resolutions=max(_LEVELS, math.ceil(math.log2(max(1.0, side / _SMALLEST_SIDE)))),
-    )
+    levels = max(_LEVELS, math.ceil(math.log2(max(1.0, side / _SMALLEST_SIDE))))
+    stream = htj2k_encode(cells, resolutions=levels)
     if not exact:
-        return bytes(stream)
+        return stream
     # The library writes the container's width; the standard wants Bits Stored (PS3.5 8.2.4). For
     # unsigned cells the shift to signed above is the level shift an unsigned stream implies.
     patched = bytearray(stream)
@@ -283,7 +279,7 @@ def _jpeg2k(stream: bytes, layout: FrameLayout) -> Frame:
 
 
 def _htj2k(stream: bytes, layout: FrameLayout) -> Frame:
-    return _array(imagecodecs.htj2k_decode(stream))
+    return _array(htj2k_decode(stream))
 
 
 def _jpeg_xl(stream: bytes, layout: FrameLayout) -> Frame:

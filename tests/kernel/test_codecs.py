@@ -1,5 +1,6 @@
 """Our HTJ2K streams are what PS3.5 10.18 asks, and decode equal in two decoders; others' decode."""
 
+from contextlib import suppress
 from typing import Any
 
 import imagecodecs
@@ -165,6 +166,34 @@ def test_a_stream_of_another_size_than_its_object_says_is_refused() -> None:
 def test_noise_is_refused_with_its_own_error(syntax: str, stream: bytes) -> None:
     with pytest.raises(DecodeFailed):
         decode_frame(stream, syntax, layout_for(np.zeros((64, 64), "<u2"), bits_stored=12))
+
+
+def test_damage_that_the_library_keeps_to_itself_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chance = np.random.default_rng(1)
+    cells = chance.integers(-1000, 1000, (64, 64)).astype("<i2")
+    stream = encode_htj2k(cells, bits_stored=16, signed=True)
+    assert stream is not None
+    kept_quiet = []
+    with monkeypatch.context() as patched:
+        thrown_away: list[object] = []
+        patched.setattr("sys.unraisablehook", thrown_away.append)
+        for _ in range(40):
+            thrown_away.clear()
+            damaged = bytearray(stream)
+            for at in chance.integers(200, len(stream), 3):
+                damaged[at] ^= 0x55
+            with suppress(RuntimeError):
+                imagecodecs.htj2k_decode(bytes(damaged))
+            if thrown_away:
+                kept_quiet.append(bytes(damaged))
+        thrown_away.clear()
+    assert kept_quiet
+    for damaged_stream in kept_quiet:
+        with pytest.raises(DecodeFailed):
+            decode_frame(damaged_stream, HTJ2K_LOSSLESS_RPCL, layout_for(cells, bits_stored=16))
+    assert_exact(cells, bits_stored=16)
 
 
 def test_an_unknown_transfer_syntax_and_a_frame_beyond_memory_are_refused() -> None:
