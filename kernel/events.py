@@ -46,7 +46,16 @@ class Event:
     payload: Mapping[str, Any]
     at: dt.datetime
     routed_to: frozenset[str] = frozenset()
-    """Codes of the other institutions that may learn of it: the subject was routed to them."""
+    """Codes of the other institutions that may learn of it: the subject was routed to them.
+
+    Whoever was only granted it stands there ``for_a_time``; whether they still are is to be asked
+    before they learn of it.
+    """
+
+
+def for_a_time(holder: str) -> str:
+    """Return how *holder* of a grant stands in ``routed_to``; no institution is called so."""
+    return f"~{holder}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ def publish(
         payload: what JSON can say.
         institution: code of the institution the subject belongs to.
         at: the instant it happened.
-        routed_to: codes of the other institutions that may learn of it.
+        routed_to: who else may learn of it, as ``Event.routed_to``.
     """
     return publish_all(conn, [EventDraft(topic, payload, institution, routed_to)], at=at)[0]
 

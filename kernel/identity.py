@@ -218,6 +218,11 @@ def ae_table(conn: sa.Connection) -> list[ApplicationEntity]:
     return [ApplicationEntity(*row) for row in conn.execute(query)]
 
 
+def find_ae(conn: sa.Connection, ae_title: str) -> ApplicationEntity | None:
+    """Return the peer called *ae_title*, or None."""
+    return next((one for one in ae_table(conn) if one.ae_title == ae_title), None)
+
+
 def put_ae(conn: sa.Connection, peer: ApplicationEntity, *, at: dt.datetime) -> None:
     """Add *peer*, or change the one of that title to it.
 

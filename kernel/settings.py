@@ -105,7 +105,22 @@ class WebSocket(Door, frozen=True, kw_only=True):
 
 
 class Hl7(Door, frozen=True, kw_only=True):
-    """The HL7 v2 door. Not in use yet."""
+    """The HL7 v2 door of a county."""
+
+    tls_port: Port = 2576
+    """Listens only where [tls] names a certificate; 0 takes a free one."""
+    application: str = "YILIAN"
+    """What this node calls itself in MSH-3."""
+    max_connections: Positive = 64
+    """Held at once, of all peers together."""
+    connections_per_address: Positive = 16
+    """Of them from one address."""
+    idle_s: Seconds = 3600.0
+    """A connection that brings nothing for so long is closed."""
+    keep_days: Positive = 30
+    """How long messages are kept as they came, and known again when they are sent twice."""
+    admit_loopback: bool = False
+    """Take messages of any sender on this machine itself; for demonstrations only."""
 
 
 class Node(Section, frozen=True, kw_only=True):
@@ -162,6 +177,14 @@ class Routing(Section, frozen=True, kw_only=True):
 
     rules: str = ""
     """The rules file, relative to the home folder; empty sends everything to this node."""
+
+
+class Access(Section, frozen=True, kw_only=True):
+    """Who may see patients of other houses."""
+
+    orders_open_patients: bool = True
+    """An open order lets its house see what other houses made of the same resident number; false
+    where the region asks for the patient's word each time."""
 
 
 class Township(Section, frozen=True, kw_only=True):
@@ -229,7 +252,7 @@ class Tls(Section, frozen=True, kw_only=True):
     key_file: str = ""
     """PEM without a password, closed to others."""
     client_ca_file: str = ""
-    """Peers of the DICOM TLS door must show a certificate of this authority."""
+    """Peers of the DICOM and HL7 TLS doors must show a certificate of this authority."""
 
     @property
     def on(self) -> bool:
@@ -260,6 +283,7 @@ class Settings(Section, frozen=True, kw_only=True):
     objects: Objects = Objects()
     journal: Journal = Journal()
     routing: Routing = Routing()
+    access: Access = Access()
     township: Township = Township()
     line: Line = Line()
     limits: Limits = Limits()

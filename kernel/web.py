@@ -28,6 +28,7 @@ from kernel.errors import (
 )
 from kernel.idempotency import Ask
 from kernel.identity import Principal, Role
+from kernel.policy import Act, Reach, reach
 from kernel.sql.db import Database
 
 T = TypeVar("T")
@@ -202,6 +203,11 @@ async def saw(
         event=event,
     )
     await request.app[ACCESS_LOG].saw(access)
+
+
+def asked_reach(request: web.Request, act: Act = Act.READ_LIST) -> Reach:
+    """Return the rows that whoever asks may do *act* to now."""
+    return reach(request[PRINCIPAL], act, at=request.app[CLOCK].now())
 
 
 def problem(error: PlatformError) -> web.Response:

@@ -4,12 +4,18 @@ Around each request pynetdicom closes a checkpoint and looks at a flag to see th
 there. The reader may just have passed the checkpoint with the flag not yet taken down; then it
 takes the answer away, and the request waits for its whole time-out: on a busy machine one in a few
 thousand. A foreign client of ours that loses an answer would be told as our loss.
+
+And it leaves a socket open whose other side was the first to close it, which some later test would
+be blamed for.
 """
 
+import contextlib
+import socket
 import threading
 from typing import Any, Final
 
 from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
 
 _LOOK_S: Final = 0.01
 
@@ -47,8 +53,17 @@ class Checkpoint(threading.Event):
         return reader.is_alive() and not reader._kill and threading.current_thread() is not reader
 
 
+def _shutdown_socket(held: AssociationSocket) -> None:
+    """Close the socket also where the other side has closed it."""
+    if held.socket is not None:
+        with contextlib.suppress(OSError):
+            held.socket.shutdown(socket.SHUT_RDWR)
+        held.socket.close()
+
+
 def mend() -> None:
-    """Give every association made from now on such a checkpoint."""
+    """Give every association made from now on such a checkpoint, and an end to its socket."""
+    AssociationSocket._shutdown_socket = _shutdown_socket  # type: ignore[assignment]
     begin = Association.__init__
 
     def begin_held(self: Association, *args: Any, **kwargs: Any) -> None:

@@ -5,10 +5,8 @@ pages ask the policy. Every act is one transaction with its line in the trail.
 """
 
 import datetime as dt
-import ipaddress
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -22,13 +20,15 @@ from gateway.accounts.model import (
     digest,
     parse_username,
 )
+from gateway.accounts.overview import AccountState, account_states
 from gateway.accounts.passwords import random_password
+from gateway.accounts.peers import checked_peer
 from gateway.accounts.service import SignIns, new_token
+from gateway.accounts.versions import Seen, check_seen
 from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import Clock
-from kernel.dicom.charset import is_known
 from kernel.errors import Forbidden, Invalid, Missing
-from kernel.identifiers import AETitle, InstitutionCode, new_id
+from kernel.identifiers import InstitutionCode, new_id
 from kernel.identity import (
     ApplicationEntity,
     Institution,
@@ -37,6 +37,7 @@ from kernel.identity import (
     Role,
     ae_table,
     all_institutions,
+    find_ae,
     find_institution,
     put_ae,
     put_institution,
@@ -49,12 +50,7 @@ T = TypeVar("T")
 OPERATOR: Final = Principal("", "operator", "", frozenset(), "")
 """Whoever runs the command line on the machine itself."""
 _FIRST: Final = "admin"
-_PORT_MAX: Final = 65535
-_ASSOCIATIONS_MAX: Final = 256
 _VALID_MAX: Final = dt.timedelta(days=3660)
-_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
-# Its last label is no number: a mistyped address is not a name.
-_HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?!\d+$){_LABEL}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +98,10 @@ class Administration:
         """Return every institution, by code."""
         return await self._database.read(all_institutions)
 
-    async def put_institution(self, by: Principal, institution: Institution) -> None:
-        """Add *institution* or change the one of that code.
+    async def put_institution(
+        self, by: Principal, institution: Institution, *, seen: Seen | None = None
+    ) -> None:
+        """Add *institution* or change the one of that code, as *seen* allows (``check_seen``).
 
         Raises:
             InvalidIdentifier: the code is not one.
@@ -115,6 +113,7 @@ class Administration:
             raise Invalid("an institution has a name", code="empty-name")
 
         def put(conn: sa.Connection) -> None:
+            check_seen(seen, find_institution(conn, institution.code))
             above, code = institution.parent, institution.code
             while above is not None:
                 if above == code:
@@ -128,36 +127,38 @@ class Administration:
         """Return every DICOM peer, by title."""
         return await self._database.read(ae_table)
 
-    async def put_peer(self, by: Principal, peer: ApplicationEntity) -> None:
-        """Add *peer* or change the one of that title.
+    async def put_peer(
+        self, by: Principal, peer: ApplicationEntity, *, seen: Seen | None = None
+    ) -> None:
+        """Add *peer* or change the one of that title, as *seen* allows (``check_seen``).
 
         Raises:
-            InvalidIdentifier: the title is not one.
+            InvalidIdentifier, Invalid: it cannot be so (``peers.checked_peer``).
             Missing: its institution does not exist.
-            Invalid: port or quota out of range (``invalid-port``, ``invalid-quota``), a host that
-                is neither address, network nor name (``invalid-host``), or a character set nobody
-                knows (``invalid-charset``). Both would else be as if they were not given.
         """
-        clean = replace(peer, ae_title=str(AETitle.parse(peer.ae_title)))
-        if not 0 <= peer.port <= _PORT_MAX:
-            raise Invalid("0 to 65535", code="invalid-port")
-        if not 1 <= peer.max_associations <= _ASSOCIATIONS_MAX:
-            raise Invalid(f"1 to {_ASSOCIATIONS_MAX}", code="invalid-quota")
-        if peer.host and not (_is_network(peer.host) or _HOST_NAME.fullmatch(peer.host)):
-            raise Invalid("an address, a network or a host name", code="invalid-host")
-        if peer.charset_hint and not is_known(peer.charset_hint):
-            raise Invalid("such as GB18030, GBK or ISO_IR 192", code="invalid-charset")
+        clean = checked_peer(peer)
 
         def put(conn: sa.Connection) -> None:
+            check_seen(seen, find_ae(conn, clean.ae_title))
             self._institution(conn, clean.institution)
             put_ae(conn, clean, at=self._clock.now())
 
         await self._change(by, AuditEvent.NETWORK_CHANGED, f"ae:{clean.ae_title}", put)
 
-    async def remove_peer(self, by: Principal, ae_title: str) -> None:
-        """Forget a peer; raises ``Missing`` when there is none of that title."""
+    async def remove_peer(
+        self, by: Principal, ae_title: str, *, version: str | None = None
+    ) -> None:
+        """Forget a peer.
+
+        Raises:
+            Missing: there is none of that title.
+            Stale: it is not *version* any more; None does not ask.
+        """
 
         def remove(conn: sa.Connection) -> None:
+            found = find_ae(conn, ae_title)
+            if found is not None and version is not None:
+                check_seen(Seen(version), found)
             if not remove_ae(conn, ae_title):
                 raise Missing
 
@@ -168,6 +169,13 @@ class Administration:
     async def accounts(self) -> list[Account]:
         """Return every account, by name."""
         return await self._database.read(store.all_accounts)
+
+    async def account_states(self) -> list[AccountState]:
+        """Return every account, by name, as it stands now."""
+        at, times, lock = self._clock.now(), self._sign_ins.times, self._sign_ins.lock
+        return await self._database.read(
+            lambda conn: account_states(conn, at=at, times=times, lock=lock)
+        )
 
     async def create_account(self, by: Principal, asked: NewAccount) -> MadeAccount:
         """Make an account.
@@ -232,14 +240,28 @@ class Administration:
         await self._on_account(by, username, "set-password", change)
         return new
 
-    async def set_roles(self, by: Principal, username: str, roles: frozenset[Role]) -> None:
-        """Make *roles* the account's only ones; all its sessions end."""
+    async def set_roles(
+        self,
+        by: Principal,
+        username: str,
+        roles: frozenset[Role],
+        *,
+        version: str | None = None,
+    ) -> None:
+        """Make *roles* the account's only ones; all its sessions end.
+
+        Raises:
+            RolesCollide: an administrator's role among others.
+            Stale: the roles are not *version* any more; None does not ask.
+        """
         check_roles(roles)
         await self._check_changeable(username)
 
         def change(conn: sa.Connection) -> None:
             account = self._kept(conn, username).account
             self._not_oneself(by, account)
+            if version is not None:
+                check_seen(Seen(version), sorted(account.roles))
             store.set_roles(conn, account.id, roles)
             store.end_sessions_of(conn, account.id)
 
@@ -255,6 +277,14 @@ class Administration:
             store.end_sessions_of(conn, account.id)
 
         await self._on_account(by, username, "disable", change)
+
+    async def end_sessions(self, by: Principal, username: str) -> None:
+        """End every session of the account; its tokens stay good."""
+
+        def change(conn: sa.Connection) -> None:
+            store.end_sessions_of(conn, self._kept(conn, username).account.id)
+
+        await self._on_account(by, username, "end-sessions", change)
 
     async def enable(self, by: Principal, username: str) -> None:
         """Open a closed account again."""
@@ -393,11 +423,3 @@ class Administration:
         value = await self._database.write(run)
         self._sign_ins.forget()
         return value
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True

@@ -110,7 +110,7 @@ class SignIns:
         self._clock = clock
         self._chain = chain
         self.times = rules.sessions
-        self._lock = rules.lock
+        self.lock = rules.lock
         self._rules = rules.passwords
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
@@ -148,7 +148,7 @@ class SignIns:
     def _begin(
         self, conn: sa.Connection, name: str, name_digest: str, where: str
     ) -> store.Kept | None:
-        store.begin_attempt(conn, name_digest, where, at=self._clock.now(), lock=self._lock)
+        store.begin_attempt(conn, name_digest, where, at=self._clock.now(), lock=self.lock)
         return store.by_username(conn, name)
 
     def _refuse(
@@ -301,7 +301,7 @@ class SignIns:
         kept, name_digest = live.kept, digest(live.kept.account.username)
         await self.check_changeable(kept.account.id)
         await self._database.write(
-            lambda conn: store.begin_attempt(conn, name_digest, where, at=at, lock=self._lock)
+            lambda conn: store.begin_attempt(conn, name_digest, where, at=at, lock=self.lock)
         )
         if not await self._hasher.verify(kept.password_hash, old):
             raise SignInFailed

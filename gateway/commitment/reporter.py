@@ -15,12 +15,12 @@ from typing import Final
 import sqlalchemy as sa
 
 from gateway.commitment import store
+from gateway.commitment.looking import final_verdicts
 from gateway.commitment.machine import ActNotAllowed, State
 from gateway.commitment.model import (
     NO_ADDRESS,
     Request,
     Verdict,
-    is_final,
     look_again_in,
 )
 from gateway.commitment.ports import Callback, Committed
@@ -172,7 +172,9 @@ class Reporter:
         if not requests:
             return
         found = await self._database.read(
-            lambda conn: [self._verdicts(conn, request, now) for request in requests]
+            lambda conn: [
+                final_verdicts(conn, self._committed, request, now) for request in requests
+            ]
         )
 
         def write(conn: sa.Connection) -> None:
@@ -195,20 +197,6 @@ class Reporter:
     def _stir(self) -> None:
         stirred, self._stirred = self._stirred, asyncio.Event()
         stirred.set()
-
-    def _verdicts(
-        self, conn: sa.Connection, request: Request, now: dt.datetime
-    ) -> dict[Reference, Verdict]:
-        # First how far the journal is filed, then the look: never the other way round.
-        caught_up = request.mark is not None and self._committed.caught_up(conn, request.mark)
-        unknown = [one for one, verdict in request.references if verdict is Verdict.WAITING]
-        found = self._committed.look(conn, unknown, request.institution)
-        return {
-            reference: verdict
-            if is_final(verdict, request, caught_up=caught_up, now=now)
-            else Verdict.WAITING
-            for reference, verdict in zip(unknown, found, strict=True)
-        }
 
     async def _report(self, request: Request) -> None:
         reason = await self._told(request)

@@ -106,6 +106,7 @@ def looked(
 ) -> State:
     """Keep the final *verdicts*; returns the state *request* is in now.
 
+    A request without an AE title is over once all is known: its result is fetched.
     One that does not wait any more, because somebody else looked, stays as it is.
     """
     before_state = _state(conn, request.id)
@@ -132,6 +133,10 @@ def looked(
     )
     act = Act.LOOK if conn.scalar(open_ones) else Act.DECIDE
     after = decide(before_state, act)
+    if act is Act.DECIDE and not request.ae_title:
+        # Nobody is to be told: who asked comes for it.
+        _move(conn, request.id, after, due_at=None, decided_at=now, ended_at=now)
+        return after
     _move(conn, request.id, after, due_at=due_at, decided_at=now if act is Act.DECIDE else None)
     return after
 
@@ -157,6 +162,24 @@ def given_up(conn: sa.Connection, request_id: str, reason: str, now: dt.datetime
 def find(conn: sa.Connection, request_id: str) -> Request | None:
     """Return the request, None where there is none."""
     found = _with_references(conn, sa.select(*_COLUMNS).where(requests.c.id == request_id))
+    return found[0] if found else None
+
+
+def find_named(
+    conn: sa.Connection, transaction_uid: str, *, institution: str, ae_title: str
+) -> Request | None:
+    """Return the first request *ae_title* of *institution* made under that Transaction UID."""
+    query = (
+        sa.select(*_COLUMNS)
+        .where(
+            requests.c.ae_title == ae_title,
+            requests.c.institution == institution,
+            requests.c.transaction_uid == transaction_uid,
+        )
+        .order_by(requests.c.id)
+        .limit(1)
+    )
+    found = _with_references(conn, query)
     return found[0] if found else None
 
 

@@ -80,7 +80,9 @@ class PeerTable:
         if found is not None and _may_come(found[0], address, secure=secure):
             return found[1]
         if self._loopback is not None and _is_loopback(address):
-            return Admission(institution=self._loopback, max_associations=_DEMO_ASSOCIATIONS)
+            return Admission(
+                institution=self._loopback, max_associations=_DEMO_ASSOCIATIONS, may_query=True
+            )
         return CALLING_AE_NOT_RECOGNIZED
 
 

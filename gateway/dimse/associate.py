@@ -170,11 +170,12 @@ def parse_request(body: bytes) -> AssociateRequest:
     )
 
 
-def accept_pdu(
+def accept_pdu(  # noqa: PLR0913  # the items of the PDU
     request: AssociateRequest,
     *,
     answers: Sequence[ContextAnswer],
     roles: Sequence[RoleSelection],
+    extended: Sequence[ExtendedNegotiation] = (),
     max_pdu_bytes: int,
     implementation_class_uid: str,
     implementation_version: str,
@@ -189,6 +190,7 @@ def accept_pdu(
         _item(Item.IMPLEMENTATION_CLASS_UID, implementation_class_uid.encode("ascii")),
     ]
     information += [_item(Item.ROLE_SELECTION, _role_bytes(role)) for role in roles]
+    information += [_item(Item.EXTENDED_NEGOTIATION, _extended_bytes(one)) for one in extended]
     information.append(
         _item(Item.IMPLEMENTATION_VERSION, implementation_version.encode("ascii")[:16])
     )
@@ -326,6 +328,11 @@ def _item(kind: Item, body: bytes) -> bytes:
 def _role_bytes(role: RoleSelection) -> bytes:
     uid = role.sop_class_uid.encode("latin-1")
     return _U16.pack(len(uid)) + uid + bytes((role.scu, role.scp))
+
+
+def _extended_bytes(agreed: ExtendedNegotiation) -> bytes:
+    uid = agreed.sop_class_uid.encode("latin-1")
+    return _U16.pack(len(uid)) + uid + agreed.information
 
 
 def _broken(said: str) -> ProtocolFault:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from gateway.dimse.pdu_stream import AbortReason, ProtocolFault
+from gateway.dimse.sop_classes import VERIFICATION
 
 _ELEMENT: Final = struct.Struct("<HHI")
 _US: Final = struct.Struct("<H")
@@ -217,9 +218,56 @@ def event_report(
     )
 
 
+def store_request(
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    message_id: int,
+    originator: tuple[str, int] | None = None,
+) -> Command:
+    """Return a C-STORE-RQ of medium priority whose data set follows (PS3.7 Table 9.3-1).
+
+    Args:
+        sop_class_uid: of the object.
+        sop_instance_uid: of the object.
+        message_id: of the request.
+        originator: AE title that asked for it by C-MOVE, and the message id it asked with.
+    """
+    values: dict[int, bytes] = {
+        Element.AFFECTED_SOP_CLASS_UID: uid_bytes(sop_class_uid),
+        Element.MESSAGE_ID: us_bytes(message_id),
+        Element.PRIORITY: us_bytes(0),
+        Element.COMMAND_DATA_SET_TYPE: us_bytes(_WITH_DATA_SET),
+        Element.AFFECTED_SOP_INSTANCE_UID: uid_bytes(sop_instance_uid),
+    }
+    if originator is not None:
+        title = originator[0].encode("ascii", "replace")
+        title += b" " * (len(title) & 1)
+        values[Element.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE] = title
+        values[Element.MOVE_ORIGINATOR_MESSAGE_ID] = us_bytes(originator[1])
+    return Command(CommandField.C_STORE_RQ, values)
+
+
+def echo_request(message_id: int) -> Command:
+    """Return a C-ECHO-RQ (PS3.7 Table 9.3-12)."""
+    return Command(
+        CommandField.C_ECHO_RQ,
+        {
+            Element.AFFECTED_SOP_CLASS_UID: uid_bytes(VERIFICATION),
+            Element.MESSAGE_ID: us_bytes(message_id),
+            Element.COMMAND_DATA_SET_TYPE: us_bytes(NO_DATA_SET),
+        },
+    )
+
+
 def us_bytes(number: int) -> bytes:
     """Return *number* as the value of a US element."""
     return _US.pack(number)
+
+
+def tag_bytes(tag: int) -> bytes:
+    """Return *tag* as the value of an AT element."""
+    return _US.pack(tag >> 16) + _US.pack(tag & 0xFFFF)
 
 
 def uid_bytes(uid: str) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import logging
+from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from gateway.dimse.access import admit
@@ -17,6 +18,8 @@ from gateway.dimse.ports import ObjectSink, Peer, PeerBook
 from gateway.dimse.reject import RejectReason
 from gateway.dimse.service import Services
 from gateway.dimse.settings import AcceptorSettings
+from gateway.dimse.sop_classes import GETS
+from gateway.dimse.storing import LEAST_PDU_BYTES, LineLost
 from gateway.dimse.upper_layer import AssociationRequested, Ended, Indication, UpperLayer
 from gateway.dimse.wire import Wire
 from kernel.clock import Clock
@@ -62,6 +65,8 @@ class Connection:
         )
         self._exchange: Exchange | None = None
         self._context_id = 0
+        self._tasks: asyncio.TaskGroup | None = None
+        self._speaking: asyncio.Task[None] | None = None
         self._working = False
         self._unsettled_bytes = 0
         self._since_s = house.clock.monotonic_s()
@@ -70,18 +75,11 @@ class Connection:
     async def run(self) -> None:
         """Serve the peer until the association or the connection is over; discards what is open."""
         try:
-            while True:
-                if self._has_to_say and not self.wire.has_news and await self._say_something():
-                    continue
-                data = await self.wire.receive()
-                if data is None:
-                    break
-                for count, indication in enumerate(self._layer.receive(data), 1):
-                    await self._act(indication)
-                    if not count % _TURN:
-                        await asyncio.sleep(0)
-                if self._layer.state is State.IDLE:
-                    break
+            async with asyncio.TaskGroup() as self._tasks:
+                try:
+                    await self._listen()
+                finally:
+                    self._hush()
         finally:
             if self._exchange is not None:
                 await self._exchange.close()
@@ -91,6 +89,20 @@ class Connection:
             self.wire.write(self._layer.abort())
             self._layer.transport_closed()
             await self.wire.close(within_s=self._house.settings.linger_s)
+
+    async def _listen(self) -> None:
+        while True:
+            if self._has_event and not self.wire.has_news and await self._say_event():
+                continue
+            data = await self.wire.receive()
+            if data is None:
+                return
+            for count, indication in enumerate(self._layer.receive(data), 1):
+                await self._act(indication)
+                if not count % _TURN:
+                    await asyncio.sleep(0)
+            if self._layer.state is State.IDLE:
+                return
 
     def overdue(self, now_s: float) -> bool:
         """Whether the peer has used up its time at *now_s*, a reading of the house's clock."""
@@ -155,28 +167,91 @@ class Connection:
             answer = await self._exchange.data(received)
         else:
             self._progress()
-            if received.command.field is not CommandField.C_CANCEL_RQ:
-                # One request at a time: all that is owed is said first.
-                while self._exchange.owes and await self._say_owed():
-                    pass
+            field = received.command.field
+            if field is not CommandField.C_CANCEL_RQ and not field.is_response:
+                await self._all_said()
                 self._context_id = received.context_id
             self._working = True
             answer = await self._exchange.command(received)
         if answer is not None:
             await self._reply(answer)
         self._working = self._exchange.owes
+        if self._working and not self._is_speaking and self._tasks is not None:
+            self._speaking = self._tasks.create_task(self._speak())
 
     @property
-    def _has_to_say(self) -> bool:
-        exchange = self._exchange
-        return exchange is not None and (exchange.owes or exchange.line.has_events)
+    def _is_speaking(self) -> bool:
+        return self._speaking is not None and not self._speaking.done()
 
-    async def _say_something(self) -> bool:
-        """Say one thing the peer waits for, or did not ask for; returns whether there was any."""
-        if await self._say_owed():
-            # What the peer says meanwhile, C-CANCEL above all, has to be able to come in.
-            await asyncio.sleep(0)
-            return True
+    async def _all_said(self) -> None:
+        """Return once all that is owed is said: one request at a time (PS3.7 D.3.3.3).
+
+        But for operations, whose asker has to be heard meanwhile: ``Exchange`` refuses a second.
+        """
+        if self._exchange is not None and self._exchange.performs:
+            return
+        if self._speaking is not None and self._is_speaking:
+            await asyncio.wait({self._speaking})
+
+    async def _speak(self) -> None:
+        """Say all that is owed, while the peer is listened to: C-CANCEL above all."""
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if exchange.performs:
+            try:
+                await exchange.perform(self)
+            except LineLost as error:
+                _LOG.warning("dimse.operation-lost", extra={**self._who, "reason": error.detail})
+                self._say_last(self._layer.abort())
+                return
+            self._working = False
+            if self._house.draining and self._layer.state is State.ESTABLISHED:
+                self.wire.write(self._layer.ask_release())
+        else:
+            while await self._say_owed():  # noqa: ASYNC110  # the listener has its turn
+                await asyncio.sleep(0)
+        if exchange.line.has_events:
+            self.wire.nudge()
+
+    def _hush(self) -> None:
+        """Say nothing more of what is owed; what an operation holds is let go."""
+        speaking, self._speaking = self._speaking, None
+        if speaking is not None and speaking is not asyncio.current_task():
+            speaking.cancel()
+
+    async def say(self, context_id: int, command: Command, data_set: bytes) -> None:
+        """Say one whole message of an operation (``performing.Speech``)."""
+        self._must_be_there()
+        await self._sent(self._layer.send(context_id, command, data_set))
+
+    async def say_in_pieces(
+        self, context_id: int, command: Command, pieces: AsyncIterator[bytes]
+    ) -> None:
+        """Say a message of an operation whose data set comes in *pieces*."""
+        self._must_be_there()
+        said, cut = self._layer.send_ahead(context_id, command)
+        await self._sent(said)
+        async for piece in pieces:
+            await self._sent(cut.more(piece))
+        await self._sent(cut.end())
+
+    async def _sent(self, said: bytes) -> None:
+        self._progress()
+        await self.wire.send(said)
+        self._must_be_there()
+
+    def _must_be_there(self) -> None:
+        if self._layer.state is not State.ESTABLISHED or self.wire.is_lost:
+            raise LineLost("the peer has left")
+
+    @property
+    def _has_event(self) -> bool:
+        exchange = self._exchange
+        return exchange is not None and exchange.line.has_events and not self._is_speaking
+
+    async def _say_event(self) -> bool:
+        """Say one thing the peer did not ask for; returns whether there was any."""
         if (
             self._exchange is None
             or self._layer.state is not State.ESTABLISHED
@@ -237,7 +312,12 @@ class Connection:
             policy = dataclasses.replace(policy, store=False)
         services = {uid: one for uid, one in house.services.items() if one.open_to(admission)}
         if services:
-            policy = dataclasses.replace(policy, services=policy.services | services.keys())
+            policy = dataclasses.replace(
+                policy,
+                services=policy.services | services.keys(),
+                store_to_peer=not GETS.isdisjoint(services)
+                and (request.user.max_pdu_bytes or LEAST_PDU_BYTES) >= LEAST_PDU_BYTES,
+            )
         agreement = negotiate(request, policy)
         self._exchange = Exchange(
             peer,
@@ -264,6 +344,7 @@ class Connection:
         self._say_last(end.reply)
 
     def _say_last(self, last_word: bytes) -> None:
+        self._hush()
         self.wire.write(last_word)
         self.wire.finish()
         self._house.stand_up(self)

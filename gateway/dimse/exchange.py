@@ -16,10 +16,12 @@ from gateway.dimse.command_set import Command, CommandField, Element, response
 from gateway.dimse.messages import CommandReceived, DataReceived
 from gateway.dimse.negotiate import AcceptedContext
 from gateway.dimse.pdu_stream import AbortReason, ProtocolFault
+from gateway.dimse.performing import Performance, Speech
 from gateway.dimse.ports import Incoming, ObjectSink, Peer, StoreOutcome, StoreRequest
-from gateway.dimse.service import Service, ServiceRequest, Services
+from gateway.dimse.service import Performer, Service, ServiceRequest, Services
 from gateway.dimse.settings import AcceptorSettings
 from gateway.dimse.sop_classes import is_storage
+from gateway.dimse.storing import LineLost
 from kernel.dicom.status import Status, comment_of, status_of
 from kernel.errors import Invalid, PlatformError, TooLarge, Unavailable, Unsupported
 from kernel.identifiers import Uid
@@ -64,16 +66,39 @@ class Exchange:
         self._services = services
         self._request: CommandReceived | None = None
         self._incoming: Incoming | None = None
-        self._gathered: tuple[Service, bytearray] | None = None
+        self._gathered: tuple[Service | Performer, bytearray] | None = None
         self._answering: Answering | None = None
+        self._performing: Performance | None = None
         self._refusal: StoreOutcome | None = None
         self._received = 0
         self._passed_over = False
 
     @property
     def owes(self) -> bool:
-        """Whether responses to the last request are still to be said: ``next_reply``."""
-        return self._answering is not None
+        """Whether responses to the last request are still to be said."""
+        return self._answering is not None or self._performing is not None
+
+    @property
+    def performs(self) -> bool:
+        """Whether an operation goes on, whose responses are said by ``perform``."""
+        return self._performing is not None and not self._performing.is_over
+
+    async def perform(self, speech: Speech) -> None:
+        """Perform the last request to its end.
+
+        Raises:
+            LineLost: the association cannot be used any more.
+        """
+        assert self._performing is not None  # noqa: S101  # called only where ``performs``
+        try:
+            await self._performing.perform(speech)
+        except LineLost:
+            raise
+        except PlatformError as error:
+            refused = self._refused(error)
+            await self._performing.refuse(refused.status, refused.comment)
+        finally:
+            self._performing = None
 
     async def next_reply(self) -> Reply:
         """Return the next of the responses owed."""
@@ -99,12 +124,20 @@ class Exchange:
         command = received.command
         self._passed_over = False
         if command.field is CommandField.C_CANCEL_RQ:
+            cancelled = command.us(Element.MESSAGE_ID_BEING_RESPONDED_TO)
             if self._answering is not None:
-                self._answering.cancel(command.us(Element.MESSAGE_ID_BEING_RESPONDED_TO))
+                self._answering.cancel(cancelled)
+            if self._performing is not None:
+                self._performing.cancel(cancelled)
             return None
-        if self.line.answered(command):
+        if self.line.answered(command) or self._sub_operation_answered(command):
             self._passed_over = True
             return None
+        if self._performing is not None:
+            raise ProtocolFault(
+                AbortReason.UNEXPECTED_PARAMETER,
+                f"{command.field.name} while an operation goes on and the window is one",
+            )
         if command.field.is_response or command.message_id is None:
             raise ProtocolFault(
                 AbortReason.UNEXPECTED_PARAMETER,
@@ -158,12 +191,15 @@ class Exchange:
             with contextlib.suppress(PlatformError):
                 await answering.close()
 
+    def _sub_operation_answered(self, command: Command) -> bool:
+        return self._performing is not None and self._performing.answered(command)
+
     def _drop_object(self) -> None:
         incoming, self._incoming = self._incoming, None
         if incoming is not None:
             incoming.discard()
 
-    def _gather(self, service: Service, gathered: bytearray, data: memoryview) -> None:
+    def _gather(self, service: Service | Performer, gathered: bytearray, data: memoryview) -> None:
         if self._received <= service.max_bytes:
             gathered += data
             return
@@ -186,8 +222,8 @@ class Exchange:
             return
         if command.field is not CommandField.C_STORE_RQ:
             raise Unsupported(f"{command.field.name} is not served", code="unknown-operation")
-        if not is_storage(context.abstract_syntax):
-            raise Unsupported("C-STORE on a context of another service")
+        if not is_storage(context.abstract_syntax) or not context.peer_asks:
+            raise Unsupported("C-STORE on a context of another service, or of our own")
         if not command.has_data_set:
             raise Invalid("C-STORE without a data set", code="no-data-set")
         sop_class_uid = Uid.parse(command.text(Element.AFFECTED_SOP_CLASS_UID))
@@ -206,16 +242,16 @@ class Exchange:
         assert self._request is not None  # noqa: S101  # a response is due only to a request
         gathered, self._gathered = self._gathered, None
         if gathered is not None and self._refusal is None:
-            self._answering = self._answered_by(self._request, *gathered)
+            self._begin(self._request, *gathered)
             self._request = None
             return None
         outcome = self._refusal or await self._commit()
         request, self._request = self._request, None
         return response(request.command, status=outcome.status, comment=outcome.comment)
 
-    def _answered_by(
-        self, received: CommandReceived, service: Service, gathered: bytearray
-    ) -> Answering:
+    def _begin(
+        self, received: CommandReceived, service: Service | Performer, gathered: bytearray
+    ) -> None:
         context = self._contexts[received.context_id]
         self.line.on(context)
         request = ServiceRequest(
@@ -225,7 +261,10 @@ class Exchange:
             peer=self._peer,
             line=self.line,
         )
-        return Answering(request, service.answers(request))
+        if isinstance(service, Performer):
+            self._performing = Performance(request, service, self._contexts)
+        else:
+            self._answering = Answering(request, service.answers(request))
 
     async def _commit(self) -> StoreOutcome:
         incoming, self._incoming = self._incoming, None

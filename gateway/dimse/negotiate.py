@@ -9,9 +9,11 @@ from gateway.dimse.associate import (
     AssociateRequest,
     ContextAnswer,
     ContextResult,
+    ExtendedNegotiation,
     ProposedContext,
     RoleSelection,
 )
+from gateway.dimse.query_options import agree
 from gateway.dimse.sop_classes import VERIFICATION, is_storage
 from kernel.identifiers import InvalidIdentifier, Uid
 
@@ -54,6 +56,12 @@ class AcceptedContext:
     id: int
     abstract_syntax: str
     transfer_syntax: str
+    extended: bytes = b""
+    """Service class application information agreed for its SOP class (PS3.7 D.3.3.5)."""
+    peer_asks: bool = True
+    """The peer may be SCU of its SOP class."""
+    peer_takes: bool = False
+    """The peer is SCP of its SOP class, so that objects may be stored to it (C-GET)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +72,19 @@ class Agreement:
         contexts: the accepted ones by their id.
         answers: one for each proposed context, in the order proposed.
         roles: the role selections to answer; none for what was not asked or not accepted.
+        extended: the application information to answer, likewise.
     """
 
     contexts: Mapping[int, AcceptedContext]
     answers: tuple[ContextAnswer, ...]
     roles: tuple[RoleSelection, ...]
+    extended: tuple[ExtendedNegotiation, ...] = ()
 
 
 def negotiate(request: AssociateRequest, policy: NegotiationPolicy) -> Agreement:
     """Return what of *request* is accepted under *policy*; decides nothing about the peer."""
     asked = {role.sop_class_uid: role for role in request.user.roles}
+    agreed = _agreed(request)
     contexts: dict[int, AcceptedContext] = {}
     answers: list[ContextAnswer] = []
     roles: dict[str, RoleSelection] = {}
@@ -83,10 +94,29 @@ def negotiate(request: AssociateRequest, policy: NegotiationPolicy) -> Agreement
         result, syntax = _answer(proposed, allowed, policy)
         answers.append(ContextAnswer(proposed.id, result, syntax))
         if result is ContextResult.ACCEPTANCE:
-            contexts[proposed.id] = AcceptedContext(proposed.id, proposed.abstract_syntax, syntax)
+            information = agreed.get(proposed.abstract_syntax)
+            contexts[proposed.id] = AcceptedContext(
+                proposed.id,
+                proposed.abstract_syntax,
+                syntax,
+                information.information if information else b"",
+                peer_asks=allowed is None or allowed.scu,
+                peer_takes=allowed is not None and allowed.scp,
+            )
             if allowed:
                 roles[proposed.abstract_syntax] = allowed
-    return Agreement(MappingProxyType(contexts), tuple(answers), tuple(roles.values()))
+    used = {context.abstract_syntax for context in contexts.values()}
+    return Agreement(
+        MappingProxyType(contexts),
+        tuple(answers),
+        tuple(roles.values()),
+        tuple(one for uid, one in agreed.items() if uid in used),
+    )
+
+
+def _agreed(request: AssociateRequest) -> dict[str, ExtendedNegotiation]:
+    answers = (agree(asked) for asked in request.user.extended)
+    return {answer.sop_class_uid: answer for answer in answers if answer is not None}
 
 
 def choose_transfer_syntax(proposed: Sequence[str]) -> str | None:
@@ -109,11 +139,17 @@ def _answer(
     proposed: ProposedContext, allowed: RoleSelection | None, policy: NegotiationPolicy
 ) -> tuple[ContextResult, str]:
     # In a refusal the transfer syntax is not significant but has to be there (PS3.8 9.3.3.2).
-    if not _serves(proposed.abstract_syntax, policy):
+    taken_by_peer = allowed is not None and allowed.scp
+    if not _serves(proposed.abstract_syntax, policy, to_peer=taken_by_peer):
         return ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_LE
     if allowed and not (allowed.scu or allowed.scp):
         return ContextResult.USER_REJECTION, IMPLICIT_LE
     syntax = choose_transfer_syntax(proposed.transfer_syntaxes)
+    if taken_by_peer:
+        # Every object can be had so, not every one in what the peer would like best; who wants
+        # them as they are kept proposes that on a context of its own.
+        offered = proposed.transfer_syntaxes
+        syntax = next((known for known in _READABLE if known in offered), syntax)
     if proposed.abstract_syntax in policy.services - {VERIFICATION}:
         offered = proposed.transfer_syntaxes
         syntax = next((known for known in _READABLE if known in offered), None)
@@ -122,18 +158,23 @@ def _answer(
     return ContextResult.ACCEPTANCE, syntax
 
 
-def _serves(abstract_syntax: str, policy: NegotiationPolicy) -> bool:
+def _serves(abstract_syntax: str, policy: NegotiationPolicy, *, to_peer: bool) -> bool:
     if abstract_syntax in policy.services:
         return True
-    if not policy.store or not _is_uid(abstract_syntax) or not is_storage(abstract_syntax):
+    if not (policy.store or to_peer):
+        return False
+    if not _is_uid(abstract_syntax) or not is_storage(abstract_syntax):
         return False
     return policy.private_sop_classes or abstract_syntax.startswith(_STANDARD_ROOT)
 
 
 def _allowed_role(role: RoleSelection, policy: NegotiationPolicy) -> RoleSelection:
-    storage = role.sop_class_uid not in policy.services
+    if role.sop_class_uid in policy.services:
+        return RoleSelection(role.sop_class_uid, scu=role.scu, scp=False)
     return RoleSelection(
-        role.sop_class_uid, scu=role.scu, scp=role.scp and storage and policy.store_to_peer
+        role.sop_class_uid,
+        scu=role.scu and policy.store,
+        scp=role.scp and policy.store_to_peer,
     )
 
 

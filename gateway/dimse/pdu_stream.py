@@ -253,3 +253,42 @@ def data_pdus(
             + piece
         )
     return b"".join(pieces)
+
+
+_UNLIMITED_ROOM: Final = 128 << 10
+
+
+class DataSetPdus:
+    """One data set as P-DATA-TF PDUs of the longest kind the peer takes, as its bytes come."""
+
+    __slots__ = ("_context_id", "_held", "_room")
+
+    def __init__(self, *, context_id: int, peer_max_pdu_bytes: int) -> None:
+        """Write on *context_id* for a peer with that Maximum Length; 0 means no limit."""
+        self._context_id = context_id
+        room = _UNLIMITED_ROOM
+        if peer_max_pdu_bytes:
+            room = min(room, peer_max_pdu_bytes - PDV_HEADER_BYTES) & ~1
+        self._room = max(room, _SMALLEST_VALUE_BYTES)
+        self._held = b""
+
+    def more(self, piece: bytes) -> bytes:
+        """Return the PDUs that *piece* fills; what may be the end is kept back."""
+        held = self._held + piece
+        whole = max(len(held) - 1, 0) // self._room * self._room
+        self._held = held[whole:]
+        return b"".join(
+            self._pdu(held[start : start + self._room], 0) for start in range(0, whole, self._room)
+        )
+
+    def end(self) -> bytes:
+        """Return the last PDU."""
+        last, self._held = self._held, b""
+        return self._pdu(last, _LAST_BIT)
+
+    def _pdu(self, piece: bytes, kind: int) -> bytes:
+        return (
+            _HEADER.pack(PduType.P_DATA_TF, len(piece) + PDV_HEADER_BYTES)
+            + _VALUE_HEADER.pack(len(piece) + 2, self._context_id, kind)
+            + piece
+        )

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gateway.dimse.attributes import Attributes
 from gateway.dimse.query_identifier import Query
+from gateway.dimse.query_options import QueryOptions
 from gateway.dimse.reject import RejectReason
 from kernel.identifiers import AETitle, InstitutionCode, Uid
 
@@ -19,7 +20,7 @@ class Admission:
         max_associations: how many associations its AE title may have at once.
         charset_hint: the character set it really writes where it declares another or none.
         may_store: whether C-STORE is served to it, and what a device that stores needs besides.
-        may_query: whether it may ask for what is here.
+        may_query: whether it may ask for what is here, and have it.
     """
 
     institution: InstitutionCode
@@ -125,6 +126,50 @@ class WorklistSource(Protocol):
 
         Raises:
             PlatformError: they cannot be read now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveQuestion:
+    """A C-FIND of the archive (PS3.4 C.4.1), read but not judged.
+
+    Attributes:
+        patient_root: asked in the patient root model, else in the study root model.
+        keys: the identifier, its level among them.
+        options: what was agreed for the association.
+    """
+
+    patient_root: bool
+    keys: Attributes = field(repr=False)
+    options: QueryOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFound:
+    """What matches, and whether every key was understood.
+
+    Attributes:
+        entries: newest first, each with what was asked for. Whoever stops asking closes it.
+        all_keys: every optional key is supported for existence and for matching.
+        most: entries that may be answered; more may come.
+    """
+
+    entries: AsyncIterator[Attributes] = field(repr=False)
+    all_keys: bool
+    most: int
+
+
+class ArchiveIndex(Protocol):
+    """What is archived and the peer's institution may find."""
+
+    async def find(self, question: ArchiveQuestion, peer: Peer) -> ArchiveFound:
+        """Return what matches *question*, once it stands in the audit trail who asks.
+
+        Raises:
+            Invalid: it cannot be asked. The detail is a sentence for the peer, without a value;
+                where one key is wrong, its tag is the member ``tag``.
+            PlatformError: the archive cannot be read now.
         """
         ...
 

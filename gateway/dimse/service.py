@@ -1,12 +1,14 @@
 """One DIMSE service besides storage: a request with its data set in, its answers out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.dimse.command_set import Command
 from gateway.dimse.negotiate import AcceptedContext
 from gateway.dimse.ports import Admission, Peer, ReplyLine
+from gateway.dimse.storing import StoreLine
 from kernel.dicom.status import Status
 
 
@@ -58,5 +60,50 @@ class Service(Protocol):
         ...
 
 
-Services = Mapping[str, Service]
+class Voice(StoreLine, Protocol):
+    """What an operation says on the association it was asked on."""
+
+    @property
+    def cancelled(self) -> asyncio.Event:
+        """Set once the peer has cancelled; the last answer is then FE00H."""
+        ...
+
+    async def answer(self, answer: Answer) -> None:
+        """Say a pending *answer*.
+
+        Raises:
+            LineLost: the association is over.
+        """
+        ...
+
+
+@runtime_checkable
+class Performer(Protocol):
+    """Performs requests that take long and have sub-operations, while the peer is listened to.
+
+    Attributes:
+        max_bytes: a longer data set is refused.
+        too_large: the status it is refused with.
+    """
+
+    max_bytes: int
+    too_large: Status
+
+    def open_to(self, admission: Admission) -> bool:
+        """Whether a peer so admitted is served."""
+        ...
+
+    async def perform(self, request: ServiceRequest, voice: Voice) -> Answer:
+        """Return the last answer to *request*; those before it are said by *voice*.
+
+        Cancelled where the peer leaves: everything it holds is let go at once.
+
+        Raises:
+            LineLost: from *voice*; the association is then aborted.
+            PlatformError: answered with the status of its category.
+        """
+        ...
+
+
+Services = Mapping[str, Service | Performer]
 """The services of a node by SOP class."""

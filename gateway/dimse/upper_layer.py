@@ -19,6 +19,7 @@ from gateway.dimse.pdu_stream import (
     RELEASE_RQ,
     AbortReason,
     AbortSource,
+    DataSetPdus,
     Fragment,
     Pdu,
     PduStream,
@@ -165,6 +166,7 @@ class UpperLayer:
             request,
             answers=agreement.answers,
             roles=agreement.roles,
+            extended=agreement.extended,
             max_pdu_bytes=self._max_pdu_bytes,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version=self._implementation_version,
@@ -192,6 +194,22 @@ class UpperLayer:
             is_command=False,
             peer_max_pdu_bytes=self._peer_max,
         )
+
+    @property
+    def peer_max_pdu_bytes(self) -> int:
+        """The peer's Maximum Length; 0 means no limit."""
+        return self._peer_max
+
+    def send_ahead(self, context_id: int, command: Command) -> tuple[bytes, DataSetPdus]:
+        """Return *command* in PDUs, and what makes PDUs of the data set that follows in pieces."""
+        self._step(Event.SEND_DATA)
+        said = data_pdus(
+            command.encode(),
+            context_id=context_id,
+            is_command=True,
+            peer_max_pdu_bytes=self._peer_max,
+        )
+        return said, DataSetPdus(context_id=context_id, peer_max_pdu_bytes=self._peer_max)
 
     def ask_release(self) -> bytes:
         """Return the A-RELEASE-RQ with which we end an association in good order."""

@@ -97,6 +97,11 @@ class Wire(asyncio.BufferedProtocol):
         """Whether ``receive`` would return at once."""
         return self._start != self._end or self._ended or self._nudged
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is closed, so that nothing more can be sent."""
+        return self._transport is None
+
     def nudge(self) -> None:
         """Let ``receive`` return, with no bytes where none came: something is to be said."""
         self._nudged = True

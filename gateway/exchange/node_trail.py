@@ -2,15 +2,16 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import msgspec
 import sqlalchemy as sa
 
-from gateway.exchange.tables import node_audit
+from gateway.exchange.tables import node_audit, nodes
 from kernel.errors import Invalid
+from kernel.identity import institutions
 from kernel.policy import masked_id
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -86,3 +87,40 @@ def read_node_trail(
         )
         found.append(msgspec.structs.replace(line, patient=masked_id(line.patient)))
     return found
+
+
+def looks_up(
+    conn: sa.Connection, whose: Collection[tuple[str, str]], *, limit: int
+) -> list[tuple[str, NodeTrailLine]]:
+    """Return at most *limit* rows about patients, newest first, of the machines of their houses.
+
+    Args:
+        conn: a connection to read from.
+        whose: code of a house and the Patient ID it gave, of each patient.
+        limit: most rows to return.
+
+    Returns:
+        The name of the house whose machine it was, and the row.
+    """
+    columns, found = node_audit.c, list[tuple[str, NodeTrailLine]]()
+    for institution, number in sorted(whose):
+        query = (
+            sa.select(
+                columns.entry,
+                columns.at,
+                columns.chain,
+                columns.number,
+                institutions.c.name.label("house"),
+            )
+            .join(nodes, nodes.c.id == columns.node)
+            .outerjoin(institutions, institutions.c.code == nodes.c.institution)
+            .where(columns.patient == number, nodes.c.institution == institution)
+            .order_by(columns.at.desc())
+            .limit(limit)
+        )
+        for row in conn.execute(query):
+            told = {**row.entry, "at": row.at, "chain": row.chain, "number": row.number}
+            line = msgspec.convert(told, NodeTrailLine)
+            shown = msgspec.structs.replace(line, patient=masked_id(line.patient))
+            found.append((row.house or institution, shown))
+    return sorted(found, key=lambda one: one[1].at, reverse=True)[:limit]

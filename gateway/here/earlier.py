@@ -44,6 +44,15 @@ class KnownStudy:
     images: int | None
 
 
+def number_of(conn: sa.Connection, study_instance_uid: str, institution: str) -> str:
+    """Return the Patient ID of a study that came through this node; empty for none."""
+    columns = studies.c
+    query = sa.select(columns.patient_id).where(
+        columns.study_instance_uid == study_instance_uid, columns.institution == institution
+    )
+    return conn.scalar(query) or ""
+
+
 def known_here(conn: sa.Connection, patient_id: str, institution: str) -> list[KnownStudy]:
     """Return the studies of the patient that came through this node, newest first."""
     columns = studies.c

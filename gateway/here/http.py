@@ -6,21 +6,22 @@ from functools import partial
 from typing import Final
 
 import msgspec
+import sqlalchemy as sa
 from aiohttp import web
 
 from gateway.exchange.county_link import CountyUnreachable
-from gateway.here.earlier import CountyStudies, KnownStudy, known_here, with_what_is_here
+from gateway.here.earlier import CountyStudies, KnownStudy, known_here, number_of, with_what_is_here
 from gateway.here.model import EarlierStudy, StudyHere
+from gateway.here.ports import RegisteredNumber
 from gateway.here.store import WhatIsHere
 from kernel.audit.trail import AuditEvent
-from kernel.errors import Invalid
+from kernel.errors import Invalid, Missing
 from kernel.identifiers import Uid
 from kernel.policy import Act, Subject, require, roles_for
 from kernel.sql.db import Database
 from kernel.web import PRINCIPAL, describe, json_response, permit, read_query, saw
 
 _ASKED_MAX: Final = 100
-_ID_MAX: Final = 64
 
 
 class HereQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +38,12 @@ class HereList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EarlierQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose studies."""
+    """Whose studies; never by the number itself, which no address may hold."""
 
-    patient_id: str
+    study: str = ""
+    """Study Instance UID of one that came through this node."""
+    patient: str = ""
+    """Or ``id`` of who is registered here."""
     county: bool = False
     """Whether the county is asked as well."""
 
@@ -60,6 +64,7 @@ class HereDoor:
     here: WhatIsHere
     county: CountyStudies | None
     """None where this node is enrolled nowhere."""
+    registered: RegisteredNumber
     institution: str
     zone: dt.tzinfo
 
@@ -88,9 +93,11 @@ class HereDoor:
     async def _earlier(self, request: web.Request) -> web.StreamResponse:
         decision = require(request[PRINCIPAL], Act.READ_STUDY, Subject(self.institution))
         asked = read_query(request, EarlierQuery)
-        patient = asked.patient_id.strip()
-        if not 0 < len(patient) <= _ID_MAX:
-            raise Invalid(f"patient_id has 1 to {_ID_MAX} characters", code="invalid-query")
+        if bool(asked.study) == bool(asked.patient):
+            raise Invalid("name a study, or somebody registered", code="invalid-query")
+        patient = await self.database.read(partial(self._number, asked=asked))
+        if not patient:
+            raise Missing("nobody of that number is known here")
         await saw(
             request,
             subject="earlier",
@@ -108,6 +115,11 @@ class HereDoor:
             partial(with_what_is_here, known=ordered[::-1], here=self.here, zone=self.zone)
         )
         return json_response(EarlierList(items=items, county=county))
+
+    def _number(self, conn: sa.Connection, *, asked: EarlierQuery) -> str:
+        if asked.study:
+            return number_of(conn, asked.study, self.institution)
+        return self.registered(conn, self.institution, asked.patient)
 
     async def _of_county(self, patient: str) -> tuple[list[KnownStudy], str]:
         if self.county is None:

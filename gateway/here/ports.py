@@ -24,6 +24,14 @@ class Held:
     key: str
 
 
+class RegisteredNumber(Protocol):
+    """Knows the register of a house."""
+
+    def __call__(self, conn: sa.Connection, institution: str, record: str, /) -> str:
+        """Return the Patient ID of the *record* that is *institution*'s; empty for none."""
+        ...
+
+
 class LocalIndex(Protocol[T]):
     """What DICOMweb of this node is answered from; the archive's index stands behind it."""
 

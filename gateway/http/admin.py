@@ -1,4 +1,4 @@
-"""``/api/v1/admin``: each administrator their own part, and no more (三员)."""
+"""``/api/v1/admin``: accounts and tokens, the security administrator's part and no more (三员)."""
 
 import datetime as dt
 from typing import Final
@@ -7,43 +7,15 @@ import msgspec
 from aiohttp import web
 
 from gateway.accounts.administration import Administration, NewAccount
-from gateway.accounts.model import Account
-from kernel.identity import (
-    ApplicationEntity,
-    Institution,
-    InstitutionKind,
-    PrincipalKind,
-    Role,
-)
+from gateway.accounts.overview import AccountState
+from gateway.accounts.versions import version_of
+from kernel.identity import PrincipalKind, Role
 from kernel.policy import Act, roles_for
-from kernel.web import PRINCIPAL, describe, json_response, permit, read_json
+from kernel.web import PRINCIPAL, describe, json_response, permit, read_json, read_version
 
 _ROOT: Final = "/api/v1/admin"
-_SYSTEM: Final = roles_for(Act.MANAGE_SYSTEM)
 _SECURITY: Final = roles_for(Act.MANAGE_ACCOUNTS)
 _DAYS_MAX: Final = 3660
-
-
-class InstitutionBody(msgspec.Struct, frozen=True, kw_only=True):
-    """An institution without its code, which is in the address."""
-
-    name: str
-    kind: InstitutionKind
-    parent: str | None = None
-    phone: str = ""
-
-
-class PeerBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A DICOM peer without its title, which is in the address."""
-
-    institution: str
-    host: str = ""
-    port: int = 0
-    max_associations: int = 8
-    charset_hint: str = ""
-    may_store: bool = True
-    may_query: bool = False
-    tls_required: bool = False
 
 
 class AccountBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +53,16 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     disabled: bool
     must_change_password: bool
     created_at: dt.datetime
+    signed_in_at: dt.datetime | None
+    """When somebody last signed in with it at this node."""
+    sessions: int
+    """Open now."""
+    locked_until: dt.datetime | None
+    """Until when failed tries keep it out from where they came."""
+    tokens: int
+    """Good now."""
+    version: str
+    """What to send as If-Match to change its roles."""
 
 
 class PasswordView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +83,8 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     token: str | None = None
 
 
-def _account_view(account: Account) -> AccountView:
+def _account_view(state: AccountState) -> AccountView:
+    account = state.account
     return AccountView(
         username=account.username,
         display_name=account.display_name,
@@ -111,65 +94,12 @@ def _account_view(account: Account) -> AccountView:
         disabled=account.disabled,
         must_change_password=account.must_change_password,
         created_at=account.created_at,
+        signed_in_at=state.signed_in_at,
+        sessions=state.sessions,
+        locked_until=state.locked_until,
+        tokens=state.tokens,
+        version=version_of(sorted(account.roles)),
     )
-
-
-class SystemDoor:
-    """Institutions and DICOM peers: the system administrator's part."""
-
-    def __init__(self, administration: Administration) -> None:
-        self._administration = administration
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        one_institution = f"{_ROOT}/institutions/{{code}}"
-        one_peer = f"{_ROOT}/application-entities/{{ae_title}}"
-        return [
-            web.get(f"{_ROOT}/institutions", self.institutions),
-            web.put(one_institution, self.put_institution),
-            web.get(f"{_ROOT}/application-entities", self.peers),
-            web.put(one_peer, self.put_peer),
-            web.delete(one_peer, self.remove_peer),
-        ]
-
-    @describe("Every institution", answer=list[Institution])
-    @permit(roles=_SYSTEM)
-    async def institutions(self, _request: web.Request) -> web.StreamResponse:
-        """Answer them by code."""
-        return json_response(await self._administration.institutions())
-
-    @describe("Add or change an institution", body=InstitutionBody)
-    @permit(roles=_SYSTEM)
-    async def put_institution(self, request: web.Request) -> web.StreamResponse:
-        """204."""
-        body = await read_json(request, InstitutionBody)
-        institution = Institution(
-            request.match_info["code"], body.name, body.kind, body.parent, body.phone
-        )
-        await self._administration.put_institution(request[PRINCIPAL], institution)
-        return web.Response(status=204)
-
-    @describe("Every DICOM peer", answer=list[ApplicationEntity])
-    @permit(roles=_SYSTEM)
-    async def peers(self, _request: web.Request) -> web.StreamResponse:
-        """Answer them by title."""
-        return json_response(await self._administration.peers())
-
-    @describe("Add or change a DICOM peer", body=PeerBody)
-    @permit(roles=_SYSTEM)
-    async def put_peer(self, request: web.Request) -> web.StreamResponse:
-        """204."""
-        body = await read_json(request, PeerBody)
-        peer = ApplicationEntity(request.match_info["ae_title"], **msgspec.structs.asdict(body))
-        await self._administration.put_peer(request[PRINCIPAL], peer)
-        return web.Response(status=204)
-
-    @describe("Forget a DICOM peer")
-    @permit(roles=_SYSTEM)
-    async def remove_peer(self, request: web.Request) -> web.StreamResponse:
-        """204, or 404."""
-        await self._administration.remove_peer(request[PRINCIPAL], request.match_info["ae_title"])
-        return web.Response(status=204)
 
 
 class SecurityDoor:
@@ -189,6 +119,7 @@ class SecurityDoor:
             web.post(f"{one}/disable", self.disable),
             web.post(f"{one}/enable", self.enable),
             web.post(f"{one}/unlock", self.unlock),
+            web.post(f"{one}/sign-out", self.end_sessions),
             web.get(f"{_ROOT}/tokens", self.tokens),
             web.post(f"{_ROOT}/tokens", self.create_token),
             web.delete(f"{_ROOT}/tokens/{{token_id}}", self.revoke_token),
@@ -198,8 +129,8 @@ class SecurityDoor:
     @permit(roles=_SECURITY)
     async def accounts(self, _request: web.Request) -> web.StreamResponse:
         """Answer them by name."""
-        found = await self._administration.accounts()
-        return json_response([_account_view(account) for account in found])
+        found = await self._administration.account_states()
+        return json_response([_account_view(state) for state in found])
 
     @describe("Make an account; answers its password once", body=AccountBody, answer=PasswordView)
     @permit(roles=_SECURITY)
@@ -221,10 +152,14 @@ class SecurityDoor:
     @describe("Give an account these roles and no others", body=RolesBody)
     @permit(roles=_SECURITY)
     async def set_roles(self, request: web.Request) -> web.StreamResponse:
-        """204."""
+        """204; with If-Match only while the roles are that version."""
         body = await read_json(request, RolesBody)
+        version = read_version(request) if "If-Match" in request.headers else None
         await self._administration.set_roles(
-            request[PRINCIPAL], request.match_info["username"], frozenset(body.roles)
+            request[PRINCIPAL],
+            request.match_info["username"],
+            frozenset(body.roles),
+            version=version,
         )
         return web.Response(status=204)
 
@@ -255,6 +190,13 @@ class SecurityDoor:
     async def unlock(self, request: web.Request) -> web.StreamResponse:
         """204."""
         await self._administration.unlock(request[PRINCIPAL], request.match_info["username"])
+        return web.Response(status=204)
+
+    @describe("End every session of an account")
+    @permit(roles=_SECURITY)
+    async def end_sessions(self, request: web.Request) -> web.StreamResponse:
+        """204."""
+        await self._administration.end_sessions(request[PRINCIPAL], request.match_info["username"])
         return web.Response(status=204)
 
     @describe("Every token, without its secret", answer=list[TokenView])

@@ -15,16 +15,17 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from gateway.accounts.administration import Administration
 from gateway.accounts.service import SignIns
-from gateway.http.admin import SecurityDoor, SystemDoor
+from gateway.http.admin import SecurityDoor
 from gateway.http.auth import Auth, AuthSettings
-from gateway.http.errors import errors
+from gateway.http.errors import ERROR_FORMS, ErrorForm, errors
 from gateway.http.health import HealthDoor, Metrics, Probe
 from gateway.http.institutions import InstitutionsDoor
 from gateway.http.limits import add_headers, limits
 from gateway.http.openapi import OpenApiDoor, describe_routes
 from gateway.http.server import request_came
 from gateway.http.session import NodeFacts, SessionDoor
-from gateway.http.sse import EventFeed, EventStreams
+from gateway.http.sse import EventFeed, EventStreams, StillGiven, nothing_given
+from gateway.http.system import SystemDoor
 from gateway.http.trail import TrailDoor
 from gateway.http.ui import UiFiles
 from kernel.audit.access_log import AccessLog
@@ -66,6 +67,10 @@ class ShellParts:
     administration: Administration
     probes: Mapping[str, Probe] = field(default_factory=dict)
     """Further parts ``/health/ready`` asks; the database is always among them."""
+    still_given: StillGiven = nothing_given
+    """Knows who may hear of something for a time."""
+    error_forms: Mapping[str, ErrorForm] = field(default_factory=dict)
+    """By root of their paths, doors that answer errors in a language of their own."""
 
 
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
@@ -96,7 +101,7 @@ def build_app(
     """
     auth = Auth(parts.sign_ins, settings.auth)
     feed = EventFeed(parts.database, parts.bus)
-    streams = EventStreams(feed, auth, parts.database, parts.clock)
+    streams = EventStreams(feed, auth, parts.database, parts.clock, still_given=parts.still_given)
     probes = {"database": lambda: parts.database.read(last_event_id), **parts.probes}
     every = [
         *SessionDoor(parts.sign_ins, auth, parts.database, parts.clock, settings.facts).routes(),
@@ -125,7 +130,7 @@ def build_app(
         client_max_size=JSON_LIMIT_BYTES,
     )
     app[DATABASE], app[CLOCK], app[ACCESS_LOG] = parts.database, parts.clock, parts.access_log
-    app[STREAMS] = streams
+    app[STREAMS], app[ERROR_FORMS] = streams, parts.error_forms
     app.add_routes(every)
     app.on_response_prepare.extend((*on_prepare, add_headers))
     app.cleanup_ctx.append(_running(feed, parts.access_log, auth))

@@ -22,6 +22,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STARTED: Final = web.RequestKey("answer started", bool)
 """Set once the head of the answer is out; nothing can be taken back after that."""
+ErrorForm = Callable[[PlatformError, int | None], web.Response]
+"""How a door answers trouble: the error, and a status where it is HTTP's own."""
+ERROR_FORMS: Final = web.AppKey("error forms", Mapping[str, ErrorForm])
+"""By root of their paths, the doors whose language has a form of its own for errors."""
 
 _log = logging.getLogger("yilian.http")
 
@@ -38,19 +42,32 @@ _FROM_AIOHTTP: Final[Mapping[int, type[PlatformError]]] = MappingProxyType(
 )
 
 
-def _from_http(exc: web.HTTPException) -> web.StreamResponse:
-    if exc.status < 400:  # noqa: PLR2004  # a redirect is an answer
-        return exc
-    kind = _FROM_AIOHTTP.get(exc.status, Invalid)
-    answer = problem(kind())
-    if exc.status == 405:  # noqa: PLR2004
-        answer.set_status(405)
-        answer.headers["Allow"] = exc.headers.get("Allow", "")
+def _form(request: web.Request) -> ErrorForm:
+    forms = request.app.get(ERROR_FORMS, {})
+    path = f"{request.path}/"
+    return next((form for root, form in forms.items() if path.startswith(f"{root}/")), _problem)
+
+
+def _problem(error: PlatformError, status: int | None) -> web.Response:
+    answer = problem(error)
+    if status is not None:
+        answer.set_status(status)
     return answer
 
 
-def _answer(error: PlatformError) -> web.Response:
-    answer = problem(error)
+def _from_http(request: web.Request, exc: web.HTTPException) -> web.StreamResponse:
+    if exc.status < 400:  # noqa: PLR2004  # a redirect is an answer
+        return exc
+    kind = _FROM_AIOHTTP.get(exc.status, Invalid)
+    if exc.status == 405:  # noqa: PLR2004
+        answer = _form(request)(kind(), 405)
+        answer.headers["Allow"] = exc.headers.get("Allow", "")
+        return answer
+    return _form(request)(kind(), None)
+
+
+def _answer(request: web.Request, error: PlatformError) -> web.Response:
+    answer = _form(request)(error, None)
     if error.category is Category.UNAUTHENTICATED:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
@@ -62,7 +79,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as exc:
-        return _from_http(exc)
+        return _from_http(request, exc)
     except (ConnectionResetError, ConnectionAbortedError):
         raise  # the peer is gone, there is nobody to tell
     except PlatformError as exc:
@@ -85,7 +102,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError
-    return _answer(error)
+    return _answer(request, error)
 
 
 def _where(exc: BaseException) -> str:

@@ -90,6 +90,8 @@ def _operation(
     }
     if declared.roles is not None:
         operation["x-roles"] = sorted(declared.roles)
+    if not declared.machines:
+        operation["x-people-only"] = True
     if declared.body is not None:
         operation["requestBody"] = {
             "required": True,

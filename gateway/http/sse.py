@@ -6,12 +6,13 @@ anybody and a slow reader costs no memory. A stream that was cut resumes at its 
 """
 
 import asyncio
+import datetime as dt
 import itertools
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -21,14 +22,16 @@ from gateway.accounts.model import SignIn
 from gateway.http.auth import SIGN_IN, Auth
 from kernel.clock import Clock
 from kernel.errors import Busy, Invalid, PlatformError
-from kernel.events import Event, events_after, first_event_id, last_event_id
+from kernel.events import Event, events_after, first_event_id, for_a_time, last_event_id
 from kernel.identity import Principal
 from kernel.policy import (
     Act,
     Subject,
     decide,
+    holders,
     masked_id,
     masked_name,
+    masked_number,
     register_house,
     sees_own_orders_only,
     shows_full_name,
@@ -56,6 +59,25 @@ _MASKS: Final[dict[str, Callable[[str], str | None]]] = {
 
 Visible = Callable[[Principal, Event], bool]
 
+
+class StillGiven(Protocol):
+    """Knows the grants of a node."""
+
+    def __call__(
+        self, conn: sa.Connection, principal: Principal, event: Event, at: dt.datetime, /
+    ) -> bool:
+        """Tell whether *principal* may hear of *event* for a grant in force *at* that instant."""
+        ...
+
+
+def nothing_given(
+    conn: sa.Connection, principal: Principal, event: Event, at: dt.datetime, /
+) -> bool:
+    """Know of none, for a node that gives none (``StillGiven``)."""
+    del conn, principal, event, at
+    return False
+
+
 TOPIC_ACTS: Final[dict[str, Act | None]] = {
     "study": Act.READ_LIST,
     "queue": Act.READ_LIST,
@@ -65,6 +87,7 @@ TOPIC_ACTS: Final[dict[str, Act | None]] = {
     "line": None,
     "node": Act.WATCH_NODES,
     "prior": Act.READ_STUDY,
+    "glass": Act.WATCH_GLASS,
 }
 """What somebody must be allowed in order to hear of a topic, by its first word; None asks for the
 same institution only. Other topics are for other processes, not for pages."""
@@ -85,9 +108,17 @@ def visible(principal: Principal, event: Event) -> bool:
     return decide(principal, act, Subject(event.institution, event.routed_to)).allowed
 
 
+def may_be_given(principal: Principal, event: Event) -> bool:
+    """Tell whether *principal* had a grant of what *event* is about when it happened."""
+    return not event.routed_to.isdisjoint(for_a_time(holder) for holder in holders(principal))
+
+
 def as_text(event: Event, *, full_names: bool) -> bytes:
-    """Return *event* as server-sent event lines, names masked where they must be."""
-    payload: dict[str, Any] = dict(event.payload)
+    """Return *event* as server-sent event lines, resident numbers masked for everybody.
+
+    Without *full_names* the patient's name, whole number and birth date are masked besides.
+    """
+    payload: dict[str, Any] = _numbers_masked(event.payload)
     patient = payload.get("patient")
     if not full_names and isinstance(patient, dict):
         payload["patient"] = patient | {
@@ -97,6 +128,19 @@ def as_text(event: Event, *, full_names: bool) -> bytes:
         }
     data = msgspec.json.encode(payload).decode()
     return f"id: {event.id}\nevent: {event.topic}\ndata: {data}\n\n".encode()
+
+
+def _numbers_masked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: masked_number(part)
+            if name == "patient_id" and isinstance(part, str)
+            else _numbers_masked(part)
+            for name, part in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_numbers_masked(part) for part in value]
+    return value
 
 
 class EventFeed:
@@ -145,7 +189,16 @@ class EventFeed:
 class EventStreams:
     """The route and its open streams."""
 
-    def __init__(self, feed: EventFeed, auth: Auth, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        feed: EventFeed,
+        auth: Auth,
+        database: Database,
+        clock: Clock,
+        *,
+        still_given: StillGiven = nothing_given,
+    ) -> None:
+        self._still_given = still_given
         self._feed = feed
         self._auth = auth
         self._database = database
@@ -207,13 +260,24 @@ class EventStreams:
                 return
             for event in events:
                 last_id = event.id
-                if visible(sign_in.principal, event):
+                if await self._may_hear(sign_in.principal, event):
                     await _write(response, as_text(event, full_names=full_names))
                     wrote_at, told = self._clock.monotonic_s(), event.id
             if self._clock.monotonic_s() - wrote_at >= _HEARTBEAT_S:
                 beat = f"id: {last_id}\n: still here\n\n" if told != last_id else ": still here\n\n"
                 await _write(response, beat.encode())
                 wrote_at, told = self._clock.monotonic_s(), last_id
+
+    async def _may_hear(self, principal: Principal, event: Event) -> bool:
+        if visible(principal, event):
+            return True
+        if not may_be_given(principal, event):
+            return False
+        # A stream that resumes hears of what happened while a grant was in force that has ended.
+        now = self._clock.now()
+        return await self._database.read(
+            lambda conn: self._still_given(conn, principal, event, now)
+        )
 
     async def _still_in(self, request: web.Request) -> SignIn | None:
         try:

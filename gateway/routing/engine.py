@@ -1,10 +1,19 @@
 """Decide where a study goes. Pure: facts and rules in, destinations and reasons out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gateway.routing.conditions import Condition
-from gateway.routing.model import Destination, Facts, Matching, Routed, RuleTrace
+from gateway.routing.model import (
+    Destination,
+    DestinationKind,
+    Facts,
+    Matching,
+    Routed,
+    RuleTrace,
+)
+from gateway.routing.places import Sending
+from gateway.routing.prior_rules import PriorRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +33,26 @@ class RuleSet:
     Attributes:
         fallback: where a study goes that no rule matches; may be empty, which keeps it in the
             archive only.
+        places: how objects are sent, by the address of the destination; a peer of the table that
+            is not there is sent to as ``Sending`` has it by default.
+        priors: which earlier studies are asked for.
     """
 
     matching: Matching
     rules: tuple[Rule, ...]
     fallback: tuple[Destination, ...] = ()
+    places: Mapping[str, Sending] = field(default_factory=dict)
+    priors: tuple[PriorRule, ...] = ()
+
+    def sent_to(self) -> dict[str, Sending]:
+        """Return every destination objects are sent to, by its address, and how."""
+        named = [*self.fallback, *(d for rule in self.rules for d in rule.destinations)]
+        sent = {
+            d.address: Sending(d.kind, d.name)
+            for d in named
+            if d.kind is not DestinationKind.READING_LIST
+        }
+        return sent | dict(self.places)
 
 
 def route(rules: RuleSet, facts: Facts) -> Routed:

@@ -40,6 +40,10 @@ class DestinationKind(StrEnum):
 
     READING_LIST = "reading-list"
     """The reading list of a centre of this county."""
+    DICOM = "dicom"
+    """A peer of the table, by its AE title: objects are sent to it by C-STORE."""
+    DICOMWEB = "dicomweb"
+    """A server named in the rules file: objects are sent to it by STOW-RS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,14 @@ class Destination:
 
     kind: DestinationKind
     name: str
-    """Institution code of the centre that reads."""
+    """Institution code of the centre that reads, AE title of the peer, or name of the server."""
     priority: Priority | None = None
     """Overrides the priority the study came with."""
+
+    @property
+    def address(self) -> str:
+        """Kind and name in one word, such as ``dicom:PACS2``."""
+        return f"{self.kind}:{self.name}"
 
 
 class Matching(StrEnum):

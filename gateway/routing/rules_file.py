@@ -6,51 +6,23 @@ The form is in docs/reference/routing.md.
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from gateway.routing import prior_rules
 from gateway.routing.conditions import AnyOf, Between, Condition, Like, OneOf, Present
 from gateway.routing.engine import Rule, RuleSet
 from gateway.routing.model import Destination, DestinationKind, Field, Matching
+from gateway.routing.places import Sending, read_places
+from gateway.routing.prior_rules import PriorRule
+from gateway.routing.toml_lines import Place, RulesFileError, choice, refuse_unknown
 from kernel.arrival import Priority
-from kernel.errors import Category, PlatformError
 
-_Choice = TypeVar("_Choice", Matching, Priority)
-_TOP: Final = ("version", "matching", "fallback", "rule")
+_TOP: Final = ("version", "matching", "fallback", "rule", "destination", "prior")
 _RULE: Final = ("name", "when", "any", "to")
-_TO: Final = ("reading-list", "priority")
+_KINDS: Final = tuple(kind.value for kind in DestinationKind)
+_TO: Final = (*_KINDS, "priority")
 _OPERATORS: Final = ("is", "in", "not", "not-in", "like", "not-like", "present", "from", "to")
-
-
-class RulesFileError(PlatformError):
-    """The rules file cannot be used; the detail begins with ``line N:``."""
-
-    code = "routing-rules-invalid"
-    category = Category.INVALID
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(f"line {line}: {message}")
-        self.line = line
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Finds the line a fault stands on, since the TOML reader does not keep lines."""
-
-    lines: tuple[str, ...]
-    first: int
-    end: int
-
-    def line(self, key: str = "") -> int:
-        pattern = re.compile(rf'(?:^|[\s.{{,"\']){re.escape(key)}["\']?\s*[=.\]]')
-        for number in range(self.first, self.end + 1):
-            if key and pattern.search(self.lines[number - 1].split("#")[0]):
-                return number
-        return self.first
-
-    def fail(self, key: str, message: str) -> RulesFileError:
-        return RulesFileError(self.line(key), message)
 
 
 def read_rules(text: str, *, keywords: Collection[str]) -> RuleSet:
@@ -71,27 +43,66 @@ def read_rules(text: str, *, keywords: Collection[str]) -> RuleSet:
         line = int(at.group(1)) if at else text.count("\n") + 1
         raise RulesFileError(line, f"not TOML: {exc}") from exc
     lines = tuple(text.splitlines()) or ("",)
-    heads = [n for n, row in enumerate(lines, 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", row)]
-    top = _Place(lines, 1, (heads[0] - 1 if heads else len(lines)) or 1)
-    _known(document, _TOP, top, "key")
+    parts = _parts(lines)
+    top = Place(lines, 1, (parts[0][1].first - 1 if parts else len(lines)) or 1)
+    refuse_unknown(document, _TOP, top, "key")
     if document.get("version", 1) != 1:
         raise top.fail("version", "this program reads version 1")
-    matching = _choice(Matching, document.get("matching", "first"), top, "matching")
-    rows = document.get("rule", [])
-    if not isinstance(rows, list) or len(heads) != len(rows):
-        raise top.fail("rule", "each rule begins with a line [[rule]]")
+    matching = choice(Matching, document.get("matching", "first"), top, "matching")
+    places = read_places(_rows(document, "destination", parts, top))
     rules: list[Rule] = []
-    for head, end, row in zip(heads, [*(h - 1 for h in heads[1:]), len(lines)], rows, strict=True):
-        rule = _rule(row, _Place(lines, head, end), keywords)
+    for row, place in _rows(document, "rule", parts, top):
+        rule = _rule(row, place, keywords)
         if rule.name in {other.name for other in rules}:
-            raise RulesFileError(head, f"a rule named {rule.name!r} stands above")
+            raise RulesFileError(place.first, f"a rule named {rule.name!r} stands above")
+        _servers_are_named(rule.destinations, places, place, "to")
         rules.append(rule)
     fallback = _destinations(document.get("fallback", []), top, "fallback")
-    return RuleSet(matching, tuple(rules), fallback)
+    _servers_are_named(fallback, places, top, "fallback")
+    priors = tuple(
+        _prior(row, place, keywords) for row, place in _rows(document, "prior", parts, top)
+    )
+    return RuleSet(matching, tuple(rules), fallback, places, priors)
 
 
-def _rule(row: Mapping[str, Any], place: _Place, keywords: Collection[str]) -> Rule:
-    _known(row, _RULE, place, "key")
+def _prior(row: Mapping[str, Any], place: Place, keywords: Collection[str]) -> PriorRule:
+    refuse_unknown(row, (*prior_rules.KEYS, prior_rules.HOURS), place, "key")
+    conditions = _conditions(row.get("when", {}), place, keywords, "when")
+    return prior_rules.prior_rule(row, place, conditions)
+
+
+def _parts(lines: tuple[str, ...]) -> list[tuple[str, Place]]:
+    """Return what each ``[[...]]`` of the file is called, and its lines."""
+    head = re.compile(r"\s*\[\[\s*(rule|destination|prior)\s*\]\]")
+    found = [(number, head.match(row)) for number, row in enumerate(lines, 1)]
+    heads = [(n, match[1]) for n, match in found if match]
+    ends = [*(n - 1 for n, _ in heads), len(lines)][1:]
+    return [(name, Place(lines, n, end)) for (n, name), end in zip(heads, ends, strict=True)]
+
+
+def _rows(
+    document: Mapping[str, Any], name: str, parts: list[tuple[str, Place]], top: Place
+) -> list[tuple[Mapping[str, Any], Place]]:
+    rows = document.get(name, [])
+    places = [place for part, place in parts if part == name]
+    if not isinstance(rows, list) or len(places) != len(rows):
+        raise top.fail(name, f"each {name} begins with a line [[{name}]]")
+    return list(zip(rows, places, strict=True))
+
+
+def _servers_are_named(
+    destinations: Collection[Destination],
+    places: Mapping[str, Sending],
+    place: Place,
+    key: str,
+) -> None:
+    for one in destinations:
+        if one.kind is DestinationKind.DICOMWEB and one.address not in places:
+            raise place.fail(key, f"no [[destination]] says where dicomweb {one.name!r} is")
+
+
+def _rule(row: Mapping[str, Any], place: Place, keywords: Collection[str]) -> Rule:
+    refuse_unknown(row, _RULE, place, "key")
     name = row.get("name")
     if not isinstance(name, str) or not name.strip():
         raise place.fail("name", "a rule needs a name")
@@ -111,7 +122,7 @@ def _rule(row: Mapping[str, Any], place: _Place, keywords: Collection[str]) -> R
 
 
 def _conditions(
-    table: object, place: _Place, keywords: Collection[str], key: str
+    table: object, place: Place, keywords: Collection[str], key: str
 ) -> tuple[Condition, ...]:
     if not isinstance(table, dict):
         raise place.fail(key, f"{key} is a table of conditions")
@@ -125,7 +136,7 @@ def _conditions(
     return tuple(found)
 
 
-def _field(name: str, value: object, place: _Place, keywords: Collection[str]) -> list[Condition]:
+def _field(name: str, value: object, place: Place, keywords: Collection[str]) -> list[Condition]:
     key = name.rsplit(".", 1)[-1]
     if name not in keywords and name not in set(Field):
         near = get_close_matches(name, [*keywords, *Field], 1)
@@ -133,7 +144,7 @@ def _field(name: str, value: object, place: _Place, keywords: Collection[str]) -
         raise place.fail(key, f"{name!r} is neither a DICOM keyword nor a sender field{hint}")
     if not isinstance(value, dict):
         return [OneOf(name, _texts(value, place, key))]
-    _known(value, _OPERATORS, place, "operator")
+    refuse_unknown(value, _OPERATORS, place, "operator")
     made: list[Condition] = [
         _OPERATOR[operator](name, operand, place, key)
         for operator, operand in value.items()
@@ -146,19 +157,19 @@ def _field(name: str, value: object, place: _Place, keywords: Collection[str]) -
     return made
 
 
-def _pattern(operand: object, place: _Place, key: str) -> str:
+def _pattern(operand: object, place: Place, key: str) -> str:
     if not isinstance(operand, str):
         raise place.fail(key, f"{key}: a pattern is text")
     return operand
 
 
-def _flag(operand: object, place: _Place, key: str) -> bool:
+def _flag(operand: object, place: Place, key: str) -> bool:
     if not isinstance(operand, bool):
         raise place.fail(key, f"{key}: present is true or false")
     return operand
 
 
-def _between(name: str, low: object, high: object, place: _Place, key: str) -> Condition:
+def _between(name: str, low: object, high: object, place: Place, key: str) -> Condition:
     ends = [end for end in (low, high) if end is not None]
     numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
     if not numbers and not all(isinstance(end, str) for end in ends):
@@ -166,7 +177,7 @@ def _between(name: str, low: object, high: object, place: _Place, key: str) -> C
     return Between(name, low, high)  # type: ignore[arg-type]  # checked above
 
 
-_OPERATOR: Final[Mapping[str, Callable[[str, Any, _Place, str], Condition]]] = {
+_OPERATOR: Final[Mapping[str, Callable[[str, Any, Place, str], Condition]]] = {
     "is": lambda n, v, p, k: OneOf(n, _texts(v, p, k)),
     "in": lambda n, v, p, k: OneOf(n, _texts(v, p, k)),
     "not": lambda n, v, p, k: OneOf(n, _texts(v, p, k), negated=True),
@@ -177,7 +188,7 @@ _OPERATOR: Final[Mapping[str, Callable[[str, Any, _Place, str], Condition]]] = {
 }
 
 
-def _texts(value: object, place: _Place, key: str) -> tuple[str, ...]:
+def _texts(value: object, place: Place, key: str) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     if not values or any(
         isinstance(v, bool) or not isinstance(v, str | int | float) for v in values
@@ -186,31 +197,20 @@ def _texts(value: object, place: _Place, key: str) -> tuple[str, ...]:
     return tuple(str(v) for v in values)
 
 
-def _destinations(value: object, place: _Place, key: str) -> tuple[Destination, ...]:
+def _destinations(value: object, place: Place, key: str) -> tuple[Destination, ...]:
     rows = value if isinstance(value, list) else [value]
     made: list[Destination] = []
     for row in rows:
         if not isinstance(row, dict):
             raise place.fail(key, f'{key} is a table such as {{ reading-list = "county" }}')
-        _known(row, _TO, place, "key")
-        name = row.get("reading-list")
+        refuse_unknown(row, _TO, place, "key")
+        named = [kind for kind in DestinationKind if kind.value in row]
+        if len(named) != 1:
+            raise place.fail(key, f"{key} names one of {', '.join(_KINDS)}")
+        name = row[named[0].value]
         if not isinstance(name, str) or not name:
-            raise place.fail(key, f"{key} names no reading-list")
+            raise place.fail(key, f"{key} names no {named[0]}")
         given = row.get("priority")
-        priority = None if given is None else _choice(Priority, given, place, "priority")
-        made.append(Destination(DestinationKind.READING_LIST, name, priority))
+        priority = None if given is None else choice(Priority, given, place, "priority")
+        made.append(Destination(named[0], name, priority))
     return tuple(made)
-
-
-def _choice(kind: type[_Choice], value: object, place: _Place, key: str) -> _Choice:
-    if not isinstance(value, str) or value not in set(kind):
-        raise place.fail(key, f"{key} is one of {', '.join(kind)}")
-    return kind(value)
-
-
-def _known(table: Mapping[str, Any], allowed: Collection[str], place: _Place, what: str) -> None:
-    for key in table:
-        if key not in allowed:
-            near = get_close_matches(key, allowed, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(allowed)}"
-            raise place.fail(key, f"unknown {what} {key!r}{hint}")

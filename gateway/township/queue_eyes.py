@@ -4,16 +4,19 @@ import msgspec
 
 from gateway.township.model import QueueItem
 from kernel.identity import Principal
-from kernel.policy import masked_id, masked_name, shows_full_name
+from kernel.policy import masked_id, masked_name, masked_number, shows_full_name
 
 
 def for_eyes_of(principal: Principal, item: QueueItem) -> QueueItem:
-    """Return *item* with the patient hidden from those who do not need the name."""
+    """Return *item* as *principal* may see it: resident numbers masked for everybody.
+
+    Who does not need the name gets it masked, and the whole number.
+    """
+    given = item.patient
     if shows_full_name(principal):
-        return item
-    patient = msgspec.structs.replace(
-        item.patient,
-        name=masked_name(item.patient.name),
-        patient_id=masked_id(item.patient.patient_id),
-    )
+        patient = msgspec.structs.replace(given, patient_id=masked_number(given.patient_id))
+    else:
+        patient = msgspec.structs.replace(
+            given, name=masked_name(given.name), patient_id=masked_id(given.patient_id)
+        )
     return msgspec.structs.replace(item, patient=patient)

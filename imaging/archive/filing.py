@@ -6,25 +6,31 @@ they hold is only ever named here.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
-from imaging.archive import study_rows
+from imaging.archive import filing_rejections, study_rows
+from imaging.archive.amendment_tables import rejected_contents
 from imaging.archive.cursor import cursor
 from imaging.archive.examined import Examined, Opaque
-from imaging.archive.filing_studies import Place, Shelves
-from imaging.archive.model import OTHER_CONTENT, Filed, Outcome
+from imaging.archive.filing_rows import conflict_row, instance_row
+from imaging.archive.filing_studies import Shelves
+from imaging.archive.model import OTHER_CONTENT, STUDY_UPDATED, Filed, Outcome
+from imaging.archive.rejected_rows import Kind
+from imaging.archive.rejecting import rejected_now
+from imaging.archive.rejection_note import RejectionNote
 from imaging.archive.tables import instance, instance_conflict, journal_cursor, set_aside
-from kernel.arrival import Arrival, ContentDigest
+from kernel.arrival import ContentDigest
 from kernel.events import EventDraft, publish_all
 from kernel.journal.frames import Position
 
-STUDY_UPDATED: Final = "study.updated"
 _IN_MAX: Final = 500
+_CHAIN: Final = "filing"
+"""Of the audit trail; one process of a node files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,18 @@ class _Work:
     rows: list[dict[str, Any]] = field(default_factory=list)
     duplicates: dict[str, int] = field(default_factory=dict)
     conflicts: list[Examined] = field(default_factory=list)
+    rejected: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    """What does not count of the UIDs in hand."""
+    notes: list[tuple[Examined, RejectionNote]] = field(default_factory=list)
+    awaited: dict[str, int] = field(default_factory=dict)
+    """By UID, the rejection that named it before it came."""
     filed: list[Filed] = field(default_factory=list)
 
 
 def known_contents(conn: sa.Connection, sop_instance_uids: Sequence[str]) -> set[tuple[str, str]]:
     """Return UID and content of what is already kept under *sop_instance_uids*."""
     kept: set[tuple[str, str]] = set()
-    for table in (instance, instance_conflict):
+    for table in (instance, instance_conflict, rejected_contents):
         columns = table.c
         query = sa.select(columns.sop_instance_uid, columns.dataset_digest, columns.pixels_digest)
         for part in _parts(sop_instance_uids):
@@ -157,6 +168,7 @@ def _file(
 ) -> FilingResult:
     examined = [each for _, _, each in entries if isinstance(each, Examined)]
     work = _Work(_known(conn, examined), Shelves(conn, at), at)
+    work.rejected = rejected_now(conn, [each.header.sop_instance_uid for each in examined])
     work.shelves.load(examined)
     for position, number, each in entries:
         if isinstance(each, Opaque):
@@ -164,7 +176,7 @@ def _file(
             uid = each.arrival.sop_instance_uid if each.arrival else ""
             work.filed.append(Filed(uid, Outcome.OPAQUE, each.reason))
         else:
-            work.filed.append(_decide(work, each))
+            work.filed.append(_decide(conn, work, each))
     if work.rows:
         conn.execute(sa.insert(instance), work.rows)
     _count_duplicates(conn, work)
@@ -178,6 +190,7 @@ def _file(
         for each, row in zip(changed, study_rows.rows_of(conn, changed), strict=True)
     ]
     publish_all(conn, drafts, at=at)
+    filing_rejections.settle(conn, work.notes, work.awaited, at=at, chain=_CHAIN)
     return FilingResult(work.filed, work.shelves.grown_series())
 
 
@@ -203,12 +216,21 @@ def _known(conn: sa.Connection, examined: Sequence[Examined]) -> dict[str, _Know
     return found
 
 
-def _decide(work: _Work, each: Examined) -> Filed:
+def _decide(conn: sa.Connection, work: _Work, each: Examined) -> Filed:
     uid = each.header.sop_instance_uid
     known = work.known.get(uid)
+    hidden = work.rejected.get(uid, [])
+    if known is None and any(content["kind"] != Kind.AWAITED for content in hidden):
+        filing_rejections.arrived(conn, each, hidden, at=work.at)
+        return Filed(uid, Outcome.REJECTED)
     if known is None:
+        if hidden:
+            work.awaited[uid] = hidden[0]["rejection"]
+        elif (note := filing_rejections.note_in(conn, each)) is not None:
+            work.notes.append((each, note))
+            return Filed(uid, Outcome.STORED)
         place = work.shelves.place(each)
-        work.rows.append(_row(each, place))
+        work.rows.append(instance_row(each, place))
         work.known[uid] = _Known(None, place.study, place.series, each.digest)
         return Filed(uid, Outcome.STORED)
     if known.digest == each.digest:
@@ -217,38 +239,6 @@ def _decide(work: _Work, each: Examined) -> Filed:
         return Filed(uid, Outcome.DUPLICATE)
     work.conflicts.append(each)
     return Filed(uid, Outcome.CONFLICT, OTHER_CONTENT)
-
-
-def _row(each: Examined, place: Place) -> dict[str, Any]:
-    header, arrival = each.header, each.arrival
-    return {
-        "study": place.study,
-        "series": place.series,
-        "sop_instance_uid": header.sop_instance_uid,
-        "sop_class_uid": header.sop_class_uid,
-        "transfer_syntax_uid": each.transfer_syntax_uid,
-        "instance_number": header.instance_number,
-        "rows": header.rows,
-        "columns": header.columns,
-        "bits_allocated": header.bits_allocated,
-        "number_of_frames": header.number_of_frames if header.rows else None,
-        "object_key": each.key,
-        "size_bytes": each.size_bytes,
-        "dataset_offset": each.dataset_offset,
-        "pixel_offset": each.pixel_offset,
-        "pixel_length": each.pixel_length,
-        **_native_form(arrival),
-        "dataset_digest": each.digest.dataset,
-        "pixels_digest": each.digest.pixels,
-        "institution": arrival.sender.institution,
-        "ae_title": arrival.sender.ae_title,
-        "called_ae_title": arrival.sender.called_ae_title,
-        "address": arrival.sender.address,
-        "door": arrival.door.value,
-        "oddities": " ".join((*each.oddities, *place.oddities)),
-        "received_at": arrival.received_at,
-        "metadata_json": each.metadata_json,
-    }
 
 
 def _count_duplicates(conn: sa.Connection, work: _Work) -> None:
@@ -260,17 +250,6 @@ def _count_duplicates(conn: sa.Connection, work: _Work) -> None:
         .values(duplicate_count=instance.c.duplicate_count + sa.bindparam("more")),
         [{"uid": uid, "more": more} for uid, more in work.duplicates.items()],
     )
-
-
-def _native_form(arrival: Arrival) -> dict[str, Any]:
-    """Return how the pixels were before they were compressed for the line."""
-    native = arrival.native
-    return {
-        "native_transfer_syntax_uid": native.transfer_syntax_uid if native else "",
-        "native_photometric_interpretation": native.photometric_interpretation if native else "",
-        "native_planar_configuration": native.planar_configuration if native else None,
-        "native_pixel_vr": native.pixel_vr if native else "",
-    }
 
 
 def _keep_conflicts(conn: sa.Connection, work: _Work) -> None:
@@ -294,26 +273,7 @@ def _keep_conflicts(conn: sa.Connection, work: _Work) -> None:
             continue
         conn.execute(
             sa.insert(instance_conflict).values(
-                instance=first.id,
-                study=first.study,
-                sop_instance_uid=each.header.sop_instance_uid,
-                study_instance_uid=each.header.study_instance_uid,
-                series_instance_uid=each.header.series_instance_uid,
-                sop_class_uid=each.header.sop_class_uid,
-                transfer_syntax_uid=each.transfer_syntax_uid,
-                object_key=each.key,
-                size_bytes=each.size_bytes,
-                dataset_offset=each.dataset_offset,
-                dataset_digest=each.digest.dataset,
-                pixels_digest=each.digest.pixels,
-                reason=OTHER_CONTENT,
-                institution=each.arrival.sender.institution,
-                ae_title=each.arrival.sender.ae_title,
-                seen_count=1,
-                received_at=each.arrival.received_at,
-                kept_at=work.at,
-                metadata_json=each.metadata_json,
-                **_native_form(each.arrival),
+                instance=first.id, study=first.study, **conflict_row(each, work.at)
             )
         )
         work.shelves.count_conflict(first.study)

@@ -5,30 +5,30 @@ is overwritten, so a list does not flicker while a study arrives.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
+from imaging.access.settling import settle
+from imaging.archive.correction import Correction, requested
 from imaging.archive.examined import Examined
 from imaging.archive.model import OTHER_PATIENT, PRIORITY_ORDER
-from imaging.archive.tables import (
-    series,
-    study,
-    study_description,
-    study_name,
-    study_reach,
-    study_suffix,
+from imaging.archive.study_index import (
+    index_name,
+    index_patient,
+    index_text,
+    know_description,
 )
+from imaging.archive.tables import series, study, study_reach
 from imaging.patients.model import Demographics, PatientIdentity
-from imaging.patients.names import TermKind, fold, name_terms, suffixes
+from imaging.patients.names import fold
 from imaging.patients.store import ensure_patient
-from imaging.query.attributes import ATTRIBUTES, SHORTEST_SUFFIX
 from imaging.query.matching import normal_date, normal_time
 
 _IN_MAX: Final = 500
-_SUFFIX_OF: Final = {each.column: each.suffix for each in ATTRIBUTES.values() if each.suffix}
 _MORE_URGENT: Final = {priority: number for number, priority in enumerate(PRIORITY_ORDER)}
 _STUDY_NUMBERS: Final = (
     "series_count",
@@ -67,10 +67,18 @@ _STUDY_SAVED: Final = (
     "priority",
     "updated_at",
 )
+_PUT_RIGHT: Final = frozenset(
+    {
+        *("patient_name", "patient_name_declared", "patient_sex", "patient_birth_date"),
+        *("patient_age", "accession_number"),
+    }
+)
+"""What later objects no longer fill where a person said whose the study is."""
 _STUDY_COLUMNS: Final = (
     "id",
     "study_instance_uid",
     "institution",
+    "correction",
     *_STUDY_SAVED,
 )
 
@@ -107,6 +115,7 @@ class Shelves:
         self._series: dict[tuple[int, str], _Series] = {}
         self._changed: set[int] = set()
         self._counted: set[int] = set()
+        self._identified: set[int] = set()
 
     def load(self, examined: Sequence[Examined]) -> None:
         """Fetch what is already there of the studies and series of *examined*."""
@@ -146,7 +155,7 @@ class Shelves:
         held["size_bytes"] += each.size_bytes
         held["priority"] = min(held["priority"], _MORE_URGENT[each.arrival.priority])
         self._changed.add(held["id"])
-        other = header.patient_id not in {"", held["patient_id"]}
+        other = header.patient_id not in _own_numbers(held)
         return Place(held["id"], shelf.id, (OTHER_PATIENT,) if other else ())
 
     def count_duplicate(self, study_row: int) -> None:
@@ -185,6 +194,8 @@ class Shelves:
                 for row in sorted(self._changed | self._counted)
             ],
         )
+        # Who holds a grant of the patient finds the new study as well.
+        settle(self._conn, sorted(self._identified), at=self._at)
         grown = [shelf for shelf in self._series.values() if shelf.instances]
         if grown:
             self._conn.execute(
@@ -211,6 +222,7 @@ class Shelves:
         values = {
             "study_instance_uid": header.study_instance_uid,
             "institution": institution,
+            "correction": None,
             **self._patient(each),
             "charset_repaired": header.charset_repaired,
             "mixed_patients": False,
@@ -224,13 +236,13 @@ class Shelves:
         made = self._conn.execute(sa.insert(study).values(values))
         assert made.inserted_primary_key is not None  # noqa: S101  # for the type checker
         values["id"] = row = int(made.inserted_primary_key[0])
+        if values["patient"] is not None:
+            self._identified.add(row)
         self._conn.execute(
             sa.insert(study_reach).values(institution=institution, study=row, since=self._at)
         )
-        self._index_name(row, values)
-        self._index_text(row, "patient_id", header.patient_id)
-        self._index_text(row, "accession_number", values["accession_number"])
-        self._know_description(values["study_description"])
+        index_patient(self._conn, row, values)
+        know_description(self._conn, values["study_description"])
         self._studies[header.study_instance_uid] = self._by_id[row] = values
         return values
 
@@ -255,49 +267,25 @@ class Shelves:
     def _fill(self, held: dict[str, Any], each: Examined) -> None:
         header = each.header
         told = _told(each)
-        gaps = [name for name in _STUDY_TOLD if told[name] and not held[name]]
+        settled = _PUT_RIGHT if held["correction"] else frozenset[str]()
+        gaps = [n for n in _STUDY_TOLD if told[n] and not held[n] and n not in settled]
         for name in gaps:
             held[name] = told[name]
         if "patient_name" in gaps:
-            self._index_name(held["id"], held)
+            index_name(self._conn, held["id"], held)
         if "accession_number" in gaps:
-            self._index_text(held["id"], "accession_number", held["accession_number"])
+            index_text(self._conn, held["id"], "accession_number", [held["accession_number"]])
         if "study_description" in gaps:
-            self._know_description(held["study_description"])
+            know_description(self._conn, held["study_description"])
         held["charset_repaired"] = held["charset_repaired"] or header.charset_repaired
-        if header.patient_id in {"", held["patient_id"]}:
+        if header.patient_id in _own_numbers(held):
             return
         if held["unidentified"] and not header.unidentified:
             held.update(self._patient(each))
-            self._index_text(held["id"], "patient_id", header.patient_id)
+            self._identified.add(held["id"])
+            index_text(self._conn, held["id"], "patient_id", [header.patient_id])
         else:
             held["mixed_patients"] = True
-
-    def _index_name(self, row: int, values: dict[str, Any]) -> None:
-        terms = name_terms(values["patient_name"], values["patient_name_declared"])
-        if not terms:
-            return
-        self._conn.execute(
-            sa.insert(study_name),
-            [{"kind": term.kind.value, "text": term.text, "study": row} for term in sorted(terms)],
-        )
-        self._index_text(
-            row, "patient_name", *(term.text for term in terms if term.kind is TermKind.WRITTEN)
-        )
-
-    def _index_text(self, row: int, column: str, *texts: str) -> None:
-        field = _SUFFIX_OF[column]
-        ends = {end for text in texts for end in suffixes(text, shortest=SHORTEST_SUFFIX[field])}
-        if ends:
-            self._conn.execute(
-                sa.insert(study_suffix),
-                [{"field": field, "text": end, "study": row} for end in sorted(ends)],
-            )
-
-    def _know_description(self, text: str) -> None:
-        known = sa.select(study_description.c.text).where(study_description.c.text == text)
-        if text and self._conn.scalar(known) is None:
-            self._conn.execute(sa.insert(study_description).values(text=text))
 
     def _new_series(self, held: dict[str, Any], each: Examined) -> _Series:
         header, extras = each.header, each.extras
@@ -326,6 +314,8 @@ class Shelves:
             "received_at": each.arrival.received_at,
             "updated_at": self._at,
         }
+        if held["correction"]:
+            values |= requested(msgspec.convert(held["correction"], Correction))
         made = self._conn.execute(sa.insert(series).values(values))
         assert made.inserted_primary_key is not None  # noqa: S101  # for the type checker
         shelf = _Series(int(made.inserted_primary_key[0]), held["id"], header.modality)
@@ -334,6 +324,12 @@ class Shelves:
         modalities = {*held["modalities"].split("\\"), header.modality} - {""}
         held["modalities"] = "\\".join(sorted(modalities))
         return shelf
+
+
+def _own_numbers(held: Mapping[str, Any]) -> set[str]:
+    """Return what an object of the study may state as its patient ID."""
+    stated = held["correction"]["stated"] if held["correction"] else ()
+    return {"", held["patient_id"], *stated}
 
 
 def _new_value(name: str) -> sa.ColumnElement[Any]:

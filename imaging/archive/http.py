@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -12,13 +12,33 @@ from aiohttp import web
 from imaging.archive.conflicts import After, conflicts_page
 from imaging.archive.locate import Elsewhere, nowhere
 from imaging.archive.looks import look_at_list, look_at_study
-from imaging.archive.model import ConflictPage, StudyArrival, StudyDetail, StudyPage, StudyRow
+from imaging.archive.model import (
+    ConflictPage,
+    Revealed,
+    RevealRequest,
+    StudyArrival,
+    StudyDetail,
+    StudyPage,
+    StudyRow,
+)
 from imaging.archive.study_list import PAGE_MAX, Narrow, read_detail, read_page
 from imaging.query.matching import normal_date
+from kernel.audit.trail import AuditEvent
 from kernel.errors import Invalid
 from kernel.identity import Principal
-from kernel.policy import Act, masked_id, masked_name, reach, roles_for, shows_full_name
-from kernel.web import DATABASE, PRINCIPAL, describe, json_response, permit, read_query
+from kernel.policy import Act, masked_id, masked_name, masked_number, roles_for, shows_full_name
+from kernel.web import (
+    DATABASE,
+    PRINCIPAL,
+    asked_reach,
+    describe,
+    json_response,
+    permit,
+    read_json,
+    read_query,
+)
+
+_SMALL_BYTES: Final = 1024
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +96,7 @@ def routes(arrivals: Arrivals = nothing_told, elsewhere: Elsewhere = nowhere) ->
         web.get("/api/v1/studies", door.list_studies),
         web.get("/api/v1/studies/{study}", door.show_study),
         web.get("/api/v1/studies/{study}/conflicts", door.list_conflicts),
+        web.post("/api/v1/studies/{study}/reveal", door.reveal),
     ]
 
 
@@ -114,13 +135,12 @@ class _StudyDoor:
             unidentified=asked.unidentified,
             conflicts=asked.conflicts,
         )
-        principal = request[PRINCIPAL]
         await look_at_list(request, "studies")
         page = await request.app[DATABASE].read(
             partial(
                 read_page,
                 narrow=narrow,
-                reach=reach(principal),
+                reach=asked_reach(request),
                 limit=asked.limit,
                 before=int(asked.cursor[:18]) if asked.cursor else None,
             )
@@ -151,11 +171,33 @@ class _StudyDoor:
         [row] = await self._with_arrivals(request, [detail.study])
         return json_response(msgspec.structs.replace(detail, study=row))
 
+    @describe(
+        "Show one masked field; every look is written down", body=RevealRequest, answer=Revealed
+    )
+    @permit(roles=roles_for(Act.READ_STUDY), machines=False, body_bytes=_SMALL_BYTES)
+    async def reveal(self, request: web.Request) -> web.Response:
+        """Answer the patient's number once the look at it is in the audit trail."""
+        body = await read_json(request, RevealRequest, limit=_SMALL_BYTES)
+        ref = await look_at_study(
+            request,
+            request.match_info["study"],
+            Act.READ_STUDY,
+            event=AuditEvent.REVEALED,
+            field=body.field,
+        )
+        return json_response(Revealed(field=body.field, value=ref.patient_id))
+
 
 def for_eyes_of(principal: Principal, row: StudyRow) -> StudyRow:
-    """Return *row* with who the patient is hidden from those who do not need it."""
+    """Return *row* as *principal* may see it: resident numbers masked for everybody.
+
+    Who does not need to know the patient gets the name, the whole number and the birth date masked
+    besides.
+    """
     if shows_full_name(principal):
-        return row
+        number = masked_number(row.patient.patient_id)
+        shown = msgspec.structs.replace(row.patient, patient_id=number, masked_id=number)
+        return msgspec.structs.replace(row, patient=shown)
     number = masked_id(row.patient.patient_id)
     patient = msgspec.structs.replace(
         row.patient,

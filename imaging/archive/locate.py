@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from imaging.archive.model import StudyElsewhere, StudyMissing
 from imaging.archive.tables import study, study_reach
-from kernel.policy import Reach, Subject
+from imaging.query.ways import given, lasting
+from kernel.policy import Granted, Reach, Reason, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,25 @@ def find_study(conn: sa.Connection, study_instance_uid: str, reach: Reach) -> St
     ).one_or_none()
     if row is None:
         return None
-    given = conn.scalars(
-        sa.select(may.institution).where(may.study == row.id, may.institution != row.institution)
+    theirs = conn.execute(
+        sa.select(may.institution, may.reason).where(
+            may.study == row.id,
+            may.institution != row.institution,
+            sa.or_(may.reason == "", may.institution.in_(reach.holders)),
+            lasting(may.until, reach),
+        )
+    ).all()
+    subject = Subject(
+        row.institution,
+        routed_to=frozenset(each.institution for each in theirs if not each.reason),
+        granted=frozenset(
+            Granted(each.institution, Reason(each.reason)) for each in theirs if each.reason
+        ),
     )
-    subject = Subject(row.institution, frozenset(given))
     return StudyRef(row.id, study_instance_uid, row.patient_id, subject)
 
 
 def _reachable(reach: Reach) -> list[sa.ColumnElement[bool]]:
     if reach.nothing:
         return [sa.false()]
-    may = study_reach.c
-    return [
-        sa.exists()
-        .where(may.institution == reach.institution, may.study == study.c.id)
-        .correlate(study)
-    ]
+    return [given(reach, study.c.id).correlate(study)]

@@ -9,8 +9,8 @@ from imaging.archive.model import StudyMissing
 from kernel.audit.access_log import Access
 from kernel.audit.trail import AuditEvent
 from kernel.identifiers import InvalidIdentifier, Uid
-from kernel.policy import Act, reach, require
-from kernel.web import ACCESS_LOG, ADDRESS, DATABASE, PRINCIPAL, SIGN_IN_ID
+from kernel.policy import Act, require
+from kernel.web import ACCESS_LOG, ADDRESS, DATABASE, PRINCIPAL, SIGN_IN_ID, asked_reach
 
 
 async def look_at_study(
@@ -19,8 +19,18 @@ async def look_at_study(
     act: Act = Act.READ_LIST,
     *,
     elsewhere: Elsewhere = nowhere,
+    event: AuditEvent = AuditEvent.STUDY_SEEN,
+    field: str = "",
 ) -> StudyRef:
     """Return the study once the asker may do *act* to it and the look is written down.
+
+    Args:
+        request: who looks.
+        study_instance_uid: what at.
+        act: what they want to do.
+        elsewhere: knows what is at another node.
+        event: what kind of look.
+        field: the one field of it that is shown, where it is no more than that.
 
     Raises:
         StudyMissing: not there, not in the asker's reach, or no UID; all look alike. As
@@ -33,7 +43,7 @@ async def look_at_study(
     except InvalidIdentifier as exc:
         raise StudyMissing from exc
     found = await request.app[DATABASE].read(
-        partial(find_study, study_instance_uid=uid.value, reach=reach(principal))
+        partial(find_study, study_instance_uid=uid.value, reach=asked_reach(request))
     )
     if found is None:
         raise await request.app[DATABASE].read(
@@ -43,14 +53,20 @@ async def look_at_study(
     await request.app[ACCESS_LOG].saw(
         Access(
             principal,
-            f"study:{found.study_instance_uid}",
+            subject_of(found.study_instance_uid, field),
             found.patient_id,
             decision.reason,
             address=request.get(ADDRESS, ""),
             sign_in=request.get(SIGN_IN_ID, ""),
+            event=event,
         )
     )
     return found
+
+
+def subject_of(study_instance_uid: str, field: str = "") -> str:
+    """Return by what the trail names a study, or one masked field of it."""
+    return f"study:{study_instance_uid}:{field}" if field else f"study:{study_instance_uid}"
 
 
 async def look_at_list(request: web.Request, subject: str) -> None:

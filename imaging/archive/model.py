@@ -1,13 +1,13 @@
 """What the archive tells: rows of the study list, where instances lie, what became of a filing."""
 
 import datetime as dt
-import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
+from imaging.archive.correction import Correction
 from kernel.arrival import NativeForm, Priority
 from kernel.dicom.shown import Age, DateTime
 from kernel.errors import Missing
@@ -21,6 +21,8 @@ PRIORITY_ORDER: Final = (
 """A priority's number in the database is its place here; the least is the most urgent."""
 
 
+STUDY_UPDATED: Final = "study.updated"
+"""Topic of the event that carries a row of the study list."""
 OTHER_CONTENT: Final = "other-content"
 """Why something needs a person: another content came under the UID of an instance."""
 OTHER_PATIENT: Final = "other-patient"
@@ -48,6 +50,8 @@ class Outcome(StrEnum):
     """Content that is already there; nothing changed but a counter."""
     CONFLICT = "conflict"
     """Another content under a UID that is there; kept beside the first."""
+    REJECTED = "rejected"
+    """Of a UID somebody rejected: kept, and hidden as it was."""
     OPAQUE = "opaque"
     """Kept as bytes with a reason, in no study."""
 
@@ -73,7 +77,9 @@ class PatientRow(msgspec.Struct, frozen=True, kw_only=True):
     """YYYY-MM-DD."""
     age: Age | None
     patient_id: str
+    """As events keep it; answers and streams carry it as ``masked_id``."""
     masked_id: str = ""
+    """``kernel.policy.masked_number``"""
 
 
 class InstitutionRow(msgspec.Struct, frozen=True):
@@ -246,13 +252,26 @@ class InstanceLocation:
     dataset_digest: str
     pixels_digest: str
     institution: str
+    correction: Correction | None = None
+    """Whose it is since a person put that right; what leaves here goes by that
+    (``corrected_object.opened``). Size, places and digests are the stored object's."""
+
+    @property
+    def content_tag(self) -> str:
+        """Names what a reader gets of the stored object: another one after each correction."""
+        made = "" if self.correction is None else f"-c{self.correction.at.timestamp():.6f}"
+        return f"{self.object_key[6:]}{made}"
 
 
-_RESIDENT_ID: Final = re.compile(r"[0-9]{17}[0-9Xx]|[0-9]{15}", re.ASCII)
+class RevealRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which masked field of a study to show."""
+
+    field: Literal["patient_id"]
 
 
-def masked_id(patient_id: str) -> str:
-    """Return a resident ID number with its middle hidden; another number as it is."""
-    if not _RESIDENT_ID.fullmatch(patient_id):
-        return patient_id
-    return patient_id[:3] + "*" * (len(patient_id) - 7) + patient_id[-4:]
+class Revealed(msgspec.Struct, frozen=True, kw_only=True):
+    """One field, for thirty seconds on one page."""
+
+    field: str
+    value: str
+    hide_after_s: int = 30

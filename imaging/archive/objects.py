@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from kernel.dicom.part10 import Source
 from kernel.errors import Category, Missing, PlatformError
 
 _KEY: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}", re.ASCII)
@@ -130,7 +131,7 @@ def put_new(store: ObjectStore, objects: Iterable[NewObject]) -> list[bool]:
 
 
 def pieces(
-    reader: ObjectReader, *, start: int = 0, stop: int | None = None, chunk_bytes: int = 1 << 20
+    reader: Source, *, start: int = 0, stop: int | None = None, chunk_bytes: int = 1 << 20
 ) -> Iterator[bytes]:
     """Yield the bytes of *reader* at [start, stop), to its end without *stop*.
 

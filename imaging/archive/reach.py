@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from imaging.archive.filing import STUDY_UPDATED
-from imaging.archive.model import PRIORITY_ORDER
+from imaging.archive.correction import Correction, corrected_json
+from imaging.archive.model import PRIORITY_ORDER, STUDY_UPDATED
 from imaging.archive.series_metadata import instance_json
-from imaging.archive.study_rows import rows_of
+from imaging.archive.study_rows import reach_of, rows_of
 from imaging.archive.tables import instance, study, study_reach
 from kernel.arrival import Priority
 from kernel.events import publish
@@ -38,6 +38,7 @@ def first_instance(conn: sa.Connection, study_instance_uid: str) -> FirstInstanc
             columns.ae_title,
             columns.address,
             columns.door,
+            study.c.correction,
         )
         .join(study, study.c.id == columns.study)
         .where(study.c.study_instance_uid == study_instance_uid)
@@ -46,8 +47,11 @@ def first_instance(conn: sa.Connection, study_instance_uid: str) -> FirstInstanc
     ).one_or_none()
     if row is None:
         return None
+    dicom_json = msgspec.json.decode(instance_json(row.metadata_json), type=dict[str, Any])
+    if row.correction:
+        dicom_json = corrected_json(msgspec.convert(row.correction, Correction), dicom_json)
     return FirstInstance(
-        dicom_json=msgspec.json.decode(instance_json(row.metadata_json), type=dict[str, Any]),
+        dicom_json=dicom_json,
         institution=row.institution,
         ae_title=row.ae_title,
         address=row.address,
@@ -66,7 +70,8 @@ def give_to(
 ) -> None:
     """Let *institutions* find the study, and tell those who watch the list.
 
-    Giving it again changes nothing. A *priority* only ever makes the study more urgent.
+    Giving it again changes nothing; where one of them has a grant that ends, it stays from now on.
+    A *priority* only ever makes the study more urgent.
     """
     found = conn.execute(
         sa.select(study.c.id, study.c.institution).where(
@@ -76,11 +81,23 @@ def give_to(
     if found is None:
         return
     columns = study_reach.c
-    there = set(conn.scalars(sa.select(columns.institution).where(columns.study == found.id)))
-    for code in sorted(set(institutions) - there):
-        conn.execute(
-            sa.insert(study_reach).values(institution=code, study=found.id, rule=rule, since=at)
+    there = {
+        row.institution: row.reason
+        for row in conn.execute(
+            sa.select(columns.institution, columns.reason).where(columns.study == found.id)
         )
+    }
+    for code in sorted(set(institutions)):
+        if code not in there:
+            conn.execute(
+                sa.insert(study_reach).values(institution=code, study=found.id, rule=rule, since=at)
+            )
+        elif there[code]:
+            conn.execute(
+                sa.update(study_reach)
+                .where(columns.study == found.id, columns.institution == code)
+                .values(rule=rule, since=at, reason="", until=None)
+            )
     if priority is not None:
         number = PRIORITY_ORDER.index(priority)
         conn.execute(
@@ -94,6 +111,6 @@ def give_to(
         STUDY_UPDATED,
         msgspec.to_builtins(row),
         institution=found.institution,
-        routed_to=sorted((there | set(institutions)) - {found.institution}),
+        routed_to=reach_of(conn, [found.id]).get(found.id, ()),
         at=at,
     )

@@ -7,15 +7,17 @@ holds; with more in the series it is made anew.
 
 import gzip
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 import zstandard
 
-from imaging.archive.tables import instance, series, series_metadata
+from imaging.archive.correction import Correction, corrected_json
+from imaging.archive.tables import instance, series, series_metadata, study
 from kernel.clock import Clock
 from kernel.errors import PlatformError
 from kernel.sql.db import Database
@@ -34,6 +36,8 @@ class SeriesMetadata:
     etag: str
     """Changes with the bytes; without quotes."""
     instance_count: int
+    revision: int
+    """``series.revision`` it was made at."""
 
     def plain(self) -> bytes:
         """Return the JSON array in UTF-8."""
@@ -45,15 +49,21 @@ def instance_json(metadata_json: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(metadata_json)
 
 
+def as_corrected(dicom_json: bytes, correction: Correction) -> bytes:
+    """Return the DICOM JSON object *dicom_json* as it is read since *correction*."""
+    data_set = msgspec.json.decode(dicom_json, type=dict[str, Any])
+    return msgspec.json.encode(corrected_json(correction, data_set))
+
+
 def kept(conn: sa.Connection, series_row: int) -> SeriesMetadata | None:
     """Return what is kept for the series, None where it must be made anew."""
     columns = series_metadata.c
     found = conn.execute(
-        sa.select(columns.gzip, columns.etag, columns.instance_count)
+        sa.select(columns.gzip, columns.etag, columns.instance_count, series.c.revision)
         .join(series, series.c.id == columns.series)
         .where(columns.series == series_row, columns.instance_count == series.c.instance_count)
     ).one_or_none()
-    return None if found is None else SeriesMetadata(found.gzip, found.etag, found.instance_count)
+    return None if found is None else SeriesMetadata(*found)
 
 
 def make(conn: sa.Connection, series_row: int) -> SeriesMetadata:
@@ -65,23 +75,40 @@ def make(conn: sa.Connection, series_row: int) -> SeriesMetadata:
     )
     read = zstandard.ZstdDecompressor().decompress
     parts = [read(row.metadata_json) for row in conn.execute(query)]
+    corrected = sa.select(study.c.correction, series.c.revision).join(
+        study, study.c.id == series.c.study
+    )
+    told = conn.execute(corrected.where(series.c.id == series_row)).one_or_none()
+    if told is not None and told.correction:
+        correction = msgspec.convert(told.correction, Correction)
+        parts = [as_corrected(part, correction) for part in parts]
     whole = b"[" + b",".join(parts) + b"]"
     # No time in the header: the same metadata is the same bytes.
     packed = gzip.compress(whole, _LEVEL, mtime=0)
-    return SeriesMetadata(packed, hashlib.sha256(whole).hexdigest()[:32], len(parts))
+    etag = hashlib.sha256(whole).hexdigest()[:32]
+    return SeriesMetadata(packed, etag, len(parts), told.revision if told else 0)
 
 
 def keep(conn: sa.Connection, series_row: int, made: SeriesMetadata) -> None:
-    """Keep *made* for the next who asks, unless the series is gone."""
+    """Keep *made* for the next who asks, unless the series is gone or was changed meanwhile."""
+    if conn.scalar(sa.select(series.c.revision).where(series.c.id == series_row)) != made.revision:
+        return
     values = {"gzip": made.gzip, "etag": made.etag, "instance_count": made.instance_count}
     columns = series_metadata.c
-    changed = conn.execute(
+    again = conn.execute(
         sa.update(series_metadata).where(columns.series == series_row).values(values)
     )
-    if changed.rowcount:
-        return
-    if conn.scalar(sa.select(series.c.id).where(series.c.id == series_row)) is not None:
+    if not again.rowcount:
         conn.execute(sa.insert(series_metadata).values(series=series_row, **values))
+
+
+def changed(conn: sa.Connection, series_rows: Sequence[int]) -> None:
+    """Take down that what these series' metadata say has changed, in *conn*'s transaction."""
+    rows = list(series_rows)
+    conn.execute(sa.delete(series_metadata).where(series_metadata.c.series.in_(rows)))
+    conn.execute(
+        sa.update(series).where(series.c.id.in_(rows)).values(revision=series.c.revision + 1)
+    )
 
 
 class MetadataKeeper:

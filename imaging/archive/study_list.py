@@ -1,6 +1,6 @@
 """The study list: a page of rows, newest first, narrowed by what people type and tick."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,20 +14,20 @@ from imaging.archive.tables import (
     series,
     study,
     study_name,
-    study_reach,
 )
 from imaging.patients.names import SUFFIX_MAX, TermKind, fold
 from imaging.query.attributes import ATTRIBUTES, MODALITIES_IN_STUDY, STUDY_DATE, Level
 from imaging.query.conditions import Compiled, begins_with, compile_key, find_inside
 from imaging.query.matching import Between, OneOf
 from imaging.query.model import Key
-from imaging.query.ways import shortest_way, within_reach
+from imaging.query.ways import newest, shortest_way, within_reach
 from kernel.events import last_event_id
 from kernel.policy import Reach
 
 TOTAL_MAX: Final = 10_000
 """Matching studies are counted up to here; a list says "10000 or more" beyond."""
 PAGE_MAX: Final = 200
+_NUMBER_MAX: Final = 2**63 - 1
 CONFLICTS_FIRST: Final = 50
 """How many conflicts come with a study itself."""
 
@@ -64,11 +64,17 @@ def read_page(
     last_event = last_event_id(conn)
     if reach.nothing:
         return StudyPage(items=[], next_cursor=None, total=0, last_event_id=last_event)
-    found = _narrowed(conn, narrow, reach)
-    number = found.selected_columns[0]
-    page = found if before is None else found.where(number < before)
-    ids = list(conn.scalars(page.order_by(number.desc()).limit(limit + 1)))
-    total = conn.scalar(sa.select(sa.func.count()).select_from(found.limit(TOTAL_MAX).subquery()))
+    compiled = list(_compiled(conn, narrow))
+    if compiled:
+        found = _narrowed(conn, compiled, reach)
+        number = found.selected_columns[0]
+        page = found if before is None else found.where(number < before)
+        page, counted = page.order_by(number.desc()).limit(limit + 1), found.limit(TOTAL_MAX)
+    else:
+        page = _top(newest(reach, below=_below(before), count=limit + 1), limit + 1)
+        counted = newest(reach, below=_below(None), count=TOTAL_MAX).limit(TOTAL_MAX)
+    ids = list(conn.scalars(page))
+    total = conn.scalar(sa.select(sa.func.count()).select_from(counted.subquery()))
     return StudyPage(
         items=rows_of(conn, ids[:limit]),
         next_cursor=str(ids[limit - 1]) if len(ids) > limit else None,
@@ -77,11 +83,15 @@ def read_page(
     )
 
 
-def _narrowed(conn: sa.Connection, narrow: Narrow, reach: Reach) -> sa.Select[int]:
-    compiled = list(_compiled(conn, narrow))
-    if not compiled and not reach.nothing:
-        may = study_reach.c
-        return sa.select(may.study.label("id")).where(may.institution == reach.institution)
+def _below(before: int | None) -> int:
+    return _NUMBER_MAX if before is None else before - 1
+
+
+def _top(found: sa.Select[int], most: int) -> sa.Select[int]:
+    return found.order_by(found.selected_columns[0].desc()).limit(most)
+
+
+def _narrowed(conn: sa.Connection, compiled: Sequence[Compiled], reach: Reach) -> sa.Select[int]:
     query = sa.select(study.c.id).where(within_reach(reach), *(each.condition for each in compiled))
     few = shortest_way(conn, compiled, reach)
     return query if few is None else query.where(study.c.id.in_(few))

@@ -11,11 +11,12 @@ from imaging.archive.model import (
     PatientRow,
     Route,
     StudyRow,
-    masked_id,
 )
 from imaging.archive.tables import study, study_reach
 from kernel.dicom.shown import age_at, date_time, display_name, name_groups
+from kernel.events import for_a_time
 from kernel.identity import institutions
+from kernel.policy import masked_number
 
 _IN_MAX: Final = 500
 _COLUMNS: Final = (
@@ -66,12 +67,16 @@ def rows_of(conn: sa.Connection, ids: Sequence[int]) -> list[StudyRow]:
 
 
 def reach_of(conn: sa.Connection, ids: Sequence[int]) -> dict[int, list[str]]:
-    """Return the institutions each of the studies *ids* was given to besides its own."""
+    """Return whom each of the studies *ids* was given to besides its own, for ``routed_to``.
+
+    The institutions it was routed to stand there as they are, the holders of grants marked by
+    ``kernel.events.for_a_time``.
+    """
     given: dict[int, list[str]] = {}
     columns = study_reach.c
     for at in range(0, len(ids), _IN_MAX):
         query = (
-            sa.select(columns.study, columns.institution)
+            sa.select(columns.study, columns.institution, columns.reason)
             .join(study, study.c.id == columns.study)
             .where(
                 columns.study.in_(ids[at : at + _IN_MAX]),
@@ -80,7 +85,8 @@ def reach_of(conn: sa.Connection, ids: Sequence[int]) -> dict[int, list[str]]:
             .order_by(columns.institution)
         )
         for row in conn.execute(query):
-            given.setdefault(row.study, []).append(row.institution)
+            holder = for_a_time(row.institution) if row.reason else row.institution
+            given.setdefault(row.study, []).append(holder)
     return given
 
 
@@ -114,7 +120,7 @@ def _row(row: Any, names: dict[str, str], route: Route | None) -> StudyRow:
             birth_date=f"{birth[:4]}-{birth[4:6]}-{birth[6:]}" if birth else None,
             age=age_at(row.patient_age, birth, row.study_date),
             patient_id=row.patient_id,
-            masked_id=masked_id(row.patient_id),
+            masked_id=masked_number(row.patient_id),
         ),
         accession_number=row.accession_number,
         description=row.study_description,

@@ -39,8 +39,20 @@ patient: Final = sa.Table(
     _code("sex"),
     _code("birth_date"),
     sa.Column("first_seen_at", UtcDateTime, nullable=False),
+    # The county's person behind it (``imaging.patients.tables.persons``); NULL until looked at.
+    sa.Column("person", RowId, nullable=True),
+    # It is new, or more is known of it: whose it is must be looked at.
+    sa.Column("to_match", sa.Boolean(), nullable=False, server_default=sa.true()),
     # One patient, however many associations bring its first objects at once.
     sa.UniqueConstraint("patient_id", "issuer", "assigner"),
+    sa.Index("ix_patient_person", "person"),
+    sa.Index("ix_patient_birth_date", "birth_date", "sex"),
+)
+sa.Index(
+    "ix_patient_to_match",
+    patient.c.id,
+    sqlite_where=patient.c.to_match,
+    postgresql_where=patient.c.to_match,
 )
 
 study: Final = sa.Table(
@@ -80,6 +92,8 @@ study: Final = sa.Table(
     _flag("charset_repaired"),
     # Its objects name more than one patient.
     _flag("mixed_patients"),
+    # Whose it is since a person put that right (``imaging.archive.correction``); NULL as it came.
+    sa.Column("correction", JsonDocument, nullable=True),
     # 0 emergency, 1 urgent, 2 routine, 3 backfill; the most urgent of its objects, rules, order.
     sa.Column("priority", sa.SmallInteger(), nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
@@ -118,12 +132,17 @@ study_name: Final = sa.Table(
 study_reach: Final = sa.Table(
     "study_reach",
     metadata,
-    # Who may find the study: the institution it belongs to, and those it was routed to.
+    # Who may find the study: the institution it belongs to, those it was routed to, and whoever
+    # holds a grant (``kernel.policy.holders``), an institution or a person.
     sa.Column("institution", Code, primary_key=True),
     sa.Column("study", RowId, sa.ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
-    # Empty for its own institution.
+    # Empty for its own institution, and for grants.
     _text("rule"),
     sa.Column("since", UtcDateTime, nullable=False),
+    # Of a grant, why (``kernel.policy.Reason``); empty for what stays: its own house and routes.
+    _code("reason"),
+    # When the grant ends by itself.
+    sa.Column("until", UtcDateTime, nullable=True),
     sa.Index("ix_study_reach_study", "study"),
     sqlite_with_rowid=False,
 )
@@ -171,6 +190,8 @@ series: Final = sa.Table(
     _code("requested_procedure_id"),
     _count("instance_count"),
     _count("size_bytes"),
+    # Grows with each change to what its metadata says that is no arrival.
+    _count("revision"),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
     # Devices reuse series UIDs in other studies; within one study they name one series.

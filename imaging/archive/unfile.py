@@ -1,7 +1,7 @@
 """Objects that have gone from the store leave the index: rows away, counts right, nothing else.
 
-Only a node whose index stands over objects that another room keeps for a while does this; an
-archive forgets nothing here.
+Only a node whose index stands over objects that another room keeps for a while does ``unfile``; an
+archive forgets nothing here, but counts anew after a rejection.
 """
 
 from collections.abc import Collection, Sequence
@@ -69,6 +69,14 @@ def _unfile(conn: sa.Connection, gone: dict[str, str]) -> list[KeptObject]:
     return [(row.sop_instance_uid, row.object_key) for row in freed]
 
 
+def recount(
+    conn: sa.Connection, *, series_rows: Collection[int], study_rows: Collection[int]
+) -> None:
+    """Make the counts of *series_rows* and *study_rows* right; what holds nothing goes."""
+    _count_series(conn, series_rows)
+    _count_studies(conn, study_rows, patients_too=False)
+
+
 def _delete(conn: sa.Connection, table: sa.Table, ids: Sequence[int]) -> None:
     if ids:
         conn.execute(sa.delete(table).where(table.c.id.in_(ids)))
@@ -103,14 +111,17 @@ def _count_series(conn: sa.Connection, touched: Collection[int]) -> None:
         )
 
 
-def _count_studies(conn: sa.Connection, touched: Collection[int]) -> None:
+def _count_studies(
+    conn: sa.Connection, touched: Collection[int], *, patients_too: bool = True
+) -> None:
     if not touched:
         return
     totals = _totals(conn, instance.c.study, touched)
     empty = [row for row in touched if row not in totals]
     patients = list(conn.scalars(sa.select(study.c.patient).where(study.c.id.in_(empty))))
     _delete(conn, study, empty)
-    _forget_patients(conn, [row for row in patients if row is not None])
+    if patients_too:
+        _forget_patients(conn, [row for row in patients if row is not None])
     for row, total in totals.items():
         of_study = series.c.study == row
         conflicts = sa.select(sa.func.count()).where(instance_conflict.c.study == row)

@@ -11,8 +11,7 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
-from imaging.archive.filing import STUDY_UPDATED
-from imaging.archive.model import PRIORITY_ORDER
+from imaging.archive.model import PRIORITY_ORDER, STUDY_UPDATED
 from imaging.archive.study_rows import reach_of, rows_of
 from imaging.archive.tables import event_places, study
 from kernel.arrival import Priority

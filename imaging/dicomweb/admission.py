@@ -15,7 +15,7 @@ from kernel.audit.access_log import Access
 from kernel.errors import Missing
 from kernel.policy import Act, decide
 from kernel.sql.db import Database
-from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID
+from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID, asked_reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,29 @@ class Admission:
         resource = Resource.parse(request.match_info)
         if self.unfiled is not None:
             await self.unfiled.settle(request)
-        asker = request[PRINCIPAL].institution
-        found = await self.database.look_up(partial(locate.find, resource=resource, asker=asker))
+        asker = asked_reach(request)
+        found = await self.database.look_up(partial(locate.find, resource=resource, reach=asker))
         if found is None:
             raise await self._absence(request, resource)
         await self._saw(request, resource, found)
         return resource, found
 
-    async def instance(self, request: web.Request) -> tuple[Resource, InstanceLocation]:
-        """Return the instance *request* names, as above."""
-        resource = Resource.parse(request.match_info)
+    async def instance(
+        self, request: web.Request, resource: Resource | None = None
+    ) -> tuple[Resource, InstanceLocation]:
+        """Return the instance *request* names, as above.
+
+        Args:
+            request: who asks.
+            resource: what it names where that does not stand in its path.
+        """
+        if resource is None:
+            resource = Resource.parse(request.match_info)
         if self.unfiled is not None:
             await self.unfiled.settle(request)
-        asker = request[PRINCIPAL].institution
+        asker = asked_reach(request)
         found = await self.database.look_up(
-            partial(locate.find_instance, resource=resource, asker=asker)
+            partial(locate.find_instance, resource=resource, reach=asker)
         )
         if found is None:
             raise await self._absence(request, resource)

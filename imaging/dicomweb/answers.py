@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
 from imaging.dicomweb.multipart import closing, part_head
-from imaging.dicomweb.negotiate import JSON, MediaRange, accepted, choose
+from imaging.dicomweb.negotiate import JSON, XML, MediaRange, NotAcceptable, accepted, choose
 from kernel.dicom.codecs import DecodeFailed
 from kernel.dicom.part10 import BrokenDataset
 from kernel.errors import Category, PlatformError
@@ -81,13 +81,31 @@ def accepts(request: web.Request) -> Sequence[MediaRange]:
 
 
 def json_form(request: web.Request) -> str:
-    """Return which of the names of DICOM JSON (PS3.18 F) to answer with; we make no XML.
+    """Return which of the names of DICOM JSON (PS3.18 F) to answer with.
 
     Raises:
         NotAcceptable: the client accepts neither.
     """
     ranges = [each for each in accepts(request) if not each.multipart or "*" in each.essence]
     return choose(ranges, _JSON_OFFERS)[0]
+
+
+def dataset_form(request: web.Request) -> str:
+    """Return how to answer data sets: a name of DICOM JSON, or ``XML`` as multipart/related.
+
+    Raises:
+        NotAcceptable: the client accepts none of them.
+    """
+    for wanted in accepts(request):
+        if wanted.multipart and wanted.essence == XML:
+            return XML
+        if not wanted.multipart or "*" in wanted.essence:
+            for offer in _JSON_OFFERS:
+                if wanted.covers(offer):
+                    return offer
+    raise NotAcceptable(
+        f'data sets come as {", ".join(_JSON_OFFERS)}, multipart/related; type="{XML}"'
+    )
 
 
 def new_boundary() -> str:

@@ -62,8 +62,7 @@ class ConflictDoor:
         found = await self._database.read(partial(_find, study=shelf.study_row, row=row))
         # Whoever sent it may be another institution than the study's, with its own patient in it.
         own = found.institution == shelf.subject.institution
-        routed = shelf.subject.routed_to if own else frozenset[str]()
-        subject = Subject(found.institution, routed)
+        subject = shelf.subject if own else Subject(found.institution)
         if not decide(request[PRINCIPAL], Act.READ_STUDY, subject).allowed:
             raise ConflictMissing
         headers = {

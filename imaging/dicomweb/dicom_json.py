@@ -7,7 +7,7 @@ series differ in a handful of elements, so most of the second one is looked up, 
 import base64
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -127,6 +127,28 @@ def _by_address(element: Element, vr: str) -> bool:
     else:
         most = NUMBERS_MAX_BYTES if vr in _NUMBERS else TEXT_MAX_BYTES
     return element.length > most or element.tag in PIXEL_TAGS or element.fragments is not None
+
+
+def bulk_paths(scan: Scan) -> Iterator[tuple[int, ...]]:
+    """Yield the path (tag, item number from 0, tag, ...) of each value JSON gives by address."""
+    return _bulk_paths(scan.source, scan.elements, ())
+
+
+def _bulk_paths(
+    source: Source, elements: Iterable[Element], above: tuple[int, ...]
+) -> Iterator[tuple[int, ...]]:
+    for element in elements:
+        tag = element.tag
+        vr = implied_vr(tag) if element.vr == "UN" else element.vr
+        items = element.items
+        if items is None and vr == "SQ":
+            items = sequence_in(source, element)
+            vr = "UN"
+        if items is not None:
+            for index, item in enumerate(items):
+                yield from _bulk_paths(source, item.elements, (*above, tag, index))
+        elif tag & 0xFFFF and _by_address(element, vr):
+            yield (*above, tag)
 
 
 class _Walk:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from imaging.pixels.render import encoded_within
+from imaging.pixels.syntaxes import media_type
 from imaging.pixels.voi import Bytes
 
 SIDE: Final = 128
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     REPORT = "report"
     DOCUMENT = "document"
     CURVE = "curve"
+    VIDEO = "video"
     OTHER = "other"
 
 
@@ -34,8 +36,10 @@ _PREFIXES: Final = (
 )
 
 
-def kind_of(sop_class_uid: str) -> Kind:
-    """Return what an object of that SOP class is, when it is no image."""
+def kind_of(sop_class_uid: str, transfer_syntax_uid: str = "") -> Kind:
+    """Return what an object of that SOP class and transfer syntax is, when it cannot be drawn."""
+    if media_type(transfer_syntax_uid).startswith("video/"):
+        return Kind.VIDEO
     for prefix, kind in _PREFIXES:
         if sop_class_uid.startswith(prefix):
             return kind
@@ -62,6 +66,8 @@ def _drawn(kind: Kind) -> Bytes:
             canvas[96:99, _LEFT + 10 : _RIGHT - 26] = _INK
         case Kind.CURVE:
             _curve(canvas)
+        case Kind.VIDEO:
+            _video(canvas)
         case Kind.OTHER:
             canvas[36:92, 36:92] = _FOLD
             canvas[42:86, 42:86] = _GROUND
@@ -74,6 +80,14 @@ def _sheet(canvas: Bytes) -> None:
         start = _RIGHT - _CORNER + row
         canvas[_TOP + row, start:_RIGHT] = _GROUND
         canvas[_TOP + row, _RIGHT - _CORNER : start] = _FOLD
+
+
+def _video(canvas: Bytes) -> None:
+    """Draw a frame with a triangle to start it by."""
+    canvas[36:92, 20:108] = _FOLD
+    canvas[42:86, 26:102] = _GROUND
+    for row in range(-16, 17):
+        canvas[64 + row, 54 : 54 + 32 - 2 * abs(row)] = _PAPER
 
 
 def _curve(canvas: Bytes) -> None:

@@ -1,16 +1,18 @@
 """Where studies, series and instances lie, and whose they are: the reads behind WADO-RS."""
 
+import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from imaging.archive.locations import LOCATION_COLUMNS, location_of
 from imaging.archive.model import InstanceLocation
 from imaging.archive.tables import instance, series, study, study_reach
 from imaging.dicomweb.resources import Resource
-from kernel.arrival import NativeForm
-from kernel.policy import Subject
+from kernel.policy import Granted, Reach, Reason, Subject
+from kernel.sql.columns import UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,51 +25,37 @@ class Shelf:
     patient_id: str
 
 
-_asker: Final[sa.BindParameter[str]] = sa.bindparam("asker")
+_now: Final[sa.BindParameter[dt.datetime]] = sa.bindparam("now", type_=UtcDateTime)
+_EVER: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 _of_study: Final = study.c.study_instance_uid == sa.bindparam("study_uid")
 _of_series: Final = series.c.series_instance_uid == sa.bindparam("series_uid")
-_routed: Final = (
-    sa.exists()
-    .where(study_reach.c.study == study.c.id, study_reach.c.institution == _asker)
-    .label("routed")
-)
+
+
+def _reason_of(holder: str) -> sa.Label[str | None]:
+    """Return why *holder* has the study, empty where it was routed there; NULL where not at all."""
+    may = study_reach.alias().c
+    lasting = sa.or_(may.until.is_(None), may.until > _now)
+    held = (may.study == study.c.id, may.institution == sa.bindparam(holder), lasting)
+    return sa.select(may.reason).where(*held).scalar_subquery().label(f"of_{holder}")
+
+
+_given: Final = (_reason_of("asker"), _reason_of("person"))
 _study_columns: Final = (study.c.id.label("study_row"), study.c.institution, study.c.patient_id)
-_instance_columns: Final = (
-    study.c.study_instance_uid,
-    series.c.series_instance_uid,
-    instance.c.sop_instance_uid,
-    instance.c.sop_class_uid,
-    instance.c.transfer_syntax_uid,
-    instance.c.native_transfer_syntax_uid,
-    instance.c.native_photometric_interpretation,
-    instance.c.native_planar_configuration,
-    instance.c.native_pixel_vr,
-    instance.c.object_key,
-    instance.c.size_bytes,
-    instance.c.dataset_offset,
-    instance.c.pixel_offset,
-    instance.c.pixel_length,
-    instance.c.number_of_frames,
-    instance.c.instance_number,
-    instance.c.dataset_digest,
-    instance.c.pixels_digest,
-    instance.c.institution.label("instance_institution"),
-)
-_find_study: Final = sa.select(*_study_columns, _routed).where(_of_study)
+_find_study: Final = sa.select(*_study_columns, *_given).where(_of_study)
 _find_series: Final = (
-    sa.select(*_study_columns, series.c.id.label("series_row"), _routed)
+    sa.select(*_study_columns, series.c.id.label("series_row"), *_given)
     .join(series, series.c.study == study.c.id)
     .where(_of_study, _of_series)
 )
 _find_instance: Final = (
-    sa.select(*_study_columns, series.c.id.label("series_row"), _routed, *_instance_columns)
+    sa.select(*_study_columns, series.c.id.label("series_row"), *_given, *LOCATION_COLUMNS)
     .select_from(instance)
     .join(study, study.c.id == instance.c.study)
     .join(series, series.c.id == instance.c.series)
     .where(instance.c.sop_instance_uid == sa.bindparam("instance_uid"), _of_study, _of_series)
 )
 _list: Final = (
-    sa.select(*_instance_columns)
+    sa.select(*LOCATION_COLUMNS)
     .select_from(instance)
     .join(study, study.c.id == instance.c.study)
     .join(series, series.c.id == instance.c.series)
@@ -92,25 +80,25 @@ _largest: Final = (
 _nth: Final = _in_series.limit(1).offset(sa.bindparam("number"))
 
 
-def find(conn: sa.Connection, resource: Resource, *, asker: str) -> Shelf | None:
+def find(conn: sa.Connection, resource: Resource, *, reach: Reach) -> Shelf | None:
     """Return where *resource*, a study or series, lies; None where it is not there.
 
     Args:
         conn: the transaction.
         resource: a study or a series.
-        asker: code of the institution that asks.
+        reach: who asks, and when; what the shelf says of who may see it is of them alone.
     """
-    values = {"study_uid": resource.study.value, "asker": asker}
+    values = {"study_uid": resource.study.value, **_asker(reach)}
     query = _find_study
     if resource.series is not None:
         query = _find_series
         values["series_uid"] = resource.series.value
     row = conn.execute(query, values).one_or_none()
-    return None if row is None else _shelf(row, asker)
+    return None if row is None else _shelf(row, reach)
 
 
 def find_instance(
-    conn: sa.Connection, resource: Resource, *, asker: str
+    conn: sa.Connection, resource: Resource, *, reach: Reach
 ) -> tuple[Shelf, InstanceLocation] | None:
     """Return where the instance lies; None unless it is in that series of that study."""
     if resource.series is None or resource.instance is None:
@@ -121,10 +109,10 @@ def find_instance(
             "study_uid": resource.study.value,
             "series_uid": resource.series.value,
             "instance_uid": resource.instance.value,
-            "asker": asker,
+            **_asker(reach),
         },
     ).one_or_none()
-    return None if row is None else (_shelf(row, asker), _location(row))
+    return None if row is None else (_shelf(row, reach), location_of(row))
 
 
 def instances(conn: sa.Connection, shelf: Shelf) -> list[InstanceLocation]:
@@ -133,7 +121,7 @@ def instances(conn: sa.Connection, shelf: Shelf) -> list[InstanceLocation]:
         rows = conn.execute(_in_study, {"study_row": shelf.study_row})
     else:
         rows = conn.execute(_in_series, {"series_row": shelf.series_row})
-    return [_location(row) for row in rows]
+    return [location_of(row) for row in rows]
 
 
 def report_objects(
@@ -150,7 +138,7 @@ def report_objects(
         .where(instance.c.sop_class_uid.in_(list(sop_classes)))
         .order_by(instance.c.id)
     )
-    return owner, [_location(row) for row in conn.execute(query)]
+    return owner, [location_of(row) for row in conn.execute(query)]
 
 
 def series_rows(conn: sa.Connection, shelf: Shelf) -> Sequence[int]:
@@ -171,7 +159,7 @@ def representative(conn: sa.Connection, shelf: Shelf) -> InstanceLocation | None
     count = sa.select(series.c.instance_count).where(series.c.id == series_row)
     number = (conn.scalar(count) or 0) // 2
     row = conn.execute(_nth, {"series_row": series_row, "number": number}).one_or_none()
-    return None if row is None else _location(row)
+    return None if row is None else location_of(row)
 
 
 def instance_metadata(conn: sa.Connection, resource: Resource) -> bytes | None:
@@ -185,41 +173,24 @@ def instance_metadata(conn: sa.Connection, resource: Resource) -> bytes | None:
     return found
 
 
-def _shelf(row: Any, asker: str) -> Shelf:
+def _asker(reach: Reach) -> dict[str, Any]:
+    # What ends one day has ended for who does not say when they ask.
+    return {"asker": reach.institution, "person": reach.person, "now": reach.at or _EVER}
+
+
+def _shelf(row: Any, reach: Reach) -> Shelf:
     told = row._mapping
-    routed = frozenset({asker}) if told["routed"] else frozenset[str]()
+    routed, granted = set[str](), set[Granted]()
+    for holder, reason in zip(
+        (reach.institution, reach.person), (told["of_asker"], told["of_person"]), strict=True
+    ):
+        if reason:
+            granted.add(Granted(holder, Reason(reason)))
+        elif reason is not None:
+            routed.add(holder)
     return Shelf(
         told["study_row"],
         told.get("series_row"),
-        Subject(told["institution"], routed),
+        Subject(told["institution"], frozenset(routed), frozenset(granted)),
         told["patient_id"],
-    )
-
-
-def _location(row: Any) -> InstanceLocation:
-    native = None
-    if row.native_transfer_syntax_uid:
-        native = NativeForm(
-            transfer_syntax_uid=row.native_transfer_syntax_uid,
-            photometric_interpretation=row.native_photometric_interpretation,
-            planar_configuration=row.native_planar_configuration,
-            pixel_vr=row.native_pixel_vr,
-        )
-    return InstanceLocation(
-        study_instance_uid=row.study_instance_uid,
-        series_instance_uid=row.series_instance_uid,
-        sop_instance_uid=row.sop_instance_uid,
-        sop_class_uid=row.sop_class_uid,
-        transfer_syntax_uid=row.transfer_syntax_uid,
-        native=native,
-        object_key=row.object_key,
-        size_bytes=row.size_bytes,
-        dataset_offset=row.dataset_offset,
-        pixel_offset=row.pixel_offset,
-        pixel_length=row.pixel_length,
-        number_of_frames=row.number_of_frames or 0,
-        instance_number=row.instance_number,
-        dataset_digest=row.dataset_digest,
-        pixels_digest=row.pixels_digest,
-        institution=row.instance_institution,
     )

@@ -4,35 +4,37 @@ No object is opened. A series leaves with the very bytes kept for it, unless the
 gzip.
 """
 
-import gzip
 import hashlib
-import zlib
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
 from imaging.archive import series_metadata
 from imaging.archive.model import StudyMissing
 from imaging.archive.series_metadata import SeriesMetadata, instance_json
-from imaging.dicomweb import locate
+from imaging.dicomweb import locate, native_xml
 from imaging.dicomweb.admission import Admission
 from imaging.dicomweb.answers import (
     FRESH,
     answered,
     caching,
-    json_form,
+    dataset_form,
+    multipart_type,
+    new_boundary,
     not_modified,
     stream,
     unchanged,
 )
+from imaging.dicomweb.compression import ALL, Compressor, Encoding, compressed, encoding_for
 from imaging.dicomweb.locate import Shelf
+from imaging.dicomweb.negotiate import XML
 from imaging.dicomweb.resources import INSTANCE, SERIES, STUDY
 from imaging.pixels.pool import Pieces, PixelPool
 from kernel.web import describe, permit
-
-_LEVEL: Final = 4
 
 
 class MetadataDoor:
@@ -57,18 +59,20 @@ class MetadataDoor:
     @answered
     async def study(self, request: web.Request) -> web.StreamResponse:
         """Answer all series of a study as one array."""
-        media = json_form(request)
+        media = dataset_form(request)
         _, shelf = await self._admission.shelf(request)
         parts = [
             await self._made(row)
             for row in await self._database.read(partial(locate.series_rows, shelf=shelf))
         ]
+        if media == XML:
+            return await self._xml(request, (part.plain() for part in parts))
         whole = hashlib.sha256("".join(part.etag for part in parts).encode()).hexdigest()[:32]
-        etag, compressed = _form_of(whole, request)
-        headers = _headers(etag, compressed=compressed)
+        etag, encoding = _form_of(whole, request)
+        headers = _headers(etag, encoding)
         if unchanged(request, etag):
             return not_modified(headers)
-        pieces = self._pool.worked_pieces(_array(parts, compressed=compressed))
+        pieces = self._pool.worked_pieces(_array(parts, encoding))
         return await stream(request, pieces, media, headers)
 
     @describe("The data sets of a series without bulk values, as DICOM JSON")
@@ -76,14 +80,19 @@ class MetadataDoor:
     @answered
     async def series(self, request: web.Request) -> web.StreamResponse:
         """Answer what is kept for the series."""
-        media = json_form(request)
+        media = dataset_form(request)
         _, shelf = await self._admission.shelf(request)
         made = await self._made(_series_row(shelf))
-        etag, compressed = _form_of(made.etag, request)
-        headers = _headers(etag, compressed=compressed)
+        if media == XML:
+            return await self._xml(request, iter((made.plain(),)))
+        # What is kept leaves as it lies to all who take it so.
+        etag, encoding = _form_of(made.etag, request, (Encoding.GZIP, Encoding.BROTLI))
+        headers = _headers(etag, encoding)
         if unchanged(request, etag):
             return not_modified(headers)
-        body = made.gzip if compressed else await self._pool.work(made.plain)
+        body = made.gzip
+        if encoding is not Encoding.GZIP:
+            body = await self._pool.work(lambda: compressed(made.plain(), encoding))
         return web.Response(body=body, headers={**headers, "Content-Type": media})
 
     @describe("The data set of an instance without bulk values, as DICOM JSON")
@@ -91,20 +100,34 @@ class MetadataDoor:
     @answered
     async def instance(self, request: web.Request) -> web.StreamResponse:
         """Answer one data set, in an array of one."""
-        media = json_form(request)
+        media = dataset_form(request)
         resource, location = await self._admission.instance(request)
+        correction = location.correction
         digest = f"{location.dataset_digest[:24]}-{location.pixels_digest[:8]}"
-        etag, compressed = _form_of(digest, request)
-        headers = _headers(etag, compressed=compressed)
+        if correction is not None:
+            digest += f"-c{correction.at.timestamp():.6f}"
+        etag, encoding = _form_of(digest, request)
+        headers = _headers(etag, encoding)
         if unchanged(request, etag):
             return not_modified(headers)
         kept = await self._database.read(partial(locate.instance_metadata, resource=resource))
         if kept is None:
             raise StudyMissing
-        body = b"[" + instance_json(kept) + b"]"
-        if compressed:
-            body = gzip.compress(body, _LEVEL, mtime=0)
+        body = instance_json(kept)
+        if correction is not None:
+            body = series_metadata.as_corrected(body, correction)
+        body = b"[" + body + b"]"
+        if media == XML:
+            return await self._xml(request, iter((body,)))
+        body = compressed(body, encoding)
         return web.Response(body=body, headers={**headers, "Content-Type": media})
+
+    async def _xml(self, request: web.Request, arrays: Iterator[bytes]) -> web.StreamResponse:
+        """Answer the data sets in *arrays* of JSON, a document each."""
+        boundary = new_boundary()
+        body = self._pool.worked_pieces(_documents(arrays, boundary))
+        headers = {"Cache-Control": "private, no-store"}
+        return await stream(request, body, multipart_type(XML, boundary), headers)
 
     async def _made(self, series_row: int) -> SeriesMetadata:
         """Return what is kept for the series, made and kept first where it is not."""
@@ -129,33 +152,34 @@ def _series_row(shelf: Shelf) -> int:
     return shelf.series_row
 
 
-def _form_of(etag: str, request: web.Request) -> tuple[str, bool]:
-    """Return the entity tag of the form this client gets, and whether that is compressed."""
-    given = request.headers.get("Accept-Encoding", "").lower()
-    offers = [each.strip().replace(" ", "") for each in given.split(",")]
-    takes = any(each in {"gzip", "*"} or each.startswith("gzip;q=") for each in offers)
-    refuses = any(each in {"gzip;q=0", "gzip;q=0.0"} for each in offers)
-    compressed = takes and not refuses
-    return f"{etag}-gz" if compressed else etag, compressed
+def _form_of(
+    etag: str, request: web.Request, offers: Sequence[Encoding] = ALL
+) -> tuple[str, Encoding]:
+    """Return the entity tag of the form this client gets, and its encoding."""
+    encoding = encoding_for(request.headers.get("Accept-Encoding", ""), offers)
+    return (etag if encoding is Encoding.PLAIN else f"{etag}-{encoding}"), encoding
 
 
-def _headers(etag: str, *, compressed: bool) -> dict[str, str]:
+def _headers(etag: str, encoding: Encoding) -> dict[str, str]:
     headers = caching(etag, FRESH)
-    if compressed:
-        headers["Content-Encoding"] = "gzip"
+    if encoding is not Encoding.PLAIN:
+        headers["Content-Encoding"] = encoding.value
     return headers
 
 
-def _array(parts: list[SeriesMetadata], *, compressed: bool) -> Pieces:
+def _array(parts: list[SeriesMetadata], encoding: Encoding) -> Pieces:
     """Yield the arrays in *parts* as one array."""
-    if not compressed:
-        yield from _joined(parts)
-        return
-    machine = zlib.compressobj(_LEVEL, wbits=zlib.MAX_WBITS | 16)
+    machine = Compressor(encoding)
     for piece in _joined(parts):
         if out := machine.compress(piece):
             yield out
-    yield machine.flush()
+    if out := machine.finish():
+        yield out
+
+
+def _documents(arrays: Iterator[bytes], boundary: str) -> Pieces:
+    read = msgspec.json.Decoder(list[dict[str, Any]]).decode
+    yield from native_xml.parts((each for array in arrays for each in read(array)), boundary)
 
 
 def _joined(parts: list[SeriesMetadata]) -> Pieces:

@@ -11,6 +11,7 @@ from kernel.errors import Category, PlatformError
 OCTETS: Final = "application/octet-stream"
 DICOM: Final = "application/dicom"
 JSON: Final = "application/dicom+json"
+XML: Final = "application/dicom+xml"
 _PARAMETER: Final = re.compile(r';\s*([^\s=;,]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,]*)')
 _MAX_RANGES: Final = 64
 _REMEMBERED_LENGTH: Final = 1024

@@ -1,21 +1,25 @@
 """QIDO-RS: search for studies, series and instances (PS3.18 10.6)."""
 
+import asyncio
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from imaging.archive.locate import Elsewhere, nowhere
 from imaging.archive.looks import look_at_list, look_at_study
-from imaging.dicomweb.answers import json_form, refusal
-from imaging.dicomweb.negotiate import NotAcceptable
+from imaging.dicomweb.answers import dataset_form, multipart_type, new_boundary, refusal
+from imaging.dicomweb.compression import encoded_response
+from imaging.dicomweb.native_xml import parts
+from imaging.dicomweb.negotiate import XML, NotAcceptable
 from imaging.query.attributes import Level
 from imaging.query.model import Query
 from imaging.query.parse_qido import parse_qido
 from imaging.query.service import Search
 from kernel.policy import Act, roles_for
-from kernel.web import PRINCIPAL, Handler, describe, permit
+from kernel.web import CLOCK, PRINCIPAL, Handler, describe, permit
 
 ROOT: Final = "/dicom-web"
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -51,7 +55,7 @@ def _handler(search: Search, level: Level, elsewhere: Elsewhere) -> Handler:
     @permit(roles=roles_for(Act.READ_LIST))
     async def find(request: web.Request) -> web.Response:
         try:
-            media = json_form(request)
+            media = dataset_form(request)
         except NotAcceptable as exc:
             return refusal(exc, HTTPStatus.NOT_ACCEPTABLE)
         study = request.match_info.get("study", "")
@@ -65,16 +69,33 @@ def _handler(search: Search, level: Level, elsewhere: Elsewhere) -> Handler:
             await look_at_study(request, study, elsewhere=elsewhere)
         else:
             await look_at_list(request, "dicom-web")
-        found = await search.run(query, request[PRINCIPAL], root=f"{request.url.origin()}{ROOT}")
-        answer = web.Response(
-            body=_ENCODE(found.objects),
-            headers={"Content-Type": media, "Cache-Control": "no-store"},
+        found = await search.run(
+            query,
+            request[PRINCIPAL],
+            root=f"{request.url.origin()}{ROOT}",
+            at=request.app[CLOCK].now(),
         )
+        answer = await _answer(request, found.objects, media)
         for warning in _warnings(query, cut=found.more and query.limited_by_us):
             answer.headers.add("Warning", f'{_AGENT} "{warning}"')
         return answer
 
     return find
+
+
+async def _answer(
+    request: web.Request, objects: Sequence[dict[str, Any]], media: str
+) -> web.Response:
+    headers = {"Content-Type": media, "Cache-Control": "no-store"}
+    if media != XML:
+        return await encoded_response(request, _ENCODE(objects), headers)
+    if not objects:
+        # A multipart has at least one part.
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
+    boundary = new_boundary()
+    body = await asyncio.to_thread(lambda: b"".join(parts(objects, boundary)))
+    headers["Content-Type"] = multipart_type(XML, boundary)
+    return await encoded_response(request, body, headers)
 
 
 def _warnings(query: Query, *, cut: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from imaging.pixels.render import SIDE_MAX, BadRendering, Viewport, Wish
@@ -12,6 +13,7 @@ _FUNCTIONS: Final = {
     "linear-exact": VoiFunction.LINEAR_EXACT,
     "sigmoid": VoiFunction.SIGMOID,
 }
+_PROFILES: Final = ("no", "yes", "srgb", "adobergb", "rommrgb")
 _QUALITY_MAX: Final = 100
 _WINDOW_NUMBERS: Final = (2, 3)
 _BOX, _BOX_AND_REGION = 2, 6
@@ -24,17 +26,41 @@ def parse_wish(query: Mapping[str, str], media: str) -> Wish:
         BadRendering: ``window``, ``viewport`` or ``quality`` is not what the standard says.
     """
     window, viewport = query.get("window", ""), query.get("viewport", "")
-    quality = query.get("quality", "")
     wish = Wish(
         media=media,
         window=parse_window(window) if window else None,
         viewport=parse_viewport(viewport) if viewport else None,
     )
-    if not quality:
-        return wish
-    if not (quality.isascii() and quality.isdigit() and 0 < int(quality[:4]) <= _QUALITY_MAX):
+    quality = parse_quality(query.get("quality", ""))
+    return wish if quality is None else replace(wish, quality=quality)
+
+
+def not_made(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the Warning header about what *query* asks of a picture and is not made here.
+
+    Raises:
+        BadRendering: ``iccprofile`` is none of the standard's words (PS3.18 8.3.5.1.6).
+    """
+    profile = query.get("iccprofile", "no")
+    if profile not in _PROFILES:
+        raise BadRendering(f"iccprofile is one of {', '.join(_PROFILES)}")
+    if profile == "no":
+        return {}
+    told = "The iccprofile parameter is not supported; the picture has no profile."
+    return {"Warning": f'299 yilian "{told}"'}
+
+
+def parse_quality(text: str) -> int | None:
+    """Return the quality of a JPEG in *text*, None where it is empty.
+
+    Raises:
+        BadRendering: it is no number from 1 to 100.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:4]) <= _QUALITY_MAX):
         raise BadRendering("quality is a number from 1 to 100")
-    return Wish(media=media, quality=int(quality), window=wish.window, viewport=wish.viewport)
+    return int(text)
 
 
 def parse_window(text: str) -> Window:

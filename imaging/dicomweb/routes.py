@@ -9,15 +9,21 @@ from aiohttp import web
 from imaging.archive.locate import Elsewhere, nowhere
 from imaging.archive.objects import ObjectStore
 from imaging.dicomweb.admission import Admission
+from imaging.dicomweb.bulk_levels import BulkLevelsDoor
 from imaging.dicomweb.bulkdata import BulkdataDoor
+from imaging.dicomweb.capabilities import CapabilitiesDoor
+from imaging.dicomweb.commitment import CommitmentDoor, Commitments
 from imaging.dicomweb.conflict import ConflictDoor
+from imaging.dicomweb.drawing import Drawing
 from imaging.dicomweb.frames import FramesDoor
 from imaging.dicomweb.metadata import MetadataDoor
 from imaging.dicomweb.rendered import RenderedDoor
+from imaging.dicomweb.showing import Showing
 from imaging.dicomweb.stow import IDLE_S, StowDoor, StowJournal
 from imaging.dicomweb.thumbnail import ThumbnailDoor
 from imaging.dicomweb.unfiled import WITHIN_S, UnfiledStores
 from imaging.dicomweb.wado import WadoDoor
+from imaging.dicomweb.wado_uri import UriDoor
 from imaging.pixels.frames import FramePlans
 from imaging.pixels.pool import PixelPool
 from kernel.clock import Clock
@@ -42,6 +48,8 @@ class DicomWebParts:
     """How long who has stored something waits, when he looks, until it is filed."""
     elsewhere: Elsewhere = nowhere
     """Knows the studies that were here and are only at another node now."""
+    commitments: Commitments | None = None
+    """Keeps storage commitment requests; None where none are taken over the web."""
 
 
 def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[web.RouteDef]:
@@ -62,19 +70,27 @@ def routes(parts: DicomWebParts, searches: Iterable[web.RouteDef] = ()) -> list[
     )
     admission = Admission(parts.database, unfiled, parts.elsewhere)
     objects, pool, plans = parts.objects, parts.pool, parts.plans
-    found = [
+    drawing = Drawing(objects, plans, pool.decoder)
+    showing = Showing(parts.database, pool, drawing)
+    found: list[web.RouteDef] = [
         *MetadataDoor(admission, pool).routes(),
         *FramesDoor(admission, objects, pool, plans).routes(),
         *WadoDoor(admission, objects, pool).routes(),
         *ConflictDoor(admission, objects, pool).routes(),
+        *BulkLevelsDoor(admission, objects, pool).routes(),
         *BulkdataDoor(admission, objects, pool).routes(),
-        *RenderedDoor(admission, objects, pool, plans).routes(),
-        *ThumbnailDoor(admission, objects, pool, plans).routes(),
+        *RenderedDoor(admission, pool, drawing, showing).routes(),
+        *ThumbnailDoor(admission, pool, drawing).routes(),
+        *UriDoor(admission, WadoDoor(admission, objects, pool), showing).routes(),
     ]
+    if parts.commitments is not None:
+        found += CommitmentDoor(parts.commitments, unfiled).routes()
     if journal is None or unfiled is None:
-        return [*found, *searches]
-    store = StowDoor(parts.database, journal, parts.clock, unfiled, idle_s=parts.stow_idle_s)
-    return [*found, *store.routes(), *(_settled(each, unfiled) for each in searches)]
+        found += searches
+    else:
+        store = StowDoor(parts.database, journal, parts.clock, unfiled, idle_s=parts.stow_idle_s)
+        found += [*store.routes(), *(_settled(each, unfiled) for each in searches)]
+    return [*found, *CapabilitiesDoor(found).routes()]
 
 
 def _settled(route: web.RouteDef, unfiled: UnfiledStores) -> web.RouteDef:

@@ -24,11 +24,12 @@ from imaging.dicomweb.multipart import (
     PartData,
     PartEnds,
 )
-from imaging.dicomweb.negotiate import DICOM, NotAcceptable, content_type
+from imaging.dicomweb.negotiate import DICOM, JSON, NotAcceptable, content_type
 from imaging.dicomweb.resources import ROOT, STUDY
 from imaging.dicomweb.stow_answer import Kept, answer, refused, status, warnings
 from imaging.dicomweb.stow_batch import StowBatch
 from imaging.dicomweb.stow_filed import StowFiled
+from imaging.dicomweb.stow_metadata import MetadataBody
 from imaging.dicomweb.unfiled import UnfiledStores
 from kernel.arrival import Sender
 from kernel.audit.access_log import Access
@@ -114,7 +115,7 @@ class StowDoor:
             media = json_form(request)
         except NotAcceptable as exc:
             return refusal(exc, HTTPStatus.NOT_ACCEPTABLE)
-        boundary = _boundary(request)
+        form = _form(request)
         if self._requests >= _REQUESTS_AT_ONCE:
             raise TooManyStores("too many requests store at once")
         self._requests += 1
@@ -132,17 +133,17 @@ class StowDoor:
             known=self._filed.known,
         )
         try:
-            return await self._store(request, batch, boundary, media)
+            return await self._store(request, batch, form, media)
         finally:
             batch.discard()
             self._requests -= 1
 
     async def _store(
-        self, request: web.Request, batch: StowBatch, boundary: str, media: str
+        self, request: web.Request, batch: StowBatch, form: "_Form", media: str
     ) -> web.StreamResponse:
         trouble: PlatformError | None = None
         try:
-            await self._take(request, batch, boundary)
+            await self._take(request, batch, form)
         except PlatformError as exc:
             # The rest of the body cannot be read; what was whole before it is kept.
             trouble = exc
@@ -167,27 +168,22 @@ class StowDoor:
             response.headers.add("Warning", f'{_AGENT} "{text}"')
         return response
 
-    async def _take(self, request: web.Request, batch: StowBatch, boundary: str) -> None:
+    async def _take(self, request: web.Request, batch: StowBatch, form: "_Form") -> None:
         async with aclosing(self._body(request)) as body:
-            if not boundary:
+            if not form.boundary:
                 batch.begin({})
                 async for chunk in body:
                     await batch.write(chunk)
                 await batch.end()
-                return
-            reader = MultipartReader(boundary)
-            async for chunk in body:
-                for event in reader.feed(chunk):
-                    match event:
-                        case PartBegins(headers):
-                            batch.begin(dict(headers))
-                        case PartData(data):
-                            await batch.write(data)
-                        case PartEnds():
-                            await batch.end()
-                        case BodyEnds():
-                            pass
-            reader.finish()
+            elif form.metadata:
+                taken = MetadataBody(self._journal.writer, batch, part_bytes=self._object_bytes)
+                try:
+                    await _read(body, form.boundary, taken)
+                    await taken.finish()
+                finally:
+                    taken.discard()
+            else:
+                await _read(body, form.boundary, batch)
 
     async def _body(self, request: web.Request) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes, counting what really comes.
@@ -217,8 +213,36 @@ class StowDoor:
             yield chunk
 
 
-def _boundary(request: web.Request) -> str:
-    """Return the boundary of a multipart body, empty for one object by itself.
+async def _read(
+    body: AsyncGenerator[bytes, None], boundary: str, taker: StowBatch | MetadataBody
+) -> None:
+    reader = MultipartReader(boundary)
+    async for chunk in body:
+        for event in reader.feed(chunk):
+            match event:
+                case PartBegins(headers):
+                    taker.begin(dict(headers))
+                case PartData(data):
+                    await taker.write(data)
+                case PartEnds():
+                    await taker.end()
+                case BodyEnds():
+                    pass
+    reader.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What a body is."""
+
+    boundary: str
+    """Empty for one object by itself."""
+    metadata: bool = False
+    """Metadata and bulk values come apart."""
+
+
+def _form(request: web.Request) -> _Form:
+    """Return what the body of *request* says it is.
 
     Raises:
         Unsupported: another media type, or a compressed body.
@@ -227,15 +251,14 @@ def _boundary(request: web.Request) -> str:
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise Unsupported("send the body as it is", code="unsupported-encoding")
     given = content_type(request.headers.get("Content-Type", ""))
-    if given is None or not (given.covers(DICOM) and given.essence in {DICOM, "*/*"}):
-        raise Unsupported(f"send multipart/related of {DICOM}, or {DICOM}")
+    takes = {DICOM, "*/*", JSON} if given is not None and given.multipart else {DICOM}
+    if given is None or given.essence not in takes:
+        raise Unsupported(f"send multipart/related of {DICOM} or {JSON}, or {DICOM}")
     if not given.multipart:
-        if given.essence != DICOM:
-            raise Unsupported(f"send multipart/related of {DICOM}, or {DICOM}")
-        return ""
+        return _Form("")
     if not given.parameters.get("boundary"):
         raise Invalid("the Content-Type names no boundary", code="bad-boundary")
-    return given.parameters["boundary"]
+    return _Form(given.parameters["boundary"], given.essence == JSON)
 
 
 async def _note(request: web.Request, kept: Sequence[Kept]) -> None:

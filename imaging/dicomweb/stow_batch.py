@@ -132,6 +132,11 @@ class StowBatch:
         if len(self._waiting) >= COMMIT_OBJECTS or self._waiting_bytes >= COMMIT_BYTES:
             await self._commit()
 
+    def drop(self, why: Refused) -> None:
+        """Forget the part that was begun, and answer *why* for it."""
+        self._forget_part()
+        self.failed.append(why)
+
     async def finish(self) -> None:
         """Commit what waits; a part that has not ended is forgotten."""
         self._forget_part()

@@ -9,7 +9,6 @@ import imagecodecs
 from aiohttp import web
 
 from imaging.archive.model import InstanceLocation, StudyMissing
-from imaging.archive.objects import ObjectStore
 from imaging.dicomweb import locate
 from imaging.dicomweb.admission import Admission
 from imaging.dicomweb.answers import (
@@ -22,14 +21,14 @@ from imaging.dicomweb.answers import (
     unchanged,
     whole,
 )
+from imaging.dicomweb.drawing import Drawing
 from imaging.dicomweb.icons import MOST_BYTES, SIDE, icon, kind_of
 from imaging.dicomweb.negotiate import choose
 from imaging.dicomweb.rendering import parse_viewport
 from imaging.dicomweb.resources import INSTANCE, SERIES, STUDY, parse_frames
-from imaging.pixels.display import representative_frame
-from imaging.pixels.frames import FramePlans, NoFrames, check_frames, plan_of, walk
+from imaging.pixels.frames import NoFrames
 from imaging.pixels.pool import PixelPool
-from imaging.pixels.render import JPEG, PNG, Viewport, Wish, draw, encoded_within
+from imaging.pixels.render import JPEG, PNG, Viewport, Wish, encoded_within
 from kernel.dicom.codecs import DecodeFailed
 from kernel.dicom.part10 import BrokenDataset
 from kernel.errors import TooLarge, Unsupported
@@ -43,14 +42,11 @@ _CANNOT_DRAW: Final = (BrokenDataset, DecodeFailed, NoFrames, TooLarge, Unsuppor
 class ThumbnailDoor:
     """Small JPEGs, the latest of them kept in memory."""
 
-    def __init__(
-        self, admission: Admission, objects: ObjectStore, pool: PixelPool, plans: FramePlans
-    ) -> None:
-        """Draw what *admission* lets out of *objects* in *pool*."""
+    def __init__(self, admission: Admission, pool: PixelPool, drawing: Drawing) -> None:
+        """Draw what *admission* lets out by *drawing* in *pool*."""
         self._database = admission.database
-        self._objects = objects
         self._pool = pool
-        self._plans = plans
+        self._drawing = drawing
         self._admission = admission
         self._kept = _Kept(KEPT_BYTES)
 
@@ -109,20 +105,15 @@ class ThumbnailDoor:
             try:
                 body = await self._pool.work(partial(self._drawn, location, number, viewport))
             except _CANNOT_DRAW:
-                body = icon(kind_of(location.sop_class_uid))
+                body = icon(kind_of(location.sop_class_uid, location.transfer_syntax_uid))
             self._kept.keep(key, body)
         return whole(body, JPEG, headers)
 
     def _drawn(self, location: InstanceLocation, number: int | None, viewport: Viewport) -> bytes:
         if not location.number_of_frames:
-            return icon(kind_of(location.sop_class_uid))
-        with self._objects.open(location.object_key) as source:
-            walked = walk(source)
-            plan = self._plans.known(location.object_key) or plan_of(walked)
-            index = representative_frame(walked, plan.count) if number is None else number - 1
-            check_frames(plan, (index + 1,))
-            wish = Wish(media=JPEG, quality=80, viewport=viewport)
-            made = draw(walked, plan, index, wish, decoder=self._pool.decoder)
+            return icon(kind_of(location.sop_class_uid, location.transfer_syntax_uid))
+        wish = Wish(media=JPEG, quality=80, viewport=viewport)
+        made = self._drawing.picture(location, number, wish)
         if len(made) > MOST_BYTES:
             made = encoded_within(imagecodecs.jpeg8_decode(made), MOST_BYTES)
         return made

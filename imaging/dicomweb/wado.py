@@ -6,6 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
+from imaging.archive.corrected_object import opened
 from imaging.archive.model import InstanceLocation, StudyMissing
 from imaging.archive.objects import ObjectStore, pieces
 from imaging.dicomweb import locate
@@ -22,10 +23,10 @@ from imaging.dicomweb.answers import (
     stream,
     unchanged,
 )
-from imaging.dicomweb.bulkdata import parse_range
 from imaging.dicomweb.choice import Form, object_form
 from imaging.dicomweb.multipart import closing, part_head
-from imaging.dicomweb.negotiate import DICOM, NotAcceptable
+from imaging.dicomweb.negotiate import DICOM, MediaRange, NotAcceptable
+from imaging.dicomweb.ranges import asked_range, outside, part_of
 from imaging.dicomweb.resources import INSTANCE, SERIES, STUDY, address
 from imaging.pixels.encode import CannotMake
 from imaging.pixels.frames import NoFrames
@@ -113,21 +114,30 @@ class WadoDoor:
     async def instance(self, request: web.Request) -> web.StreamResponse:
         """Answer the object as the only part of a multipart, or by itself."""
         _, location = await self._admission.instance(request)
+        return await self.one(request, location, accepts(request))
+
+    async def one(
+        self, request: web.Request, location: InstanceLocation, ranges: Sequence[MediaRange]
+    ) -> web.StreamResponse:
+        """Answer the object at *location*, which somebody has let out, as *ranges* take it.
+
+        Raises:
+            NotAcceptable: it has no such form.
+        """
         stored = location.transfer_syntax_uid
-        form = object_form(accepts(request), stored, location.native, strict=True)
+        form = object_form(ranges, stored, location.native, strict=True)
         kind = "m" if form.multipart else "s"
-        etag = f"{location.object_key[6:]}-{form.transfer_syntax_uid.rpartition('.')[2]}-{kind}"
+        etag = f"{location.content_tag}-{form.transfer_syntax_uid.rpartition('.')[2]}-{kind}"
         headers = caching(etag, SETTLED)
         if unchanged(request, etag):
             return not_modified(headers)
         part = _Part(location, form)
-        if form.stored and not form.multipart:
+        # The length of a corrected object is known only once it is opened.
+        if form.stored and not form.multipart and location.correction is None:
             headers["Accept-Ranges"] = "bytes"
-            # Another object than the one the client has a part of comes whole (RFC 9110 13.1.5).
-            if request.headers.get("If-Range", f'"{etag}"') == f'"{etag}"':
-                asked = parse_range(request.headers.get("Range", ""), location.size_bytes)
-                if asked is not None:
-                    return await self._cut(request, part, headers, asked)
+            asked = asked_range(request, etag, location.size_bytes)
+            if asked is not None:
+                return await self._cut(request, part, headers, asked)
         return await self._single(request, part, headers)
 
     async def _cut(
@@ -137,12 +147,12 @@ class WadoDoor:
         start, stop = asked
         size = part.location.size_bytes
         if start >= stop:
-            return web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+            return outside(size)
         named = {
             **headers,
             **_ATTACHMENT,
             "Content-Disposition": _file_name(part.location),
-            "Content-Range": f"bytes {start}-{stop - 1}/{size}",
+            **part_of(asked, size),
         }
         body = self._pool.read_pieces(self._file(part.location, start, stop))
         kind = part.form.content_type
@@ -154,7 +164,7 @@ class WadoDoor:
         headers = headers | _ATTACHMENT
         length: int | None = None
         if part.form.stored:
-            length = part.location.size_bytes
+            length = _size(part.location)
             body = self._file(part.location)
         else:
             # Begun before anything leaves, so that what cannot be made is answered as that.
@@ -173,7 +183,7 @@ class WadoDoor:
         return await stream(request, take(framed), content_type, headers, length=length)
 
     def _file(self, location: InstanceLocation, start: int = 0, stop: int | None = None) -> Pieces:
-        with self._objects.open(location.object_key) as source:
+        with opened(self._objects, location.object_key, location.correction) as source:
             yield from pieces(source, start=start, stop=stop)
 
     def _begun(self, part: _Part) -> tuple[_Part, Pieces]:
@@ -185,7 +195,8 @@ class WadoDoor:
 
     def _made(self, part: _Part) -> Pieces:
         """Yield nothing once the first frame is made, then the object in its new encoding."""
-        with self._objects.open(part.location.object_key) as source:
+        where = part.location
+        with opened(self._objects, where.object_key, where.correction) as source:
             syntax, native = part.form.transfer_syntax_uid, part.location.native
             body = remake(source, syntax, native, decoder=self._pool.decoder)
             yield b""
@@ -219,9 +230,19 @@ def _framed(boundary: str, part: _Part, body: Pieces) -> Pieces:
     yield closing(boundary)
 
 
-def _length(boundary: str, parts: Sequence[_Part]) -> int:
-    told = [(part.form.content_type, part.address, part.location.size_bytes) for part in parts]
-    return framed_length(boundary, told)
+def _length(boundary: str, parts: Sequence[_Part]) -> int | None:
+    """Return the length of the whole multipart, None where a part's own is not known."""
+    sizes = [_size(part.location) for part in parts]
+    told = [
+        (part.form.content_type, part.address, size)
+        for part, size in zip(parts, sizes, strict=True)
+        if size is not None
+    ]
+    return framed_length(boundary, told) if len(told) == len(parts) else None
+
+
+def _size(location: InstanceLocation) -> int | None:
+    return location.size_bytes if location.correction is None else None
 
 
 def _file_name(location: InstanceLocation) -> str:

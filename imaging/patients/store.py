@@ -45,5 +45,6 @@ def ensure_patient(
     }
     gaps = {name: value for name, value in told.items() if value and not getattr(found, name)}
     if gaps:
-        conn.execute(sa.update(patient).where(columns.id == found.id).values(gaps))
+        filled = gaps | {"to_match": True}
+        conn.execute(sa.update(patient).where(columns.id == found.id).values(filled))
     return int(found.id)

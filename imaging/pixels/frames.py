@@ -6,12 +6,13 @@ What is remembered belongs to an object key, behind which nothing ever changes.
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from imaging.pixels.syntaxes import media_type
 from kernel.dicom.dataset import scan
 from kernel.dicom.elements import Fragment, Scan
 from kernel.dicom.frames import (
@@ -22,7 +23,7 @@ from kernel.dicom.frames import (
     layout_of,
     native_frame,
 )
-from kernel.dicom.part10 import DEFLATED, EXPLICIT_LE, Source, read_file_meta
+from kernel.dicom.part10 import DEFLATED, EXPLICIT_LE, Source, chunks, read_file_meta
 from kernel.errors import Category, PlatformError, TooLarge
 
 REMEMBERED_BYTES: Final = 32 << 20
@@ -77,6 +78,8 @@ def plan_of(walked: Scan) -> FramePlan:
     layout = layout_of(walked)
     if walked.encapsulated:
         count = layout.frames if layout is not None else _declared_frames(walked)
+        # A video is one stream, however many frames it says it has.
+        count = 1 if media_type(walked.transfer_syntax_uid).startswith("video/") else count
         fragments = encapsulated_frames(walked, count)
         return FramePlan(
             transfer_syntax_uid=walked.transfer_syntax_uid,
@@ -109,6 +112,32 @@ def walk(source: Source) -> Scan:
     """Return the walked data set of the Part 10 object in *source*."""
     meta = read_file_meta(source)
     return scan(source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid)
+
+
+def stream_length(plan: FramePlan, index: int) -> int:
+    """Return how many bytes frame *index* (from 0) of an encapsulated plan has."""
+    return sum(fragment.length for fragment in (plan.fragments or ())[index])
+
+
+def stream_pieces(
+    source: Source, plan: FramePlan, index: int, start: int = 0, stop: int | None = None
+) -> Iterator[bytes]:
+    """Yield frame *index* (from 0) of *plan*, a code stream or a whole video, in pieces.
+
+    Args:
+        source: the object's file.
+        plan: where its code streams lie.
+        index: which of them.
+        start: its first byte.
+        stop: the byte after its last; None for its end.
+    """
+    at = 0
+    for fragment in (plan.fragments or ())[index]:
+        first = max(start - at, 0)
+        last = fragment.length if stop is None else min(stop - at, fragment.length)
+        if first < last:
+            yield from chunks(source, fragment.offset + first, fragment.offset + last)
+        at += fragment.length
 
 
 class FramePlans:

@@ -1,6 +1,7 @@
 """Pictures of frames: 8-bit grey or RGB, cut and scaled, as JPEG or PNG."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
+from imaging.pixels.burnt_in import burnt_in
 from imaging.pixels.display import Display, display_of
 from imaging.pixels.frames import FramePlan, NoFrames, stored_frame
 from imaging.pixels.syntaxes import NATIVE
@@ -20,12 +22,17 @@ from kernel.errors import Invalid, TooLarge
 
 JPEG: Final = "image/jpeg"
 PNG: Final = "image/png"
+GIF: Final = "image/gif"
 FRAME_BYTES_MAX: Final = 128 << 20
 """Larger frames are not drawn."""
 SIDE_MAX: Final = 8192
 """Pictures asked for are at most so wide and high."""
 _GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2", ""})
 _PNG_LEVEL: Final = 3
+_CUBE: Final = 6
+_COLOURS: Final[Bytes] = np.zeros((256, 3), np.uint8)
+"""A GIF's colours: a cube of six steps each of red, green and blue."""
+_COLOURS[: _CUBE**3] = np.indices((_CUBE,) * 3).reshape(3, -1).T * (255 // (_CUBE - 1))
 
 
 class BadRendering(Invalid):
@@ -51,7 +58,11 @@ class Wish:
     media: str = JPEG
     quality: int = 90
     window: Window | None = None
+    shares: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom of what is shown, each from 0 to 1; before the viewport."""
     viewport: Viewport | None = None
+    notes: tuple[str, ...] = ()
+    """Lines burnt into the picture once all else is done."""
 
 
 def draw(walked: Scan, plan: FramePlan, index: int, wish: Wish, *, decoder: FrameDecoder) -> bytes:
@@ -73,8 +84,12 @@ def draw(walked: Scan, plan: FramePlan, index: int, wish: Wish, *, decoder: Fram
         shading = dataclasses.replace(display.shading, voi=wish.window)
         display = dataclasses.replace(display, shading=shading)
     picture = _picture(walked, plan, layout, index, display, decoder)
+    if wish.shares is not None:
+        picture = _shared(picture, wish.shares)
     if wish.viewport is not None:
         picture = fitted(picture, wish.viewport, display.aspect)
+    if wish.notes:
+        picture = burnt_in(picture, wish.notes)
     return encoded(picture, wish.media, wish.quality)
 
 
@@ -142,6 +157,13 @@ def fitted(picture: Bytes, viewport: Viewport, aspect: float) -> Bytes:
     )
 
 
+def _shared(picture: Bytes, shares: tuple[float, float, float, float]) -> Bytes:
+    rows, columns = picture.shape[:2]
+    left, top = int(shares[0] * columns), int(shares[1] * rows)
+    right, bottom = math.ceil(shares[2] * columns), math.ceil(shares[3] * rows)
+    return picture[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
 def _cut(picture: Bytes, region: tuple[int, int, int, int]) -> Bytes:
     left, top, width, height = region
     rows, columns = picture.shape[:2]
@@ -187,11 +209,22 @@ def _interpolated(values: npt.NDArray[Any], size: int, axis: int) -> npt.NDArray
 
 
 def encoded(picture: Bytes, media: str, quality: int) -> bytes:
-    """Return 8-bit grey or RGB as a JPEG of *quality* (1 to 100) or a PNG file."""
+    """Return 8-bit grey or RGB as a JPEG of *quality* (1 to 100), a PNG or a GIF file."""
     whole = np.ascontiguousarray(picture)
+    if media == GIF:
+        return _gif(whole)
     if media == PNG:
         return bytes(imagecodecs.png_encode(whole, level=_PNG_LEVEL))
     return bytes(imagecodecs.jpeg8_encode(whole, level=quality))
+
+
+def _gif(picture: Bytes) -> bytes:
+    """Return a GIF; colours in the steps its 256 have room for."""
+    if picture.ndim == 2:  # noqa: PLR2004
+        return bytes(imagecodecs.gif_encode(picture))
+    steps = (picture.astype(np.uint16) * (_CUBE - 1) + 127) // 255
+    weights = np.array([_CUBE * _CUBE, _CUBE, 1], np.uint16)
+    return bytes(imagecodecs.gif_encode((steps @ weights).astype(np.uint8), colormap=_COLOURS))
 
 
 def encoded_within(picture: Bytes, most_bytes: int) -> bytes:

@@ -137,6 +137,7 @@ def remake(
 ) -> Pieces:
     """Return the whole Part 10 object in *source* in the transfer syntax *wanted*, in pieces.
 
+    The first piece is its head: preamble and file meta, without a byte of the data set.
     The first frame is decoded, and encoded, before this returns, so that an object that cannot be
     made is known before anything of it has left. *source* must stay readable while pieces are
     taken; memory is bounded by a few frames.

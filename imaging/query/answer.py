@@ -26,6 +26,14 @@ _ONLINE: Final[Element] = {"vr": "CS", "Value": ["ONLINE"]}
 # What may be asked of an entity's representative instance although the index keeps no column:
 # groups and tags whose Information Entity is the patient or study, or the series (PS3.3 A.1.4).
 _STUDY_GROUPS: Final = frozenset({0x0010, 0x0032, 0x0038})
+_PATIENT_GROUP: Final = 0x0010
+# Of the group of patients, what belongs to a study (PS3.3 C.7.2.2).
+_PATIENT_STUDY_TAGS: Final = frozenset(
+    {
+        *(0x00101010, 0x00101020, 0x00101021, 0x00101022, 0x00101023, 0x00101024, 0x00101030),
+        *(0x00102000, 0x00102110, 0x00102180, 0x001021A0, 0x001021B0, 0x001021C0, 0x001021D0),
+    }
+)
 _STUDY_TAGS: Final = frozenset(
     {
         *(0x00080051, 0x00080096, 0x00081032, 0x00081048, 0x00081049, 0x00081060, 0x00081062),
@@ -76,10 +84,17 @@ def from_instance(query: Query) -> frozenset[int]:
     asked.discard(REQUEST_ATTRIBUTES_SEQUENCE)
     if query.level is Level.INSTANCE:
         return frozenset(asked)
+    if query.level is Level.PATIENT:
+        return frozenset(tag for tag in asked if is_of_patient(tag))
     allowed = {tag for tag in asked if tag >> 16 in _STUDY_GROUPS or tag in _STUDY_TAGS}
     if query.level is Level.SERIES:
         allowed |= asked & _SERIES_TAGS
     return frozenset(allowed)
+
+
+def is_of_patient(tag: int) -> bool:
+    """Whether *tag* is an attribute of the patient, not of a patient at a study (PS3.3 C.7.1.1)."""
+    return tag >> 16 == _PATIENT_GROUP and tag not in _PATIENT_STUDY_TAGS
 
 
 def entity_path(row: Mapping[str, Any], level: Level) -> str:

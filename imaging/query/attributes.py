@@ -1,7 +1,8 @@
 """What can be asked of the archive: one row per attribute of the query models.
 
 An attribute is found by its keyword or by its tag in eight hex digits, belongs to one level, and
-names the column that holds it. Patient attributes stand at study level (study root model).
+names the column that holds it. Patient attributes stand at study level (study root model); those
+that name a patient are ``PATIENT_TAGS`` as well (patient root model).
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from kernel.dicom.dictionary import implied_vr, keyword_of, tag_of
 
 
 class Level(IntEnum):
-    """Query/retrieve levels of the study root model, from the top."""
+    """Query/retrieve levels of the patient root model, from the top; study root has no first."""
 
+    PATIENT = 0
     STUDY = 1
     SERIES = 2
     INSTANCE = 3
@@ -61,6 +63,11 @@ class Attribute:
 
 
 PATIENT_NAME: Final = 0x00100010
+PATIENT_ID: Final = 0x00100020
+PATIENT_TAGS: Final = frozenset({PATIENT_NAME, PATIENT_ID, 0x00100021, 0x00100030, 0x00100040})
+PATIENT_STUDIES: Final = 0x00201200
+PATIENT_SERIES: Final = 0x00201202
+PATIENT_INSTANCES: Final = 0x00201204
 MODALITIES_IN_STUDY: Final = 0x00080061
 STUDY_DATE: Final = 0x00080020
 STUDY_TIME: Final = 0x00080030
@@ -68,7 +75,10 @@ STUDY_INSTANCE_UID: Final = 0x0020000D
 SERIES_INSTANCE_UID: Final = 0x0020000E
 SOP_INSTANCE_UID: Final = 0x00080018
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
+QUERY_RETRIEVE_LEVEL: Final = 0x00080052
+RETRIEVE_AE_TITLE: Final = 0x00080054
 INSTANCE_AVAILABILITY: Final = 0x00080056
+TIMEZONE_OFFSET_FROM_UTC: Final = 0x00080201
 RETRIEVE_URL: Final = 0x00081190
 REQUEST_ATTRIBUTES_SEQUENCE: Final = 0x00400275
 

@@ -5,7 +5,7 @@ attributes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, assert_never
 
 import sqlalchemy as sa
@@ -21,6 +21,8 @@ from imaging.archive.tables import (
 from imaging.patients.names import SUFFIX_MAX, TermKind
 from imaging.query.attributes import SHORTEST_SUFFIX, Attribute, Kind, Level
 from imaging.query.matching import (
+    Absent,
+    AnyOf,
     Between,
     Equals,
     Everything,
@@ -33,7 +35,7 @@ from imaging.query.matching import (
     literal_prefix,
     literal_runs,
 )
-from imaging.query.model import Key
+from imaging.query.model import Key, Moment
 
 _TABLES: Final = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
 _LAST: Final = "\U0010ffff"
@@ -71,6 +73,8 @@ def compile_key(key: Key, level: Level, dialect: str) -> Compiled:
     A key below *level* asks whether the entity has such a part.
     """
     attribute, match = key.attribute, key.match
+    if isinstance(match, AnyOf):
+        return _any(key, match, level, dialect)
     if attribute.kind is Kind.NAME:
         return _name(key, match, dialect)
     if attribute.column == "modalities" or (
@@ -85,8 +89,42 @@ def compile_key(key: Key, level: Level, dialect: str) -> Compiled:
     return Compiled(compare(column, match, dialect))
 
 
+def _any(key: Key, several: AnyOf, level: Level, dialect: str) -> Compiled:
+    keys = [replace(key, match=each) for each in several.matches]
+    conditions = [compile_key(each, level, dialect).condition for each in keys]
+    return Compiled(sa.or_(sa.false(), *conditions))
+
+
+def compile_moment(moment: Moment) -> Condition:
+    """Return *moment* for rows at its attributes' level or below it.
+
+    An absent time is the first of its day. The days themselves are a key as well.
+    """
+    columns = _TABLES[moment.date.level].c
+    date, time = columns[moment.date.column], columns[moment.time.column]
+    holds = []
+    if moment.dates.first is not None and moment.times.first is not None:
+        holds.append(sa.or_(date > moment.dates.first, time >= moment.times.first))
+    if moment.dates.last is not None and moment.times.last is not None:
+        holds.append(sa.or_(date < moment.dates.last, time <= moment.times.last))
+    return sa.and_(sa.true(), *holds)
+
+
 def compare(column: sa.ColumnElement[Any], match: Match, dialect: str) -> Condition:
     """Return the condition that *match* holds for the value in *column*."""
+    if isinstance(match, AnyOf):
+        return sa.or_(sa.false(), *(compare(column, each, dialect) for each in match.matches))
+    if isinstance(match, Absent):
+        missing = column.is_(None)
+        return missing if isinstance(column.type, sa.Integer) else sa.or_(missing, column == "")
+    return _compare(column, match, dialect)
+
+
+def _compare(
+    column: sa.ColumnElement[Any],
+    match: Everything | NothingMatches | OneOf | Wildcard | Between | Equals,
+    dialect: str,
+) -> Condition:
     match match:
         case Everything():
             return sa.true()
@@ -168,6 +206,8 @@ def begins_with(column: sa.ColumnElement[str], text: str) -> Condition:
 
 
 def _name(key: Key, match: Match, dialect: str) -> Compiled:
+    if isinstance(match, Absent):
+        return Compiled(compare(study.c[key.attribute.column], match, dialect))
     terms = study_name.c
     kinds = [TermKind.WRITTEN]
     if key.fuzzy and isinstance(match, OneOf):
@@ -187,6 +227,8 @@ def _name(key: Key, match: Match, dialect: str) -> Compiled:
 
 
 def _modalities(match: Match, dialect: str) -> Compiled:
+    if isinstance(match, Absent):
+        return Compiled(compare(study.c.modalities, match, dialect))
     parts = series.alias()
     fits = compare(parts.c.modality, match, dialect)
     has = sa.exists().where(parts.c.study == study.c.id, fits).correlate(study)

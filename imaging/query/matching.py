@@ -67,7 +67,19 @@ class Equals:
     value: int
 
 
-Match = Everything | NothingMatches | OneOf | Wildcard | Between | Equals
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Empty value matching: the attribute is not there or has no value (PS3.4 C.2.2.2.7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Multiple value matching: one of several keys fits (PS3.4 C.2.2.2.8)."""
+
+    matches: tuple["Match", ...]
+
+
+Match = Everything | NothingMatches | OneOf | Wildcard | Between | Equals | Absent | AnyOf
 
 
 def parse_match(raw: str, kind: Kind) -> Match:
@@ -199,13 +211,13 @@ def matches(match: Match, value: str) -> bool:
 
     A column of several codes is asked once per code; one match is enough.
     """
+    if isinstance(match, AnyOf):
+        return any(matches(each, value) for each in match.matches)
     match match:
-        case Everything():
-            return True
-        case NothingMatches():
-            return False
-        case OneOf(values):
-            return value in values
+        case Everything() | NothingMatches():
+            return isinstance(match, Everything)
+        case Absent() | OneOf():
+            return value in (match.values if isinstance(match, OneOf) else ("",))
         case Wildcard(pattern):
             return matches_wildcard(pattern, value)
         case Between(first, last):

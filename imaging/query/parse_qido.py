@@ -7,7 +7,6 @@ unknown keys put aside and named in a warning, never refused.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from imaging.patients.names import fold_pattern
 from imaging.query.attributes import (
     ATTRIBUTES,
     SERIES_INSTANCE_UID,
@@ -17,7 +16,8 @@ from imaging.query.attributes import (
     find_attribute,
     parse_path,
 )
-from imaging.query.matching import Everything, NothingMatches, parse_match
+from imaging.query.keys import key_of
+from imaging.query.matching import Everything, parse_match
 from imaging.query.model import Key, Query
 from kernel.errors import Invalid
 
@@ -27,8 +27,10 @@ _KEYS_MAX: Final = 64
 _INCLUDE_MAX: Final = 256
 _OFFSET_MAX: Final = 2**31
 _NAME_SHOWN: Final = 64
-_NO_KEYS: Final = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
-_FOLDED: Final = frozenset({Kind.NAME, Kind.FOLDED_NAME})
+_NO_KEYS: Final = frozenset(
+    {"limit", "offset", "fuzzymatching", "includefield", "accept", "charset"}
+    | {"emptyvaluematching", "multiplevaluematching"}
+)
 
 
 class InvalidQuery(Invalid):
@@ -53,14 +55,16 @@ def parse_qido(
         series_instance_uid: from the path, empty where it names no series.
 
     Raises:
-        InvalidQuery: ``limit``, ``offset`` or ``fuzzymatching`` is no value of its kind, or there
-            are too many parameters.
+        InvalidQuery: ``limit``, ``offset`` or one of the ``…matching`` parameters is no value of
+            its kind, or there are too many parameters.
     """
     pairs = list(params)
     asked = [(name, value) for name, value in pairs if name.lower() not in _NO_KEYS]
     if len(asked) > _KEYS_MAX:
         raise InvalidQuery(f"at most {_KEYS_MAX} keys")
-    fuzzy = _truth(_last(pairs, "fuzzymatching"))
+    fuzzy = _truth(pairs, "fuzzymatching")
+    empty = _truth(pairs, "emptyvaluematching")
+    several = _truth(pairs, "multiplevaluematching")
     limit = _number(_last(pairs, "limit"), "limit")
     include, include_all, ignored = _include(
         [value for name, value in pairs if name.lower() == "includefield"]
@@ -73,7 +77,7 @@ def parse_qido(
             ignored.append(name[:_NAME_SHOWN])
             continue
         include.append(path)
-        key = _key(path, value, fuzzy=fuzzy)
+        key = key_of(attribute, value, fuzzy=fuzzy, empty=empty, several=several)
         if not isinstance(key.match, Everything):
             keys.append(key)
     most = LIMITS[level]
@@ -98,18 +102,6 @@ def _path_keys(study_instance_uid: str, series_instance_uid: str) -> list[Key]:
         if uid:
             keys.append(Key(ATTRIBUTES[tag], parse_match(uid, Kind.UID)))
     return keys
-
-
-def _key(path: tuple[int, ...], value: str, *, fuzzy: bool) -> Key:
-    attribute = find_attribute(path)
-    assert attribute is not None  # noqa: S101  # for the type checker
-    if attribute.kind not in _FOLDED:
-        return Key(attribute, parse_match(value, attribute.kind), fuzzy)
-    text = fold_pattern(value)
-    # An empty key asks for everything; one of separators is not empty and names nobody.
-    lost = not text and value.strip(" ") != ""
-    match = NothingMatches("no part of a name") if lost else parse_match(text, attribute.kind)
-    return Key(attribute, match, fuzzy)
 
 
 def _include(values: Sequence[str]) -> tuple[list[tuple[int, ...]], bool, list[str]]:
@@ -141,9 +133,10 @@ def _number(text: str, name: str) -> int | None:
     return min(int(text), _OFFSET_MAX)
 
 
-def _truth(text: str) -> bool:
-    if text.lower() in {"", "false"}:
+def _truth(pairs: Sequence[tuple[str, str]], name: str) -> bool:
+    text = _last(pairs, name).lower()
+    if text in {"", "false"}:
         return False
-    if text.lower() == "true":
+    if text == "true":
         return True
-    raise InvalidQuery("fuzzymatching is true or false")
+    raise InvalidQuery(f"{name} is true or false")

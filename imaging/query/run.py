@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from imaging.archive.tables import instance, series, study
 from imaging.query.attributes import ATTRIBUTES, REQUEST_ATTRIBUTES, Level
-from imaging.query.conditions import Studies, compile_key
+from imaging.query.conditions import Studies, compile_key, compile_moment
 from imaging.query.matching import Between, OneOf
 from imaging.query.model import Query
 from imaging.query.ways import newest, shortest_way, within_reach
@@ -57,7 +57,8 @@ def run_query(conn: sa.Connection, query: Query, reach: Reach, *, bound: int | N
     dialect = conn.dialect.name
     compiled = [compile_key(key, query.level, dialect) for key in query.keys]
     conditions = [within_reach(reach), *(each.condition for each in compiled)]
-    rows = _EVERY_ROW[query.level]
+    conditions += [compile_moment(each) for each in query.moments]
+    rows = EVERY_ROW[query.level]
     statement = rows.where(table.c.id <= bound, *conditions)
     if query.level is Level.STUDY and not query.keys:
         wanted = query.offset + query.limit + 1
@@ -91,7 +92,8 @@ def _every_row(level: Level) -> sa.Select[Any]:
 
 
 # Made once: putting forty columns together costs as much as reading a row.
-_EVERY_ROW: Final = {level: _every_row(level) for level in _TABLES}
+EVERY_ROW: Final = {level: _every_row(level) for level in _TABLES}
+"""By level, the rows of all entities with their attributes and those above; not of patients."""
 
 
 def _order(query: Query) -> Sequence[sa.ColumnElement[Any]]:

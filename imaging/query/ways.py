@@ -5,7 +5,7 @@ studies each key's index finds. Either way takes time by the size of the answer,
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -24,9 +24,24 @@ def within_reach(reach: Reach) -> sa.ColumnElement[bool]:
     """Return the condition that a row of ``study`` may be found."""
     if reach.nothing:
         return sa.false()
-    may = study_reach.c
-    given = sa.exists().where(may.institution == reach.institution, may.study == study.c.id)
-    return given.correlate(study)
+    return given(reach, study.c.id).correlate(study)
+
+
+def given(reach: Reach, number: sa.ColumnElement[int]) -> sa.Exists:
+    """Return the condition that the study *number* belongs or was given to a holder of *reach*.
+
+    It is one look into an index for each holder, of whom there are two at most.
+    """
+    may = study_reach.alias().c
+    held = may.institution.in_(reach.holders)
+    return sa.exists().where(held, may.study == number, lasting(may.until, reach))
+
+
+def lasting(until: sa.ColumnElement[Any], reach: Reach) -> sa.ColumnElement[bool]:
+    """Return the condition that what ends at *until* has not ended for *reach*."""
+    if reach.at is None:
+        return until.is_(None)
+    return sa.or_(until.is_(None), until > reach.at)
 
 
 def shortest_way(conn: sa.Connection, compiled: Sequence[Compiled], reach: Reach) -> Studies | None:
@@ -43,7 +58,8 @@ def shortest_way(conn: sa.Connection, compiled: Sequence[Compiled], reach: Reach
             best, least = search, count
     if best is None:
         may = study_reach.c
-        own = sa.select(may.study).where(may.institution == reach.institution)
+        # What has ended is among them, and goes where every condition is met.
+        own = sa.select(may.study).where(may.institution.in_(reach.holders))
         if _count(conn, own, OWN_FEW + 1) <= OWN_FEW:
             best = own
     return best
@@ -52,14 +68,23 @@ def shortest_way(conn: sa.Connection, compiled: Sequence[Compiled], reach: Reach
 def newest(reach: Reach, *, below: int, count: int) -> Studies:
     """Return the search for the *count* newest studies in *reach* numbered *below* or less."""
     may = study_reach.c
-    found = (
-        sa.select(may.study)
-        .where(may.institution == reach.institution, may.study <= below)
-        .order_by(may.study.desc())
-        .limit(count)
-        .subquery()
-    )
-    return sa.select(found.c.study)
+    # Each holder's newest by themselves, as they stand in the index: asked for together, all that
+    # is in reach would be sorted.
+    each = [
+        sa.select(
+            sa.select(may.study)
+            .where(may.institution == holder, may.study <= below, lasting(may.until, reach))
+            .order_by(may.study.desc())
+            .limit(count)
+            .subquery()
+            .c.study
+        )
+        for holder in reach.holders
+    ]
+    if len(each) == 1:
+        return each[0]
+    together = sa.union(*each).subquery()
+    return sa.select(together.c.study)
 
 
 def _count(conn: sa.Connection, search: Studies, most: int) -> int:

@@ -20,6 +20,10 @@ from kernel.sql.db import Database
 
 _KEEP: Final = 20_000
 _FLUSH_EVERY_S: Final = 5.0
+EMERGENCY: Final = "break-glass"
+"""``kernel.policy.Reason.BREAK_GLASS``, which stands above this room."""
+PURPOSE: Final = {"purpose_of_use": "BTG"}
+"""What rows say of looks that an emergency allowed (v3-ActReason, break the glass)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Access:
     sign_in: str = ""
     """Names the session or token without being it; looks of another one make another row."""
     event: AuditEvent = AuditEvent.STUDY_SEEN
+    to: str = ""
+    """Whom it was sent to, where that is not who asked; another one makes another row."""
 
 
 @dataclass(slots=True)
@@ -46,7 +52,12 @@ class _Seen:
     last_at: dt.datetime | None = None
 
 
-_Key = tuple[str, str, str, str]
+_Key = tuple[str, str, str, str, str]
+
+
+def _detail(access: Access) -> dict[str, str]:
+    told = {"to": access.to} if access.to else {}
+    return told | PURPOSE if access.reason == EMERGENCY else told
 
 
 class AccessLog:
@@ -75,7 +86,8 @@ class AccessLog:
         """
         now = self._clock.now()
         who = access.principal
-        key = (access.sign_in or who.user_id, access.subject, access.event, f"{now:%Y%m%d%H}")
+        asker = access.sign_in or who.user_id
+        key = (asker, access.subject, access.event, f"{now:%Y%m%d%H}", access.to)
         seen = self._seen.get(key)
         if seen is not None:
             await asyncio.shield(seen.row)
@@ -93,6 +105,7 @@ class AccessLog:
             subject=access.subject,
             patient=access.patient,
             reason=access.reason,
+            detail=_detail(access),
         )
         self._waiting.append((entry, key, seen))
         await asyncio.shield(self._write_waiting(seen))
@@ -100,7 +113,7 @@ class AccessLog:
     async def add(self, entry: AuditEntry) -> None:
         """Write any other *entry* into this process's chain; returns once it is on disk."""
         seen = _Seen(asyncio.get_running_loop().create_future())
-        self._waiting.append((entry, ("", "", "", ""), seen))
+        self._waiting.append((entry, ("", "", "", "", ""), seen))
         await asyncio.shield(self._write_waiting(seen))
 
     async def _write_waiting(self, mine: _Seen) -> None:

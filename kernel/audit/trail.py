@@ -35,6 +35,8 @@ class AuditEvent(StrEnum):
     SIGNED_OUT = "signed-out"
     STUDY_SEEN = "study-seen"
     RECORD_SEEN = "record-seen"
+    REVEALED = "phi-revealed"
+    """One masked field of a patient was shown whole."""
     QUERIED = "queried"
     STORED = "stored"
     EXPORTED = "exported"
@@ -44,6 +46,9 @@ class AuditEvent(StrEnum):
     NETWORK_CHANGED = "network-changed"
     AUDIT_READ = "audit-read"
     ACCESS_REFUSED = "access-refused"
+    EMERGENCY_OPENED = "emergency-opened"
+    """110127, Emergency Override Started, is what it is a type of."""
+    EMERGENCY_REVIEWED = "emergency-reviewed"
 
 
 EVENT_CODES: Final[Mapping[AuditEvent, str]] = {
@@ -54,6 +59,7 @@ EVENT_CODES: Final[Mapping[AuditEvent, str]] = {
     AuditEvent.SIGNED_OUT: "110114",
     AuditEvent.STUDY_SEEN: "110103",
     AuditEvent.RECORD_SEEN: "110110",
+    AuditEvent.REVEALED: "110110",
     AuditEvent.QUERIED: "110112",
     AuditEvent.STORED: "110104",
     AuditEvent.EXPORTED: "110106",
@@ -63,6 +69,8 @@ EVENT_CODES: Final[Mapping[AuditEvent, str]] = {
     AuditEvent.NETWORK_CHANGED: "110113",
     AuditEvent.AUDIT_READ: "110101",
     AuditEvent.ACCESS_REFUSED: "110113",
+    AuditEvent.EMERGENCY_OPENED: "110113",
+    AuditEvent.EMERGENCY_REVIEWED: "110113",
 }
 
 

@@ -84,6 +84,15 @@ def answering_503(
     return answering(door, _say_503, tls=tls)
 
 
+def hanging_up(door: socket.socket) -> AbstractAsyncContextManager[None]:
+    """Close every connection at *door* at once, so that who calls tries again later."""
+    return answering(door, _say_nothing)
+
+
+async def _say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Return at once; what ends the conversation closes it."""
+
+
 async def _say_503(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.readuntil(b"\r\n\r\n")
     writer.write(_answer())

@@ -112,7 +112,7 @@ class SettleBody(msgspec.Struct, frozen=True, kw_only=True):
 class RevealBody(msgspec.Struct, frozen=True, kw_only=True):
     """Which number to show."""
 
-    field: Literal["resident_id", "phone"]
+    field: Literal["resident_id", "phone", "patient_id"]
 
 
 class Revealed(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,7 +83,13 @@ class Counter:
         )
 
     async def looked_at(
-        self, request: web.Request, subject: str, patient: str, *, reason: str = ""
+        self,
+        request: web.Request,
+        subject: str,
+        patient: str,
+        *,
+        reason: str = "",
+        event: AuditEvent = AuditEvent.RECORD_SEEN,
     ) -> None:
         """Return once this look at one record is in the trail.
 
@@ -92,6 +98,7 @@ class Counter:
             subject: what at.
             patient: whose it is.
             reason: why they may; empty to have it found for the register they work in.
+            event: what kind of look.
         """
         who = request[PRINCIPAL]
         await saw(
@@ -99,7 +106,7 @@ class Counter:
             subject=subject,
             patient=patient,
             reason=reason or require(who, Duty.READ_ORDERS, Subject(register_house(who))).reason,
-            event=AuditEvent.RECORD_SEEN,
+            event=event,
         )
 
     async def looked_at_list(self, request: web.Request, subject: str) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 from aiohttp import web
 
+from kernel.audit.trail import AuditEvent
 from kernel.errors import Missing
 from kernel.events import last_event_id
 from kernel.policy import Act as Duty, register_house, roles_for
@@ -149,7 +150,9 @@ class PatientsDoor:
         body = await read_json(request, RevealBody)
         patient = await self._find(request)
         subject = f"patient:{patient.id}:{body.field}"
-        await self._counter.looked_at(request, subject, patient.patient_id)
+        await self._counter.looked_at(
+            request, subject, patient.patient_id, event=AuditEvent.REVEALED
+        )
         return json_response(Revealed(field=body.field, value=getattr(patient, body.field)))
 
     def _seen(self, request: web.Request) -> Seen:

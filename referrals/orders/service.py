@@ -4,21 +4,20 @@ Every act takes the key under which it was asked for, so that asking again does 
 change the version it was made from, so that nobody writes over what they have not seen.
 """
 
-import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
 from kernel.clock import Clock
-from kernel.errors import Conflict, Invalid, Stale
+from kernel.errors import Conflict, Invalid
 from kernel.idempotency import Ask, done_before, remember
 from kernel.identity import Principal
 from kernel.policy import Act as Duty, Subject, register_house, require
 from kernel.sql.db import Database
-from referrals.orders import registering, store
+from referrals.orders import store
+from referrals.orders.acts import Acts, Seen, check_seen, person_of
 from referrals.orders.asked import (
     NewOrder,
     NewPatient,
@@ -27,19 +26,16 @@ from referrals.orders.asked import (
 )
 from referrals.orders.gate import OrderGate
 from referrals.orders.ledger import By, Ledger, Page
-from referrals.orders.machine import PERFORMING, Act, ActNotAllowed, decide
+from referrals.orders.machine import Act
 from referrals.orders.model import (
     REASON_MAX,
     Order,
-    OrderMissing,
     Patient,
     PatientMissing,
     PatientStatus,
     parse_text,
-    version_tag,
 )
-from referrals.orders.moves import changed, moved
-from referrals.orders.records import Record, RecordKind
+from referrals.orders.records import RecordKind
 from referrals.orders.settling import (
     SETTLE,
     ToSettle,
@@ -47,20 +43,12 @@ from referrals.orders.settling import (
     settled,
     to_settle,
 )
-from referrals.orders.views import local_day, may_see
+
+__all__ = ["OrderDesk", "Seen"]
 
 T = TypeVar("T")
 R = TypeVar("R", Patient, Order)
 _SAYS_WHY: Final = {Act.DISCONTINUE, Act.CANCEL}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A change of something: which, and the version its maker saw."""
-
-    record: str
-    version: str
-    """``version_tag`` of what was seen."""
 
 
 class OrderDesk:
@@ -88,7 +76,7 @@ class OrderDesk:
         self._centre = centre
         self._clock = clock
         self._ledger = ledger
-        self._gate = gate
+        self._acts = Acts(ledger, gate, clock)
 
     async def register(self, by: By, new: NewPatient, ask: Ask) -> str:
         """Register a patient and return the id.
@@ -97,12 +85,7 @@ class OrderDesk:
             InvalidRegistration: something typed cannot be.
             AlreadyRegistered: a patient of this institution has that number.
         """
-        return await self._once(ask, partial(self._register, by=by, new=new))
-
-    def _register(self, page: Page, *, by: By, new: NewPatient) -> str:
-        who, now = _who(by), self._clock.now()
-        require(who, Duty.REGISTER_PATIENT, Subject(register_house(who)))
-        return registering.register(self._ledger, page, by, new, now=now).id
+        return await self._once(ask, lambda page: self._acts.register(page, by, new).id)
 
     async def correct(self, by: By, seen: Seen, changes: PatientChanges, ask: Ask) -> str:
         """Mend what was registered and return the patient's id.
@@ -112,20 +95,7 @@ class OrderDesk:
             Stale: somebody changed it meanwhile; the answer says who and when.
             InvalidRegistration, AlreadyRegistered: as for ``register``.
         """
-
-        def act(page: Page) -> str:
-            now = self._clock.now()
-            before = self._patient(page.conn, by, seen, Duty.REGISTER_PATIENT)
-            after = changes.on(before, local_day(now))
-            if changes.name is not None and changes.name_pinyin is None:
-                pinyin = self._ledger.spellings.romanised(after.name)
-                after = replace(after, name_pinyin=pinyin)
-            if after.temporary is not None and changes.name is not None:
-                after = replace(after, temporary=None)
-            registering.check_numbers_free(page.conn, after)
-            return self._ledger.write(page, after, by.change("correct", now), by).id
-
-        return await self._once(ask, act)
+        return await self._once(ask, lambda page: self._acts.correct(page, by, seen, changes).id)
 
     async def reconcile(self, by: By, seen: Seen, real: str, ask: Ask) -> str:
         """Say that a patient registered as unknown is *real*; returns the first one's id.
@@ -141,7 +111,7 @@ class OrderDesk:
 
         def act(page: Page) -> str:
             now, conn = self._clock.now(), page.conn
-            before = self._patient(conn, by, seen, Duty.REGISTER_PATIENT)
+            before = self._acts.patient(conn, by, seen, Duty.REGISTER_PATIENT)
             known = store.find_patient(conn, real)
             if known is None or known.institution != before.institution:
                 raise PatientMissing
@@ -179,34 +149,15 @@ class OrderDesk:
         """
 
         def act(page: Page) -> str:
-            who, now = _who(by), self._clock.now()
+            who = person_of(by)
+            # Who may not order registers nobody by the way.
             require(who, Duty.ORDER_EXAMINATION, Subject(register_house(who)))
-            if isinstance(patient, NewPatient):
-                person = self._register(page, by=by, new=patient)
-            else:
-                person = patient
-            return self._place(page, by, person, new, now).id
+            person = patient
+            if isinstance(person, NewPatient):
+                person = self._acts.register(page, by, person).id
+            return self._acts.order(page, by, person, new).id
 
         return await self._once(ask, act)
-
-    def _place(
-        self,
-        page: Page,
-        by: By,
-        person: str,
-        new: NewOrder,
-        now: dt.datetime,
-        replaces: str = "",
-    ) -> Order:
-        who = _who(by)
-        found = store.find_patient(page.conn, person)
-        if found is None or found.institution != register_house(who):
-            raise PatientMissing
-        if found.status is not PatientStatus.ACTIVE:
-            raise Conflict("order for the patient this one turned out to be", code="reconciled")
-        return registering.order(
-            self._ledger, self._gate, page, by, found, new.checked(now), now=now, replaces=replaces
-        )
 
     async def change(self, by: By, seen: Seen, changes: OrderChanges, ask: Ask) -> str:
         """Change when, where, how urgently or why; returns the order's id.
@@ -217,14 +168,7 @@ class OrderDesk:
             Stale: somebody changed it meanwhile.
             InvalidRegistration: something typed cannot be.
         """
-
-        def act(page: Page) -> str:
-            now = self._clock.now()
-            before = self._order(page.conn, by, seen, Act.CHANGE)
-            after = changed(before, changes, now)
-            return self._ledger.write(page, after, by.change(Act.CHANGE, now), by).id
-
-        return await self._once(ask, act)
+        return await self._once(ask, lambda page: self._acts.change(page, by, seen, changes).id)
 
     async def move(self, by: By, seen: Seen, act: Act, reason: str, ask: Ask) -> str:
         """Begin, complete, discontinue or cancel the order; returns its id.
@@ -240,14 +184,7 @@ class OrderDesk:
         if act in _SAYS_WHY and not why:
             raise Invalid("say why", code="reason-missing")
 
-        def write(page: Page) -> str:
-            now = self._clock.now()
-            before = self._order(page.conn, by, seen, act)
-            after = moved(before, act, now, reason=why)
-            change = by.change(act, now, reason=why)
-            return self._ledger.write(page, after, change, by).id
-
-        return await self._once(ask, write)
+        return await self._once(ask, lambda page: self._acts.move(page, by, seen, act, why).id)
 
     async def reorder(self, by: By, seen: Seen, ask: Ask) -> str:
         """Order the same again after it ended; returns the new order's id.
@@ -260,8 +197,7 @@ class OrderDesk:
         """
 
         def act(page: Page) -> str:
-            now = self._clock.now()
-            before = self._order(page.conn, by, seen, Act.REORDER)
+            before = self._acts.seen_order(page.conn, by, seen, Act.REORDER)
             again = NewOrder(
                 examination=before.examination.code,
                 station_ae_title=before.station_ae_title,
@@ -269,7 +205,7 @@ class OrderDesk:
                 patient_class=before.patient_class,
                 clinical_question=before.clinical_question,
             )
-            return self._place(page, by, before.patient, again, now, before.id).id
+            return self._acts.order(page, by, before.patient, again, replaces=before.id).id
 
         return await self._once(ask, act)
 
@@ -286,8 +222,8 @@ class OrderDesk:
 
         def act(page: Page) -> str:
             now, conn = self._clock.now(), page.conn
-            about = self.to_settle(conn, _who(by), kind, seen.record)
-            _check_seen(conn, about.record, seen)
+            about = self.to_settle(conn, person_of(by), kind, seen.record)
+            check_seen(conn, about.record, seen)
             version = chosen_version(about.choice, keep)
             chosen = settled(about.record, store.record_at(conn, kind, seen.record, version))
             chooser = replace(by, reason=about.reason)
@@ -316,40 +252,3 @@ class OrderDesk:
             return made
 
         return await self._database.write(transaction)
-
-    def _patient(self, conn: sa.Connection, by: By, seen: Seen, duty: Duty) -> Patient:
-        who, found = _who(by), store.find_patient(conn, seen.record)
-        if found is None or found.institution != register_house(who):
-            raise PatientMissing
-        require(who, duty, Subject(found.institution))
-        _check_seen(conn, found, seen)
-        return found
-
-    def _order(self, conn: sa.Connection, by: By, seen: Seen, act: Act | None) -> Order:
-        who, found = _who(by), store.find_order(conn, seen.record)
-        if found is None or not may_see(found, who):
-            raise OrderMissing
-        duty = Duty.PERFORM_EXAMINATION if act in PERFORMING else Duty.ORDER_EXAMINATION
-        require(who, duty, Subject(found.institution))
-        if act is not None:
-            try:
-                decide(found.state, act)
-            except ActNotAllowed as refused:
-                refused.members = store.change_at(conn, found).told(found) | {"state": found.state}
-                raise
-        _check_seen(conn, found, seen)
-        return found
-
-
-def _check_seen(conn: sa.Connection, found: Record, seen: Seen) -> None:
-    if version_tag(found) != seen.version:
-        error = Stale("it was changed after it was read; read it again")
-        error.members = store.change_at(conn, found).told(found)
-        raise error
-
-
-def _who(by: By) -> Principal:
-    if by.principal is None:
-        msg = "a person's act has a person"
-        raise ValueError(msg)
-    return by.principal

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from kernel.errors import Conflict
 from kernel.identity import Principal
-from kernel.policy import Act as Duty, Reason, Subject, decide, masked_id
+from kernel.policy import Act as Duty, Reason, Subject, decide, masked_id, masked_number
 from referrals.orders import store
 from referrals.orders.merge import Version, standing
 from referrals.orders.model import Order, OrderMissing, PatientMissing, version_tag
@@ -28,7 +28,11 @@ VERSIONS_SHOWN: Final = 20
 """Contents of one record an answer holds, the newest."""
 SETTLE: Final = "settle"
 """Act of a version somebody chose; its reason names the version that was kept."""
-_MASKS: Final = {"resident_id": masked_id, "phone": masked_phone}
+_MASKS: Final = {
+    "patient_id": masked_number,
+    "resident_id": masked_id,
+    "phone": masked_phone,
+}
 
 
 class NoSuchConflict(Conflict):

@@ -56,6 +56,8 @@ patients: Final = sa.Table(
     sa.Index("ix_order_patients_institution", "institution", "id"),
     sa.Index("ix_order_patients_patient_id", "institution", "patient_id"),
     sa.Index("ix_order_patients_resident_id", "institution", "resident_id"),
+    # Of all houses: one person has one number.
+    sa.Index("ix_order_patients_resident", "resident_id"),
     sa.Index("ix_order_patients_registered_at", "institution", "registered_at"),
 )
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from kernel.arrival import Priority
 from kernel.dicom.shown import LEGAL_TIME, Age, age_at
 from kernel.identity import Principal
-from kernel.policy import masked_id, register_house, sees_own_orders_only
+from kernel.policy import masked_id, masked_number, register_house, sees_own_orders_only
 from referrals.orders import store
 from referrals.orders.model import (
     Examination,
@@ -35,6 +35,7 @@ class RegisteredPatient(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     patient_id: str
+    """Masked where it is a resident number."""
     name: str
     name_pinyin: str
     sex: Sex
@@ -100,7 +101,7 @@ def patient_row(patient: Patient, *, on: dt.date, conflicts: int = 0) -> Registe
     estimated = age is None and known is not None
     return RegisteredPatient(
         id=patient.id,
-        patient_id=patient.patient_id,
+        patient_id=masked_number(patient.patient_id),
         name=patient.name,
         name_pinyin=patient.name_pinyin,
         sex=patient.sex,

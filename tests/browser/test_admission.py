@@ -183,6 +183,7 @@ def test_others_see_the_machines_and_bring_none_in(
             # A township's technician has no such page at all.
             expect(person.page.locator('a[href="/nodes"]')).to_have_count(0)
             return
+        person.page.goto(f"{county(demo)}/nodes")
         person.see("node-row")
         person.page.get_by_test_id("node-row").first.click()
         person.see("node-detail")

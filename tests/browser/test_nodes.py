@@ -41,6 +41,7 @@ def open_row(person: Person, demo: RunningDemo, role: str, name: str = "青山�
     """Open the township's row without a mouse."""
     sign_in(person, demo, role)
     page = person.page
+    page.goto(f"{county(demo)}/nodes")
     row = page.get_by_test_id("node-row").filter(has_text=name)
     expect(row).to_be_visible()
     for _ in range(page.get_by_test_id("node-row").count()):

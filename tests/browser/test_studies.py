@@ -63,7 +63,7 @@ def test_filters_live_in_the_address_and_can_be_cleared(
         expect(page.get_by_test_id("empty")).to_contain_text("没有符合条件的检查")
         expect(page).to_have_url(re.compile(r"modality=US&unidentified=1$"))
         person.picture("studies-empty-zh-1366x625")
-        page.get_by_test_id("empty").get_by_role("button").click()
+        page.get_by_test_id("empty").get_by_role("button", name="清空条件").click()
         expect(page).to_have_url(re.compile(r"/studies$"))
         expect(page.get_by_test_id("study-row").nth(5)).to_be_visible()
 

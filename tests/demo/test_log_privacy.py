@@ -40,6 +40,19 @@ def _post(
         return exc.code, "", exc.read()
 
 
+def _asked(demo: RunningDemo, *keys: str) -> str:
+    """Ask the county's archive by C-FIND; return what is printed."""
+    door = demo.door("county")
+    asked = [part for key in ("QueryRetrieveLevel=STUDY", *keys) for part in ("-k", key)]
+    ran = subprocess.run(
+        ["findscu", "-v", "-S", "-aec", door["ae_title"], *asked, door["host"], str(door["port"])],
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    return (ran.stdout + ran.stderr).decode("utf-8", "replace")
+
+
 def _texts(demo: RunningDemo) -> dict[Path, bytes]:
     """Return every log of the demo: what it writes to the screen, and its files."""
     places = [demo.home.with_suffix(".log"), *demo.home.rglob("*.log*")]
@@ -81,6 +94,9 @@ def test_no_name_that_comes_in_or_is_asked_for_is_in_a_log(tmp_path: Path) -> No
         until(lambda: wanted <= set(demo.instances()), 60, "the images at the county")
         for query in (f"PatientName={MARK}", f"PatientName={MARK}*&fuzzymatching=true"):
             demo.get(f"/dicom-web/studies?{query}")
+        for keys in (("PatientID",), (f"StudyDate={MARK}",), (f"StudyInstanceUID={MARK}",)):
+            heard = _asked(demo, f"PatientName={MARK}*", *keys)
+            assert ("(Pending)" in heard) == (keys == ("PatientID",)), heard
         found = demo.get(f"/api/v1/studies?q={MARK}")
         assert MARK in json.dumps(found).upper()
         demo.stop()

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -83,6 +84,46 @@ def _retrieve(demo: RunningDemo, original: pydicom.Dataset) -> pydicom.Dataset:
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         return pydicom.dcmread(io.BytesIO(answer.read()))
+
+
+def test_every_door_of_dicomweb_stands_open_at_the_county(
+    demo: RunningDemo, originals: dict[str, pydicom.Dataset]
+) -> None:
+    one = next(each for each in originals.values() if each.Modality in {"CT", "DX", "CR"})
+    study, series, instance = one.StudyInstanceUID, one.SeriesInstanceUID, one.SOPInstanceUID
+    path = f"/dicom-web/studies/{study}/series/{series}/instances/{instance}"
+
+    def ask(where: str, accept: str, method: str = "GET", body: bytes | None = None) -> Any:
+        headers = {
+            "Authorization": f"Bearer {demo.account('radiologist')['token']}",
+            "Accept": accept,
+            "Content-Type": "application/dicom+json",
+        }
+        url = demo.ready["county"]["http"] + where
+        request = urllib.request.Request(url, headers=headers, data=body, method=method)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.headers["Content-Type"].partition(";")[0], answer.read()
+
+    uri = f"/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}"
+    assert ask(uri, "*/*")[:2] == (200, "image/jpeg")
+    assert ask(f"{path}/rendered?annotation=patient", "image/gif")[1] == "image/gif"
+    xml = ask(f"{path}/metadata", 'multipart/related; type="application/dicom+xml"')
+    assert b"NativeDicomModel" in xml[2]
+    octets = 'multipart/related; type="application/octet-stream"'
+    assert one.PixelData in ask(f"{path}/pixeldata", octets)[2]
+    told = json.loads(ask("/dicom-web", "application/json", "OPTIONS")[2])
+    assert {"SearchForStudies", "StoreInstances", "RequestCommitment"} <= {
+        each["id"] for each in told["transactions"]
+    }
+    item = {
+        "00081150": {"vr": "UI", "Value": [str(one.SOPClassUID)]},
+        "00081155": {"vr": "UI", "Value": [str(instance)]},
+    }
+    question = json.dumps({"00081199": {"vr": "SQ", "Value": [item]}}).encode()
+    where = f"/dicom-web/commitment-requests/{instance}.1"
+    status, _, answer = ask(where, "application/dicom+json", "POST", question)
+    assert (status, [*json.loads(answer)]) == (200, ["00081199"])
+    assert ask(where, "application/dicom+json")[2] == answer
 
 
 def test_another_townships_technician_finds_none_of_it(

@@ -184,6 +184,32 @@ def test_roles_are_cut_to_what_both_sides_do(
 
 
 @pytest.mark.parametrize(
+    ("proposed", "taken"),
+    [
+        pytest.param((JPEG_LOSSLESS, IMPLICIT_LE, EXPLICIT_LE), EXPLICIT_LE, id="native-among"),
+        pytest.param((JPEG_LOSSLESS, JPEG_BASELINE), JPEG_LOSSLESS, id="compressed-only"),
+    ],
+)
+def test_a_receiver_that_may_not_send_takes_what_every_object_can_be_had_in(
+    proposed: tuple[str, ...], taken: str
+) -> None:
+    agreement = negotiate(
+        request(
+            ProposedContext(1, CT, proposed),
+            ProposedContext(3, PRIVATE, proposed),
+            roles=(RoleSelection(CT, scu=True, scp=True),),
+        ),
+        NegotiationPolicy(store=False, store_to_peer=True),
+    )
+    assert agreement.roles == (RoleSelection(CT, scu=False, scp=True),)
+    accepted = agreement.contexts[1]
+    assert accepted.transfer_syntax == taken
+    assert accepted.peer_takes
+    assert not accepted.peer_asks
+    assert set(agreement.contexts) == {1}
+
+
+@pytest.mark.parametrize(
     ("proposed", "answer"),
     [
         pytest.param((IMPLICIT_LE,), (ContextResult.ACCEPTANCE, IMPLICIT_LE), id="implicit"),

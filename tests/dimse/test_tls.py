@@ -16,13 +16,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.dimse.acceptor import serve
 from gateway.dimse.access import PeerTable
+from gateway.dimse.outgoing import Peer
 from gateway.dimse.settings import AcceptorSettings
+from gateway.dimse.store_client import StoreClient
+from gateway.dimse.storing import Outcome, SendableObject
 from gateway.dimse.tls import ClientCertificate, server_context
 from kernel.clock import SystemClock
+from kernel.identifiers import AETitle
 from kernel.identity import ApplicationEntity
 from tests.dimse.doors import OUR_TITLE, MemorySink, command, everybody, open_door, until
 from tests.dimse.peers import connected
 from tests.dimse.samples import write_ct
+from tests.dimse.test_store_client import Made
 
 
 @pytest.fixture
@@ -193,3 +198,22 @@ def test_client_certificates_need_an_authority(authority: dict[str, Path]) -> No
             key=authority["door-key"],
             client_certificate=ClientCertificate.REQUIRED,
         )
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_objects_are_sent_over_tls_to_a_peer_whose_certificate_is_known(
+    authority: dict[str, Path], trusted: bool
+) -> None:
+    told: list[Outcome] = []
+
+    async def note(_: SendableObject, outcome: Outcome) -> None:
+        told.append(outcome)
+
+    ours = ssl.create_default_context(cafile=authority["ca"] if trusted else None)
+    sink = MemorySink()
+    async with open_door(sink, settings(authority), tls=True) as door:
+        peer = Peer(*door.tls_addresses[0], OUR_TITLE, AETitle("SENDER"), tls=ours)
+        await StoreClient(peer).send([Made(1), Made(2)], note)
+    statuses = [outcome.status for outcome in told]
+    assert statuses == ([0, 0] if trusted else [None, None])
+    assert len(sink.kept) == (2 if trusted else 0)

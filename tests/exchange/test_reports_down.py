@@ -10,7 +10,7 @@ from gateway.exchange import returns
 from gateway.exchange.feed import prune
 from gateway.exchange.reports_down import ReportsDown
 from gateway.exchange.tables import feed
-from imaging.archive.filing import STUDY_UPDATED
+from imaging.archive.model import STUDY_UPDATED
 from tests.exchange.prior_place import STUDY, Place, place_in
 from tests.exchange.two_nodes import until
 from tests.imaging.sample import arrival

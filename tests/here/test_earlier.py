@@ -32,7 +32,7 @@ async def ward_with_a_county(home: Path) -> AsyncIterator[tuple[Ward, County, Li
 
 async def earlier(ward: Ward, *, county: bool, who: str = "li") -> tuple[int, Any]:
     asked = "true" if county else "false"
-    return await ward.get(f"/api/v1/earlier?patient_id=990000-1&county={asked}", who)
+    return await ward.get(f"/api/v1/earlier?study={ROOT}.1&county={asked}", who)
 
 
 async def test_own_studies_are_known_with_the_line_down_and_the_countys_with_it_up(
@@ -66,10 +66,13 @@ async def test_who_asks_about_whom_is_in_the_trail_and_another_house_may_not(
     tmp_path: Path,
 ) -> None:
     async with ward_in(tmp_path) as ward:
+        assert (await earlier(ward, county=False))[0] == 404
+        await ward.node.store([ct_slice(study=1)])
+        await ward.node.until(waiting=1)
         assert (await earlier(ward, county=False, who="other"))[0] == 404
         assert (await earlier(ward, county=False, who="manager"))[0] == 403
         status, page = await earlier(ward, county=True)
-        assert (status, page) == (200, {"items": [], "county": "not-enrolled"})
+        assert (status, page["county"], len(page["items"])) == (200, "not-enrolled", 1)
         query = sa.select(audit_entries.c.subject, audit_entries.c.patient)
         seen = await ward.node.database.read(
             lambda conn: [tuple(row) for row in conn.execute(query)]

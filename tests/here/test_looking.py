@@ -194,4 +194,5 @@ async def test_too_many_or_malformed_names_are_refused(tmp_path: Path) -> None:
         assert (await ward.get(f"/api/v1/here?study={'1.2,' * 101}"))[0] == 400
         assert (await ward.get("/api/v1/here?study=../etc"))[0] == 400
         assert (await ward.get("/api/v1/here"))[0] == 400
-        assert (await ward.get("/api/v1/earlier?patient_id="))[0] == 400
+        assert (await ward.get("/api/v1/earlier"))[0] == 400
+        assert (await ward.get(f"/api/v1/earlier?study={STUDY}&patient=1"))[0] == 400

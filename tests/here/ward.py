@@ -45,10 +45,10 @@ from kernel.dicom.shown import LEGAL_TIME
 from kernel.identifiers import Uid, object_key
 from kernel.identity import Principal, Role
 from kernel.letter import Letter
-from kernel.web import ACCESS_LOG, ADDRESS, DATABASE, PRINCIPAL, SIGN_IN_ID, Handler
+from kernel.web import ACCESS_LOG, ADDRESS, CLOCK, DATABASE, PRINCIPAL, SIGN_IN_ID, Handler
 from tests.township.node import Node, node_in
 from yilian.wiring import tables
-from yilian.wiring.township_view import ArchiveIndex
+from yilian.wiring.township_view import ArchiveIndex, registered_number
 
 WHO = {
     "li": Principal("u1", "li", "李", frozenset({Role.TECHNICIAN}), "qingshan"),
@@ -178,7 +178,7 @@ async def ward_in(home: Path, county: CountyStudies | None = None) -> AsyncItera
 
         app = web.Application(middlewares=[errors, sign_in])
         app[ACCESS_LOG] = AccessLog(node.database, clock, chain="test")
-        app[DATABASE] = node.database
+        app[DATABASE], app[CLOCK] = node.database, clock
 
         def at_county(conn: sa.Connection, study: str, institution: str, /) -> bool:
             return institution == "qingshan" and bool(deleted(conn, [study]))
@@ -190,7 +190,9 @@ async def ward_in(home: Path, county: CountyStudies | None = None) -> AsyncItera
         searches = qido.routes(Search(node.database, PagingMemory(clock)), at_county)
         app.add_routes(dicomweb_routes(parts, searches))
         app.add_routes(studies.routes(elsewhere=at_county))
-        door = HereDoor(node.database, WhatIsHere(index), county, "qingshan", LEGAL_TIME)
+        door = HereDoor(
+            node.database, WhatIsHere(index), county, registered_number, "qingshan", LEGAL_TIME
+        )
         app.add_routes(door.routes())
         server = TestServer(app, host="127.0.0.1")
         await server.start_server()

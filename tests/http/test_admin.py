@@ -20,10 +20,12 @@ ADMIN_ROUTES = [
     ("POST", "/api/v1/admin/accounts/qian/disable", "sec"),
     ("POST", "/api/v1/admin/accounts/qian/enable", "sec"),
     ("POST", "/api/v1/admin/accounts/qian/unlock", "sec"),
+    ("POST", "/api/v1/admin/accounts/qian/sign-out", "sec"),
     ("GET", "/api/v1/admin/tokens", "sec"),
     ("POST", "/api/v1/admin/tokens", "sec"),
     ("DELETE", "/api/v1/admin/tokens/x", "sec"),
     ("GET", "/api/v1/admin/audit", "aud"),
+    ("GET", "/api/v1/admin/audit/export", "aud"),
     ("GET", "/api/v1/admin/audit/verification", "aud"),
 ]
 TRAIL = "/api/v1/admin/audit"
@@ -58,11 +60,27 @@ async def test_the_system_administrator_keeps_institutions_and_peers(door: Door)
     async with page.put(f"{root}/institutions/x", json=body | {"kind": "pub"}) as answer:
         assert answer.status == 400
         assert "pub" not in await answer.text()
+    async with page.put(f"{root}/institutions/shuanghe", json=body) as answer:
+        assert answer.status == 428
+    again = {"If-None-Match": "*"}
+    async with page.put(f"{root}/institutions/shuanghe", json=body, headers=again) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (409, "exists-already")
     peer = {"institution": "qingshan", "host": "10.0.0.9", "port": 104, "charset_hint": "GB18030"}
     async with page.put(f"{root}/application-entities/CT01", json=peer) as answer:
         assert answer.status == 204
     async with page.get(f"{root}/application-entities") as answer:
-        assert [one["ae_title"] for one in await answer.json()] == ["CT01"]
+        (told,) = await answer.json()
+    assert told == told | peer | {"ae_title": "CT01"}
+    version = {"If-Match": f'"{told["version"]}"'}
+    moved = peer | {"host": "10.0.0.10"}
+    one = f"{root}/application-entities/CT01"
+    async with page.put(one, json=moved, headers=version) as answer:
+        assert answer.status == 204
+    # Who has not seen that change overwrites nothing, nor takes it away.
+    async with page.put(one, json=peer, headers=version) as answer:
+        assert answer.status == 412
+    async with page.delete(one, headers=version) as answer:
+        assert answer.status == 412
     async with page.delete(f"{root}/application-entities/CT01") as answer:
         assert answer.status == 204
 
@@ -85,6 +103,43 @@ async def test_the_security_administrator_makes_accounts_that_work_once_shown(do
     assert session["password_change_due"] is True
     async with page.get("/api/v1/admin/accounts") as answer:
         assert made["password"] not in await answer.text()
+
+
+async def test_how_an_account_stands_is_told_and_its_sessions_can_be_ended(door: Door) -> None:
+    page = await door.page("sec")
+    one = await door.page("zhao")
+    for _ in range(5):
+        stranger = await door.visitor()
+        wrong = {"username": "qian", "password": "no"}
+        async with stranger.post("/api/v1/session", json=wrong) as answer:
+            assert answer.status == 401
+
+    async def states() -> dict[str, dict[str, Any]]:
+        async with page.get("/api/v1/admin/accounts") as answer:
+            return {each["username"]: each for each in await answer.json()}
+
+    told = await states()
+    assert (told["zhao"]["sessions"], told["zhao"]["locked_until"]) == (1, None)
+    assert told["zhao"]["signed_in_at"] is not None
+    assert (told["qian"]["sessions"], told["qian"]["signed_in_at"]) == (0, None)
+    assert told["qian"]["locked_until"] is not None
+    root = "/api/v1/admin/accounts"
+    async with page.post(f"{root}/zhao/sign-out") as answer:
+        assert answer.status == 204
+    async with page.post(f"{root}/qian/unlock") as answer:
+        assert answer.status == 204
+    door.sign_ins.forget()
+    async with one.get("/api/v1/who") as answer:
+        assert answer.status == 401
+    now = await states()
+    assert (now["zhao"]["sessions"], now["qian"]["locked_until"]) == (0, None)
+    # Who has not seen the newest roles changes none.
+    seen = {"If-Match": f'"{told["zhao"]["version"]}"'}
+    roles = {"roles": ["doctor"]}
+    async with page.put(f"{root}/zhao/roles", json=roles, headers=seen) as answer:
+        assert answer.status == 204
+    async with page.put(f"{root}/zhao/roles", json=roles, headers=seen) as answer:
+        assert answer.status == 412
 
 
 async def test_a_token_is_shown_once_and_can_be_revoked(door: Door) -> None:

@@ -12,7 +12,7 @@ from imaging.dicomweb.resources import Resource
 from imaging.dicomweb.stow_filed import StowFiled
 from imaging.dicomweb.unfiled import UnfiledStores
 from kernel.identifiers import Uid
-from kernel.policy import Subject
+from kernel.policy import Reach, Subject
 from tests.imaging.desk import Desk
 from tests.imaging.sample import ROOT, ct
 
@@ -25,11 +25,11 @@ async def test_finds_a_study_a_series_and_an_instance_with_their_subject(desk: D
     await desk.file(ct(1), ct(2))
     read = desk.database.read
     for resource in (STUDY, SERIES):
-        shelf = await read(partial(locate.find, resource=resource, asker="qingshan"))
+        shelf = await read(partial(locate.find, resource=resource, reach=Reach("qingshan")))
         assert shelf is not None
         assert shelf.subject.institution == "qingshan"
         assert shelf.patient_id == "990000199001011234"
-    found = await read(partial(locate.find_instance, resource=INSTANCE, asker="qingshan"))
+    found = await read(partial(locate.find_instance, resource=INSTANCE, reach=Reach("qingshan")))
     assert found is not None
     _, location = found
     assert location.sop_instance_uid == f"{ROOT}.1.1.2"
@@ -39,7 +39,7 @@ async def test_finds_a_study_a_series_and_an_instance_with_their_subject(desk: D
 
 async def test_says_whether_it_was_routed_to_who_asks(desk: Desk) -> None:
     await desk.file(ct(1))
-    find = partial(locate.find, resource=STUDY, asker="county")
+    find = partial(locate.find, resource=STUDY, reach=Reach("county"))
     before = await desk.database.read(find)
     assert before is not None
     assert before.subject == Subject("qingshan")
@@ -63,12 +63,14 @@ async def test_says_whether_it_was_routed_to_who_asks(desk: Desk) -> None:
 )
 async def test_finds_nothing_elsewhere(desk: Desk, resource: Resource) -> None:
     await desk.file(ct(1))
-    assert await desk.database.read(partial(locate.find, resource=resource, asker="x")) is None
+    assert (
+        await desk.database.read(partial(locate.find, resource=resource, reach=Reach("x"))) is None
+    )
 
 
 async def test_lists_instances_by_series_and_number(desk: Desk) -> None:
     await desk.file(ct(3), ct(1, series=2), ct(1), ct(2))
-    shelf = await desk.database.read(partial(locate.find, resource=STUDY, asker="x"))
+    shelf = await desk.database.read(partial(locate.find, resource=STUDY, reach=Reach("x")))
     assert shelf is not None
     listed = await desk.database.read(partial(locate.instances, shelf=shelf))
     assert [each.sop_instance_uid.removeprefix(ROOT) for each in listed] == [
@@ -82,7 +84,7 @@ async def test_lists_instances_by_series_and_number(desk: Desk) -> None:
 async def test_the_middle_of_the_largest_series_of_images_stands_for_a_study(desk: Desk) -> None:
     await desk.file(*(ct(number, Modality="SR") for number in range(1, 6)))
     await desk.file(*(ct(number, series=2) for number in range(1, 4)))
-    shelf = await desk.database.read(partial(locate.find, resource=STUDY, asker="x"))
+    shelf = await desk.database.read(partial(locate.find, resource=STUDY, reach=Reach("x")))
     assert shelf is not None
     found = await desk.database.read(partial(locate.representative, shelf=shelf))
     assert found is not None

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from imaging.archive import filing
+from imaging.archive import filing, filing_rows
 from imaging.archive.attempts import ENDS, TRIES, Attempts
 from imaging.archive.tables import instance, set_aside, study
 from kernel.arrival import Arrival
@@ -146,7 +146,7 @@ def test_a_marker_that_cannot_be_read_means_a_fresh_start(tmp_path: Path) -> Non
 async def test_one_row_the_database_refuses_does_not_hold_the_others(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = filing._row
+    real = filing_rows.instance_row
 
     def refuse(each: object, place: object) -> dict[str, object]:
         row = real(each, place)  # type: ignore[arg-type]
@@ -154,7 +154,7 @@ async def test_one_row_the_database_refuses_does_not_hold_the_others(
             row["sop_instance_uid"] = None
         return row
 
-    monkeypatch.setattr(filing, "_row", refuse)
+    monkeypatch.setattr(filing, "instance_row", refuse)
     await desk.receive_together([ct(1), ct(2), ct(3)])
     await desk.file_all()
     assert await desk.rows(sa.select(study.c.instance_count)) == [{"instance_count": 2}]

@@ -189,6 +189,40 @@ async def test_matches(desk: Desk, door: Door, asked: str, found: str) -> None:
     assert not found or door.warnings == []
 
 
+async def test_empty_and_multiple_value_matching_are_done_where_they_are_asked_for(
+    desk: Desk, door: Door
+) -> None:
+    await three_patients(desk)
+    await desk.file(
+        ct(
+            1,
+            study=4,
+            PatientName="",
+            PatientSex=None,
+            StudyDate="",
+            Modality=None,
+            AccessionNumber="",
+        )
+    )
+    empty, several = "emptyvaluematching=true", "multiplevaluematching=true"
+    for asked, found in {
+        f"PatientSex=%22%22&{empty}": "4",
+        f"PatientName=%22%22&{empty}": "4",
+        f"StudyDate=%22%22&{empty}": "4",
+        f"ModalitiesInStudy=%22%22&{empty}": "4",
+        f"AccessionNumber=%22%22&{empty}&PatientSex=F": "",
+        "PatientSex=%22%22": "4321",
+        f"PatientID=P_2%25%5CPX*&{several}": "32",
+        f"PatientName=zhang*%5Cwang*&{several}": "31",
+        f"StudyDate=20250101%5C20260101-&{several}": "31",
+        f"PatientSex=F%5C%22%22&{several}&{empty}": "42",
+        f"ModalitiesInStudy=D*%5CMR&{several}": "3",
+        "PatientID=P_2%25%5CPX*": "",
+        f"PatientID={'x%5C' * 200}&{several}": "",
+    }.items():
+        assert "".join(await door.uids(f"studies?{asked}")) == found, asked
+
+
 async def test_what_is_not_known_is_ignored_with_a_warning(desk: Desk, door: Door) -> None:
     await desk.file(ct(1))
     found = await door.get("studies?Nonsense%22=1&PatientComments=x&limit=5&includefield=Bogus")
@@ -333,6 +367,8 @@ async def test_a_search_is_answered_in_a_form_the_client_takes_or_not_at_all(
         "text/html, */*;q=0.1": 200,
         "text/html": 406,
         "application/dicom+xml": 406,
+        "nonsense": 406,
+        "application/dicom+json;q=0, text/plain": 406,
     }.items():
         url = door.server.make_url("/dicom-web/studies")
         async with door.http.get(url, headers={"Accept": accept}) as answer:

@@ -12,6 +12,7 @@ import pytest
 
 from imaging.dicomweb.icons import Kind, icon, kind_of
 from imaging.dicomweb.rendering import parse_viewport, parse_window
+from imaging.pixels import burnt_in
 from imaging.pixels.render import BadRendering, Viewport, fitted, resized
 from imaging.pixels.voi import VoiFunction, Window
 from kernel.dicom.codecs import HTJ2K_LOSSLESS_RPCL
@@ -119,12 +120,65 @@ async def test_quality_is_the_jpeg_s(sqlite_desk: Desk, door: WebDoor) -> None:
         "viewport=5,5,1",
         "viewport=5,5,500,500,9,9",
         "viewport=a,b",
+        "iccprofile=cmyk",
     ],
 )
 async def test_what_is_no_rendering_is_400(sqlite_desk: Desk, door: WebDoor, query: str) -> None:
     await sqlite_desk.file(ramp())
     status, _, body = await door.get(f"{INSTANCE}/rendered?{query}", "image/jpeg")
     assert (status, json.loads(body)["code"]) == (400, "invalid-rendering")
+
+
+async def test_what_is_not_made_is_said_in_a_warning(sqlite_desk: Desk, door: WebDoor) -> None:
+    await sqlite_desk.file(ramp())
+    for query, named in {
+        "": [],
+        "iccprofile=no": [],
+        "iccprofile=srgb": ["iccprofile"],
+    }.items():
+        for path in (f"{INSTANCE}/rendered", f"{INSTANCE}/frames/1/rendered"):
+            status, headers, _ = await door.get(f"{path}?{query}", "image/png")
+            assert status == 200
+            told = headers.get("Warning", "")
+            assert told.count("299 yilian") == len(named)
+            assert all(f"The {name} parameter is not supported" in told for name in named)
+
+
+async def test_annotations_are_burnt_in_and_nothing_else_changes(
+    sqlite_desk: Desk, door: WebDoor
+) -> None:
+    cells = np.full((256, 256), 100, "<i2")
+    await sqlite_desk.file(
+        ct(Rows=256, Columns=256, PixelData=cells.tobytes(), WindowCenter="128", WindowWidth="256")
+    )
+    plain = await png(door, f"{INSTANCE}/rendered")
+    inked = {}
+    for asked in ("patient", "technique", "patient,technique"):
+        for path in ("rendered", "frames/1/rendered"):
+            shown = await png(door, f"{INSTANCE}/{path}?annotation={asked}")
+            assert shown.shape == plain.shape
+            assert np.array_equal(shown[128:], plain[128:])
+            inked[asked] = int((shown != plain).sum())
+    assert inked["patient,technique"] > max(inked["patient"], inked["technique"]) > 0
+    status, _, body = await door.get(f"{INSTANCE}/rendered?annotation=address", "image/png")
+    assert (status, json.loads(body)["code"]) == (400, "invalid-rendering")
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_text_is_written_on_grey_and_colour_with_or_without_a_chinese_font(
+    monkeypatch: pytest.MonkeyPatch, colour: bool
+) -> None:
+    ground = np.full((400, 400, 3) if colour else (400, 400), 90, np.uint8)
+    chinese = burnt_in.burnt_in(ground, ["张三 Zhang San"])
+    monkeypatch.setattr(burnt_in, "_file", lambda: None)
+    burnt_in._font.cache_clear()
+    latin = burnt_in.burnt_in(ground, ["张三 Zhang San"])
+    burnt_in._font.cache_clear()
+    assert chinese.shape == latin.shape == ground.shape
+    for shown in (chinese, latin):
+        assert shown.min() < 30
+        assert shown.max() > 200
+    assert np.array_equal(ground[40:], latin[40:])
 
 
 async def test_frames_are_drawn_by_their_number(sqlite_desk: Desk, door: WebDoor) -> None:

@@ -79,7 +79,9 @@ async def test_who_stores_and_looks_finds_it_at_once(filing_door: WebDoor) -> No
         assert (await filing_door.get(f"{path}/instances/{ROOT}.1.1.{number}/frames/1"))[0] == 200
         _, _, told = await filing_door.get(f"{path}/metadata", Accept_Encoding="identity")
         assert len(json.loads(told)) == number
-        _, _, found = await filing_door.get(f"/studies/{ROOT}.1/instances")
+        found = (await filing_door.get(f"/studies/{ROOT}.1/instances", Accept_Encoding="identity"))[
+            2
+        ]
         assert len(json.loads(found)) == number
 
 
@@ -312,6 +314,42 @@ async def test_keeps_what_was_whole_before_the_body_went_wrong(
     assert len(items(told, "00081199")) == 1
     assert [value(item, "00081197") for item in items(told, "0008119A")] == [0xC000]
     assert await stored(filing_door, sqlite_desk) == [f"{ROOT}.1.1.1"]
+
+
+@pytest.mark.parametrize(
+    ("head", "inside", "kept"),
+    [
+        pytest.param(
+            "Content-Type: application/dicom", b"\r\n--b10\r\n", True, id="longer-boundary"
+        ),
+        pytest.param("Content-Type: application/dicom", b"--b1\r\n", True, id="no-line-before"),
+        pytest.param('Content-Type: multipart/related; boundary="b1"', b"", False, id="nested"),
+        pytest.param("Content-Type: image/jpeg", b"", False, id="another-type"),
+        pytest.param("Content-Type: application/dicom+xml", b"", False, id="xml"),
+        pytest.param("Content-Encoding: gzip", b"", False, id="packed-part"),
+    ],
+)
+async def test_what_only_looks_like_a_part_is_no_part(
+    filing_door: WebDoor, sqlite_desk: Desk, head: str, inside: bytes, kept: bool
+) -> None:
+    one = ct(ImageComments="x" + inside.decode("latin-1").replace("\\", "/"))
+    status, _, answer = await filing_door.post("/studies", body(one, head=head), MULTIPART)
+    told = json.loads(answer)
+    if inside.startswith(b"\r\n"):
+        # RFC 2046 5.1.1: what begins with the boundary line is one, so this body is malformed.
+        assert (status, told["code"]) == (400, "broken-multipart")
+        return
+    assert status == (200 if kept else 409)
+    assert await stored(filing_door, sqlite_desk) == ([f"{ROOT}.1.1.1"] if kept else [])
+
+
+async def test_a_flood_of_empty_parts_ends_at_the_bound(
+    filing_door: WebDoor, sqlite_desk: Desk
+) -> None:
+    raw = b"\r\n--b1\r\n\r\n" * 200_000 + b"\r\n--b1--\r\n"
+    status, _, answer = await filing_door.post("/studies", raw, MULTIPART)
+    assert (status, json.loads(answer)["code"]) == (400, "too-many-parts")
+    assert await stored(filing_door, sqlite_desk) == []
 
 
 async def test_refuses_a_compressed_body_and_compressed_parts(

@@ -22,8 +22,7 @@ from gateway.exchange.priorities_up import (
 from gateway.exchange.taking import take_letters
 from gateway.township import queue_acts
 from gateway.township.model import RANK
-from imaging.archive.filing import STUDY_UPDATED
-from imaging.archive.model import PRIORITY_ORDER
+from imaging.archive.model import PRIORITY_ORDER, STUDY_UPDATED
 from imaging.archive.reach import give_to
 from imaging.archive.tables import study as studies
 from imaging.archive.urgency import UrgencyWatch, raise_priority

@@ -130,6 +130,35 @@ async def test_gets_pictures_and_bulk_data(client: DICOMwebClient, sqlite_desk: 
     assert [bytes(part) for part in value] == [read(ct(1)).PixelData[:16]]
 
 
+async def test_reaches_every_resource(client: DICOMwebClient, sqlite_desk: Desk) -> None:
+    sent = [read(ct(1)), read(ct(2)), read(ct(1, study=2))]
+    await asyncio.to_thread(client.store_instances, sent)
+    where = f"{client.base_url}/studies/{STUDY}/series/{SERIES}"
+
+    def ask() -> tuple[Any, ...]:
+        return (
+            len(client.search_for_series()),
+            len(client.search_for_series(STUDY)),
+            len(client.search_for_instances()),
+            len(client.search_for_instances(STUDY)),
+            client.retrieve_series_rendered(STUDY, SERIES, media_types=("image/png",))[:4],
+            client.retrieve_instance_frames_rendered(
+                STUDY, SERIES, FIRST, frame_numbers=[1], media_types=("image/gif",)
+            )[:4],
+            client.retrieve_bulkdata(f"{where}/pixeldata"),
+            client.retrieve_bulkdata(f"{client.base_url}/studies/{STUDY}/bulkdata"),
+            client.retrieve_bulkdata(
+                f"{where}/instances/{FIRST}/bulkdata/7FE00010", byte_range=(2, 5)
+            ),
+        )
+
+    found = await asyncio.to_thread(ask)
+    pixels = [ds.PixelData for ds in sent[:2]]
+    assert found[:4] == (2, 1, 3, 2)
+    assert found[4:6] == (b"\x89PNG", b"GIF8")
+    assert found[6:] == (pixels, pixels, [pixels[0][2:6]])
+
+
 async def test_large_objects_arrive_in_chunks(client: DICOMwebClient, sqlite_desk: Desk) -> None:
     cells = np.random.default_rng(2).integers(0, 4096, (1500, 1500)).astype("<i2")
     original = read(ct(Rows=1500, Columns=1500, PixelData=cells.tobytes()))

@@ -25,6 +25,13 @@ SEARCHES = {
     )
 }
 
+NO_CONTENT = {SERVICE, f"{SERVICE}/", f"{SERVICE}/commitment-requests/{{transaction}}"}
+"""What tells of no patient."""
+BY_QUERY = (
+    f"?requestType=WADO&studyUID={ROOT}.1&seriesUID={ROOT}.1.1&objectUID={ROOT}.1.1.1"
+    "&contentType=image/jpeg"
+)
+
 
 @pytest_asyncio.fixture
 async def door(sqlite_url: str, tmp_path: Path) -> AsyncIterator[WebDoor]:
@@ -48,12 +55,12 @@ def _contents(door: WebDoor) -> list[str]:
     }
     found = []
     server = door.url.removesuffix(SERVICE)
-    for path in sorted({*door.paths} - SEARCHES):
+    for path in sorted({*door.paths} - SEARCHES - NO_CONTENT):
         for name, value in named.items():
             path = path.replace(name, value)  # noqa: PLW2901
         assert "{" not in path
-        found.append(f"{server}{path}")
-    assert len(found) >= 16
+        found.append(f"{server}{path}{BY_QUERY if path == '/wado' else ''}")
+    assert len(found) >= 23
     return found
 
 

@@ -28,6 +28,7 @@ from kernel.identity import Principal, PrincipalKind, Role
 from kernel.process.owner import Owner
 from kernel.web import ACCESS_LOG, ADDRESS, CLOCK, DATABASE, PRINCIPAL, SIGN_IN_ID
 from tests.imaging.desk import Desk
+from yilian.wiring.web_commitments import WebCommitments
 
 Body = bytes | AsyncIterator[bytes]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -119,6 +120,7 @@ async def open_door(
             stow_idle_s=stow_idle_s,
             # So long as a machine with much else to do may need.
             filed_within_s=20.0 if filing else 0.1,
+            commitments=WebCommitments(desk.database, desk.clock),
         )
         searches = qido.routes(Search(desk.database, PagingMemory(desk.clock)))
         app.add_routes(routes(parts, searches))

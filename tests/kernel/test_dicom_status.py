@@ -30,6 +30,8 @@ _CATEGORY = {
     Status.CANCELLED: "Cancel",
     # PS3.7 C.4.3.1: the attributes that were understood are kept.
     Status.ATTRIBUTE_LIST_ERROR: "Warning",
+    # PS3.4 C.4.2.1.5: everything was tried, and something failed.
+    Status.SUBOPERATIONS_WITH_FAILURES: "Warning",
     # PS3.4 J.3.2.1.4, later than the oracle's table.
     Status.DUPLICATE_TRANSACTION_UID: "Unknown",
 }

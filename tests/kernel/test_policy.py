@@ -5,12 +5,16 @@ import pytest
 from kernel.errors import Forbidden, Missing
 from kernel.identity import ADMINISTRATORS, CARE, Principal, PrincipalKind, Role
 from kernel.policy import (
+    GRANTED,
     Act,
+    Granted,
     Reason,
     Subject,
     decide,
     masked_id,
     masked_name,
+    masked_number,
+    person_holder,
     reach,
     register_house,
     require,
@@ -119,6 +123,32 @@ def test_nobody_of_a_village_house_sees_orders_that_are_not_theirs() -> None:
     assert register_house(_who(Role.TECHNICIAN)) == TOWNSHIP
 
 
+@pytest.mark.parametrize("reason", sorted(GRANTED))
+def test_a_grant_opens_reading_and_no_other_act_to_whom_it_was_given(reason: Reason) -> None:
+    reading = {Act.READ_LIST, Act.READ_STUDY}
+    if reason is not Reason.BREAK_GLASS:
+        reading.add(Act.READ_LOOKS)
+    everything = frozenset(Role) - ADMINISTRATORS
+    who = Principal("u7", "u7", "u7", everything, OTHER)
+    for holder in (OTHER, person_holder("u7")):
+        subject = Subject(TOWNSHIP, granted=frozenset({Granted(holder, reason)}))
+        allowed = {act for act in Act if decide(who, act, subject).reason == reason}
+        assert allowed == reading
+    for holder in (COUNTY, person_holder("u8"), "u7", f"user:{OTHER}"):
+        subject = Subject(TOWNSHIP, granted=frozenset({Granted(holder, reason)}))
+        assert decide(who, Act.READ_STUDY, subject).reason == Reason.OTHER_INSTITUTION
+
+
+def test_what_was_given_to_a_person_is_no_machines_whatever_it_is_called() -> None:
+    machine = Principal(
+        "u7", "u7", "u7", frozenset({Role.TECHNICIAN}), OTHER, PrincipalKind.MACHINE
+    )
+    granted = frozenset({Granted(person_holder("u7"), Reason.BREAK_GLASS)})
+    assert not decide(machine, Act.READ_STUDY, Subject(TOWNSHIP, granted=granted)).allowed
+    assert not decide(machine, Act.BREAK_GLASS, Subject()).allowed
+    assert reach(machine).holders == (OTHER,)
+
+
 def test_to_another_institution_it_is_not_there() -> None:
     with pytest.raises(Missing):
         require(_who(Role.RADIOLOGIST, OTHER), Act.READ_STUDY, Subject(TOWNSHIP))
@@ -154,6 +184,25 @@ def test_names_are_written_out_for_care_and_machines_only() -> None:
 )
 def test_an_id_number_keeps_three_and_four(number: str, shown: str) -> None:
     assert masked_id(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("990000194912310026", "990***********0026"),
+        ("99000019491231002X", "990***********002X"),
+        ("99000019491231002x", "990***********002x"),
+        ("990000491231002", "990********1002"),
+        ("ID 990000194912310026 old", "ID 990***********0026 old"),
+        ("990000-1", "990000-1"),
+        ("QS0031902", "QS0031902"),
+        ("990000999913320022", "990000999913320022"),
+        ("1990000194912310026", "1990000194912310026"),
+        ("", ""),
+    ],
+)
+def test_of_a_houses_number_only_a_resident_number_is_masked(number: str, shown: str) -> None:
+    assert masked_number(number) == shown
 
 
 @pytest.mark.parametrize(("name", "shown"), [("张伟", "张**"), ("欧阳建国", "欧**"), ("", "")])

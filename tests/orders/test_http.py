@@ -31,7 +31,7 @@ async def door(database: Database) -> AsyncIterator[Door]:
 async def trail(door: Door) -> list[tuple[str, str, str, str]]:
     columns = audit_entries.c
     query = sa.select(columns.event, columns.username, columns.subject, columns.patient).where(
-        columns.event.in_(["record-seen", "queried", "changed"])
+        columns.event.in_(["record-seen", "phi-revealed", "queried", "changed"])
     )
     rows = await door.desk.read(lambda conn: conn.execute(query.order_by(columns.id)).all())
     return [tuple(row) for row in rows]
@@ -93,7 +93,7 @@ async def test_a_number_is_shown_when_asked_for_and_that_is_written_down(door: D
     shown = await door.write("POST", f"/patients/{patient['id']}/reveal", {"field": "phone"})
     assert shown.body == {"field": "phone", "value": "13812345678", "hide_after_s": 30}
     subject = f"patient:{patient['id']}:phone"
-    assert ("record-seen", "luoli", subject, patient["patient_id"]) in await trail(door)
+    assert ("phi-revealed", "luoli", subject, patient["patient_id"]) in await trail(door)
     wrong = await door.write("POST", f"/patients/{patient['id']}/reveal", {"field": "name"})
     assert wrong.status == 400
 

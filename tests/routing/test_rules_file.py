@@ -4,7 +4,8 @@ import pytest
 
 from gateway.routing.engine import route
 from gateway.routing.model import Destination, DestinationKind, Facts
-from gateway.routing.rules_file import RulesFileError, read_rules
+from gateway.routing.rules_file import read_rules
+from gateway.routing.toml_lines import RulesFileError
 from kernel.arrival import Priority
 
 KEYWORDS = frozenset(

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from kernel.errors import Conflict, Missing
 from kernel.identity import ApplicationEntity, Institution, InstitutionKind, PrincipalKind, Role
-from yilian.commands import examinations, routes, township
+from yilian.commands import examinations, hl7, routes, township
 from yilian.commands.nodes import add_home, settings_of
 from yilian.commands.shown import show
 from yilian.wiring.homes import Home
@@ -20,6 +20,8 @@ _EXAMPLE: Final = """examples:
   yilian admin --home H institution add qingshan "青山卫生院" --kind township
   yilian admin --home H user add lijing "李静" --institution qingshan --role technician
   yilian admin --home H ae add CT_QS qingshan --host 10.1.2.3 --charset GB18030
+  yilian admin --home H ae add ARCHIVE2 county-hospital --host 10.1.2.9 --port 11112 --may-query
+  yilian admin --home H hl7 add HIS qingshan --from 10.1.2.3
   yilian admin --home H token add qingshan-node --label "forwarder" --days 365
   yilian admin --home H routes explain image.dcm
   yilian admin --home H examinations import items.toml --institution qingshan
@@ -42,6 +44,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     _users(below.add_parser("user", help="accounts of people and machines"))
     _peers(below.add_parser("ae", help="DICOM peers"))
     _tokens(below.add_parser("token", help="bearer tokens"))
+    hl7.add(below.add_parser("hl7", help="systems that send HL7 v2 messages"))
     examinations.add(below.add_parser("examinations", help="what an institution can examine"))
     routes.add(below.add_parser("routes", help="check or explain the routing rules"))
     township.add_admin(
@@ -109,10 +112,19 @@ def _peers(verb: argparse.ArgumentParser) -> None:
         default="",
         help="address or network it calls from, from nowhere else; a name is only called back",
     )
-    one.add_argument("--port", type=int, default=0, help="where it listens")
+    one.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        help="where it listens; with a host, images may be sent there (C-MOVE destination)",
+    )
     one.add_argument("--charset", default="", help="what its text really is, such as GB18030")
     one.add_argument("--max-associations", type=int, default=8)
-    one.add_argument("--may-query", action="store_true")
+    one.add_argument(
+        "--may-query",
+        action="store_true",
+        help="may ask what is here (C-FIND) and have it sent (C-MOVE, C-GET)",
+    )
     one.add_argument("--no-store", action="store_true")
     one.add_argument("--tls", action="store_true", help="only over TLS")
     _does(one, _put_peer)

@@ -173,6 +173,10 @@ def _ports(home: Home, settings: Settings) -> Finding:
     ]
     if settings.tls.on:
         doors.append(("dicom-tls", settings.dicom, settings.dicom.tls_port))
+    if home.kind() is NodeKind.COUNTY:
+        doors.append(("hl7", settings.hl7, settings.hl7.port))
+        if settings.tls.on:
+            doors.append(("hl7-tls", settings.hl7, settings.hl7.tls_port))
     taken = [f"{name} {door.host}:{port}" for name, door, port in doors if _taken(door.host, port)]
     return Finding(
         "ports",

@@ -8,7 +8,8 @@ import msgspec
 
 from gateway.routing.engine import route
 from gateway.routing.model import Field, RuleTrace
-from gateway.routing.rules_file import RulesFileError, read_rules
+from gateway.routing.rules_file import read_rules
+from gateway.routing.toml_lines import RulesFileError
 from imaging.archive.reach import FirstInstance
 from imaging.dicomweb.dicom_json import DatasetEncoder
 from kernel.dicom.dataset import scan
@@ -16,6 +17,7 @@ from kernel.dicom.dictionary import keywords
 from kernel.dicom.header import read_header
 from kernel.dicom.part10 import FileSource, read_file_meta
 from kernel.errors import Invalid
+from yilian.commands import deliveries
 from yilian.commands.nodes import settings_of
 from yilian.wiring.county_routing import facts_of, rules_in_force
 
@@ -26,6 +28,7 @@ def add(verb: argparse.ArgumentParser) -> None:
     check = acts.add_parser("check", help="read the rules and name every fault's line")
     check.add_argument("--rules", type=Path, help="another file than the settings name")
     check.set_defaults(run=_check)
+    deliveries.add_acts(acts)
     explain = acts.add_parser(
         "explain",
         help="say which rule matches a DICOM file, and why",
@@ -65,11 +68,13 @@ def _explain(arguments: argparse.Namespace) -> int:
     if not arguments.file.is_file():
         raise Invalid(f"{arguments.file} is no file", code="no-such-file")
     facts = facts_of(_first(arguments))
-    routed = route(
-        rules_in_force(_path(arguments), settings_of(arguments).node.institution)(), facts
-    )
+    rules = rules_in_force(_path(arguments), settings_of(arguments).node.institution)()
+    routed = route(rules, facts)
+    asks = [rule for rule in rules.priors if rule.wants(facts)]
     if arguments.json:
-        print(json.dumps(msgspec.to_builtins(routed), ensure_ascii=False))
+        asked = [{"rule": rule.name, "from": list(rule.archives)} for rule in asks]
+        told = {**msgspec.to_builtins(routed), "priors": asked}
+        print(json.dumps(told, ensure_ascii=False))
         return 0
     senders = (facts.of(Field.INSTITUTION), facts.of(Field.AE_TITLE))
     print(f"sender: {' '.join(v for found in senders for v in found or () if v) or 'not given'}")
@@ -78,6 +83,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     places = ", ".join(f"{d.kind} {d.name} {d.priority or ''}".strip() for d in routed.destinations)
     why = ", ".join(routed.rules) or "no rule matched: fallback"
     print(f"goes to: {places or 'the archive only'}  ({why})")
+    for rule in asks:
+        print(f"asks for earlier studies: {', '.join(rule.archives)}  ({rule.name})")
     return 0
 
 

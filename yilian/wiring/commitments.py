@@ -11,7 +11,9 @@ from gateway.dimse.ports import Reference
 from gateway.township import spool_index
 from gateway.township.model import InstanceState
 from gateway.township.tables import instances
+from imaging.archive.amendment_tables import rejected_contents
 from imaging.archive.cursor import cursor
+from imaging.archive.rejected_rows import Kind
 from imaging.archive.tables import instance, set_aside, study_reach
 from kernel.journal.frames import Position
 
@@ -84,6 +86,8 @@ class CountyCommitted:
             sa.exists().where(
                 study_reach.c.study == instance.c.study,
                 study_reach.c.institution == institution,
+                # Safe keeping is the sender's business; no grant to look at something asks for it.
+                study_reach.c.reason == "",
             ),
         )
         kept: dict[str, str] = {}
@@ -93,6 +97,16 @@ class CountyCommitted:
                 instance.c.sop_instance_uid.in_(some), may
             )
             kept |= _pairs(conn.execute(filed))
+            # What somebody rejected is hidden, and kept like all else.
+            hidden = rejected_contents.c
+            rejected = sa.select(hidden.sop_instance_uid, hidden.row).where(
+                hidden.sop_instance_uid.in_(some), hidden.kind == Kind.ANSWERS
+            )
+            kept |= {
+                row.sop_instance_uid: row.row["sop_class_uid"]
+                for row in conn.execute(rejected)
+                if row.row["institution"] == institution
+            }
             unusable = sa.select(set_aside.c.sop_instance_uid).where(
                 set_aside.c.sop_instance_uid.in_(some), set_aside.c.institution == institution
             )

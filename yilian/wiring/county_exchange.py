@@ -27,7 +27,7 @@ from gateway.exchange.return_letters import answer_request
 from gateway.exchange.silence import SilenceWatch
 from gateway.exchange.steps_up import take_steps
 from gateway.exchange.taking import retry_unknown
-from imaging.archive.filing import STUDY_UPDATED
+from imaging.archive.model import STUDY_UPDATED
 from kernel.process.wake import Wake
 from referrals.orders.retelling import tell_again
 from yilian.wiring.context import Context

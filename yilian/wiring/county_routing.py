@@ -62,9 +62,11 @@ def study_facts(conn: sa.Connection, study_instance_uid: str) -> Facts | None:
 def put_on_reading_lists(
     conn: sa.Connection, study_instance_uid: str, routed: Routed, at: dt.datetime
 ) -> None:
-    """Give the study to every centre named (``gateway.routing.service.ReadingLists``)."""
+    """Give the study to every centre that is to read it."""
     rule = ", ".join(routed.rules) or _FALLBACK
     for destination in routed.destinations:
+        if destination.kind is not DestinationKind.READING_LIST:
+            continue
         give_to(
             conn,
             study_instance_uid,

@@ -3,17 +3,22 @@
 import asyncio
 from typing import Final
 
-from gateway.routing.service import Router
+from gateway.routing.service import Router, RouterPorts
 from imaging.archive.examine import Examiner
 from imaging.archive.ingest import Filer
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.dicom.decode_pool import DecodePool
 from kernel.process.wake import Wake
+from yilian.wiring.access import watch_treating
+from yilian.wiring.archive_studies import let_grow, put_where_rules_say
 from yilian.wiring.context import EVENTS, AeCharsets, Context, relay_events
+from yilian.wiring.county_deliveries import keep_deliveries, rules_of
 from yilian.wiring.county_exchange import keep_exchange
-from yilian.wiring.county_routing import put_on_reading_lists, rules_in_force, study_facts
+from yilian.wiring.county_priors import CountyPriors, keep_priors
+from yilian.wiring.county_routing import study_facts
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders import watch_arrivals
+from yilian.wiring.persons import watch_persons
 from yilian.wiring.urgency import watch_shown_urgency
 
 JOURNALS: Final = ("dicom", "gateway")
@@ -39,13 +44,12 @@ async def run_worker(context: Context) -> None:
             wake=wake,
             unhurried={"dicom"},
         )
-        rules = context.settings.routing.rules
+        rules = rules_of(context)
         router = Router(
             context.database,
             context.clock,
-            rules_in_force(context.home.root / rules if rules else None, context.institution),
-            study_facts,
-            put_on_reading_lists,
+            rules,
+            RouterPorts(study_facts, put_where_rules_say, let_grow, CountyPriors(rules)),
         )
 
         async def route() -> None:
@@ -61,7 +65,13 @@ async def run_worker(context: Context) -> None:
         context.owner.keep("router", route)
         context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
         context.owner.keep("shown-urgency", watch_shown_urgency(context))
+        if context.settings.access.orders_open_patients:
+            context.owner.keep("treating", watch_treating(context))
+        context.owner.keep("persons", watch_persons(context))
+        deliveries = keep_deliveries(context, objects, rules)
+        keep_priors(context)
         await keep_exchange(context)
         context.inherited.ready()
         await context.stop.wait()
+        await asyncio.to_thread(deliveries.close)
     wake.close()

@@ -114,5 +114,5 @@ def _line(content: Mapping[str, Any], accounts: tuple[DemoAccount, ...]) -> str:
     )
     return (
         f"Yilian demo ready: {content['county']['http']} ({signs}; all accounts in accounts.json "
-        "of the home folder; any AE title is admitted from this machine)"
+        "of the home folder; any AE title and any HL7 sender is admitted from this machine)"
     )

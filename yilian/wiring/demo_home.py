@@ -216,6 +216,9 @@ phone = "{COUNTY.phone}"
 [dicom]
 admit_loopback = true
 
+[hl7]
+admit_loopback = true
+
 [routing]
 rules = "routes.toml"
 

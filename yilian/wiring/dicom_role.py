@@ -74,6 +74,7 @@ async def run_dicom(context: Context) -> None:
             inherited.ready()
             await context.stop.wait()
     finally:
+        await asyncio.to_thread(beside.close)
         await journal.close()
         wake.close()
 

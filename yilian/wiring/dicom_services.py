@@ -2,8 +2,6 @@
 
 import datetime as dt
 import random
-import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +12,22 @@ from gateway.commitment.ports import Committed
 from gateway.commitment.reporter import Reporter, ReporterSettings
 from gateway.commitment.service import CommitmentBook, OpenLines
 from gateway.dimse.commitment_scp import CommitmentScp
+from gateway.dimse.destinations import TableDestinations
+from gateway.dimse.find_scp import FindScp
+from gateway.dimse.get_scp import GetScp
+from gateway.dimse.move_scp import MoveScp
 from gateway.dimse.mpps_scp import MppsScp
-from gateway.dimse.service import Services
+from gateway.dimse.service import Performer, Service, Services
 from gateway.dimse.sop_classes import (
     MODALITY_WORKLIST,
+    PATIENT_ROOT_FIND,
+    PATIENT_ROOT_GET,
+    PATIENT_ROOT_MOVE,
     PERFORMED_PROCEDURE_STEP,
     STORAGE_COMMITMENT,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
+    STUDY_ROOT_MOVE,
 )
 from gateway.dimse.store_scp import JournalSink
 from gateway.dimse.worklist_scp import WorklistScp
@@ -29,6 +37,7 @@ from gateway.exchange.steps_up import step_letter
 from gateway.procedure_steps import store as steps
 from gateway.procedure_steps.model import PerformedStep
 from gateway.procedure_steps.service import Noted, StepBook
+from imaging.archive.objects_fs import FileObjectStore
 from kernel.audit.access_log import AccessLog
 from kernel.clock import Clock
 from kernel.journal.frames import Position
@@ -36,6 +45,10 @@ from kernel.journal.segment import segment_numbers
 from kernel.process.owner import Owner
 from kernel.process.wake import Wake
 from kernel.settings import NodeKind, Settings
+from yilian.wiring.archive_find import ArchiveFind
+from yilian.wiring.archive_pixels import ArchivePixels
+from yilian.wiring.archive_retrieve import ArchiveRetrieve
+from yilian.wiring.calling_tls import calling_tls
 from yilian.wiring.commitments import CountyCommitted, Safe, TownshipCommitted
 from yilian.wiring.context import Context
 from yilian.wiring.order_ledger import ledger
@@ -50,6 +63,13 @@ class DicomServices:
     services: Services
     reporter: Reporter
     trail: AccessLog
+    pixels: ArchivePixels | None = None
+    """What retrievals read, at the county."""
+
+    def close(self) -> None:
+        """Let go what the services held; blocks."""
+        if self.pixels is not None:
+            self.pixels.close()
 
     def keep_by(self, owner: Owner) -> None:
         """Let *owner* run what goes on behind the services."""
@@ -80,7 +100,7 @@ def dicom_services(context: Context, sink: JournalSink, *, fresh: bool) -> Dicom
         database,
         clock,
         committed=_committed(context),
-        callback=PeerCallback(database, tls=_calling_tls(context.settings)),
+        callback=PeerCallback(database, tls=calling_tls(context.settings)),
         lines=lines,
         wake=wake,
         chance=random.random,
@@ -90,12 +110,21 @@ def dicom_services(context: Context, sink: JournalSink, *, fresh: bool) -> Dicom
     noted = orders_and_counts(steps_to_orders(ledger(context), clock), clock, tell_county=up)
     trail = AccessLog(database, clock, chain=f"{context.role}-worklist")
     worklist = TracedWorklist(OrderWorklist(database, clock), trail)
-    services: Services = {
+    services: dict[str, Service | Performer] = {
         MODALITY_WORKLIST: WorklistScp(worklist),
         PERFORMED_PROCEDURE_STEP: MppsScp(StepBook(database, clock, noted)),
         STORAGE_COMMITMENT: CommitmentScp(book),
     }
-    return DicomServices(services, reporter, trail)
+    if context.kind is not NodeKind.COUNTY:
+        return DicomServices(services, reporter, trail)
+    pixels = ArchivePixels(FileObjectStore(context.home.objects))
+    archive = ArchiveRetrieve(database, trail, pixels, clock)
+    find, get = FindScp(ArchiveFind(database, trail, clock)), GetScp(archive)
+    move = MoveScp(archive, TableDestinations(database, tls=calling_tls(context.settings)))
+    services |= {PATIENT_ROOT_FIND: find, STUDY_ROOT_FIND: find}
+    services |= {PATIENT_ROOT_MOVE: move, STUDY_ROOT_MOVE: move}
+    services |= {PATIENT_ROOT_GET: get, STUDY_ROOT_GET: get}
+    return DicomServices(services, reporter, trail, pixels)
 
 
 def _committed(context: Context) -> Committed:
@@ -107,22 +136,6 @@ def _committed(context: Context) -> Committed:
 def _reporting(settings: Settings) -> ReporterSettings:
     hours = settings.dicom.commitment_give_up_hours
     return ReporterSettings(give_up_after=dt.timedelta(hours=hours) if hours else None)
-
-
-def _calling_tls(settings: Settings) -> Callable[[], ssl.SSLContext] | None:
-    """Return what makes the context in which a peer is called that asks for TLS."""
-    tls = settings.tls
-    if not tls.on:
-        return None
-
-    def made() -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=tls.client_ca_file or None)
-        # Devices are called by their addresses, which their certificates seldom name.
-        context.check_hostname = False
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        return context
-
-    return made
 
 
 def orders_and_counts(orders: Noted, clock: Clock, *, tell_county: bool) -> Noted:

@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.routing.rules_file import RulesFileError, read_rules
+from gateway.routing.rules_file import read_rules
+from gateway.routing.toml_lines import RulesFileError
 from kernel.dicom.dictionary import keywords
 from kernel.settings import Settings, SettingsRefused
 from yilian.wiring.homes import Home

@@ -23,11 +23,12 @@ from kernel.process.child import HomeLock, Inherited, bind_door, write_ready_fil
 from kernel.process.owner import Owner
 from kernel.process.run_directory import run_directory
 from kernel.process.service_notice import ServiceNotice
-from kernel.process.stand_in import answering_503
+from kernel.process.stand_in import answering_503, hanging_up
 from kernel.process.supervise import ChildSpec, Stage, Supervisor, stop_on_signals
 from kernel.process.valkey import valkey_child
 from kernel.settings import NodeKind, Settings
 from yilian.wiring.context import configure_logs
+from yilian.wiring.destinations_named import check_destinations
 from yilian.wiring.files_named import check_files
 from yilian.wiring.homes import Home
 from yilian.wiring.liveness import door_answers
@@ -35,7 +36,11 @@ from yilian.wiring.offline import opened_database
 
 _LOG: Final = logging.getLogger(__name__)
 _ROLES: Final[Mapping[NodeKind, Mapping[str, tuple[str, ...]]]] = {
-    NodeKind.COUNTY: {"gateway": ("http",), "dicom": ("dicom", "dicom-tls"), "worker": ()},
+    NodeKind.COUNTY: {
+        "gateway": ("http", "hl7", "hl7-tls"),
+        "dicom": ("dicom", "dicom-tls"),
+        "worker": (),
+    },
     NodeKind.TOWNSHIP: {"gateway": ("http",), "dicom": ("dicom", "dicom-tls")},
 }
 """The processes of a node, and the doors each inherits."""
@@ -82,7 +87,7 @@ async def supervise(  # noqa: PLR0913  # what the command line gives
         home.signing_key()
         home.node_id()  # before the roles, or each would make its own
         check_files(home, settings)
-        doors = _doors(settings)
+        doors = _doors(kind, settings)
         sockets = {name: bind_door(host, port) for name, (host, port) in doors.items()}
         silent = _stand_ins(sockets, settings)
 
@@ -164,18 +169,24 @@ def ready_content(
         "dicom": {"host": dicom_host, "port": dicom_port, "ae_title": settings.dicom.ae_title},
     }
     if kind is NodeKind.COUNTY:
+        hl7_host, hl7_port = bound["hl7"]
+        doors["hl7"] = {"host": hl7_host, "port": hl7_port}
         return {"county": doors, "townships": [], "accounts": []}
     named = {"name": settings.node.name, "institution": settings.node.institution}
     return {"townships": [{**named, **doors}], "accounts": []}
 
 
-def _doors(settings: Settings) -> dict[str, tuple[str, int]]:
+def _doors(kind: NodeKind, settings: Settings) -> dict[str, tuple[str, int]]:
     doors = {
         "http": (_address(settings.http.host), settings.http.port),
         "dicom": (_address(settings.dicom.host), settings.dicom.port),
     }
     if settings.tls.on:
         doors["dicom-tls"] = (_address(settings.dicom.host), settings.dicom.tls_port)
+    if kind is NodeKind.COUNTY:
+        doors["hl7"] = (_address(settings.hl7.host), settings.hl7.port)
+        if settings.tls.on:
+            doors["hl7-tls"] = (_address(settings.hl7.host), settings.hl7.tls_port)
     return doors
 
 
@@ -220,6 +231,8 @@ def _stand_ins(
             for name in names:
                 if name == "http":
                     answers = answering_503(sockets[name], tls=tls)
+                elif name in {"hl7", "hl7-tls"}:
+                    answers = hanging_up(sockets[name])
                 else:
                     secure = dicom_tls if name == "dicom-tls" else None
                     answers = answering_later(sockets[name], tls=secure)
@@ -256,6 +269,7 @@ async def _first_start(kind: NodeKind, home: Home, settings: Settings) -> None:
     code = settings.node.institution or str(kind)
     head = Institution(code, settings.node.name or code, _HEAD[kind], phone=settings.node.phone)
     async with opened_database(home, settings) as database:
+        await check_destinations(home, settings, database)
         sign_ins = SignIns(database, hasher, clock, chain="first-start")
         made = await Administration(database, sign_ins, clock, chain="first-start").first_start(
             head

@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.township.tables import instances
+from imaging.archive.amendment_tables import rejected_contents
 from imaging.archive.tables import instance, instance_conflict
 from kernel.sql.db import Database
 
@@ -15,6 +16,7 @@ _PAGE: Final = 5000
 _KEPT: Final = (
     (instance, sa.true()),
     (instance_conflict, sa.true()),
+    (rejected_contents, rejected_contents.c.object_key != ""),
     # At a township, what the county has for long is gone by intent, and some had no bytes to keep.
     (instances, instances.c.deleted_at.is_(None) & (instances.c.object_key != "")),
 )

@@ -3,7 +3,8 @@
 import asyncio
 import datetime as dt
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,20 +16,43 @@ from gateway.accounts.administration import Administration
 from gateway.accounts.model import SessionTimes, SignInRules
 from gateway.accounts.passwords import Hasher
 from gateway.accounts.service import OtherNodes, SignIns
+from gateway.dimse.echoing import DeviceEcho
 from gateway.http.app import Lifespan, OnPrepare, ShellParts, ShellSettings, build_app
 from gateway.http.auth import AuthSettings
+from gateway.http.echo import EchoDoor
+from gateway.http.errors import ErrorForm
 from gateway.http.peers import parse_networks
 from gateway.http.server import serve
 from gateway.http.session import NodeFacts
+from gateway.http.sse import StillGiven, nothing_given
 from kernel.audit.access_log import AccessLog
 from kernel.audit.heads import keep_signed
 from kernel.events import prune
+from kernel.identifiers import AETitle
 from kernel.settings import NodeKind, Settings
 from yilian.cli import program_version
+from yilian.wiring.calling_tls import calling_tls
 from yilian.wiring.context import Context, role_probe, room_probe
 
 _CHAIN: Final = "gateway"
 _PRUNE_EVERY_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellHooks:
+    """What a node's rooms add to its shell."""
+
+    lifespans: Sequence[Lifespan] = ()
+    """Entered while the door is open."""
+    on_prepare: Sequence[OnPrepare] = ()
+    """The rooms' own headers."""
+    still_given: StillGiven = nothing_given
+    """Knows who may hear of something for a time."""
+    error_forms: Mapping[str, ErrorForm] = field(default_factory=dict)
+    """By root of their paths, doors that answer errors in a language of their own."""
+
+
+NO_HOOKS: Final = ShellHooks()
 
 
 def ui_folder() -> Path | None:
@@ -66,8 +90,7 @@ async def serve_shell(
     *,
     others: Sequence[str],
     elsewhere: OtherNodes | None = None,
-    lifespans: Sequence[Lifespan] = (),
-    on_prepare: Sequence[OnPrepare] = (),
+    hooks: ShellHooks = NO_HOOKS,
 ) -> None:
     """Serve the inherited door ``http`` until the role is told to stop.
 
@@ -76,8 +99,7 @@ async def serve_shell(
         routes: of the rooms.
         others: the node's other roles, which ``/health/ready`` asks for a sign of life.
         elsewhere: what other nodes have to do with signing in here.
-        lifespans: entered while the door is open.
-        on_prepare: the rooms' own headers.
+        hooks: what the rooms add to it.
     """
     settings = context.settings
     hasher = Hasher()
@@ -104,6 +126,8 @@ async def serve_shell(
             "room": room_probe(context),
             **{role: role_probe(context, role) for role in others},
         },
+        still_given=hooks.still_given,
+        error_forms=hooks.error_forms,
     )
     shell = ShellSettings(
         facts=NodeFacts(
@@ -122,9 +146,15 @@ async def serve_shell(
         ui_folder=await asyncio.to_thread(ui_folder),
         version=program_version(),
     )
+    title = AETitle.parse(settings.dicom.ae_title)
+    devices = DeviceEcho(context.database, title, tls=calling_tls(settings))
     context.owner.keep("outbox", lambda: _prune_outbox(context))
     app = build_app(
-        routes=routes, parts=parts, settings=shell, lifespans=lifespans, on_prepare=on_prepare
+        routes=[*EchoDoor(devices).routes(), *routes],
+        parts=parts,
+        settings=shell,
+        lifespans=hooks.lifespans,
+        on_prepare=hooks.on_prepare,
     )
     key, signed = context.home.secret("audit.pem"), context.home.root / "audit"
     context.owner.keep(

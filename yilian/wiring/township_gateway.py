@@ -39,7 +39,7 @@ from yilian.wiring.context import AeCharsets, Context, relay_events
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders import forget_old_asks, order_routes, watch_arrivals
 from yilian.wiring.priors import township_priors
-from yilian.wiring.shell import serve_shell
+from yilian.wiring.shell import ShellHooks, serve_shell
 from yilian.wiring.study_looks import archived_look
 from yilian.wiring.township_exchange import facts, guard, township_exchange
 from yilian.wiring.township_line import forwarder_of, line_of, line_routes
@@ -142,7 +142,7 @@ async def run_gateway(context: Context) -> None:
             routes,
             others=["dicom"],
             elsewhere=OtherNodes(guard=guard(context)),
-            lifespans=[uploads.running],
+            hooks=ShellHooks(lifespans=[uploads.running]),
         )
 
 

@@ -31,6 +31,7 @@ from kernel.dicom.codecs import FrameDecoder
 from kernel.dicom.shown import LEGAL_TIME
 from kernel.errors import Missing
 from kernel.process.wake import Wake
+from referrals.orders.store import find_patient
 from yilian.wiring.context import AeCharsets, Context
 from yilian.wiring.township_exchange import TownshipExchange
 
@@ -119,6 +120,7 @@ def township_pages(
         database,
         WhatIsHere(view.index),
         CountyStudies(exchange.link) if exchange is not None else None,
+        registered_number,
         context.institution,
         LEGAL_TIME,
     )
@@ -127,3 +129,9 @@ def township_pages(
         *studies.routes(elsewhere=at_county),
         *door.routes(),
     ]
+
+
+def registered_number(conn: sa.Connection, institution: str, record: str, /) -> str:
+    """Return whose record it is (``gateway.here.ports.RegisteredNumber``)."""
+    found = find_patient(conn, record)
+    return found.patient_id if found is not None and found.institution == institution else ""

@@ -10,7 +10,7 @@ from gateway.exchange.priorities_up import STUDY_PRIORITY, told_priority
 from gateway.township.order_urgency import OrderUrgencyWatch
 from gateway.township.ports import OrderNames, QueuedStudy
 from gateway.township.queue_news import QueueNews
-from imaging.archive.filing import STUDY_UPDATED
+from imaging.archive.model import STUDY_UPDATED
 from imaging.archive.urgency import NamedStudy, UrgencyWatch, studies_bearing
 from kernel.arrival import Priority
 from kernel.events import Event

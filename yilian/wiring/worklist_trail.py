@@ -7,7 +7,7 @@ from gateway.dimse.ports import Peer, WorklistSource
 from gateway.dimse.query_identifier import Query
 from kernel.audit.access_log import Access, AccessLog
 from kernel.audit.trail import AuditEvent
-from kernel.identity import Principal, PrincipalKind
+from yilian.wiring.devices import device
 
 
 class TracedWorklist:
@@ -24,7 +24,7 @@ class TracedWorklist:
         """Yield what the source finds; nothing where it cannot be written down who asks."""
         await self._log.saw(
             Access(
-                principal=_device(peer),
+                principal=device(peer),
                 subject="worklist",
                 patient="",
                 reason="own-institution",
@@ -40,15 +40,3 @@ class TracedWorklist:
             close = getattr(found, "aclose", None)
             if close is not None:
                 await close()
-
-
-def _device(peer: Peer) -> Principal:
-    title = peer.calling_ae.value
-    return Principal(
-        user_id=f"ae:{title}",
-        username=title,
-        display_name=title,
-        roles=frozenset(),
-        institution=peer.institution.value,
-        kind=PrincipalKind.MACHINE,
-    )

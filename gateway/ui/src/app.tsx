@@ -7,6 +7,8 @@ import { BrowserRouter, Navigate, Route, Routes, useLocation, useNavigate } from
 
 import { queries } from './api/queries';
 import { loadSession, useSession } from './api/session';
+import { EmergencyBar } from './features/access/EmergencyBar';
+import { useEmergencySheet } from './features/access/sheet';
 import { SilentNote } from './features/nodes/SilentNote';
 import { SignIn } from './features/signin/SignIn';
 import { Fence } from './frame/Fence';
@@ -30,6 +32,10 @@ const TownshipPage = lazy(page(() => import('./features/township/TownshipPage'))
 const TodayPage = lazy(page(() => import('./features/today/TodayPage')));
 const DeskPage = lazy(page(() => import('./features/today/DeskPage')));
 const ConflictsPage = lazy(page(() => import('./features/conflicts/ConflictsPage')));
+// Seldom needed: it comes when it is asked for.
+const Emergency = lazy(page(() => import('./features/access/Emergency')));
+const LooksPage = lazy(page(() => import('./features/access/LooksPage')));
+const AdminPages = lazy(page(() => import('./features/admin/AdminPages')));
 const NodesPage = lazy(page(() => import('./features/nodes/NodesPage')));
 const StudiesPage = lazy(page(() => import('./features/studies/StudiesPage')));
 const viewer = () => import('./features/viewer/ViewerPage');
@@ -101,10 +107,12 @@ function Pages() {
   const landing = paths[0];
   const { pathname } = useLocation();
   const changing = usePasswordSheet();
-  const covered = lock !== null || changing;
+  const emergency = useEmergencySheet();
+  const covered = lock !== null || changing || emergency;
   return (
     <>
       <div className="page" inert={covered} aria-hidden={covered}>
+        <EmergencyBar />
         <Fence key={pathname}>
           <Suspense fallback={<GreyLines />}>
             <Routes>
@@ -113,6 +121,8 @@ function Pages() {
               {paths.includes('/today') && <Route path="/today/new" element={<DeskPage />} />}
               {paths.includes('/conflicts') && <Route path="/conflicts" element={<ConflictsPage />} />}
               {paths.includes('/nodes') && <Route path="/nodes" element={<NodesPage />} />}
+              {paths.includes('/looks') && <Route path="/looks" element={<LooksPage />} />}
+              <Route path="/admin/*" element={<AdminPages />} />
               {paths.includes('/studies') && <Route path="/studies" element={<StudiesPage />} />}
               {opensStudies(session) && <Route path="/studies/:study" element={<ViewerPage />} />}
               <Route path="*" element={landing ? <Navigate to={landing} replace /> : <NoPages />} />
@@ -123,6 +133,11 @@ function Pages() {
       </div>
       <KeysHelp />
       <NewVersion />
+      {emergency && (
+        <Suspense fallback={null}>
+          <Emergency />
+        </Suspense>
+      )}
       {changing && <PasswordSheet />}
       {lock && <LockSheet reason={lock} />}
     </>

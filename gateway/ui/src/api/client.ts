@@ -61,6 +61,8 @@ export interface Ask {
   actKey?: string;
   /** The version the change is made from. */
   version?: string;
+  /** What is written must not be there yet. */
+  added?: boolean;
 }
 
 const DEADLINE_MS = 30_000;
@@ -78,7 +80,7 @@ async function problemOf(answer: Response): Promise<Problem> {
 }
 
 /** Asks *path* and returns its JSON (undefined for 204); raises Problem, also when the server cannot be reached. */
-export async function ask<T>(path: string, { method = 'GET', body, signal, atSignIn, actKey, version }: Ask = {}): Promise<T> {
+export async function ask<T>(path: string, { method = 'GET', body, signal, atSignIn, actKey, version, added }: Ask = {}): Promise<T> {
   // AbortSignal.any is younger than the oldest browser served here (Chromium 109).
   const stop = new AbortController();
   const answered = underSession();
@@ -95,6 +97,7 @@ export async function ask<T>(path: string, { method = 'GET', body, signal, atSig
         ...(method === 'GET' ? {} : csrfHeader()),
         ...(actKey ? { 'Idempotency-Key': actKey } : {}),
         ...(version ? { 'If-Match': `"${version}"` } : {}),
+        ...(added ? { 'If-None-Match': '*' } : {}),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: 'same-origin',

@@ -1,4 +1,4 @@
-/** One object as it is stored, saved by the browser. */
+/** What the server keeps, saved by the browser: an object as it is stored, a table. */
 
 import { Problem, underSession } from './client';
 
@@ -26,21 +26,36 @@ export function firstPart(body: Uint8Array, contentType: string): Uint8Array {
   return body.subarray(start + 4, end < 0 ? body.length : end);
 }
 
-export async function saveInstance(path: string, name: string): Promise<void> {
+async function fetched(path: string, accept: string): Promise<Response> {
   const answered = underSession();
   let answer: Response;
   try {
-    answer = await fetch(path, { headers: { Accept: ACCEPT }, credentials: 'same-origin' });
+    answer = await fetch(path, { headers: { Accept: accept }, credentials: 'same-origin' });
   } catch {
     throw new Problem(0, 'unreachable', '');
   }
   answered(answer.status);
   if (!answer.ok) throw new Problem(answer.status, `download-${answer.status}`, '');
-  const part = firstPart(new Uint8Array(await answer.arrayBuffer()), answer.headers.get('Content-Type') ?? '');
-  const address = URL.createObjectURL(new Blob([part as BlobPart], { type: 'application/dicom' }));
+  return answer;
+}
+
+function save(content: BlobPart, type: string, name: string): void {
+  const address = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement('a');
   link.href = address;
   link.download = name;
   link.click();
   URL.revokeObjectURL(address);
+}
+
+export async function saveInstance(path: string, name: string): Promise<void> {
+  const answer = await fetched(path, ACCEPT);
+  const part = firstPart(new Uint8Array(await answer.arrayBuffer()), answer.headers.get('Content-Type') ?? '');
+  save(part as BlobPart, 'application/dicom', name);
+}
+
+/** A table the server writes, for a spreadsheet. */
+export async function saveTable(path: string, name: string): Promise<void> {
+  const answer = await fetched(path, 'text/csv');
+  save(await answer.arrayBuffer(), 'text/csv', name);
 }

@@ -4,6 +4,7 @@ import type { Patient } from '../api/types';
 import { useText } from '../i18n';
 import { Chip } from './Chip';
 import { useLanguage } from './language';
+import { Masked, type Revealed } from './Masked';
 import { ageText, sexText, shownIdentifier, shownName } from './patient';
 
 /** The first facts about a patient, in the one order every page keeps: name, sex, age. */
@@ -24,6 +25,8 @@ interface Props {
   patient: Patient;
   /** Visit, accession or study number. */
   number: string;
+  /** Gives the masked identifier whole; absent where nobody may have it. */
+  reveal?: () => Promise<Revealed>;
   unidentified?: boolean;
   emergency?: boolean;
   lead?: ReactNode;
@@ -31,7 +34,7 @@ interface Props {
 }
 
 /** The patient's own bar: never truncates the name, never scrolls away. */
-export function PatientHeader({ patient, number, unidentified, emergency, lead, children }: Props) {
+export function PatientHeader({ patient, number, reveal, unidentified, emergency, lead, children }: Props) {
   const t = useText();
   const language = useLanguage();
   const identifier = shownIdentifier(patient);
@@ -41,7 +44,9 @@ export function PatientHeader({ patient, number, unidentified, emergency, lead, 
       <span className="name">{shownName(patient, language) || t('patient.noName')}</span>
       <span className="fact">{sexText(patient.sex, language)}</span>
       <span className="fact">{ageText(patient.age, language, patient.age_estimated)}</span>
-      <span className="fact">{identifier || t('patient.noId')}</span>
+      <span className="fact">
+        {reveal && identifier.includes('*') ? <Masked value={identifier} reveal={reveal} /> : identifier || t('patient.noId')}
+      </span>
       {number && number !== identifier && <span className="fact">{number}</span>}
       <span className="fact second">{t('patient.allergiesUnchecked')}</span>
       {unidentified && <Chip kind="question">{t('patient.unidentified')}</Chip>}

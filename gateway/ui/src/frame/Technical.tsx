@@ -5,14 +5,14 @@ import { useText } from '../i18n';
 import { copyText } from './copy';
 
 /** Numbers for the help desk, folded away, with one button that copies them all. */
-export function Technical({ facts }: { facts: Readonly<Record<string, string>> }) {
+export function Technical({ facts, open }: { facts: Readonly<Record<string, string>>; open?: boolean }) {
   const t = useText();
   const [copied, setCopied] = useState(false);
   const text = Object.entries(facts)
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n');
   return (
-    <details className="technical">
+    <details className="technical" open={open}>
       <summary>{t('technical.title')}</summary>
       <dl>
         {Object.entries(facts).map(([name, value]) => (

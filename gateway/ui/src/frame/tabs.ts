@@ -14,6 +14,11 @@ const ORDER: Tab = { path: '/today/new', label: 'tab.order', letter: 'O' };
 const STUDIES: Tab = { path: '/studies', label: 'tab.studies', letter: 'S' };
 const CONFLICTS: Tab = { path: '/conflicts', label: 'tab.conflicts', letter: 'C' };
 const NODES: Tab = { path: '/nodes', label: 'tab.nodes', letter: 'N' };
+const LOOKS: Tab = { path: '/looks', label: 'tab.looks', letter: 'L' };
+const ACCOUNTS: Tab = { path: '/admin/accounts', label: 'tab.accounts', letter: 'A' };
+const AUDIT: Tab = { path: '/admin/audit', label: 'tab.audit', letter: 'R' };
+const INSTITUTIONS: Tab = { path: '/admin/institutions', label: 'tab.institutions', letter: 'I' };
+const DEVICES: Tab = { path: '/admin/devices', label: 'tab.devices', letter: 'E' };
 
 /** Who looks images up at the county; everybody else's pages come with their own issues. */
 const READS_STUDIES = ['radiologist', 'senior-radiologist', 'ecg-physician', 'technician', 'doctor'];
@@ -48,6 +53,15 @@ export function admitsNodes(session: Session | null): boolean {
   const { roles = [], institution } = session?.user ?? {};
   const mine = ['manager', 'system-administrator'].some((role) => roles.includes(role));
   return session?.node === 'county' && institution?.kind === 'county' && mine;
+}
+
+/** Who treats people (`break-glass`), and may open a patient in an emergency. */
+const TREATS = [...READS_STUDIES, 'village-doctor', 'ward', 'emergency-desk', 'registrar', 'coordinator', 'laboratory'];
+
+/** Whether a signed-in person may open, at the county, a patient nobody of their house may see. */
+export function breaksGlass(session: Session | null): boolean {
+  const roles = session?.user?.roles ?? [];
+  return session?.node === 'county' && TREATS.some((role) => roles.includes(role));
 }
 
 /** Whether *roles* have the study list, at the county. */
@@ -90,6 +104,11 @@ export function tabsOf(session: Session | null): Tab[] {
     ...day,
     ...(is('doctor') ? [STUDIES] : []),
     ...choose,
+    ...(is('audit-administrator') ? [AUDIT] : []),
     ...((centre && is('technician')) || is('manager', 'system-administrator', 'audit-administrator') ? [NODES] : []),
+    ...(is('system-administrator') ? [DEVICES, INSTITUTIONS] : []),
+    ...(is('security-administrator') ? [ACCOUNTS] : []),
+    ...(is('privacy-officer', 'security-administrator') ? [LOOKS] : []),
+    ...(is('privacy-officer') ? [AUDIT] : []),
   ];
 }

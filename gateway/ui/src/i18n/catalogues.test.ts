@@ -1,6 +1,8 @@
 import { IntlMessageFormat } from 'intl-messageformat';
 import { describe, expect, it } from 'vitest';
 
+import adminEn from '../features/admin/words/en.json';
+import adminZh from '../features/admin/words/zh-CN.json';
 import en from './en.json';
 import zh from './zh-CN.json';
 
@@ -14,9 +16,15 @@ const entries = (catalogue: Record<string, string>) => Object.entries(catalogue)
 const BANNED_ZH = /推送|同步成功|节点|任务认领|释放锁|提交失败|非法|操作成功|系统异常|您好|抱歉|成功|！|!/;
 const BANNED_EN =
   /\b(sorry|oops|please wait|successfully|invalid argument|operation|HTTP|ETag|UID|transfer syntax)\b|!/i;
-const NAMES_OF_STANDARDS = /Yilian|DICOM|PDF|AE|zip|UID|CT|HU|mm|Gbit|Mbit|kbit/g;
+const NAMES_OF_STANDARDS = /Yilian|DICOM|IP|PDF|AE|zip|UID|CT|HU|mm|Gbit|Mbit|kbit/g;
 
-describe('the two catalogues', () => {
+it('no words that come later stand in for those of every page', () =>
+  expect(Object.keys(adminZh).filter((key) => key in zh)).toEqual([]));
+
+describe.each([
+  ['of every page', zh, en],
+  ['of the administration', adminZh, adminEn],
+] as const)('the two catalogues %s', (_whose, zh: Record<string, string>, en: Record<string, string>) => {
   it('hold the same keys in the same order', () => expect(Object.keys(en)).toEqual(Object.keys(zh)));
 
   it('ask for the same values under each key', () => {

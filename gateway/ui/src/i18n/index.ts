@@ -3,12 +3,14 @@ import ICU from 'i18next-icu';
 import { useCallback } from 'react';
 import { initReactI18next, useTranslation } from 'react-i18next';
 
+import type adminEn from '../features/admin/words/en.json';
+import type adminZh from '../features/admin/words/zh-CN.json';
 import type { Language } from '../frame/clock';
 import en from './en.json';
 import zh from './zh-CN.json';
 
 /** Every sentence the page can say; a key that is missing from a catalogue does not compile. */
-export type TextKey = keyof typeof zh & keyof typeof en;
+export type TextKey = (keyof typeof zh & keyof typeof en) | (keyof typeof adminZh & keyof typeof adminEn);
 
 const KEPT = 'yilian.language';
 
@@ -50,9 +52,15 @@ export async function switchLanguage(language: Language): Promise<void> {
   await i18next.changeLanguage(language);
 }
 
+/** The words of a part of the page whose code comes when it is first opened: few lines carry them for nothing. */
+export function addWords(chinese: Record<string, string>, english: Record<string, string>): void {
+  i18next.addResourceBundle('zh-CN', 'text', chinese);
+  i18next.addResourceBundle('en', 'text', english);
+}
+
 /** True when the catalogue holds *key*: for codes that come from the server. */
 export function hasText(key: string): key is TextKey {
-  return key in zh;
+  return key in zh || i18next.exists(key);
 }
 
 export type Say = (key: TextKey, values?: Readonly<Record<string, string | number>>) => string;

@@ -8,14 +8,14 @@ import { examinationWords } from '../../frame/modality';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { others, placeOf } from './here';
-import { useEarlier, useHere } from './live';
+import { useEarlier, useHere, type Whose } from './live';
 import { AskCounty, LookHere, ReportMark } from './Look';
 import { SendOn } from './SendOn';
 
 /** A patient's earlier studies: what is here is opened, what is at the county is asked for. */
-export function Earlier({ patientId, study }: { patientId: string; study: string }) {
+export function Earlier({ whose, study }: { whose: Whose; study: string }) {
   const t = useText();
-  const { list, own, all } = useEarlier(patientId);
+  const { list, own, all } = useEarlier(whose);
   const items = useMemo(() => others(list?.items ?? [], study), [list, study]);
   const uids = useMemo(() => items.map((one) => one.study_instance_uid), [items]);
   const live = useHere(uids);

@@ -64,15 +64,18 @@ export function useAskCounty() {
   });
 }
 
+/** A patient: of a study that came through this machine, or registered here. Never by a number, which no address may hold. */
+export type Whose = { study: string } | { patient: string };
+
 /** The studies of a patient: those that came through this machine at once, then with the county's. */
-export function useEarlier(patientId: string) {
+export function useEarlier(whose: Whose) {
   const own = useQuery({
-    queryKey: ['earlier', patientId, 'own'],
-    queryFn: ({ signal }) => earlier(patientId, false, signal),
+    queryKey: ['earlier', whose, 'own'],
+    queryFn: ({ signal }) => earlier(whose, false, signal),
   });
   const all = useQuery({
-    queryKey: ['earlier', patientId, 'county'],
-    queryFn: ({ signal }) => earlier(patientId, true, signal),
+    queryKey: ['earlier', whose, 'county'],
+    queryFn: ({ signal }) => earlier(whose, true, signal),
     staleTime: 0,
   });
   const { refetch } = all;
@@ -86,7 +89,7 @@ export function useEarlier(patientId: string) {
   return { list: all.data ?? own.data, own, all };
 }
 
-function earlier(patientId: string, county: boolean, signal: AbortSignal): Promise<EarlierList> {
-  const asked = new URLSearchParams({ patient_id: patientId, county: String(county) });
+function earlier(whose: Whose, county: boolean, signal: AbortSignal): Promise<EarlierList> {
+  const asked = new URLSearchParams({ ...whose, county: String(county) });
   return ask<EarlierList>(`/api/v1/earlier?${asked.toString()}`, { signal });
 }

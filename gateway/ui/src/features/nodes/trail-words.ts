@@ -39,6 +39,8 @@ const KINDS: Readonly<Record<string, TextKey>> = {
   conflicts: 'nodes.about.conflicts',
   'dicom-web': 'nodes.about.studies',
   earlier: 'nodes.about.earlier',
+  emergency: 'nodes.about.emergency',
+  'emergency-looks': 'nodes.about.emergency',
   examination: 'nodes.about.catalogue',
   image: 'nodes.about.image',
   instance: 'nodes.about.image',
@@ -55,7 +57,11 @@ const KINDS: Readonly<Record<string, TextKey>> = {
   worklist: 'nodes.about.worklist',
 };
 /** Fields of a patient that were shown by themselves. */
-const FIELDS: Readonly<Record<string, TextKey>> = { resident_id: 'nodes.about.residentId', phone: 'nodes.about.phone' };
+const FIELDS: Readonly<Record<string, TextKey>> = {
+  patient_id: 'nodes.about.patientId',
+  resident_id: 'nodes.about.residentId',
+  phone: 'nodes.about.phone',
+};
 /** Of these the end of the number tells one from another; of the rest it says nothing to anybody. */
 const NUMBERED = new Set(['order', 'patient', 'study', 'image', 'instance']);
 const TAIL = 6;

@@ -7,6 +7,7 @@ import type { Conflict, StudyDetail, StudyRow } from '../../api/types';
 import { absolute } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { examinationWords, isDocument, modalityWord } from '../../frame/modality';
+import { revealOfStudy } from '../../frame/Masked';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
@@ -60,8 +61,10 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
       data-study={row.study_instance_uid}
     >
       <PatientHeader
+        key={row.study_instance_uid}
         patient={withOrderedAge(row.patient, settled ? ordered : null)}
         number={row.accession_number}
+        reveal={() => revealOfStudy(row.study_instance_uid)}
         unidentified={row.unidentified}
         emergency={row.priority === 'emergency'}
       />

@@ -6,16 +6,19 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useLocation, useNavigate, useSearchParams } from 'react-router';
 
 import { ask } from '../../api/client';
+import { useSession } from '../../api/session';
 import type { Institution, StudyPage, StudyRow } from '../../api/types';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLate } from '../../frame/late';
 import { useRowFocus } from '../../frame/moving';
+import { breaksGlass } from '../../frame/tabs';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { useChannel } from '../../live/channel';
 import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
+import { openEmergency } from '../access/sheet';
 import { useArrivals } from './arrival-live';
 import { FilterBar } from './FilterBar';
 import { belongsTo, type Filters, fromAddress, isFiltered, NO_FILTERS, toAddress, toQuery } from './filters';
@@ -79,6 +82,8 @@ export default function StudiesPage() {
   const find = useRef<InputRef>(null);
   const list = useRef<HTMLDivElement>(null);
   const [previewing, setPreviewing] = useState(true);
+  const session = useSession((store) => store.session);
+  const mayBreak = breaksGlass(session);
   const belongs = useCallback((row: StudyRow) => belongsTo(row, filters, asked), [filters, asked]);
   const { query, rows, first, freshCount, showFresh } = useLiveRows<StudyRow, StudyPage>({
     queryKey: ['studies', toAddress(filters).toString(), asked],
@@ -154,6 +159,11 @@ export default function StudiesPage() {
             </Button>
           )}
           {query.isFetching && !query.isPending && <span className="second">{t('list.asking')}</span>}
+          {mayBreak && (
+            <Button className="emergency-open" size="small" onClick={openEmergency} data-testid="emergency-ask">
+              {t('access.emergency')}
+            </Button>
+          )}
         </div>
         <FilterBar
           filters={filters}
@@ -171,7 +181,11 @@ export default function StudiesPage() {
           <div className="trouble" data-testid="empty">
             <h2 className="answer">{t(filtered ? 'studies.nothingFits' : 'studies.empty')}</h2>
             <p>{t(filtered ? 'studies.nothingFitsNext' : 'studies.emptyNext')}</p>
-            {filtered && <Button onClick={clear}>{t('studies.clear')}</Button>}
+            {filtered && mayBreak && <p>{t('access.elsewhere')}</p>}
+            <div className="acts">
+              {filtered && <Button onClick={clear}>{t('studies.clear')}</Button>}
+              {filtered && mayBreak && <Button onClick={openEmergency}>{t('access.emergency')}</Button>}
+            </div>
           </div>
         )}
         {rows.length > 0 && (

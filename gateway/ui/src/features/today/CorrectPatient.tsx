@@ -18,7 +18,7 @@ export function CorrectPatient({ patient, over }: { patient: RegisteredPatient; 
     sex: patient.sex,
     birth: patient.birth_date ?? '',
     phone: '',
-    patientId: patient.patient_id,
+    patientId: patient.patient_id.includes('*') ? '' : patient.patient_id,
   });
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);

@@ -1,18 +1,18 @@
 import { useQuery } from '@tanstack/react-query';
 import { Button } from 'antd';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 
 import { useUser } from '../../api/session';
 import type { RegisteredPatient } from '../../api/types';
 import { absolute, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
+import { Masked } from '../../frame/Masked';
 import { ageText, sexText, shownName } from '../../frame/patient';
 import { PatientLine } from '../../frame/PatientHeader';
 import { Chip } from '../../frame/Chip';
 import { seesOwnOrdersOnly } from '../../frame/tabs';
-import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
-import { ordersOf, revealNumber } from './asks';
+import { ordersOf, type RevealedField, revealNumber } from './asks';
 import { CorrectPatient } from './CorrectPatient';
 
 import { CHIP, shownPatient } from './worklist';
@@ -38,35 +38,11 @@ export function isUnknown(patient: RegisteredPatient): boolean {
   return patient.temporary !== null && patient.status === 'active';
 }
 
-/** A masked number; pressing shows it for as long as the server says, and the look is written down. */
-export function Masked({ patient, field, value }: { patient: RegisteredPatient; field: 'resident_id' | 'phone'; value: string }) {
+/** A number of somebody registered here: masked with a way to show it, or as it is where nothing is hidden. */
+export function NumberOf({ patient, field, value }: { patient: RegisteredPatient; field: RevealedField; value: string }) {
   const t = useText();
-  const trouble = useTroubleText();
-  const [shown, setShown] = useState<{ value: string; hide_after_s: number } | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  useEffect(() => {
-    if (!shown) return undefined;
-    const timer = setTimeout(() => setShown(null), shown.hide_after_s * 1000);
-    return () => clearTimeout(timer);
-  }, [shown]);
   if (!value) return <span className="second">{t('today.notGiven')}</span>;
-  return (
-    <span>
-      {shown?.value ?? value}{' '}
-      <button
-        type="button"
-        className="linkish"
-        onClick={() => {
-          setError(null);
-          if (shown) setShown(null);
-          else void revealNumber(patient.id, field).then(setShown, setError);
-        }}
-      >
-        {t(shown ? 'today.hide' : 'today.reveal')}
-      </button>
-      {error !== null && <span className="fault">{trouble(error).text}</span>}
-    </span>
-  );
+  return value.includes('*') ? <Masked value={value} reveal={() => revealNumber(patient.id, field)} /> : value;
 }
 
 /** The chosen patient on the ordering page, with what was ordered for them lately. */
@@ -112,14 +88,16 @@ export function KnownPatient({
       </p>
       <dl className="facts-two">
         <dt>{t('today.patientId')}</dt>
-        <dd>{patient.patient_id}</dd>
+        <dd>
+          <NumberOf patient={patient} field="patient_id" value={patient.patient_id} />
+        </dd>
         <dt>{t('today.residentId')}</dt>
         <dd>
-          <Masked patient={patient} field="resident_id" value={patient.masked_resident_id} />
+          <NumberOf patient={patient} field="resident_id" value={patient.masked_resident_id} />
         </dd>
         <dt>{t('today.phone')}</dt>
         <dd>
-          <Masked patient={patient} field="phone" value={patient.masked_phone} />
+          <NumberOf patient={patient} field="phone" value={patient.masked_phone} />
         </dd>
         <dt>{t('today.birth')}</dt>
         <dd>{patient.birth_date ?? <span className="second">{t('today.notGiven')}</span>}</dd>

@@ -155,7 +155,7 @@ export function OrderDetail({ row, here, asking, ask, print }: Props) {
             )}
           </div>
         )}
-        {asking === 'earlier' && row.patient && <Earlier patientId={row.patient.patient_id} study={row.study_instance_uid} />}
+        {asking === 'earlier' && row.patient && <Earlier whose={{ patient: row.patient.id }} study={row.study_instance_uid} />}
         {shown && <History lines={shown.history} />}
         <Technical facts={{ 'Study Instance UID': row.study_instance_uid, ETag: row.etag }} />
       </div>

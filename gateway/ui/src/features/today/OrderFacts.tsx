@@ -3,7 +3,7 @@ import { absolute, dayAndTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { shownName } from '../../frame/patient';
 import { hasText, type Say, useText } from '../../i18n';
-import { Masked } from './KnownPatient';
+import { NumberOf } from './KnownPatient';
 import { shownPatient } from './worklist';
 
 /** All that is known of an order besides its row. */
@@ -28,11 +28,11 @@ export function Facts({ detail, row }: { detail: Detail; row: OrderRow }) {
           <>
             <dt>{t('today.residentId')}</dt>
             <dd>
-              <Masked patient={patient} field="resident_id" value={patient.masked_resident_id} />
+              <NumberOf patient={patient} field="resident_id" value={patient.masked_resident_id} />
             </dd>
             <dt>{t('today.phone')}</dt>
             <dd>
-              <Masked patient={patient} field="phone" value={patient.masked_phone} />
+              <NumberOf patient={patient} field="phone" value={patient.masked_phone} />
             </dd>
             {patient.temporary?.marks && (
               <>

@@ -9,6 +9,7 @@ import type {
   RegisteredDetail,
   RegisteredPage,
 } from '../../api/types';
+import type { Revealed } from '../../frame/Masked';
 import { ActKeys } from './act-key';
 
 const keys = new ActKeys();
@@ -81,7 +82,9 @@ export function settleOrder(id: string, version: string, keep: string): Promise<
   return act<OrderDetail>(`/api/v1/orders/${id}/settle`, { keep }, { version });
 }
 
+export type RevealedField = 'resident_id' | 'phone' | 'patient_id';
+
 /** One masked number whole; the look is written down before it is answered. */
-export function revealNumber(id: string, field: 'resident_id' | 'phone'): Promise<{ value: string; hide_after_s: number }> {
+export function revealNumber(id: string, field: RevealedField): Promise<Revealed> {
   return ask(`/api/v1/patients/${id}/reveal`, { method: 'POST', body: { field } });
 }

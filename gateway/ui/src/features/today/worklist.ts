@@ -3,6 +3,7 @@
 import type { OrderRow, OrderState, Patient, RegisteredPatient } from '../../api/types';
 import type { ChipKind } from '../../frame/Chip';
 import { moment, today } from '../../frame/clock';
+import { maskIdentifier } from '../../frame/patient';
 
 export const CHIP: Readonly<Record<OrderState, ChipKind>> = {
   ordered: 'info',
@@ -75,7 +76,9 @@ export function matches(row: OrderRow, typed: string): boolean {
     pinyin,
     pinyin.replace(/\s/g, ''),
   ];
-  return texts.some((text) => text.toLowerCase().includes(wanted)) || initials.startsWith(wanted) || syllables.startsWith(wanted);
+  // Whoever reads a resident number off a card finds who is shown with it masked.
+  const masked = maskIdentifier(wanted);
+  return texts.some((text) => [wanted, masked].some((part) => text.toLowerCase().includes(part))) || initials.startsWith(wanted) || syllables.startsWith(wanted);
 }
 
 /** Initials of `Liu Xiaofeng`, syllable by syllable: `lxf`. */

@@ -274,7 +274,7 @@ function Detail({ item, here, acts, countyPhone, earlier, showEarlier }: Props) 
           )}
           {open && <Button onClick={() => acts.pause(item)}>{t(item.paused ? 'queue.goOn' : 'queue.pause')}</Button>}
         </div>
-        {earlier && item.patient.patient_id && <Earlier patientId={item.patient.patient_id} study={item.study_instance_uid} />}
+        {earlier && item.patient.patient_id && <Earlier whose={{ study: item.study_instance_uid }} study={item.study_instance_uid} />}
         <Technical
           facts={{
             'Study Instance UID': item.study_instance_uid,

@@ -1,6 +1,7 @@
 /** Which of the three facts a queue item has reached, and how its line cell reads. Pure. */
 
 import type { Line, QueueItem } from '../../api/types';
+import { maskIdentifier } from '../../frame/patient';
 
 export interface Progress {
   /** Images that matter for the bar: all that are here, less those set aside. */
@@ -116,5 +117,7 @@ export function matches(item: QueueItem, typed: string): boolean {
     item.description,
     item.body_part,
   ];
-  return text.some((part) => part?.toLowerCase().includes(wanted));
+  // Whoever reads a resident number off a card finds who is shown with it masked.
+  const masked = maskIdentifier(wanted);
+  return text.some((part) => [wanted, masked].some((one) => part?.toLowerCase().includes(one)));
 }

@@ -15,6 +15,7 @@ import { useLanguage } from '../../frame/language';
 import { LanguageSwitch } from '../../frame/LanguageSwitch';
 import { useLate } from '../../frame/late';
 import { isDocument, modalityWords } from '../../frame/modality';
+import { revealOfStudy } from '../../frame/Masked';
 import { PatientHeader } from '../../frame/PatientHeader';
 import { tabsOf } from '../../frame/tabs';
 import { darkTheme } from '../../frame/theme';
@@ -167,8 +168,10 @@ function Viewer({ uid }: { uid: string }) {
   return (
     <div className="page dark reading" data-testid="reading">
       <PatientHeader
+        key={row.study_instance_uid}
         patient={withOrderedAge(row.patient, ordered)}
         number={row.accession_number}
+        reveal={() => revealOfStudy(row.study_instance_uid)}
         unidentified={row.unidentified}
         emergency={row.priority === 'emergency'}
         lead={toList}

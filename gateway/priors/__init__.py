@@ -1,0 +1,1 @@
+"""Earlier studies of a patient, fetched from other archives when a new one comes."""

@@ -1,0 +1,1 @@
+"""Who may see a patient for a reason: grants, the emergency look, and who looked."""

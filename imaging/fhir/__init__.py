@@ -1,0 +1,1 @@
+"""Studies of the archive as FHIR R4 ImagingStudy."""

@@ -1,0 +1,127 @@
+"""Follows what is registered and what arrives, so that persons are matched soon after."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol
+
+import sqlalchemy as sa
+
+from imaging.archive.amending import Hand
+from imaging.archive.tables import event_places
+from imaging.patients import persons
+from imaging.patients.matching import NumberKind
+from imaging.patients.model import Demographics, PatientIdentity
+from kernel.clock import Clock
+from kernel.events import events_after, last_event_id
+from kernel.sql.db import Database
+
+TOPICS: Final = ("patient.registered", "patient.updated")
+_READER: Final = "persons"
+_BATCH: Final = 200
+_MATCHED_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """Somebody registered, as a trusted source has them."""
+
+    identity: PatientIdentity
+    demographics: Demographics
+    numbers: dict[NumberKind, str] = field(default_factory=dict)
+    source: str
+
+
+class Registrations(Protocol):
+    """Knows who is registered."""
+
+    def all_after(self, conn: sa.Connection, last: str, /, *, limit: int) -> Sequence[str]:
+        """Return ids of registered patients behind *last*, in order."""
+        ...
+
+    def get(self, conn: sa.Connection, patient: str, /) -> Registered | None:
+        """Return the one of that id, None where nobody is known behind it."""
+        ...
+
+
+class PersonFollower:
+    """One process of the county runs this."""
+
+    def __init__(
+        self, database: Database, clock: Clock, registrations: Registrations, *, institution: str
+    ) -> None:
+        """Follow nothing yet; *institution* is the centre's code, for the audit trail."""
+        self._database = database
+        self._clock = clock
+        self._registrations = registrations
+        self._institution = institution
+
+    async def look(self) -> int:
+        """Take down what was registered and match whom more is known of; returns how many.
+
+        Safe to repeat: a crash leaves the place somewhere before.
+        """
+        now = self._clock.now()
+        if await self._database.read(_place) is None:
+            # Those registered before anybody followed, and whose events are long gone.
+            await self._begin(now)
+        taken = await self._database.write(lambda conn: self._take(conn, now))
+        return taken + await self._database.write(lambda conn: self._match(conn, now))
+
+    async def _begin(self, now: dt.datetime) -> None:
+        newest = await self._database.read(last_event_id)
+        last = ""
+        while True:
+            ids = await self._database.write(partial(self._seed, last=last, now=now))
+            if not ids:
+                break
+            last = ids[-1]
+        await self._database.write(lambda conn: _keep_place(conn, newest))
+
+    def _seed(self, conn: sa.Connection, last: str, now: dt.datetime) -> Sequence[str]:
+        ids = self._registrations.all_after(conn, last, limit=_BATCH)
+        for each in ids:
+            self._note(conn, each, now)
+        return ids
+
+    def _take(self, conn: sa.Connection, now: dt.datetime) -> int:
+        events = events_after(conn, _place(conn) or 0, limit=_BATCH, topics=TOPICS)
+        for each in dict.fromkeys(str(event.payload["id"]) for event in events):
+            self._note(conn, each, now)
+        if events:
+            _keep_place(conn, events[-1].id)
+        return len(events)
+
+    def _note(self, conn: sa.Connection, patient: str, now: dt.datetime) -> None:
+        told = self._registrations.get(conn, patient)
+        if told is not None:
+            persons.note_registered(
+                conn, told.identity, told.demographics, told.numbers, source=told.source, at=now
+            )
+
+    def _match(self, conn: sa.Connection, now: dt.datetime) -> int:
+        hand = Hand(
+            institution=self._institution,
+            allowed="matching",
+            reason="",
+            at=now,
+            chain="worker-persons",
+        )
+        rows = persons.to_match(conn, limit=_MATCHED_AT_ONCE)
+        for row in rows:
+            persons.match(conn, row, hand)
+        return len(rows)
+
+
+def _place(conn: sa.Connection) -> int | None:
+    columns = event_places.c
+    found: int | None = conn.scalar(sa.select(columns.event_id).where(columns.reader == _READER))
+    return found
+
+
+def _keep_place(conn: sa.Connection, event_id: int) -> None:
+    mine = event_places.c.reader == _READER
+    moved = conn.execute(sa.update(event_places).where(mine).values(event_id=event_id))
+    if not moved.rowcount:
+        conn.execute(sa.insert(event_places).values(reader=_READER, event_id=event_id))

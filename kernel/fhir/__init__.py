@@ -1,0 +1,1 @@
+"""FHIR R4 as values: what rooms hand in at the county's FHIR door, and what they are asked for."""

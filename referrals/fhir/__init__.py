@@ -1,0 +1,1 @@
+"""Patients and orders as FHIR R4 Patient and ServiceRequest."""

@@ -1,0 +1,1 @@
+"""Earlier studies from other archives."""

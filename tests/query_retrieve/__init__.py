@@ -1,0 +1,1 @@
+"""Tests of the archive as a query/retrieve provider."""
