@@ -8,6 +8,8 @@ UV_COMPILE = pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 CHECKS = check-format check-lint check-types check-imports check-ui
 ARGS ?=
+# Every process would compile the whole program again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
 .PHONY: help setup setup-test ui demo check $(CHECKS) format test python-tests browser-tests bench torture lock clean

@@ -2,7 +2,10 @@
 
 import sys
 
-from yilian.cli import main
+from yilian.loading import loading
+
+with loading():
+    from yilian.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

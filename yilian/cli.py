@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from yilian.loading import loading
 from yilian.parsers import finish
 
 EXIT_FAILED: Final = 1
@@ -56,8 +57,9 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=program_version())
     verbs = whole.add_subparsers(dest="verb", metavar="VERB", required=True)
     names = [_MODULES[verb]] if verb in _MODULES else dict.fromkeys(_MODULES.values())
-    for name in names:
-        import_module(f"yilian.commands.{name}").add(verbs)
+    with loading():
+        for name in names:
+            import_module(f"yilian.commands.{name}").add(verbs)
     finish(whole)
     return whole
 

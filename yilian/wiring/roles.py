@@ -2,6 +2,7 @@
 
 from kernel.process.child import Inherited
 from kernel.settings import NodeKind, Settings
+from yilian.loading import loading
 from yilian.wiring.context import Context, entered
 from yilian.wiring.homes import Home
 
@@ -18,20 +19,20 @@ async def run(
 async def _run(context: Context) -> None:
     match context.kind, context.role:
         case _, "dicom":
-            from yilian.wiring.dicom_role import run_dicom  # noqa: PLC0415
-
+            with loading():
+                from yilian.wiring.dicom_role import run_dicom  # noqa: PLC0415
             await run_dicom(context)
         case NodeKind.COUNTY, "worker":
-            from yilian.wiring.county_worker import run_worker  # noqa: PLC0415
-
+            with loading():
+                from yilian.wiring.county_worker import run_worker  # noqa: PLC0415
             await run_worker(context)
         case NodeKind.COUNTY, "gateway":
-            from yilian.wiring import county_gateway  # noqa: PLC0415
-
+            with loading():
+                from yilian.wiring import county_gateway  # noqa: PLC0415
             await county_gateway.run_gateway(context)
         case NodeKind.TOWNSHIP, "gateway":
-            from yilian.wiring import township_gateway  # noqa: PLC0415
-
+            with loading():
+                from yilian.wiring import township_gateway  # noqa: PLC0415
             await township_gateway.run_gateway(context)
         case kind, role:
             msg = f"a {kind} has no role {role}"
