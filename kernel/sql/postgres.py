@@ -29,6 +29,8 @@ _SETTINGS: Final = {
     "timezone": "UTC",
     "statement_timeout": "60000",
     "idle_in_transaction_session_timeout": "60000",
+    # Compiling a query takes longer than any page of a list does.
+    "jit": "off",
 }
 # SQLSTATE (PostgreSQL Appendix A)
 _SERIALIZATION: Final = frozenset({"40001", "40P01"})
