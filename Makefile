@@ -11,7 +11,6 @@ ARGS ?=
 # Every process would compile the whole program again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.NOTPARALLEL:
 .PHONY: help setup setup-test ui demo check $(CHECKS) format test python-tests browser-tests bench torture lock clean
 
 help: ## list these targets
@@ -59,7 +58,8 @@ test: ## everything: check, all tests, the browser tests (installs what only tes
 	@$(BOOTSTRAP) --test
 	@$(PYTHON) tools/test_needs.py
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync $(CHECKS); checked=$$?; \
-	$(MAKE) --no-print-directory --keep-going python-tests browser-tests && exit $$checked
+	$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=line \
+		python-tests browser-tests && exit $$checked
 
 python-tests: setup-test
 	$(PYTEST) -n 3 --dist worksteal -m "not bench and not torture and not e2e" $(ARGS)
