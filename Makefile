@@ -62,7 +62,7 @@ test: ## everything: check, all tests, the browser tests (installs what only tes
 		python-tests browser-tests && exit $$checked
 
 python-tests: setup-test
-	$(PYTEST) -n 4 --dist worksteal -m "not bench and not torture and not e2e" $(ARGS)
+	$(PYTEST) -n 3 --dist worksteal -m "not bench and not torture and not e2e" $(ARGS)
 
 # Two browsers, each with a county of its own; a file's tests stay together, for they share what the
 # file begins with. Exit code 5 is "no such tests".
