@@ -10,6 +10,9 @@ CHECKS = check-format check-lint check-types check-imports check-ui
 ARGS ?=
 # Every process would compile the whole program again.
 unexport PYTHONDONTWRITEBYTECODE
+# On a disk, which /tmp need not be, and with room.
+TMPDIR ?= /var/tmp
+export TMPDIR
 
 .PHONY: help setup setup-test ui demo check $(CHECKS) format test python-tests browser-tests bench torture lock clean
 
@@ -62,12 +65,13 @@ test: ## everything: check, all tests, the browser tests (installs what only tes
 		python-tests browser-tests && exit $$checked
 
 python-tests: setup-test
-	$(PYTEST) -n 3 --dist worksteal -m "not bench and not torture and not e2e" $(ARGS)
+	$(PYTEST) -n 3 --dist worksteal --ignore tests/browser -m "not bench and not torture and not e2e" $(ARGS)
 
 # Two browsers, each with a county of its own; a file's tests stay together, for they share what the
 # file begins with. Exit code 5 is "no such tests".
 browser-tests: setup-test ui
-	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "e2e and not bench and not torture" $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "e2e and not bench and not torture" \
+		tests/browser tests/ohif $(ARGS) || [ $$? -eq 5 ]
 
 bench: setup-test ui ## the short form of the speed comparisons
 	$(RUN) -m bench $(ARGS)
