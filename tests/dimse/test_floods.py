@@ -179,7 +179,7 @@ async def churn(door: Door, rounds: int) -> None:
 @pytest.mark.parametrize(
     "rounds",
     [
-        500,
+        1500,
         pytest.param(20_000, marks=[pytest.mark.torture, pytest.mark.timeout(300)]),
     ],
 )
