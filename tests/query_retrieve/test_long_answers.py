@@ -1,8 +1,12 @@
 """Answers of many entries: read page by page, and ended early by C-CANCEL."""
 
 import asyncio
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gateway.dimse.attributes import write_attributes
 from gateway.dimse.command_set import Command, CommandField, Element, uid_bytes, us_bytes
@@ -46,6 +50,9 @@ async def test_what_arrives_between_two_pages_shifts_nothing(desk: Desk) -> None
     assert await studies(desk, page=2) == "6 5 4 3 2 1"
 
 
+CANCEL_AFTER = 2
+
+
 def find_command(message_id: int) -> bytes:
     return Command(
         CommandField.C_FIND_RQ,
@@ -68,8 +75,21 @@ def cancel_command(message_id: int) -> bytes:
     ).encode()
 
 
-def test_a_cancelled_answer_ends_and_the_association_goes_on(tmp_path: Path) -> None:
-    images = 300
+def test_a_cancelled_answer_ends_and_the_association_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, cancelled = 300, threading.Event()
+
+    async def held(*words: Any) -> AsyncIterator[Any]:
+        # All 300 answers fit into what the system keeps of a connection that nobody reads.
+        number = 0
+        async for entry in find(*words):
+            if number == CANCEL_AFTER:
+                assert await asyncio.to_thread(cancelled.wait, 10)
+            number += 1
+            yield entry
+
+    monkeypatch.setattr("yilian.wiring.archive_find.find", held)
     files = [(slice_of(1, number=number), None) for number in range(1, images + 1)]
     keys: dict[str, Any] = {
         "QueryRetrieveLevel": "IMAGE",
@@ -81,9 +101,7 @@ def test_a_cancelled_answer_ends_and_the_association_goes_on(tmp_path: Path) -> 
 
     async def ask(address: tuple[str, int]) -> tuple[int, int]:
         async with associated(address, STUDY_ROOT_FIND, calling="VIEWER") as scu:
-            # Together, for all 300 answers fit into what the system keeps of a connection.
-            asked = p_data(pdv(1, 3, find_command(7))) + p_data(pdv(1, 2, identifier))
-            await scu.send(asked + p_data(pdv(1, 3, cancel_command(7))))
+            await scu.send(p_data(pdv(1, 3, find_command(7))) + p_data(pdv(1, 2, identifier)))
             pending, status = 0, int(Status.PENDING)
             while status == Status.PENDING:
                 _, body = await scu.pdu()
@@ -91,12 +109,15 @@ def test_a_cancelled_answer_ends_and_the_association_goes_on(tmp_path: Path) -> 
                     continue  # the data set of the answer before
                 status = Command.decode(body[6:]).us(Element.STATUS) or 0
                 pending += status == Status.PENDING
+                if pending == CANCEL_AFTER:
+                    await scu.send(p_data(pdv(1, 3, cancel_command(7))))
+                    cancelled.set()
             await scu.release()
             return pending, status
 
     with serving(tmp_path, files) as pacs:
         pending, status = asyncio.run(ask(pacs.address))
         assert status == Status.CANCELLED
-        assert pending < images
+        assert CANCEL_AFTER <= pending < images
         asked = pacs.ask("IMAGE", **{key: value for key, value in keys.items() if value != "IMAGE"})
         assert asked.said("InstanceNumber") == [str(n + 1) for n in range(images)]
