@@ -1,6 +1,5 @@
 """Organization and Location: the institutions this node knows, for everybody signed in."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,10 +7,12 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from gateway.accounts.versions import version_of
 from kernel.errors import Missing
 from kernel.fhir.datatypes import CodeableConcept, Identifier, Meta, Reference, concept
 from kernel.fhir.query import Criterion, Query
 from kernel.fhir.resource import (
+    ID,
     Asker,
     Found,
     Interaction,
@@ -31,7 +32,6 @@ _COLUMNS: Final = (
     *(institutions.c.parent_code, institutions.c.phone),
 )
 _ROLES: Final = {Interaction.READ: None, Interaction.SEARCH_TYPE: None}
-_ID: Final = SearchParameter(name="_id", type=ParameterType.TOKEN, documentation="Its id.")
 _IDENTIFIER: Final = SearchParameter(
     name="identifier", type=ParameterType.TOKEN, documentation="The institution's code."
 )
@@ -47,7 +47,7 @@ ORGANIZATION: Final = ResourceDefinition(
     documentation="Houses of the medical community and those it deals with.",
     roles=_ROLES,
     parameters=(
-        _ID,
+        ID,
         _IDENTIFIER,
         _NAME,
         SearchParameter(
@@ -69,7 +69,7 @@ LOCATION: Final = ResourceDefinition(
     documentation="Where the houses are: one place for each.",
     roles=_ROLES,
     parameters=(
-        _ID,
+        ID,
         _IDENTIFIER,
         _NAME,
         SearchParameter(
@@ -153,18 +153,12 @@ class HouseRoom:
         statement = sa.select(*_COLUMNS).where(*map(_condition, query.criteria))
         sorts = {"name": SortKey(institutions.c.name)}
         found = run(conn, query, statement, SortKey(institutions.c.code), sorts)
-        return Page(
-            found=tuple(self._found(_house(row)) for row in found.rows),
-            total=found.total,
-            after=found.after,
-        )
+        return found.page(self._found(_house(row)) for row in found.rows)
 
     def _found(self, house: Institution) -> Found:
-        told = msgspec.json.encode([house.code, house.name, house.kind, house.parent])
-        version = hashlib.sha256(told).hexdigest()[:16]
-        return Found(
-            id=house.code, version=version, resource=self.make(house, Meta(version_id=version))
-        )
+        version = version_of(house)
+        made = self.make(house, Meta(version_id=version))
+        return Found(id=house.code, version=version, resource=made)
 
 
 def organizations() -> HouseRoom:

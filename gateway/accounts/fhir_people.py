@@ -1,6 +1,5 @@
 """Practitioner and PractitionerRole: who works where the asker works."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,10 +10,12 @@ import sqlalchemy as sa
 
 from gateway.accounts.fhir_houses import named
 from gateway.accounts.tables import account_roles, accounts
+from gateway.accounts.versions import version_of
 from kernel.errors import Missing
 from kernel.fhir.datatypes import CodeableConcept, HumanName, Identifier, Meta, Reference, concept
 from kernel.fhir.query import Criterion, Query
 from kernel.fhir.resource import (
+    ID,
     Asker,
     Found,
     Interaction,
@@ -31,7 +32,6 @@ USERNAMES: Final = "urn:yilian:username"
 _DUTIES: Final = "urn:yilian:role"
 _KEY: Final = (accounts.c.id + "-" + account_roles.c.role).label("key")
 _ROLES: Final = {Interaction.READ: None, Interaction.SEARCH_TYPE: None}
-_ID: Final = SearchParameter(name="_id", type=ParameterType.TOKEN, documentation="Its id.")
 _ACTIVE: Final = SearchParameter(
     name="active", type=ParameterType.TOKEN, documentation="false: the account is closed."
 )
@@ -41,7 +41,7 @@ PRACTITIONER: Final = ResourceDefinition(
     documentation="People with an account at the asker's house, or the township it belongs to.",
     roles=_ROLES,
     parameters=(
-        _ID,
+        ID,
         _ACTIVE,
         SearchParameter(
             name="identifier", type=ParameterType.TOKEN, documentation="Name of the account."
@@ -61,7 +61,7 @@ PRACTITIONER_ROLE: Final = ResourceDefinition(
     documentation="What those people do there.",
     roles=_ROLES,
     parameters=(
-        _ID,
+        ID,
         _ACTIVE,
         SearchParameter(
             name="organization",
@@ -147,11 +147,7 @@ class PeopleRoom:
         statement = self.rows.where(*_reach(asker), *conditions)
         sorts = {"name": SortKey(accounts.c.display_name)}
         found = run(conn, query, statement, SortKey(self.key), sorts)
-        return Page(
-            found=tuple(self._found(row) for row in found.rows),
-            total=found.total,
-            after=found.after,
-        )
+        return found.page(map(self._found, found.rows))
 
     def _condition(self, criterion: Criterion) -> Condition:
         if criterion.name == "_id":
@@ -159,8 +155,7 @@ class PeopleRoom:
         return _CONDITIONS[criterion.name](criterion)
 
     def _found(self, row: Mapping[str, Any]) -> Found:
-        told = msgspec.json.encode([str(value) for value in row.values()])
-        version = hashlib.sha256(told).hexdigest()[:16]
+        version = version_of(row)
         made = self.make(row, Meta(version_id=version))
         return Found(id=made.id, version=version, resource=made)
 

@@ -157,9 +157,7 @@ class TrailRoom:
         statement = sa.select(*_COLUMNS).where(*_reach(asker), *conditions)
         sorts = {"date": by_instant(audit_entries.c.at)}
         found = run(conn, query, statement, SortKey(audit_entries.c.id, str, int), sorts)
-        return Page(
-            found=tuple(_found(row) for row in found.rows), total=found.total, after=found.after
-        )
+        return found.page(map(_found, found.rows))
 
 
 def _reach(asker: Asker) -> list[Condition]:

@@ -22,6 +22,7 @@ from kernel.fhir.datatypes import (
 )
 from kernel.fhir.query import Criterion, Query, Token
 from kernel.fhir.resource import (
+    LAST_UPDATED,
     Asker,
     Found,
     Interaction,
@@ -80,9 +81,7 @@ DEFINITION: Final = ResourceDefinition(
         SearchParameter(
             name="_id", type=ParameterType.TOKEN, documentation="Its Study Instance UID."
         ),
-        SearchParameter(
-            name="_lastUpdated", type=ParameterType.DATE, documentation="When it was changed."
-        ),
+        LAST_UPDATED,
         SearchParameter(
             name="identifier",
             type=ParameterType.TOKEN,
@@ -158,11 +157,7 @@ class StudyRoom:
             "started": SortKey(study.c.study_date),
         }
         found = run(conn, query, statement, SortKey(study.c.id, str, int), sorts)
-        return Page(
-            found=tuple(self._found(conn, asker, allowed, found.rows)),
-            total=found.total,
-            after=found.after,
-        )
+        return found.page(self._found(conn, asker, allowed, found.rows))
 
     def _condition(self, conn: sa.Connection, asker: Asker, criterion: Criterion) -> Condition:
         if criterion.name in {"patient", "subject"}:

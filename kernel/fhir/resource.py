@@ -44,6 +44,12 @@ class SearchParameter:
     """What of the target may be searched by: ``patient.identifier``; tokens all of them."""
 
 
+ID = SearchParameter(name="_id", type=ParameterType.TOKEN, documentation="Its id.")
+LAST_UPDATED = SearchParameter(
+    name="_lastUpdated", type=ParameterType.DATE, documentation="When it was changed."
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceDefinition:
     """One resource type at this door."""

@@ -5,7 +5,7 @@ pushes a row onto two pages nor lets one fall out between them.
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from kernel.errors import Invalid
 from kernel.fhir.query import Criterion, Query, Span, Total
+from kernel.fhir.resource import Found, Page
 
 COUNTED: Final = 10_000
 """Matches are counted up to here unless an exact number is asked for."""
@@ -54,6 +55,10 @@ class Rows:
     total: int | None
     after: tuple[str, ...] | None
 
+    def page(self, found: Iterable[Found]) -> Page:
+        """Return the page on which *found* stands for the rows."""
+        return Page(found=tuple(found), total=self.total, after=self.after)
+
 
 def run(
     conn: sa.Connection,
@@ -93,6 +98,9 @@ def run(
     if len(found) > query.count:
         last = found[query.count - 1]
         after = tuple(each.write(last[f"_key{number}"]) for number, each in enumerate(keys))
+    for row in found:
+        for mark in marks:
+            del row[mark.name]
     return Rows(rows=found[: query.count], total=total, after=after)
 
 

@@ -10,6 +10,8 @@ from kernel.errors import Invalid, Stale
 from kernel.fhir.datatypes import DICOM_UIDS, accession_system
 from kernel.fhir.query import Criterion, Query, Token
 from kernel.fhir.resource import (
+    ID,
+    LAST_UPDATED,
     Asker,
     Found,
     Interaction,
@@ -78,10 +80,8 @@ DEFINITION: Final = ResourceDefinition(
         Interaction.UPDATE: _ORDERERS,
     },
     parameters=(
-        SearchParameter(name="_id", type=ParameterType.TOKEN, documentation="Its id."),
-        SearchParameter(
-            name="_lastUpdated", type=ParameterType.DATE, documentation="When it was changed."
-        ),
+        ID,
+        LAST_UPDATED,
         SearchParameter(
             name="authored", type=ParameterType.DATE, documentation="When it was ordered."
         ),
@@ -161,9 +161,7 @@ class OrderRoom:
         }
         found = run(conn, query, statement, SortKey(columns.id), sorts)
         rows = [order_of({str(c.name): row[c.name] for c in ORDER_COLUMNS}) for row in found.rows]
-        return Page(
-            found=tuple(self._found(conn, asker, rows)), total=found.total, after=found.after
-        )
+        return found.page(self._found(conn, asker, rows))
 
     def create(self, conn: sa.Connection, asker: Asker, resource: Mapping[str, Any]) -> str:
         """Order where the asker works and return the id."""

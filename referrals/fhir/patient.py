@@ -23,6 +23,8 @@ from kernel.fhir.datatypes import (
 )
 from kernel.fhir.query import Criterion, Query
 from kernel.fhir.resource import (
+    ID,
+    LAST_UPDATED,
     Asker,
     Found,
     Interaction,
@@ -85,10 +87,8 @@ DEFINITION: Final = ResourceDefinition(
         Interaction.UPDATE: _REGISTRARS,
     },
     parameters=(
-        SearchParameter(name="_id", type=ParameterType.TOKEN, documentation="Its id."),
-        SearchParameter(
-            name="_lastUpdated", type=ParameterType.DATE, documentation="When it was changed."
-        ),
+        ID,
+        LAST_UPDATED,
         SearchParameter(
             name="active",
             type=ParameterType.TOKEN,
@@ -213,11 +213,7 @@ class PatientRoom:
         people = [
             patient_of({str(c.name): row[c.name] for c in PATIENT_COLUMNS}) for row in found.rows
         ]
-        return Page(
-            found=tuple(self._found(asker, each) for each in people),
-            total=found.total,
-            after=found.after,
-        )
+        return found.page(self._found(asker, each) for each in people)
 
     def create(self, conn: sa.Connection, asker: Asker, resource: Mapping[str, Any]) -> str:
         """Register somebody where the asker works and return the id."""

@@ -226,3 +226,13 @@ def test_a_search_by_post_takes_a_form_and_nothing_else(door: FhirDesk) -> None:
     assert (bad.status, bad.code) == (400, "invalid-parameter")
     large = door.ask("POST", "/Patient/_search", body=b"a" * 20_000, **form)
     assert large.status == 413
+
+
+@pytest.mark.parametrize(
+    "type_",
+    ["Organization", "Location", "Practitioner", "PractitionerRole", "Patient", "ImagingStudy"],
+)
+def test_a_search_shows_the_version_a_read_shows(door: FhirDesk, type_: str) -> None:
+    for entry in door.get(f"/{type_}").body["entry"]:
+        found = entry["resource"]
+        assert door.get(f"/{type_}/{found['id']}").body["meta"] == found["meta"]

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { Button, Input, Radio } from 'antd';
+import { Button, Radio } from 'antd';
 import { useState } from 'react';
 
 import { useText } from '../../i18n';
@@ -8,6 +8,7 @@ import { Field } from './Field';
 import { HouseSelect } from './HouseSelect';
 import { Refused } from './Refused';
 import { RoleChoice } from './RoleChoice';
+import { TextField } from './TextField';
 
 const USERNAME = /^[a-z0-9._-]{1,64}$/i;
 const EMPTY: NewAccount = { username: '', display_name: '', institution: '', roles: [], kind: 'person' };
@@ -41,33 +42,24 @@ export function AddAccount({ made, close }: { made: (password: Password) => void
         }}
       >
         <div className="admin-fields">
-          <Field label={t('account.username')} fault={tried && nameBad && t('account.usernameBad')} hint={t('account.usernameHint')}>
-            {(id, said) => (
-              <Input
-                id={id}
-                autoFocus
-                autoComplete="off"
-                maxLength={64}
-                value={asked.username}
-                aria-describedby={said}
-                onChange={(event) => set({ username: event.target.value })}
-                data-testid="new-username"
-              />
-            )}
-          </Field>
-          <Field label={t('account.name')} fault={tried && !asked.display_name.trim() && t('account.nameMissing')}>
-            {(id, said) => (
-              <Input
-                id={id}
-                autoComplete="off"
-                maxLength={64}
-                value={asked.display_name}
-                aria-describedby={said}
-                onChange={(event) => set({ display_name: event.target.value })}
-                data-testid="new-name"
-              />
-            )}
-          </Field>
+          <TextField
+            label={t('account.username')}
+            fault={tried && nameBad && t('account.usernameBad')}
+            hint={t('account.usernameHint')}
+            autoFocus
+            maxLength={64}
+            value={asked.username}
+            change={(username) => set({ username })}
+            testid="new-username"
+          />
+          <TextField
+            label={t('account.name')}
+            fault={tried && !asked.display_name.trim() && t('account.nameMissing')}
+            maxLength={64}
+            value={asked.display_name}
+            change={(display_name) => set({ display_name })}
+            testid="new-name"
+          />
           <Field label={t('admin.house')} fault={tried && !asked.institution && t('account.houseMissing')}>
             {(id, said) => <HouseSelect id={id} value={asked.institution} described={said} change={(institution) => set({ institution })} />}
           </Field>

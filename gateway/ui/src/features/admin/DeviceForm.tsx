@@ -1,10 +1,11 @@
-import { Button, Checkbox, Input, Select } from 'antd';
+import { Button, Checkbox, Select } from 'antd';
 import { type ReactNode, useState } from 'react';
 
 import { useText } from '../../i18n';
 import { faultsOf, type Typed } from './device';
 import { Field } from './Field';
 import { HouseSelect } from './HouseSelect';
+import { TextField } from './TextField';
 
 /** What devices without a declared character set usually write; the server knows further names. */
 const CHARSETS = ['GB18030', 'GBK', 'GB2312', 'ISO_IR 192', 'ISO_IR 100'];
@@ -45,65 +46,48 @@ export function DeviceForm({
     >
       <div className="admin-fields">
         {isNew && (
-          <Field label={t('device.title')} fault={wrong('title')} hint={t('device.titleHint')}>
-            {(id, said) => (
-              <Input
-                id={id}
-                autoFocus
-                autoComplete="off"
-                maxLength={16}
-                className="admin-code"
-                value={typed.title}
-                aria-describedby={said}
-                onChange={(event) => set({ title: event.target.value })}
-                data-testid="title"
-              />
-            )}
-          </Field>
+          <TextField
+            label={t('device.title')}
+            fault={wrong('title')}
+            hint={t('device.titleHint')}
+            autoFocus
+            maxLength={16}
+            className="admin-code"
+            value={typed.title}
+            change={(title) => set({ title })}
+            testid="title"
+          />
         )}
         <Field label={t('admin.house')} fault={wrong('institution')}>
           {(id, said) => <HouseSelect id={id} value={typed.institution} described={said} change={(institution) => set({ institution })} />}
         </Field>
-        <Field label={t('device.host')} hint={t('device.hostHint')}>
-          {(id, said) => (
-            <Input
-              id={id}
-              autoComplete="off"
-              className="admin-code"
-              value={typed.host}
-              aria-describedby={said}
-              onChange={(event) => set({ host: event.target.value })}
-              data-testid="host"
-            />
-          )}
-        </Field>
-        <Field label={t('device.port')} fault={wrong('port')} hint={t('device.portHint')}>
-          {(id, said) => (
-            <Input
-              id={id}
-              autoComplete="off"
-              inputMode="numeric"
-              className="admin-number"
-              value={typed.port}
-              aria-describedby={said}
-              onChange={(event) => set({ port: event.target.value.trim() })}
-              data-testid="port"
-            />
-          )}
-        </Field>
-        <Field label={t('device.most')} fault={wrong('most')} hint={t('device.mostHint')}>
-          {(id, said) => (
-            <Input
-              id={id}
-              autoComplete="off"
-              inputMode="numeric"
-              className="admin-number"
-              value={typed.most}
-              aria-describedby={said}
-              onChange={(event) => set({ most: event.target.value.trim() })}
-            />
-          )}
-        </Field>
+        <TextField
+          label={t('device.host')}
+          hint={t('device.hostHint')}
+          className="admin-code"
+          value={typed.host}
+          change={(host) => set({ host })}
+          testid="host"
+        />
+        <TextField
+          label={t('device.port')}
+          fault={wrong('port')}
+          hint={t('device.portHint')}
+          inputMode="numeric"
+          className="admin-number"
+          value={typed.port}
+          change={(port) => set({ port: port.trim() })}
+          testid="port"
+        />
+        <TextField
+          label={t('device.most')}
+          fault={wrong('most')}
+          hint={t('device.mostHint')}
+          inputMode="numeric"
+          className="admin-number"
+          value={typed.most}
+          change={(most) => set({ most: most.trim() })}
+        />
         <Field label={t('device.charset')} hint={t('device.charsetHint')}>
           {(id, said) => (
             <Select

@@ -1,10 +1,11 @@
-import { Button, Input, Select } from 'antd';
+import { Button, Select } from 'antd';
 import { type ReactNode, useState } from 'react';
 
 import { useText } from '../../i18n';
 import type { InstitutionFields, InstitutionRow } from './asks';
 import { Field } from './Field';
 import { HouseSelect } from './HouseSelect';
+import { TextField } from './TextField';
 import { belowOf } from './tree';
 
 const KINDS = ['village', 'township', 'county', 'tcm', 'maternal-child', 'cdc', 'city', 'out-of-county'] as const;
@@ -52,34 +53,25 @@ export function InstitutionForm({
     >
       <div className="admin-fields">
         {isNew && (
-          <Field label={t('house.code')} fault={tried && codeBad && t('house.codeBad')} hint={t('house.codeHint')}>
-            {(id, said) => (
-              <Input
-                id={id}
-                autoFocus
-                autoComplete="off"
-                maxLength={64}
-                value={typed.code}
-                aria-describedby={said}
-                onChange={(event) => set({ code: event.target.value })}
-                data-testid="code"
-              />
-            )}
-          </Field>
+          <TextField
+            label={t('house.code')}
+            fault={tried && codeBad && t('house.codeBad')}
+            hint={t('house.codeHint')}
+            autoFocus
+            maxLength={64}
+            value={typed.code}
+            change={(code) => set({ code })}
+            testid="code"
+          />
         )}
-        <Field label={t('house.name')} fault={tried && nameBad && t('house.nameBad')}>
-          {(id, said) => (
-            <Input
-              id={id}
-              autoComplete="off"
-              maxLength={128}
-              value={typed.name}
-              aria-describedby={said}
-              onChange={(event) => set({ name: event.target.value })}
-              data-testid="house-name"
-            />
-          )}
-        </Field>
+        <TextField
+          label={t('house.name')}
+          fault={tried && nameBad && t('house.nameBad')}
+          maxLength={128}
+          value={typed.name}
+          change={(name) => set({ name })}
+          testid="house-name"
+        />
         <Field label={t('house.kind')}>
           {(id) => (
             <Select
@@ -103,19 +95,14 @@ export function InstitutionForm({
             />
           )}
         </Field>
-        <Field label={t('house.phone')} hint={t('house.phoneHint')}>
-          {(id, said) => (
-            <Input
-              id={id}
-              autoComplete="off"
-              maxLength={64}
-              value={typed.phone}
-              aria-describedby={said}
-              onChange={(event) => set({ phone: event.target.value })}
-              data-testid="house-phone"
-            />
-          )}
-        </Field>
+        <TextField
+          label={t('house.phone')}
+          hint={t('house.phoneHint')}
+          maxLength={64}
+          value={typed.phone}
+          change={(phone) => set({ phone })}
+          testid="house-phone"
+        />
       </div>
       {children}
       <div className="acts">

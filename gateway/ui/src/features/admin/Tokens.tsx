@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Button, Input, Select } from 'antd';
+import { Button, Select } from 'antd';
 import { useState } from 'react';
 
 import { dayAndTime, now } from '../../frame/clock';
@@ -10,6 +10,7 @@ import { Field } from './Field';
 import { Refused } from './Refused';
 import { Secret } from './Secret';
 import { Sure } from './Sure';
+import { TextField } from './TextField';
 
 const DAYS = [30, 90, 365] as const;
 
@@ -60,20 +61,15 @@ export function Tokens({ username }: { username: string }) {
           }}
         >
           <div className="admin-fields">
-            <Field label={t('token.label')} hint={t('token.labelHint')}>
-              {(id, said) => (
-                <Input
-                  id={id}
-                  autoFocus
-                  autoComplete="off"
-                  maxLength={64}
-                  value={label}
-                  aria-describedby={said}
-                  onChange={(event) => setLabel(event.target.value)}
-                  data-testid="token-label"
-                />
-              )}
-            </Field>
+            <TextField
+              label={t('token.label')}
+              hint={t('token.labelHint')}
+              autoFocus
+              maxLength={64}
+              value={label}
+              change={setLabel}
+              testid="token-label"
+            />
             <Field label={t('token.days')}>
               {(id) => (
                 <Select
