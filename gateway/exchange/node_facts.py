@@ -28,13 +28,18 @@ _TOLD_AFTER: Final = dt.timedelta(hours=24)
 """How long a study is told of after the county has all of it."""
 
 
-def note_expected(conn: sa.Connection, study: str, instances_: int, *, at: dt.datetime) -> None:
-    """Keep how many instances *study* is said to have; the last word holds.
+def note_expected(
+    conn: sa.Connection, study: str, instances_: int | None, *, at: dt.datetime
+) -> None:
+    """Keep how many instances *study* is said to have, None for nobody knows; the last word holds.
 
     Called where a performed procedure step is completed (PS3.4 F.7.2), at either node.
     """
-    values = {"instances": instances_, "at": at}
     mine = expected.c.study_instance_uid == study
+    if instances_ is None:
+        conn.execute(sa.delete(expected).where(mine))
+        return
+    values = {"instances": instances_, "at": at}
     if conn.execute(sa.update(expected).where(mine).values(values)).rowcount == 0:
         conn.execute(sa.insert(expected).values(study_instance_uid=study, **values))
 

@@ -38,7 +38,7 @@ class StepBody(msgspec.Struct, frozen=True, kw_only=True):
     ae_title: str
     state: State
     instances: int
-    """How many the device says it made."""
+    """How many the device says it made; 0 where it does not count them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def step_letter(step: PerformedStep) -> Letter | None:
         study_instance_uid=step.study_instance_uid,
         ae_title=step.ae_title,
         state=step.state,
-        instances=len(set(step.instances())),
+        instances=len(set(step.instances())) if step.counts else 0,
     )
     told = msgspec.to_builtins(body)
     return Letter(Kind.PROCEDURE_STEP.value, step.sop_instance_uid, step.version, told)
@@ -130,10 +130,13 @@ def _tell(conn: sa.Connection, study: str, source: Source, centre: str) -> None:
 
 
 def told_by_steps(conn: sa.Connection, studies: Collection[str]) -> dict[str, ToldBySteps]:
-    """Return by study what its steps say; one with a step that still runs is left out."""
+    """Return by study what its steps say; one with a step that still runs is left out.
+
+    So is one with a completed step that does not count its instances.
+    """
     columns, wanted = node_steps.c, sorted(set(studies))
     found: dict[str, ToldBySteps] = {}
-    running: set[str] = set()
+    untold: set[str] = set()
     for at in range(0, len(wanted), _IN_MAX):
         query = (
             sa.select(
@@ -148,11 +151,13 @@ def told_by_steps(conn: sa.Connection, studies: Collection[str]) -> dict[str, To
         )
         for row in conn.execute(query):
             uid = row.study_instance_uid
-            if row.state == State.IN_PROGRESS:
-                running.add(uid)
+            if row.state == State.IN_PROGRESS or not (
+                row.instances or row.state == State.DISCONTINUED
+            ):
+                untold.add(uid)
             before = found[uid].instances if uid in found else 0
             found[uid] = ToldBySteps(row.node, before + row.instances, row.told_at)
-    return {uid: told for uid, told in found.items() if uid not in running}
+    return {uid: told for uid, told in found.items() if uid not in untold and told.instances}
 
 
 def by_steps(

@@ -52,6 +52,17 @@ class PerformedStep:
                     if uid := text_of(reference, "ReferencedSOPInstanceUID"):
                         yield uid
 
+    @property
+    def counts(self) -> bool:
+        """Whether it says how many instances there are, once it is over.
+
+        PS3.4 Table F.7.2-1 lets the references of a series be empty, and many devices leave them so: such
+        a step says that it is over and not what was made.
+        """
+        series = items_of(self.attributes, "PerformedSeriesSequence")
+        named = [any(items_of(one, sequence) for sequence in _REFERENCES) for one in series]
+        return all(named) and (bool(named) or self.state is State.DISCONTINUED)
+
 
 @dataclass(frozen=True, slots=True)
 class Performed:
@@ -59,7 +70,7 @@ class Performed:
 
     Attributes:
         is_over: every step of it has ended; only then is the list whole.
-        instances: SOP Instance UIDs of what was made.
+        instances: SOP Instance UIDs of what was made; empty where a step does not count them.
     """
 
     is_over: bool

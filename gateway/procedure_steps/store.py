@@ -76,10 +76,10 @@ def performed(conn: sa.Connection, study_instance_uid: str) -> Performed | None:
     ]
     if not found:
         return None
-    return Performed(
-        is_over=all(step.state is not State.IN_PROGRESS for step in found),
-        instances=frozenset(uid for step in found for uid in step.instances()),
-    )
+    is_over = all(step.state is not State.IN_PROGRESS for step in found)
+    told = not is_over or all(step.counts for step in found)
+    named = frozenset(uid for step in found for uid in step.instances())
+    return Performed(is_over=is_over, instances=named if told else frozenset())
 
 
 def _changing(step: PerformedStep) -> dict[str, Any]:

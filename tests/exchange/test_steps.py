@@ -152,6 +152,18 @@ async def test_what_no_device_says_is_kept_and_refused(
     assert await told(database) == {}
 
 
+async def test_a_step_that_counts_no_images_does_not_say_that_there_are_none(
+    database: Database,
+) -> None:
+    await county_of(database)
+    assert await take(database, written(step(State.COMPLETED, 0))) == []
+    assert await told(database) == {}
+    assert await take(database, written(step(State.COMPLETED, 12, uid="2.25.2"))) == []
+    assert await told(database) == {}
+    assert await take(database, written(step(State.COMPLETED, 60, version=3))) == []
+    assert await told(database) == {STUDY: 72}
+
+
 async def test_a_step_of_another_house_is_not_written_over(database: Database) -> None:
     await county_of(database)
     assert await take(database, written(step(State.COMPLETED, 60))) == []

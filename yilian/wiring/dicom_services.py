@@ -144,7 +144,8 @@ def orders_and_counts(orders: Noted, clock: Clock, *, tell_county: bool) -> Note
     def noted(conn: sa.Connection, step: PerformedStep) -> None:
         performed = steps.performed(conn, step.study_instance_uid)
         if performed is not None and performed.is_over:
-            count = len(performed.instances)
+            # None named is not none made: such a study is whole when nothing comes any more.
+            count = len(performed.instances) or None
             note_expected(conn, step.study_instance_uid, count, at=clock.now())
         letter = step_letter(step) if tell_county else None
         if letter is not None:
