@@ -56,8 +56,8 @@ class PerformedStep:
     def counts(self) -> bool:
         """Whether it says how many instances there are, once it is over.
 
-        PS3.4 Table F.7.2-1 lets the references of a series be empty, and many devices leave them so: such
-        a step says that it is over and not what was made.
+        PS3.4 Table F.7.2-1 lets the references of a series be empty, and many devices leave them
+        so: such a step says that it is over and not what was made.
         """
         series = items_of(self.attributes, "PerformedSeriesSequence")
         named = [any(items_of(one, sequence) for sequence in _REFERENCES) for one in series]

@@ -179,9 +179,13 @@ class CountyClient:
                 async with asyncio.timeout(self._door.stall_s) as stall:
                     body = self._body(file, size - offset, sending, stall)
                     began_s = self._clock.monotonic_s()
-                    async with self._session.ask("PATCH", URL(url), headers, body) as answer:
-                        whole = await _acknowledged(answer, size)
-                    now_s = self._clock.monotonic_s()
+                    self._meter.began(began_s)
+                    try:
+                        async with self._session.ask("PATCH", URL(url), headers, body) as answer:
+                            whole = await _acknowledged(answer, size)
+                    finally:
+                        now_s = self._clock.monotonic_s()
+                        self._meter.ended(now_s)
                     self._meter.delivered(size - offset, now_s - began_s, now_s)
                     return whole
             except TimeoutError as exc:

@@ -2,9 +2,10 @@
 
 import datetime as dt
 from collections import deque
+from collections.abc import Sequence
 from enum import StrEnum
 from statistics import median_low
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,6 +15,8 @@ from gateway.township.tcp_losses import TcpLosses
 _WINDOW_S: Final = 10.0
 _FORGET_S: Final = 60.0
 _MIN_SPAN_S: Final = 0.5
+_LEAST_BYTES: Final = 64 * 1024
+"""Less than this measures how long answers take, and not the line."""
 _SURE_SPAN_S: Final = 2.0
 _FILLING_S: Final = 1.0
 """What goes out at first fills buffers on the way and says little of the line."""
@@ -52,14 +55,28 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """Whether that is because the clinic works."""
 
 
+class _Sent(NamedTuple):
+    at_s: float
+    busy_s: float
+    """Seconds so far in which something was on its way up."""
+    size_bytes: int
+
+
 class LineMeter:
-    """Learns from every attempt; decides nothing."""
+    """Learns from every attempt; decides nothing.
+
+    Rates are of the time in which something was on its way: a clinic that makes an image a minute
+    has no slow line.
+    """
 
     def __init__(self) -> None:
         self._state = LineState.UNKNOWN
         self._since: dt.datetime | None = None
         self._code = ""
-        self._sent: deque[tuple[float, int]] = deque()
+        self._sent: deque[_Sent] = deque()
+        self._under_way = 0
+        self._idle_since_s: float | None = None
+        self._idle_s = 0.0
         self._cuts: deque[float] = deque(maxlen=_NOTED_MAX)
         self._round_trips: deque[tuple[float, float]] = deque(maxlen=_NOTED_MAX)
         self._known_rate: tuple[float, float] | None = None
@@ -83,18 +100,33 @@ class LineMeter:
         """Note that a small question had its answer *within_s* seconds."""
         self._round_trips.append((now_s, within_s))
 
+    def began(self, now_s: float) -> None:
+        """Note that an upload begins; ``ended`` follows."""
+        if self._idle_since_s is not None:
+            self._idle_s += now_s - self._idle_since_s
+            self._idle_since_s = None
+        self._under_way += 1
+
+    def ended(self, now_s: float) -> None:
+        """Note that an upload is over, whole or not."""
+        self._under_way -= 1
+        if self._under_way == 0:
+            self._idle_since_s = now_s
+
     def sent(self, count: int, now_s: float) -> None:
         """Note that *count* bytes went out."""
         self.sent_bytes += count
-        if self._sent and now_s - self._sent[-1][0] < _TOGETHER_S:
-            began_s, before = self._sent[-1]
-            self._sent[-1] = (began_s, before + count)
+        if self._sent and now_s - self._sent[-1].at_s < _TOGETHER_S:
+            last = self._sent[-1]
+            self._sent[-1] = last._replace(size_bytes=last.size_bytes + count)
             return
-        self._sent.append((now_s, count))
-        self._drop(now_s - _WINDOW_S, keep=2)
-        began_s = self._sent[0][0]
-        if now_s - began_s >= _SURE_SPAN_S:
-            rate = self.bytes_per_s(now_s, since_s=began_s + _FILLING_S)
+        idle_s = 0.0 if self._idle_since_s is None else now_s - self._idle_since_s
+        busy_s = now_s - self._idle_s - idle_s
+        self._sent.append(_Sent(now_s, busy_s, count))
+        self._drop(busy_s - _WINDOW_S, now_s - _FORGET_S, keep=2)
+        began_s = self._sent[0].busy_s
+        if busy_s - began_s >= _SURE_SPAN_S:
+            rate = _rate([one for one in self._sent if one.busy_s >= began_s + _FILLING_S])
             if rate is not None:
                 self._known_rate = (now_s, rate)
 
@@ -116,13 +148,10 @@ class LineMeter:
         """
         if not self._sent or self._state is LineState.DOWN:
             return None
-        counted = [one for one in self._sent if since_s is None or one[0] >= since_s]
-        if not counted or now_s - counted[-1][0] > _FORGET_S:
+        counted = [one for one in self._sent if since_s is None or one.at_s >= since_s]
+        if not counted or now_s - counted[-1].at_s > _FORGET_S:
             return None
-        span_s = counted[-1][0] - counted[0][0]
-        if span_s < _MIN_SPAN_S:
-            return None
-        return sum(count for _, count in counted[1:]) / span_s
+        return _rate(counted)
 
     def window(self, now_s: float) -> LineWindow:
         """Return what was measured in the last minutes, for a plan; a cut does not wipe it out."""
@@ -163,6 +192,14 @@ class LineMeter:
         self._state, self._code = state, code
         return True
 
-    def _drop(self, before_s: float, *, keep: int) -> None:
-        while len(self._sent) > keep and self._sent[0][0] < before_s:
-            self._sent.popleft()
+    def _drop(self, busy_before_s: float, before_s: float, *, keep: int) -> None:
+        sent = self._sent
+        while len(sent) > keep and (sent[0].busy_s < busy_before_s or sent[0].at_s < before_s):
+            sent.popleft()
+
+
+def _rate(sent: Sequence[_Sent]) -> float | None:
+    """Return bytes a second; None where these are too few to tell."""
+    count = sum(one.size_bytes for one in sent[1:])
+    span_s = sent[-1].busy_s - sent[0].busy_s if sent else 0.0
+    return count / span_s if span_s >= _MIN_SPAN_S and count >= _LEAST_BYTES else None

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.exchange.completeness import QUIET
-from gateway.township.line import Line, LineMeter
+from gateway.township.line import Line, LineMeter, LineState
 from gateway.township.line_plan import LineWindow
 from gateway.township.line_told import LINE_CHANGED
 from gateway.township.ports import OrderAges, nobody_told
@@ -65,7 +65,7 @@ class QueueNews:
 
     def now(self) -> Now:
         """Return the time, the rate of the line, and what of its studies is over already."""
-        rate = self._meter.bytes_per_s(self._clock.monotonic_s())
+        rate = self._expected_bytes_per_s()
         over: dict[str, int] = {}
         for study, count in self._over.values():
             over[study] = over.get(study, 0) + count
@@ -78,6 +78,17 @@ class QueueNews:
             ages=self.ages,
             quiet=self.quiet,
         )
+
+    def _expected_bytes_per_s(self) -> float | None:
+        """Return how fast what waits will go; None where nothing is known or nothing goes."""
+        now_s = self._clock.monotonic_s()
+        rate = self._meter.bytes_per_s(now_s)
+        if rate is not None or self._meter.line(now_s).state is not LineState.UP:
+            return rate
+        # Nothing went lately, or too little to tell: as fast as the line was found to be.
+        known = self._meter.window(now_s).bytes_per_s
+        limit = self.traffic().limit_bytes_per_s if self.traffic is not None else None
+        return min((each for each in (known, limit) if each is not None), default=None)
 
     def line(self) -> Line:
         """Return the line as it is now."""

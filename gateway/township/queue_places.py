@@ -42,7 +42,7 @@ class Now:
 
     at: dt.datetime
     bytes_per_s: float | None
-    """Measured; None where nothing was sent lately or the line is down."""
+    """Now, or found within half an hour; None where nothing is known or the line is down."""
     zone: dt.tzinfo
     """Of the examinations' local times."""
     over: Mapping[str, int] = field(default_factory=dict)

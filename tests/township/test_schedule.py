@@ -10,11 +10,13 @@ from gateway.township.backoff import Backoff
 from gateway.township.clinic_hours import ClinicHours, Shares
 from gateway.township.line import LineMeter
 from gateway.township.parcel_queue import Board, ParcelRow, WaitingStudy, precedence
+from gateway.township.queue_news import QueueNews
 from gateway.township.schedule import Moves, OnTheLine, decide, idle_parcel_of
-from gateway.township.traffic import BURST_BYTES, Traffic
+from gateway.township.traffic import BURST_BYTES, Traffic, TrafficState
 from gateway.township.waits import Waits
 from kernel.arrival import Priority
 from kernel.clock import FrozenClock
+from kernel.sql.db import Database
 
 NINE = dt.datetime(2026, 3, 2, 1, tzinfo=dt.UTC)
 ZONE = dt.timezone(dt.timedelta(hours=8))
@@ -157,6 +159,62 @@ def test_a_line_that_waits_for_parcels_is_as_fast_as_it_carries_them() -> None:
     assert meter.window(clock.monotonic_s()).bytes_per_s == pytest.approx(2 << 20)
     clock.advance(dt.timedelta(hours=1))
     assert meter.window(clock.monotonic_s()).bytes_per_s is None
+
+
+def test_an_image_now_and_then_makes_no_slow_line() -> None:
+    clock, meter = FrozenClock(NINE), LineMeter()
+    traffic = Traffic(Shares(ClinicHours.parse("08:00-12:00"), 0.5), meter, clock, zone=ZONE)
+    meter.reached(clock.now())
+    for _ in range(12):
+        # A quarter of a second for each of 150 KB, and five until the next.
+        traffic.reserve(150_000, lane=Priority.ROUTINE)
+        meter.began(clock.monotonic_s())
+        meter.sent(150_000, clock.monotonic_s())
+        clock.advance(dt.timedelta(seconds=0.25))
+        meter.ended(clock.monotonic_s())
+        clock.advance(dt.timedelta(seconds=5))
+    assert meter.bytes_per_s(clock.monotonic_s()) == pytest.approx(600_000)
+    limit = traffic.state().limit_bytes_per_s
+    assert limit == pytest.approx(300_000)
+
+
+def test_a_few_bytes_say_nothing_of_the_line() -> None:
+    clock, meter = FrozenClock(NINE), LineMeter()
+    meter.reached(clock.now())
+    for _ in range(4):
+        meter.began(clock.monotonic_s())
+        meter.sent(1_500, clock.monotonic_s())
+        clock.advance(dt.timedelta(seconds=0.3))
+        meter.ended(clock.monotonic_s())
+        clock.advance(dt.timedelta(seconds=5))
+    assert meter.bytes_per_s(clock.monotonic_s()) is None
+    assert meter.line(clock.monotonic_s()).rate_bits_per_s is None
+
+
+async def test_arrival_is_told_by_what_the_line_was_found_to_carry(
+    database: Database,
+) -> None:
+    clock, meter = FrozenClock(NINE), LineMeter()
+    news = QueueNews(database, meter, clock, institution="qingshan", zone=ZONE)
+    meter.reached(clock.now())
+    assert news.now().bytes_per_s is None
+    meter.delivered(1 << 20, 2.0, clock.monotonic_s())
+    assert news.now().bytes_per_s == pytest.approx(1 << 19)
+    # In clinic hours images get their share of it.
+    news.traffic = lambda: TrafficState(100_000.0, clinic_hours=True)
+    assert news.now().bytes_per_s == pytest.approx(100_000)
+    meter.lost(clock.now(), "line-down", clock.monotonic_s())
+    assert news.now().bytes_per_s is None
+
+
+def test_a_line_that_stands_still_in_the_middle_of_an_upload_is_slow() -> None:
+    clock, meter = FrozenClock(NINE), LineMeter()
+    meter.reached(clock.now())
+    meter.began(clock.monotonic_s())
+    for _ in range(3):
+        meter.sent(100_000, clock.monotonic_s())
+        clock.advance(dt.timedelta(seconds=4))
+    assert meter.bytes_per_s(clock.monotonic_s()) == pytest.approx(25_000)
 
 
 def test_half_of_what_the_line_was_found_to_carry_is_left_to_the_clinic() -> None:
