@@ -15,7 +15,7 @@ from gateway.routing.engine import Rule, RuleSet
 from gateway.routing.model import Destination, DestinationKind, Field, Matching
 from gateway.routing.places import Sending, read_places
 from gateway.routing.prior_rules import PriorRule
-from gateway.routing.toml_lines import Place, RulesFileError, choice, refuse_unknown
+from gateway.routing.toml_lines import Faults, Place, RulesFileError, choice, refuse_unknown
 from kernel.arrival import Priority
 
 _TOP: Final = ("version", "matching", "fallback", "rule", "destination", "prior")
@@ -41,28 +41,40 @@ def read_rules(text: str, *, keywords: Collection[str]) -> RuleSet:
     except tomllib.TOMLDecodeError as exc:
         at = re.search(r"line (\d+)", str(exc))
         line = int(at.group(1)) if at else text.count("\n") + 1
-        raise RulesFileError(line, f"not TOML: {exc}") from exc
+        raise RulesFileError((line, f"not TOML: {exc}")) from exc
     lines = tuple(text.splitlines()) or ("",)
     parts = _parts(lines)
     top = Place(lines, 1, (parts[0][1].first - 1 if parts else len(lines)) or 1)
-    refuse_unknown(document, _TOP, top, "key")
     if document.get("version", 1) != 1:
         raise top.fail("version", "this program reads version 1")
-    matching = choice(Matching, document.get("matching", "first"), top, "matching")
-    places = read_places(_rows(document, "destination", parts, top))
+    faults = Faults()
+    matching, fallback = Matching.FIRST, tuple[Destination, ...]()
+    places: Mapping[str, Sending] | None = None
     rules: list[Rule] = []
-    for row, place in _rows(document, "rule", parts, top):
-        rule = _rule(row, place, keywords)
-        if rule.name in {other.name for other in rules}:
-            raise RulesFileError(place.first, f"a rule named {rule.name!r} stands above")
-        _servers_are_named(rule.destinations, places, place, "to")
-        rules.append(rule)
-    fallback = _destinations(document.get("fallback", []), top, "fallback")
-    _servers_are_named(fallback, places, top, "fallback")
-    priors = tuple(
-        _prior(row, place, keywords) for row, place in _rows(document, "prior", parts, top)
-    )
-    return RuleSet(matching, tuple(rules), fallback, places, priors)
+    priors: list[PriorRule] = []
+    with faults.noted():
+        refuse_unknown(document, _TOP, top, "key")
+    with faults.noted():
+        matching = choice(Matching, document.get("matching", "first"), top, "matching")
+    with faults.noted():
+        places = read_places(_rows(document, "destination", parts, top))
+    with faults.noted():
+        fallback = _destinations(document.get("fallback", []), top, "fallback")
+        _servers_are_named(fallback, places, top, "fallback")
+    with faults.noted():
+        for row, place in _rows(document, "rule", parts, top):
+            with faults.noted():
+                rule = _rule(row, place, keywords)
+                if rule.name in {other.name for other in rules}:
+                    raise place.fail("", f"a rule named {rule.name!r} stands above")
+                rules.append(rule)
+                _servers_are_named(rule.destinations, places, place, "to")
+    with faults.noted():
+        for row, place in _rows(document, "prior", parts, top):
+            with faults.noted():
+                priors.append(_prior(row, place, keywords))
+    faults.check()
+    return RuleSet(matching, tuple(rules), fallback, places or {}, tuple(priors))
 
 
 def _prior(row: Mapping[str, Any], place: Place, keywords: Collection[str]) -> PriorRule:
@@ -92,33 +104,44 @@ def _rows(
 
 def _servers_are_named(
     destinations: Collection[Destination],
-    places: Mapping[str, Sending],
+    places: Mapping[str, Sending] | None,
     place: Place,
     key: str,
 ) -> None:
-    for one in destinations:
-        if one.kind is DestinationKind.DICOMWEB and one.address not in places:
+    """Raise where a server stands in no *places*; these are None where their own part is wrong."""
+    for one in destinations if places is not None else ():
+        if one.kind is DestinationKind.DICOMWEB and one.address not in (places or ()):
             raise place.fail(key, f"no [[destination]] says where dicomweb {one.name!r} is")
 
 
 def _rule(row: Mapping[str, Any], place: Place, keywords: Collection[str]) -> Rule:
-    refuse_unknown(row, _RULE, place, "key")
+    faults = Faults()
     name = row.get("name")
-    if not isinstance(name, str) or not name.strip():
-        raise place.fail("name", "a rule needs a name")
-    conditions = _conditions(row.get("when", {}), place, keywords, "when")
-    groups = row.get("any", [])
+    conditions: tuple[Condition, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    with faults.noted():
+        refuse_unknown(row, _RULE, place, "key")
+    with faults.noted():
+        if not isinstance(name, str) or not name.strip():
+            raise place.fail("name", "a rule needs a name")
+    with faults.noted():
+        conditions = _conditions(row.get("when", {}), place, keywords, "when")
+    with faults.noted():
+        conditions += _groups(row.get("any", []), place, keywords)
+    with faults.noted():
+        destinations = _destinations(row.get("to", []), place, "to")
+        if not destinations:
+            raise place.fail("to", f"rule {name!r} has no destination")
+    faults.check()
+    return Rule(str(name), place.first, conditions, destinations)
+
+
+def _groups(groups: object, place: Place, keywords: Collection[str]) -> tuple[Condition, ...]:
     if not isinstance(groups, list) or not all(isinstance(g, dict) for g in groups):
         raise place.fail("any", "any is a list of tables of conditions")
-    if groups:
-        conditions = (
-            *conditions,
-            AnyOf(tuple(_conditions(g, place, keywords, "any") for g in groups)),
-        )
-    destinations = _destinations(row.get("to", []), place, "to")
-    if not destinations:
-        raise place.fail("to", f"rule {name!r} has no destination")
-    return Rule(name, place.first, conditions, destinations)
+    if not groups:
+        return ()
+    return (AnyOf(tuple(_conditions(g, place, keywords, "any") for g in groups)),)
 
 
 def _conditions(
@@ -126,13 +149,18 @@ def _conditions(
 ) -> tuple[Condition, ...]:
     if not isinstance(table, dict):
         raise place.fail(key, f"{key} is a table of conditions")
-    found: list[Condition] = []
+    fields: dict[str, object] = {}
     for name, value in table.items():
         if name == "sender" and isinstance(value, dict):
-            for inner, wanted in value.items():
-                found += _field(f"sender.{inner}", wanted, place, keywords)
+            fields |= {f"sender.{inner}": wanted for inner, wanted in value.items()}
         else:
+            fields[name] = value
+    found: list[Condition] = []
+    faults = Faults()
+    for name, value in fields.items():
+        with faults.noted():
             found += _field(name, value, place, keywords)
+    faults.check()
     return tuple(found)
 
 

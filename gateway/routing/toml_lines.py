@@ -1,7 +1,8 @@
 """What reads any part of the rules file: every fault is named with its line."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -13,14 +14,39 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class RulesFileError(PlatformError):
-    """The rules file cannot be used; the detail begins with ``line N:``."""
+    """The rules file cannot be used; each line of the detail begins with ``line N:``."""
 
     code = "routing-rules-invalid"
     category = Category.INVALID
 
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(f"line {line}: {message}")
-        self.line = line
+    def __init__(self, *faults: tuple[int, str]) -> None:
+        self.faults = sorted(set(faults))
+        super().__init__("\n".join(f"line {line}: {message}" for line, message in self.faults))
+
+    @property
+    def line(self) -> int:
+        """The first line that is wrong."""
+        return self.faults[0][0]
+
+
+class Faults:
+    """What is wrong with a file so far, so that one reading names all of it."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[int, str]] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Go on behind the block where it raises ``RulesFileError``, and keep that."""
+        try:
+            yield
+        except RulesFileError as exc:
+            self._found += exc.faults
+
+    def check(self) -> None:
+        """Raise ``RulesFileError`` where anything was kept."""
+        if self._found:
+            raise RulesFileError(*self._found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +67,7 @@ class Place:
 
     def fail(self, key: str, message: str) -> RulesFileError:
         """Return the error for *key*."""
-        return RulesFileError(self.line(key), message)
+        return RulesFileError((self.line(key), message))
 
 
 def choice(kind: type[_Choice], value: object, place: Place, key: str) -> _Choice:
@@ -61,10 +87,13 @@ def refuse_unknown(
     """Return if *table* has no key but the *allowed* ones.
 
     Raises:
-        RulesFileError: names the first other one, and the nearest known.
+        RulesFileError: names every other one, and the nearest known.
     """
+    faults = Faults()
     for key in table:
         if key not in allowed:
             near = get_close_matches(key, allowed, 1)
             hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(allowed)}"
-            raise place.fail(key, f"unknown {what} {key!r}{hint}")
+            with faults.noted():
+                raise place.fail(key, f"unknown {what} {key!r}{hint}")
+    faults.check()

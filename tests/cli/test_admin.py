@@ -94,7 +94,9 @@ def test_the_rules_file_is_checked_and_explained(
     assert "goes to: reading-list county-hospital emergency  (head)" in shown
     (home / "routes.toml").write_text('[[rule]]\nname = "x"\nwhen.Bodypart = 1\n', "utf-8")
     assert main(["admin", "--home", str(home), "routes", "check"]) == 1
-    assert "line 3" in capsys.readouterr().out
+    first, second = capsys.readouterr().out.splitlines()
+    assert "routes.toml: line 1: rule 'x' has no destination" in first
+    assert "routes.toml: line 3: 'Bodypart' is neither" in second
 
 
 def test_the_public_key_stays_the_same(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -151,3 +151,27 @@ def test_every_fault_names_its_line(text: str, line: int, says: str) -> None:
         read_rules(text, keywords=KEYWORDS)
     assert caught.value.line == line
     assert says in caught.value.detail
+
+
+def test_one_reading_names_every_fault() -> None:
+    text = """matching = "frist"
+fallbak = { reading-list = "c" }
+[[destination]]
+dicomweb = "moon"
+url = "ftp://moon"
+[[rule]]
+name = "x"
+when.Modaliti = "CT"
+when.sender.institutoin = "qingshan"
+to = { reading-list = "c", priority = "now" }
+[[rule]]
+when.Modality = []
+to = { dicomweb = "mars" }
+[[prior]]
+name = "p"
+"""
+    with pytest.raises(RulesFileError) as caught:
+        read_rules(text, keywords=KEYWORDS)
+    # The server of line 13 is told of once the destinations themselves can be read.
+    assert [line for line, _ in caught.value.faults] == [1, 2, 5, 8, 9, 10, 11, 12, 14]
+    assert caught.value.detail.count("line ") == 9

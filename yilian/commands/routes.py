@@ -58,7 +58,8 @@ def _check(arguments: argparse.Namespace) -> int:
     try:
         rules = read_rules(path.read_text("utf-8"), keywords=keywords())
     except RulesFileError as exc:
-        print(f"{path}: {exc.detail}")
+        for line in exc.detail.splitlines():
+            print(f"{path}: {line}")
         return 1
     print(f"{path}: {len(rules.rules)} rules, matching {rules.matching}")
     return 0
