@@ -156,7 +156,7 @@ def _put_study(conn: sa.Connection, filed: Filed, *, conflict: bool) -> None:
 def _facts(header: Header, filed: Filed) -> dict[str, Any]:
     facts: dict[str, Any] = {name: getattr(header, name) for name in _FROM_HEADER}
     facts["timezone_offset_from_utc"] = filed.timezone_offset_from_utc
-    facts["description"] = header.study_description or header.protocol_name
+    facts["description"] = header.study_description
     facts["body_part"] = header.body_part_examined
     facts["unidentified"] = header.unidentified
     return facts

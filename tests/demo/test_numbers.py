@@ -61,6 +61,23 @@ def test_duplicates_and_conflicts_are_no_images_at_either_node(
     assert here["patient"]["name"] == "陈建国"
 
 
+def test_a_study_without_a_description_is_named_alike(demo: RunningDemo, tmp_path: Path) -> None:
+    study = f"{ROOT}.{_STUDY + 1}"
+    _send(
+        demo,
+        tmp_path,
+        ct_slice(1, study=_STUDY + 1, StudyDescription="", ProtocolName="Kopf nativ 5 mm"),
+    )
+
+    def named(page: str, at: str = "", role: str = "radiologist") -> tuple[str, str] | None:
+        row = _of(study, demo.get(f"{page}?limit=200", at=at, role=role))
+        return (row["description"], row["body_part"]) if row else None
+
+    until(lambda: named("/api/v1/studies"), 60, "the study at the county")
+    here = named("/api/v1/queue", "qingshan", "technician")
+    assert here == named("/api/v1/studies") == ("", "HEAD")
+
+
 def test_both_nodes_describe_a_time_of_examination_alike(demo: RunningDemo) -> None:
     told = []
     for at, row in (("", "StudyRow"), ("qingshan", "QueueItem")):

@@ -15,11 +15,12 @@ from yilian.samples.studies import STUDIES, files_of
 _CALLING: Final = AETitle("DEMO-MODALITY")
 
 
-def send_samples(ready: Mapping[str, Any], root: Path, today: dt.date) -> None:
+def send_samples(ready: Mapping[str, Any], root: Path, now: dt.datetime) -> None:
     """Send every sample study to its institution's DICOM door.
 
     Done once: afterwards a mark stands in *root*. A start that was interrupted sends them all
-    again, dated as the first time, which changes nothing at the receiver.
+    again, dated as the first time, which changes nothing at the receiver. None is of a time that
+    is still to come at *now*, which is in legal time.
 
     Raises:
         PeerUnavailable: a door does not answer or refuses; the next start sends them again.
@@ -28,14 +29,15 @@ def send_samples(ready: Mapping[str, Any], root: Path, today: dt.date) -> None:
     if done.exists():
         return
     if day.exists():
-        today = dt.date.fromisoformat(day.read_text("ascii"))
+        last = dt.datetime.fromisoformat(day.read_text("ascii"))
     else:
-        day.write_text(today.isoformat(), "ascii")
+        last = last_taken(now)
+        day.write_text(last.isoformat(), "ascii")
     doors = {t["institution"]: t["dicom"] for t in ready["townships"]}
     with tempfile.TemporaryDirectory(prefix="yilian-samples-") as scratch:
         outgoing: dict[str, list[Outgoing]] = {}
         for study in STUDIES:
-            for number, file in enumerate(files_of(study, today=today)):
+            for number, file in enumerate(files_of(study, today=last.date(), taken_at=last.time())):
                 path = Path(scratch, f"{study.key}-{number}.dcm")
                 path.write_bytes(file)
                 outgoing.setdefault(study.institution, []).append(_outgoing(path))
@@ -45,6 +47,12 @@ def send_samples(ready: Mapping[str, Any], root: Path, today: dt.date) -> None:
             for group in context_groups(files):
                 send(peer, group, _must_be_taken)
     done.touch()
+
+
+def last_taken(now: dt.datetime) -> dt.datetime:
+    """Return when the newest samples were taken: in the morning of *now*'s day, never later."""
+    morning = now.replace(hour=10, minute=21, second=0, microsecond=0, tzinfo=None)
+    return min(morning, now.replace(second=0, microsecond=0, tzinfo=None))
 
 
 def _outgoing(path: Path) -> Outgoing:

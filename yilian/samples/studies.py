@@ -85,27 +85,38 @@ def uid_of(*parts: object) -> str:
     return f"2.25.{int.from_bytes(digest[:15], 'big')}"
 
 
-def files_of(study: SampleStudy, *, today: dt.date) -> Iterator[bytes]:
-    """Yield each instance of *study* as a DICOM Part 10 file; the exam day counts from *today*."""
+def files_of(
+    study: SampleStudy, *, today: dt.date, taken_at: dt.time = dt.time(10, 21)
+) -> Iterator[bytes]:
+    """Yield each instance of *study* as a DICOM Part 10 file.
+
+    Args:
+        study: one of ``STUDIES``.
+        today: from here its day is counted back, legal time.
+        taken_at: time of its day.
+    """
+    last = dt.datetime.combine(today, taken_at)
     seed = int.from_bytes(hashlib.sha256(study.key.encode()).digest()[:4], "big")
     match study.kind:
         case "CT-head":
-            yield from _ct(study, phantoms.head_ct(study.slices, seed=seed), today)
+            yield from _ct(study, phantoms.head_ct(study.slices, seed=seed), last)
         case "CT-chest":
-            yield from _ct(study, phantoms.chest_ct(study.slices, seed=seed), today)
+            yield from _ct(study, phantoms.chest_ct(study.slices, seed=seed), last)
         case "US-heart":
-            yield _cine(study, phantoms.ultrasound_cine(study.slices, seed=seed), today)
+            yield _cine(study, phantoms.ultrasound_cine(study.slices, seed=seed), last)
         case kind:
             for number in range(study.slices):
                 image = phantoms.radiograph(
                     rows=640, columns=512, joint=kind == "DR-knee", seed=seed + number
                 )
-                yield _radiograph(study, image, number, today)
+                yield _radiograph(study, image, number, last)
 
 
-def _ct(study: SampleStudy, images: Sequence[phantoms.Pixels], today: dt.date) -> Iterator[bytes]:
+def _ct(
+    study: SampleStudy, images: Sequence[phantoms.Pixels], last: dt.datetime
+) -> Iterator[bytes]:
     for number, image in enumerate(images):
-        ds = _start(study, CTImageStorage, "CT", number, today)
+        ds = _start(study, CTImageStorage, "CT", number, last)
         ds.SeriesDescription, ds.SliceThickness = "5.0 mm 软组织", 5
         ds.ImagePositionPatient = [-125, -125, -5.0 * (len(images) - number)]
         ds.ImageOrientationPatient, ds.PixelSpacing = [1, 0, 0, 0, 1, 0], [0.9765625, 0.9765625]
@@ -120,30 +131,30 @@ def _ct(study: SampleStudy, images: Sequence[phantoms.Pixels], today: dt.date) -
 
 
 def _radiograph(
-    study: SampleStudy, image: npt.NDArray[np.uint16], number: int, today: dt.date
+    study: SampleStudy, image: npt.NDArray[np.uint16], number: int, last: dt.datetime
 ) -> bytes:
     digital = study.body_part == "CHEST"
     uid = DigitalXRayImageStorageForPresentation if digital else ComputedRadiographyImageStorage
-    ds = _start(study, uid, "DX" if digital else "CR", number, today)
+    ds = _start(study, uid, "DX" if digital else "CR", number, last)
     ds.ImagerPixelSpacing, ds.PixelIntensityRelationship = [0.6, 0.6], "LOG"
     ds.ViewPosition = "PA" if digital else ("AP", "LL")[number % 2]
     ds.WindowCenter, ds.WindowWidth = 1500, 2600
     return _pixels(ds, image, 12, "MONOCHROME2")
 
 
-def _cine(study: SampleStudy, images: npt.NDArray[np.uint8], today: dt.date) -> bytes:
-    ds = _start(study, UltrasoundMultiFrameImageStorage, "US", 0, today)
+def _cine(study: SampleStudy, images: npt.NDArray[np.uint8], last: dt.datetime) -> bytes:
+    ds = _start(study, UltrasoundMultiFrameImageStorage, "US", 0, last)
     ds.NumberOfFrames, ds.FrameTime = len(images), 40
     ds.FrameIncrementPointer = 0x00181063
     return _pixels(ds, images, 8, "MONOCHROME2")
 
 
 def _start(
-    study: SampleStudy, sop_class: str, modality: str, number: int, today: dt.date
+    study: SampleStudy, sop_class: str, modality: str, number: int, last: dt.datetime
 ) -> Dataset:
     ds = Dataset()
     ds.SpecificCharacterSet = study.charset
-    when = dt.datetime.combine(today - dt.timedelta(days=study.days_ago), dt.time(10, 21))
+    when = last - dt.timedelta(days=study.days_ago)
     ds.SOPClassUID, ds.SOPInstanceUID = sop_class, uid_of(study.key, number)
     ds.StudyInstanceUID, ds.SeriesInstanceUID = uid_of(study.key), uid_of(study.key, "series")
     ds.PatientName, ds.PatientID = study.person.name, study.person.patient_id

@@ -1,7 +1,6 @@
 """The demo: a county with two townships and sample data, three real nodes in one home folder."""
 
 import asyncio
-import datetime as dt
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Final
 
 from gateway.dimse.outgoing import PeerUnavailable
 from kernel.clock import SystemClock
+from kernel.dicom.shown import LEGAL_TIME
 from kernel.process.child import HomeLock, write_ready_file
 from kernel.process.supervise import ChildSpec, Supervisor, stop_on_signals
 from kernel.settings import NodeKind
@@ -81,9 +81,9 @@ async def _greet(
         # Making images takes more to load than everything a start without them does.
         from yilian.samples.send import send_samples  # noqa: PLC0415
 
-        today = dt.datetime.astimezone(SystemClock().now()).date()
+        now = SystemClock().now().astimezone(LEGAL_TIME)
         try:
-            await asyncio.to_thread(send_samples, content, home.root, today)
+            await asyncio.to_thread(send_samples, content, home.root, now)
         except PeerUnavailable as exc:
             print(f"sample studies are sent at the next start: {exc.detail}", file=sys.stderr)
     if ready_file is not None:
