@@ -127,6 +127,17 @@ def test_a_password_is_changed_and_what_is_wrong_with_one_is_told(
         person.see("no-pages")
 
 
+def test_an_administrator_at_a_township_is_told_where_the_pages_are(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "system-administrator")
+        expect(page.get_by_role("heading")).to_have_text("您的页面在县里的网址上")
+        expect(page.get_by_test_id("no-pages")).to_contain_text("yilian admin ae")
+        person.picture("nopages-township-zh-1366x625")
+
+
 def test_signing_out_leaves_nothing_behind(browser: Browser, demo: RunningDemo) -> None:
     with at_work(browser, county(demo)) as person:
         sign_in(person, demo, "radiologist")

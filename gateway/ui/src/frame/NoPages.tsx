@@ -7,6 +7,7 @@ import { openPasswordSheet } from './PasswordSheet';
 import { readsStudies } from './tabs';
 import { TopBar } from './TopBar';
 
+const COMMANDS = 'yilian admin ae · yilian spool · yilian doctor';
 const ADMINISTRATORS = new Set(['system-administrator', 'security-administrator', 'audit-administrator']);
 
 /** For roles whose pages come later: nothing is wrong with the account, and this is what can be done today. */
@@ -19,7 +20,8 @@ export function NoPages() {
   }, [t]);
   if (!user) return null;
   const known = user.roles.map((role) => `role.${role}`).filter(hasText);
-  const elsewhere = session.node === 'township' && readsStudies(user.roles);
+  const keeps = user.roles.some((role) => ADMINISTRATORS.has(role));
+  const elsewhere = session.node === 'township' && (keeps || readsStudies(user.roles));
   return (
     <div className="page">
       <TopBar />
@@ -31,8 +33,7 @@ export function NoPages() {
             roles: known.map((key) => t(key)).join(t('app.listed')) || user.roles.join(' '),
           })}
         </p>
-        <p>{t(elsewhere ? 'app.pagesAtCountyNext' : 'app.noPagesNext')}</p>
-        {user.roles.some((role) => ADMINISTRATORS.has(role)) && <p>{t('app.noPagesAdministrator')}</p>}
+        <p>{keeps && elsewhere ? t('app.keptAtCountyNext', { commands: COMMANDS }) : t(elsewhere ? 'app.pagesAtCountyNext' : 'app.noPagesNext')}</p>
         {session.password_change_due && <p className="note note-soon">{t('password.due')}</p>}
         <div className="acts">
           <Button onClick={openPasswordSheet}>{t('password.change')}</Button>

@@ -80,7 +80,7 @@ export function AuditPage() {
       width: 'minmax(200px, 1fr)',
       cell: (one) => (
         <>
-          {event(one.event)} {one.outcome !== 0 && <span className="fault">{t('audit.failed')}</span>}
+          {event(one.event)} {one.outcome !== 0 && !one.event.endsWith('-refused') && <span className="fault">{t('audit.failed')}</span>}
         </>
       ),
     },

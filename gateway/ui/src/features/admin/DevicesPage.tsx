@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { useCallback, useMemo, useState } from 'react';
 
+import { useSession } from '../../api/session';
 import { useText } from '../../i18n';
 import { type Device, DEVICES, devices, putDevice, removeDevice } from './asks';
 import { NEW_DEVICE, sentOf, type Typed, typedOf } from './device';
@@ -22,6 +23,7 @@ export function DevicesPage() {
   const t = useText();
   const list = useQuery({ queryKey: DEVICES, queryFn: ({ signal }) => devices(signal), staleTime: 0 });
   const houses = useHouses();
+  const demo = useSession((store) => store.session?.demo);
   const [find, setFind] = useState('');
   const [adding, setAdding] = useState(false);
   const [said, setSaid] = useState('');
@@ -76,7 +78,7 @@ export function DevicesPage() {
           close={() => setAdding(false)}
         />
       )}
-      {list.data?.length === 0 && <p className="trouble second">{t('device.empty')}</p>}
+      {list.data?.length === 0 && <p className="trouble second">{t(demo ? 'device.emptyDemo' : 'device.empty')}</p>}
       {list.data && list.data.length > 0 && shown.length === 0 && <p className="trouble second">{t('list.nothingFits')}</p>}
       {shown.length > 0 && (
         <Ledger
