@@ -1,5 +1,6 @@
 import react from '@vitejs/plugin-react';
 import { fileURLToPath } from 'node:url';
+import type { UserConfig } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 import { leanViewer } from './build/lean-viewer.ts';
@@ -9,6 +10,11 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** Where `yilian demo` answers while the page is developed with `npm run dev`. */
 const server = process.env.UI_SERVER ?? 'http://127.0.0.1:8080';
 const doors = ['/api', '/dicom-web', '/uploads'];
+type OnLog = NonNullable<NonNullable<NonNullable<UserConfig['build']>['rolldownOptions']>['onLog']>;
+/** The wasm codecs ask for node's modules only where they run in node: nothing for whoever builds to mend. */
+const onLog: OnLog = (level, log, tell) => {
+  if (!/Module "(fs|path)" has been externalized .*@cornerstonejs\/codec-/s.test(log.message)) tell(level, log);
+};
 
 export default defineConfig({
   plugins: [react(), leanViewer(), precompress()],
@@ -19,7 +25,7 @@ export default defineConfig({
       dcmjs: at('./src/stubs/dcmjs.ts'),
     },
   },
-  worker: { format: 'es', plugins: () => [leanViewer({ worker: true })] },
+  worker: { format: 'es', plugins: () => [leanViewer({ worker: true })], rolldownOptions: { onLog } },
   // Development only: without these the worker's URL is rewritten and the wasm codecs never load.
   optimizeDeps: {
     exclude: ['@cornerstonejs/dicom-image-loader'],
@@ -35,6 +41,7 @@ export default defineConfig({
     target: 'chrome109',
     chunkSizeWarningLimit: 4000,
     rolldownOptions: {
+      onLog,
       // Neither package says so itself: what nobody imports by name does nothing by being loaded.
       treeshake: { moduleSideEffects: [{ test: /@kitware\/vtk\.js|cornerstonejs\/dicom-image-loader/, sideEffects: false }] },
     },
