@@ -35,7 +35,7 @@ describe('times on screen', () => {
 
   it.each([
     ['2026-05-12T02:42:00Z', '10:42', '10:42'],
-    ['2026-05-11T15:59:59Z', '昨天23:59', 'Yesterday 23:59'],
+    ['2026-05-11T15:59:59Z', '昨天23:59', 'yesterday 23:59'],
     ['2026-05-12T20:00:00Z', '05-13 04:00', '13 May 2026, 04:00'],
   ])('says the day of %s where it is another one', (iso, zh, en) => {
     expect(shortTime(iso, 'zh-CN', AT)).toBe(zh);

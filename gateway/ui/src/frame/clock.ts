@@ -86,9 +86,10 @@ export function dayAndTime(iso: string, language: Language, at: Date = now()): s
   return then.year === today.year ? date : `${then.year}-${date}`;
 }
 
-/** `10:42` of today; of another day with its day: a line may be down since the day before yesterday. */
+/** Within a sentence: `10:42` of today, of another day with its day; a line may be down since the day before yesterday. */
 export function shortTime(iso: string, language: Language, at: Date = now()): string {
-  return dayNumber(wall(moment(iso))) === dayNumber(wall(at)) ? clockTime(iso) : dayAndTime(iso, language, at);
+  if (dayNumber(wall(moment(iso))) === dayNumber(wall(at))) return clockTime(iso);
+  return dayAndTime(iso, language, at).replace(/^Yesterday/, 'yesterday');
 }
 
 /** The full date and minute, for hover and print. */

@@ -7,7 +7,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useSession } from '../../api/session';
 import type { NodeRow } from '../../api/types';
 import { Chip } from '../../frame/Chip';
-import { clockTime, dayAndTime, fileSize, rate, shortTime } from '../../frame/clock';
+import { clockTime, fileSize, rate, shortTime } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { useLate } from '../../frame/late';
@@ -251,7 +251,7 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
           {held
             ? t('line.held', { at: shortTime(held, language) })
             : node.state === 'silent' || node.state === 'late'
-            ? t(`nodes.state.${node.state}`, { at: node.down_since ? dayAndTime(node.down_since, language) : '' })
+            ? t(`nodes.state.${node.state}`, { at: node.down_since ? shortTime(node.down_since, language) : '' })
             : t(`nodes.state.${node.state}`)}
         </Chip>
         {held && node.line?.held_by && <span className="second">{t('nodes.heldBy', { by: node.line.held_by })}</span>}

@@ -2,7 +2,7 @@ import { Button } from 'antd';
 import { Link, useLocation } from 'react-router';
 
 import { useSession } from '../../api/session';
-import { dayAndTime, shortTime } from '../../frame/clock';
+import { shortTime } from '../../frame/clock';
 import { useLanguage } from '../../frame/language';
 import { tabsOf } from '../../frame/tabs';
 import { useText } from '../../i18n';
@@ -32,7 +32,7 @@ export function SilentNote() {
           <li key={node.id}>
             {t('nodes.silentNote', {
               name: node.institution.name,
-              at: node.down_since ? dayAndTime(node.down_since, language) : '',
+              at: node.down_since ? shortTime(node.down_since, language) : '',
             })}
           </li>
         ))}

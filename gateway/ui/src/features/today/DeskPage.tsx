@@ -8,7 +8,7 @@ import { useLocation, useNavigate } from 'react-router';
 import { Problem } from '../../api/client';
 import { useSession, useUser } from '../../api/session';
 import type { DayPage, OrderRow, RegisteredPatient } from '../../api/types';
-import { dayAndTime, today } from '../../frame/clock';
+import { shortTime, today } from '../../frame/clock';
 import { composing } from '../../frame/keys';
 import { useLanguage } from '../../frame/language';
 import { PatientHeader } from '../../frame/PatientHeader';
@@ -234,7 +234,7 @@ export default function DeskPage() {
         )}
         {away && !(over && told === 'read') && (
           <p className="note note-soon desk-note" role="status" data-testid="orders-wait">
-            {t('today.ordersWait', { house: (user.orders_at ?? user.institution).name, at: dayAndTime(away, language) })}
+            {t('today.ordersWait', { house: (user.orders_at ?? user.institution).name, at: shortTime(away, language) })}
           </p>
         )}
         {restored && !over && (
