@@ -73,7 +73,7 @@ def test_a_study_without_a_description_is_named_alike(demo: RunningDemo, tmp_pat
         row = _of(study, demo.get(f"{page}?limit=200", at=at, role=role))
         return (row["description"], row["body_part"]) if row else None
 
-    until(lambda: named("/api/v1/studies"), 60, "the study at the county")
+    until(lambda: named("/api/v1/studies") is not None, 60, "the study at the county")
     here = named("/api/v1/queue", "qingshan", "technician")
     assert here == named("/api/v1/studies") == ("", "HEAD")
 
