@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.nodes import all_nodes
-from gateway.exchange.return_letters import NamedObject, send_study
+from gateway.exchange.return_letters import ReportsOf, StudyReports, send_study
 from gateway.exchange.sender import Hint
 from gateway.exchange.tables import event_places, report_letters
 from kernel.clock import Clock
@@ -32,27 +32,30 @@ _LOOK_S: Final = 1.0
 _LATER_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class StudyReports:
-    """The reports of a study, and whose it is."""
+class PutRight(Protocol):
+    """Knows which studies were put right after they were filed."""
 
-    institution: str
-    objects: Sequence[NamedObject]
-
-
-class ReportsOf(Protocol):
-    """Knows the county's archive."""
-
-    def __call__(self, conn: sa.Connection, study: str, /) -> StudyReports | None:
-        """Return what others than its own house filed for reading; None for no such study."""
+    def __call__(self, conn: sa.Connection, studies: Sequence[str], /) -> Sequence[str]:
+        """Return those of *studies* that are read otherwise than they were filed."""
         ...
+
+
+def nothing_put_right(conn: sa.Connection, studies: Sequence[str], /) -> Sequence[str]:
+    """Return none of *studies*, where nothing is ever put right (``PutRight``)."""
+    return []
 
 
 class ReportsDown:
     """The one sender of reports of a county."""
 
     def __init__(
-        self, database: Database, clock: Clock, reports_of: ReportsOf, *, topic: str
+        self,
+        database: Database,
+        clock: Clock,
+        reports_of: ReportsOf,
+        *,
+        topic: str,
+        put_right: PutRight = nothing_put_right,
     ) -> None:
         """Make one that has not begun.
 
@@ -61,16 +64,22 @@ class ReportsDown:
             clock: for the instants written down.
             reports_of: knows the archive.
             topic: of events that name a study that has changed (``study_instance_uid``).
+            put_right: whose reports an older program may have named otherwise than they are read.
         """
         self._database = database
         self._clock = clock
         self._reports_of = reports_of
         self._topic = topic
+        self._put_right = put_right
 
     async def run(self, hint: Hint) -> None:
         """Name whatever is filed, until cancelled."""
+        looked = False
         while True:
             try:
+                if not looked:
+                    await self.name_again()
+                    looked = True
                 if not await self.name_new():
                     await hint.wait(_LOOK_S)
             except PlatformError as exc:
@@ -84,6 +93,29 @@ class ReportsDown:
             return 0
         await self._database.write(partial(_write, news=news, at=self._clock.now()))
         return news.events
+
+    async def name_again(self) -> int:
+        """Name what was named otherwise than it is read now; returns how many studies were asked.
+
+        A program that named the reports of a study that was put right as they are stored may have
+        run here before.
+        """
+        found = await self._database.read(self._named_before)
+        at = self._clock.now()
+        for study, reports in found.items():
+            await self._database.write(partial(_name, study=study, found=reports, at=at))
+        return len(found)
+
+    def _named_before(self, conn: sa.Connection) -> dict[str, StudyReports]:
+        columns = report_letters.c
+        named = list(conn.scalars(sa.select(columns.study_instance_uid).distinct()))
+        found: dict[str, StudyReports] = {}
+        for begin in range(0, len(named), _BATCH):
+            for study in self._put_right(conn, named[begin : begin + _BATCH]):
+                reports = self._reports_of(conn, study)
+                if reports and reports.objects:
+                    found[study] = reports
+        return found
 
     def _read(self, conn: sa.Connection) -> "_News | None":
         """Look the studies up; others may go on writing meanwhile, this is the only reader."""

@@ -9,19 +9,23 @@ import datetime as dt
 import logging
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 import aiohttp
+import sqlalchemy as sa
 
-from gateway.exchange import returns
-from gateway.exchange.county_link import CountyLink, CountyUnreachable, refusal
-from gateway.exchange.returns import Fetched, ObjectState, ReturnedObject
+from gateway.exchange import return_turns
+from gateway.exchange.county_link import CountyLink, refusal
+from gateway.exchange.return_turns import Fetched
+from gateway.exchange.returns import ObjectState, ReturnedObject
 from gateway.exchange.sender import BACKOFF, Hint
 from gateway.township.backoff import Backoff
+from gateway.township.keeping import Forget, forget_nothing
+from gateway.township.model import KeptObject
 from gateway.township.ports import ObjectFiles
 from gateway.uploads.parcel_sink import check_instance
 from gateway.uploads.threads import finish_in_thread
@@ -40,11 +44,20 @@ _LATER: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
 _GONE: Final = frozenset({404, 406, 410})
 _WHOLE, _PART, _BEYOND = 200, 206, 416
 _TRIES: Final = 3
+_OTHER_SIZE: Final = "size-mismatch"
 _NEVER: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class _LeftOff(Exception):
     """Something more urgent needs the line."""
+
+
+class _NotAsNamed(Exception):
+    """What the county hands out is not what it named; the code says in what."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class LineShare(Protocol):
@@ -67,6 +80,10 @@ class FetcherSettings:
     stall_s: float = _STALL_S
     on_here: Callable[[], None] = lambda: None
     """Called when an object is here."""
+    on_asked: Callable[[], None] = lambda: None
+    """Called when a letter to the county was written."""
+    forget: Forget = forget_nothing
+    """Lets an earlier content of an object be found no more, once another stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +139,35 @@ class ReturnFetcher:
         """
         if await self._urgent():
             return False
-        one = await self._database.read(returns.next_object)
+        one = await self._database.read(return_turns.next_object)
         if one is None:
             return False
         path = self._settings.folder / f"{_key(one).rpartition('/')[2]}.part"
+        became: Fetched | None
         try:
             gone = await self._bring_over(one, path)
+            became = Fetched(ObjectState.SET_ASIDE, gone) if gone else await self._file(one, path)
         except _LeftOff:
             return False
-        became = Fetched(ObjectState.SET_ASIDE, gone) if gone else await self._file(one, path)
+        except _NotAsNamed as exc:
+            became = await self._otherwise(one, path, exc.code)
         if became is not None:
-            await self._database.write(
-                partial(
-                    returns.note_object,
-                    one=one,
-                    became=became,
-                    institution=self._settings.institution,
-                    at=self._clock.now(),
-                )
+            at = self._clock.now()
+            replaced = await self._database.write(
+                partial(self._note, one=one, became=became, at=at)
             )
+            for each in replaced:
+                await finish_in_thread(partial(self._shelf.objects.delete, each.key))
             self._settings.on_here()
         return True
+
+    def _note(
+        self, conn: sa.Connection, *, one: ReturnedObject, became: Fetched, at: dt.datetime
+    ) -> Sequence[KeptObject]:
+        house = self._settings.institution
+        replaced = return_turns.note_object(conn, one, became, institution=house, at=at)
+        self._settings.forget(conn, replaced)
+        return replaced
 
     async def _bring_over(self, one: ReturnedObject, path: Path) -> str:
         """Bring the rest of the object to *path*; returns why the county has it no more, or ''."""
@@ -161,10 +186,12 @@ class ReturnFetcher:
             if answer.status in _GONE:
                 return (await refusal(answer)).code
             if answer.status == _BEYOND:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-                raise CountyUnreachable("the county's object is shorter", code="county-answer")
+                raise _NotAsNamed(_OTHER_SIZE)
             if answer.status not in (_WHOLE, _PART):
                 raise await refusal(answer)
+            if _size_told(answer) not in (None, one.size_bytes):
+                # Known before any of it costs the line.
+                raise _NotAsNamed(_OTHER_SIZE)
             await self._take(answer, path, begin if answer.status == _PART else 0)
         return ""
 
@@ -185,27 +212,35 @@ class ReturnFetcher:
                     # Held for longer than the county keeps an answer open; it goes on from here.
                     raise _LeftOff from None
 
-    async def _file(self, one: ReturnedObject, path: Path) -> Fetched | None:
-        """Put what came among the objects; None where it has to come once more."""
-        size = await asyncio.to_thread(_size, path)
-        if size < one.size_bytes:
-            raise CountyUnreachable("the object broke off", code="line-cut")
+    async def _file(self, one: ReturnedObject, path: Path) -> Fetched:
+        """Put what came among the objects."""
         key = _key(one)
         try:
             await finish_in_thread(lambda: self._put(one, path, key))
         except PlatformError as exc:
             if exc.category in _LATER:
                 raise
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            self._damaged += 1
-            _LOG.warning("return.damaged", extra={"code": exc.code, "tries": self._damaged})
-            if self._damaged < _TRIES:
-                return None
-            self._damaged = 0
-            return Fetched(ObjectState.SET_ASIDE, exc.code)
+            raise _NotAsNamed(exc.code) from exc
         self._damaged = 0
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return Fetched(ObjectState.HERE, object_key=key)
+
+    async def _otherwise(self, one: ReturnedObject, path: Path, code: str) -> Fetched | None:
+        """Have the county say again what it has; None where it has to come once more."""
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        self._damaged += 1
+        _LOG.warning("return.damaged", extra={"code": code, "tries": self._damaged})
+        at = self._clock.now()
+        if self._damaged == 1:
+            # Somebody may have put the study right since it was named.
+            await self._database.write(
+                partial(return_turns.ask_anew, study=one.study_instance_uid, at=at)
+            )
+            self._settings.on_asked()
+        if self._damaged < _TRIES:
+            return None
+        self._damaged = 0
+        return Fetched(ObjectState.SET_ASIDE, code)
 
     def _put(self, one: ReturnedObject, path: Path, key: str) -> None:
         with _OpenFile(path) as source:
@@ -215,6 +250,14 @@ class ReturnFetcher:
 
 def _key(one: ReturnedObject) -> str:
     return object_key(Uid(one.sop_instance_uid), f"{one.dataset_digest}-{one.pixels_digest}")
+
+
+def _size_told(answer: aiohttp.ClientResponse) -> int | None:
+    """Return how long the whole object is by the headers of *answer*; None where none says."""
+    if answer.status == _PART:
+        total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        return int(total) if total.isascii() and total.isdigit() else None
+    return answer.content_length
 
 
 def _told(one: ReturnedObject) -> Arrival:

@@ -6,6 +6,7 @@ node fetches, holds against what the letter says, and only then shows.
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
@@ -49,6 +50,13 @@ class ReturnBody(msgspec.Struct, frozen=True, kw_only=True):
     objects: list[NamedObject] = []
 
 
+class ReturnRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a letter of kind ``prior-request`` says; an older program says and reads nothing."""
+
+    reports: bool = False
+    """Whether only the reports that come by themselves are to be named anew."""
+
+
 class StudyObjects(Protocol):
     """Knows the county's archive."""
 
@@ -59,13 +67,34 @@ class StudyObjects(Protocol):
         ...
 
 
-def answer_request(objects_of: StudyObjects) -> returns.HandlerFunction:
+@dataclass(frozen=True, slots=True)
+class StudyReports:
+    """The reports of a study, and whose it is."""
+
+    institution: str
+    objects: Sequence[NamedObject]
+
+
+class ReportsOf(Protocol):
+    """Knows the county's archive."""
+
+    def __call__(self, conn: sa.Connection, study: str, /) -> StudyReports | None:
+        """Return what others than its own house filed for reading; None for no such study."""
+        ...
+
+
+def answer_request(objects_of: StudyObjects, reports_of: ReportsOf) -> returns.HandlerFunction:
     """Return the county's reader of ``prior-request`` letters (``ports.Handler``)."""
 
     def take(conn: sa.Connection, letter: Letter, source: Source, /) -> None:
         study = Uid.parse(letter.key).value
-        found = objects_of(conn, study, source.institution)
-        send_study(conn, Kind.PRIOR, study, found, source)
+        if not msgspec.convert(letter.body, ReturnRequest).reports:
+            found = objects_of(conn, study, source.institution)
+            send_study(conn, Kind.PRIOR, study, found, source)
+            return
+        reports = reports_of(conn, study)
+        if reports and reports.objects and reports.institution == source.institution:
+            send_study(conn, Kind.REPORT, study, reports.objects, source)
 
     return take
 
@@ -103,6 +132,15 @@ def take_return(conn: sa.Connection, letter: Letter, source: Source, /) -> None:
     """Note at the node what there is to fetch (``ports.Handler``)."""
     body = msgspec.convert(letter.body, ReturnBody)
     study = Uid.parse(body.study).value
+    if letter.kind == Kind.PRIOR.value and returns.kind_of(conn, study) == Kind.REPORT.value:
+        # Nobody asked for the study: an older county answers so to a question about its reports.
+        known = {one.sop_instance_uid for one in returns.objects_of(conn, study)}
+        for offset, each in enumerate(body.objects):
+            if each.sop_instance_uid in known:
+                returns.know_object(conn, study, each, place=body.first + offset)
+        returns.settle(conn, study, at=source.at)
+        returns.tell(conn, study, institution=source.institution, at=source.at)
+        return
     returns.know(conn, study, letter.kind, at=source.at)
     if body.refused:
         returns.refuse(conn, study, body.refused, institution=source.institution, at=source.at)

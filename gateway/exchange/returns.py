@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.outbox import write_letters
-from gateway.exchange.report_classes import REPORT_CLASSES
 from gateway.exchange.sendings import SendView, sends_of
 from gateway.exchange.tables import return_objects, returns
 from kernel.arrival import NativeForm
@@ -95,8 +94,7 @@ def know(
     conn: sa.Connection, study: str, kind: str, *, at: dt.datetime, by: str = "county"
 ) -> None:
     """Have a row for *study*."""
-    there = conn.scalar(sa.select(returns.c.kind).where(returns.c.study_instance_uid == study))
-    if there is None:
+    if not kind_of(conn, study):
         conn.execute(
             sa.insert(returns).values(
                 study_instance_uid=study,
@@ -109,12 +107,18 @@ def know(
         )
 
 
+def kind_of(conn: sa.Connection, study: str) -> str:
+    """Return whether *study* is here as a ``prior`` or as ``report``; empty where it is not."""
+    query = sa.select(returns.c.kind).where(returns.c.study_instance_uid == study)
+    return conn.scalar(query) or ""
+
+
 def refuse(
     conn: sa.Connection, study: str, code: str, *, institution: str, at: dt.datetime
 ) -> None:
     """Note that the county gives nothing, and tell the pages; what is here already stays."""
     _change(conn, study, at=at, state=ReturnState.REFUSED.value, code=code)
-    _tell(conn, study, institution=institution, at=at)
+    tell(conn, study, institution=institution, at=at)
 
 
 def know_object(conn: sa.Connection, study: str, named: "NamedObject", *, place: int) -> None:
@@ -168,81 +172,35 @@ def expect(
     conn.execute(
         sa.update(returns).where(newer).values(objects=named.objects, version=named.version)
     )
-    _settle(conn, study, at=at)
-    _tell(conn, study, institution=institution, at=at)
-
-
-def next_object(conn: sa.Connection) -> ReturnedObject | None:
-    """Return the object to fetch now: a report, else of the study asked for first, in its order."""
-    columns = return_objects.c
-    # Small, and somebody waits for them; a prior may take an hour.
-    reports_first = sa.case((columns.sop_class_uid.in_(REPORT_CLASSES), 0), else_=1)
-    query = (
-        _objects()
-        .join(returns, returns.c.study_instance_uid == columns.study_instance_uid)
-        .where(columns.state == ObjectState.WAITING.value)
-        .order_by(reports_first, returns.c.asked_at, columns.study_instance_uid, columns.place)
-        .limit(1)
-    )
-    return next(iter(_read(conn, query)), None)
+    settle(conn, study, at=at)
+    tell(conn, study, institution=institution, at=at)
 
 
 def objects_of(conn: sa.Connection, study: str) -> list[ReturnedObject]:
     """Return every object of *study*, in order."""
     columns = return_objects.c
-    query = _objects().where(columns.study_instance_uid == study).order_by(columns.place)
-    return _read(conn, query)
+    query = object_query().where(columns.study_instance_uid == study).order_by(columns.place)
+    return read_objects(conn, query)
 
 
 def find_object(conn: sa.Connection, study: str, sop: str) -> ReturnedObject | None:
     """Return one object that is here."""
     columns = return_objects.c
-    query = _objects().where(
+    query = object_query().where(
         columns.study_instance_uid == study,
         columns.sop_instance_uid == sop,
         columns.state == ObjectState.HERE.value,
     )
-    return next(iter(_read(conn, query)), None)
+    return next(iter(read_objects(conn, query)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What became of fetching an object."""
-
-    state: ObjectState
-    code: str = ""
-    object_key: str = ""
-
-
-def note_object(
-    conn: sa.Connection,
-    one: ReturnedObject,
-    became: Fetched,
-    *,
-    institution: str,
-    at: dt.datetime,
-) -> None:
-    """Note what became of fetching *one*, and tell the pages when its study is over."""
-    columns = return_objects.c
-    conn.execute(
-        sa.update(return_objects)
-        .where(
-            columns.study_instance_uid == one.study_instance_uid,
-            columns.sop_instance_uid == one.sop_instance_uid,
-        )
-        .values(state=became.state.value, code=became.code, object_key=became.object_key)
-    )
-    over = _settle(conn, one.study_instance_uid, at=at)
-    if over or became.state is ObjectState.SET_ASIDE:
-        _tell(conn, one.study_instance_uid, institution=institution, at=at)
-
-
-def _tell(conn: sa.Connection, study: str, *, institution: str, at: dt.datetime) -> None:
+def tell(conn: sa.Connection, study: str, *, institution: str, at: dt.datetime) -> None:
+    """Tell the pages how far *study* is."""
     [view] = views(conn, [study])
     publish(conn, TOPIC, msgspec.to_builtins(view), institution=institution, at=at)
 
 
-def _settle(conn: sa.Connection, study: str, *, at: dt.datetime) -> bool:
+def settle(conn: sa.Connection, study: str, *, at: dt.datetime) -> bool:
     """Set the study's word by its objects; returns whether it is over now."""
     columns = return_objects.c
     named = conn.scalar(sa.select(returns.c.objects).where(returns.c.study_instance_uid == study))
@@ -263,7 +221,8 @@ def _change(conn: sa.Connection, study: str, *, at: dt.datetime, **values: objec
     conn.execute(sa.update(returns).where(mine).values(changed_at=at, **values))
 
 
-def _objects() -> sa.Select[Any]:
+def object_query() -> sa.Select[Any]:
+    """Return what ``read_objects`` reads, of all objects."""
     columns = return_objects.c
     return sa.select(
         columns.study_instance_uid,
@@ -281,7 +240,8 @@ def _objects() -> sa.Select[Any]:
     )
 
 
-def _read(conn: sa.Connection, query: sa.Select[Any]) -> list[ReturnedObject]:
+def read_objects(conn: sa.Connection, query: sa.Select[Any]) -> list[ReturnedObject]:
+    """Return the objects a narrower ``object_query`` finds."""
     return [
         ReturnedObject(
             study_instance_uid=row.study_instance_uid,

@@ -26,7 +26,9 @@ from imaging.archive.correction import (
     VRS,
     Correction,
 )
+from imaging.archive.model import InstanceLocation
 from imaging.archive.objects import ObjectStore
+from kernel.dicom.content import dataset_digest
 from kernel.dicom.dataset import scan as walk_at
 from kernel.dicom.elements import Element, Scan
 from kernel.dicom.part10 import DEFLATED, BytesSource, Source, read_file_meta
@@ -54,6 +56,33 @@ def opened(objects: ObjectStore, key: str, correction: Correction | None) -> Ite
     """Give the object *key* for reading: as it is stored, or corrected where it was."""
     with objects.open(key) as stored:
         yield stored if correction is None else corrected(correction, stored)
+
+
+def handed_out_bytes(objects: ObjectStore, where: InstanceLocation) -> int:
+    """Return how long the file is that ``opened`` gives; blocks, and reads no pixels.
+
+    Raises:
+        ObjectMissing: the store has lost it.
+        BrokenDataset: it is damaged.
+    """
+    with opened(objects, where.object_key, where.correction) as source:
+        return source.size
+
+
+def handed_out_content(objects: ObjectStore, where: InstanceLocation) -> tuple[int, str]:
+    """Return the length of the file that ``opened`` gives and the digest of its data set.
+
+    The same for the same object and correction, whenever and wherever. Blocks, and reads no
+    pixels: theirs are as they were. Raises as ``handed_out_bytes``.
+    """
+    if where.correction is None:
+        return where.size_bytes, where.dataset_digest
+    with opened(objects, where.object_key, where.correction) as source:
+        meta = read_file_meta(source)
+        walked = walk_at(
+            source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
+        )
+        return source.size, dataset_digest(walked)
 
 
 def corrected(correction: Correction, stored: Source) -> Source:

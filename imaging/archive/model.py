@@ -254,7 +254,8 @@ class InstanceLocation:
     institution: str
     correction: Correction | None = None
     """Whose it is since a person put that right; what leaves here goes by that
-    (``corrected_object.opened``). Size, places and digests are the stored object's."""
+    (``corrected_object.opened``). Size, places and digests are the stored object's; those of what
+    leaves are told by ``corrected_object.handed_out_content``."""
 
     @property
     def content_tag(self) -> str:

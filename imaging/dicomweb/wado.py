@@ -6,7 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
-from imaging.archive.corrected_object import opened
+from imaging.archive.corrected_object import handed_out_bytes, opened
 from imaging.archive.model import InstanceLocation, StudyMissing
 from imaging.archive.objects import ObjectStore, pieces
 from imaging.dicomweb import locate
@@ -132,20 +132,28 @@ class WadoDoor:
         if unchanged(request, etag):
             return not_modified(headers)
         part = _Part(location, form)
-        # The length of a corrected object is known only once it is opened.
-        if form.stored and not form.multipart and location.correction is None:
-            headers["Accept-Ranges"] = "bytes"
-            asked = asked_range(request, etag, location.size_bytes)
-            if asked is not None:
-                return await self._cut(request, part, headers, asked)
-        return await self._single(request, part, headers)
+        if not form.stored or form.multipart:
+            return await self._single(request, part, headers)
+        size = location.size_bytes
+        if location.correction is not None:
+            # Known only once it is opened.
+            size = await self._pool.read(partial(handed_out_bytes, self._objects, location))
+        headers["Accept-Ranges"] = "bytes"
+        asked = asked_range(request, etag, size)
+        if asked is not None:
+            return await self._cut(request, part, headers, asked, size)
+        return await self._single(request, part, headers, size)
 
-    async def _cut(
-        self, request: web.Request, part: _Part, headers: dict[str, str], asked: tuple[int, int]
+    async def _cut(  # what is asked, of what, of how much
+        self,
+        request: web.Request,
+        part: _Part,
+        headers: dict[str, str],
+        asked: tuple[int, int],
+        size: int,
     ) -> web.StreamResponse:
-        """Answer a part of the stored file, so that a client goes on where its line was cut."""
+        """Answer a part of the file, so that a client goes on where its line was cut."""
         start, stop = asked
-        size = part.location.size_bytes
         if start >= stop:
             return outside(size)
         named = {
@@ -159,12 +167,16 @@ class WadoDoor:
         return await stream(request, body, kind, named, length=stop - start, status=206)
 
     async def _single(
-        self, request: web.Request, part: _Part, headers: dict[str, str]
+        self,
+        request: web.Request,
+        part: _Part,
+        headers: dict[str, str],
+        length: int | None = None,
     ) -> web.StreamResponse:
+        """Answer the whole object; *length* of its file where it is known already."""
         headers = headers | _ATTACHMENT
-        length: int | None = None
         if part.form.stored:
-            length = _size(part.location)
+            length = _size(part.location) if length is None else length
             body = self._file(part.location)
         else:
             # Begun before anything leaves, so that what cannot be made is answered as that.

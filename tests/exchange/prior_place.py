@@ -23,12 +23,16 @@ from tests.exchange.two_nodes import (
     township_in,
 )
 from tests.uploads.dicom_files import ROOT
-from yilian.wiring.priors import archived_objects
+from yilian.wiring.named_objects import NamedArchive
 from yilian.wiring.township_objects import TownshipObjects
 
 STUDY = f"{ROOT}.1"
-UP = {"prior-request": answer_request(archived_objects)}
 DOWN = {"prior": take_return, "report": take_return}
+
+
+def archive_in(home: Path) -> NamedArchive:
+    """The archive of the county in *home*, as it names its objects."""
+    return NamedArchive(FileObjectStore(home / "archive" / "objects"))
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Place:
     objects: TownshipObjects
     folder: Path
     share: "Share"
+    archive: NamedArchive
 
     async def ask(self, study: str = STUDY) -> None:
         at = self.node.clock.now()
@@ -83,8 +88,10 @@ class Place:
 
 @asynccontextmanager
 async def place_in(home: Path) -> AsyncIterator[Place]:
+    archive = archive_in(home)
+    up = {"prior-request": answer_request(archive.of_study, archive.reports)}
     async with (
-        county_in(home, UP, archive=True) as county,
+        county_in(home, up, archive=True) as county,
         open_line(county.port, QUICK_LINE) as line,
     ):
         enrolled, key = await county.new_node()
@@ -101,6 +108,12 @@ async def place_in(home: Path) -> AsyncIterator[Place]:
                 node.line.urgent,
                 share=share,
                 clock=node.clock,
-                settings=FetcherSettings(folder, "qingshan", backoff=QUICK, stall_s=1.0),
+                settings=FetcherSettings(
+                    folder,
+                    "qingshan",
+                    backoff=QUICK,
+                    stall_s=1.0,
+                    on_asked=node.hint.notify,
+                ),
             )
-            yield Place(county, line, node, fetcher, objects, folder, share)
+            yield Place(county, line, node, fetcher, objects, folder, share, archive)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.exchange import outbox, returns, sendings
+from gateway.exchange import outbox, return_turns, returns, sendings
 from gateway.exchange.completeness_http import CompletenessDoor
 from gateway.exchange.heartbeat import DiskFacts, LineFacts
 from gateway.exchange.model import Source
@@ -91,10 +91,10 @@ class Pages:
 
         def note(conn: sa.Connection) -> None:
             take_return(conn, Letter("prior", f"{STUDY}/0", 1, body), source)
-            found = returns.next_object(conn)
+            found = return_turns.next_object(conn)
             assert found is not None
-            became = returns.Fetched(returns.ObjectState.HERE, object_key=KEY)
-            returns.note_object(conn, found, became, institution="qingshan", at=source.at)
+            became = return_turns.Fetched(returns.ObjectState.HERE, object_key=KEY)
+            return_turns.note_object(conn, found, became, institution="qingshan", at=source.at)
 
         await self.database.write(note)
         objects = TownshipObjects(FileObjectStore(self.home / "objects"))

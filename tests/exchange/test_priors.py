@@ -11,6 +11,7 @@ from gateway.exchange import returns
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.return_fetch import FetcherSettings, ReturnFetcher, Shelf, _key
 from gateway.exchange.return_letters import send_study
+from gateway.exchange.return_turns import next_object
 from gateway.exchange.returns import ReturnState
 from kernel.dicom.codecs import InThread
 from tests.exchange.prior_place import STUDY, Place, place_in
@@ -18,7 +19,6 @@ from tests.exchange.two_nodes import (
     until,
 )
 from tests.uploads.dicom_files import ct_slice
-from yilian.wiring.priors import archived_objects
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -59,7 +59,7 @@ async def test_it_goes_on_from_the_byte_where_it_was_cut(tmp_path: Path) -> None
     raw = ct_slice(side=256, noise=30_000)
     async with place_in(tmp_path) as place:
         await place.named(raw)
-        one = await place.node.database.read(returns.next_object)
+        one = await place.node.database.read(next_object)
         assert one is not None
         place.folder.mkdir()
         half = len(raw) // 2
@@ -77,7 +77,7 @@ async def test_half_a_part_that_is_something_else_is_thrown_away_and_comes_anew(
     raw = ct_slice()
     async with place_in(tmp_path) as place:
         await place.named(raw)
-        one = await place.node.database.read(returns.next_object)
+        one = await place.node.database.read(next_object)
         assert one is not None
         place.folder.mkdir()
         name = f"{_key(one).rpartition('/')[2]}.part"
@@ -96,7 +96,7 @@ async def test_control_without_the_digest_something_else_would_be_shown(tmp_path
     raw = ct_slice()
     async with place_in(tmp_path) as place:
         await place.named(raw)
-        one = await place.node.database.read(returns.next_object)
+        one = await place.node.database.read(next_object)
         assert one is not None
         place.folder.mkdir()
         name = f"{_key(one).rpartition('/')[2]}.part"
@@ -147,7 +147,7 @@ async def test_a_study_of_another_house_is_as_one_that_is_not_there(tmp_path: Pa
         await until(lambda: place.is_(ReturnState.REFUSED))
         assert (await place.view()).code == "study-not-found"
         other = await place.county.database.read(
-            lambda conn: list(archived_objects(conn, STUDY, "shiqiao"))
+            lambda conn: list(place.archive.of_study(conn, STUDY, "shiqiao"))
         )
         assert other == []
 
@@ -173,7 +173,7 @@ async def test_the_county_sends_a_report_by_itself(tmp_path: Path) -> None:
         to = Source(node.id, node.institution, place.county.clock.now())
 
         def told(conn: Any) -> None:
-            objects = archived_objects(conn, STUDY, node.institution)
+            objects = place.archive.of_study(conn, STUDY, node.institution)
             send_study(conn, Kind.REPORT, STUDY, objects, to)
 
         await place.county.database.write(told)

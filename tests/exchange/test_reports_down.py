@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from gateway.exchange import returns
 from gateway.exchange.feed import prune
 from gateway.exchange.reports_down import ReportsDown
+from gateway.exchange.return_turns import next_object
 from gateway.exchange.tables import feed
 from imaging.archive.model import STUDY_UPDATED
 from tests.exchange.prior_place import STUDY, Place, place_in
 from tests.exchange.two_nodes import until
 from tests.imaging.sample import arrival
 from tests.uploads.dicom_files import ROOT, ct_slice, encapsulated_pdf, structured_report
-from yilian.wiring.priors import archived_reports
+from yilian.wiring.named_objects import put_right
 
 pytestmark = pytest.mark.timeout(90)
 AT_COUNTY = arrival(institution="county")
@@ -24,7 +25,13 @@ PDF = b"%PDF-1.4\n%%EOF\n"
 
 def reports_of(place: Place) -> ReportsDown:
     county = place.county
-    return ReportsDown(county.database, county.clock, archived_reports, topic=STUDY_UPDATED)
+    return ReportsDown(
+        county.database,
+        county.clock,
+        place.archive.reports,
+        topic=STUDY_UPDATED,
+        put_right=put_right,
+    )
 
 
 async def letters(place: Place) -> int:
@@ -134,6 +141,6 @@ async def test_a_report_comes_before_a_prior_that_was_asked_for_earlier(tmp_path
         await place.county.desk.file(encapsulated_pdf(PDF), told=AT_COUNTY)
         await reports_of(place).name_new()
         await place.node.follower.follow_once()
-        one = await place.node.database.read(returns.next_object)
+        one = await place.node.database.read(next_object)
         assert one is not None
         assert one.sop_instance_uid == f"{ROOT}.1.8.1"

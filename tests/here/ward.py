@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.exchange import returns
+from gateway.exchange import return_turns, returns
 from gateway.exchange.model import Kind, Source
 from gateway.exchange.return_letters import NamedObject, ReturnBody, take_return
 from gateway.here.earlier import CountyStudies
@@ -117,10 +117,10 @@ class Ward:
             await asyncio.to_thread(self.node.objects.put_new, [(key, [raw])])
 
             def note(conn: sa.Connection, key: str = key) -> None:
-                found = returns.next_object(conn)
+                found = return_turns.next_object(conn)
                 assert found is not None
-                became = returns.Fetched(returns.ObjectState.HERE, object_key=key)
-                returns.note_object(conn, found, became, institution="qingshan", at=source.at)
+                became = return_turns.Fetched(returns.ObjectState.HERE, object_key=key)
+                return_turns.note_object(conn, found, became, institution="qingshan", at=source.at)
 
             await self.node.database.write(note)
 

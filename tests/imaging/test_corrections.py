@@ -18,19 +18,22 @@ from pydicom.uid import (
 
 from imaging.archive import correcting, series_metadata
 from imaging.archive.amending import STUDY_CORRECTED, Hand
-from imaging.archive.corrected_object import corrected
+from imaging.archive.corrected_object import corrected, handed_out_content
 from imaging.archive.correcting import Target
 from imaging.archive.correction import Correction, corrected_json
 from imaging.archive.study_list import Narrow, read_page
 from imaging.archive.tables import series, study
+from imaging.dicomweb.locate import Shelf, instances
 from imaging.pixels.forms import stored_pieces
 from imaging.query.attributes import Level
 from imaging.query.model import Query
 from imaging.query.retrieve import instances_of
-from kernel.dicom.part10 import BytesSource
+from kernel.dicom.content import dataset_digest
+from kernel.dicom.dataset import scan
+from kernel.dicom.part10 import BytesSource, read_file_meta
 from kernel.errors import Conflict, Stale
 from kernel.events import events_after
-from kernel.policy import Reach
+from kernel.policy import Reach, Subject
 from tests.imaging.desk import Desk
 from tests.imaging.sample import AT, ROOT, arrival, ct
 from tests.imaging.web_door import WebDoor
@@ -256,6 +259,43 @@ async def test_every_door_gives_the_corrected_object_and_the_stored_one_stays(
     status, _, body = await door.get(f"{paths}/bulkdata/00100020", "application/octet-stream")
     assert (status, body.strip()) == (200, b"0007")
     assert sqlite_desk.object_files()[0].read_bytes() == before
+
+
+async def test_a_corrected_object_comes_in_parts_as_any_other(
+    sqlite_desk: Desk, door: WebDoor
+) -> None:
+    path = f"/studies/{ROOT}.1/series/{ROOT}.1.1/instances/{ROOT}.1.1.1"
+    await sqlite_desk.file(ct(1))
+    await correct(sqlite_desk)
+    stored = "application/dicom; transfer-syntax=*"
+    _, headers, whole = await door.get(path, stored)
+    assert (headers["Accept-Ranges"], headers["Content-Length"]) == ("bytes", str(len(whole)))
+    assert len(whole) != len(ct(1))
+    status, headers, rest = await door.get(path, stored, Range="bytes=701-")
+    assert (status, rest) == (206, whole[701:])
+    assert headers["Content-Range"] == f"bytes 701-{len(whole) - 1}/{len(whole)}"
+    status, headers, _ = await door.get(path, stored, Range=f"bytes={len(whole)}-")
+    assert (status, headers["Content-Range"]) == (416, f"bytes */{len(whole)}")
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+async def test_what_is_told_of_a_corrected_object_is_what_an_independent_reader_gets(
+    sqlite_desk: Desk, door: WebDoor, syntax: str
+) -> None:
+    await sqlite_desk.file(encoded(syntax))
+    await correct(sqlite_desk)
+    path = f"/studies/{ROOT}.1/series/{ROOT}.1.1/instances/{ROOT}.1.1.1"
+    _, _, body = await door.get(path, "application/dicom; transfer-syntax=*")
+    row = await row_of(sqlite_desk)
+    shelf = Shelf(row, None, Subject("qingshan"), "")
+    [where] = await sqlite_desk.database.read(lambda conn: instances(conn, shelf))
+    size, digest = handed_out_content(sqlite_desk.objects, where)
+    source = BytesSource(body)
+    meta = read_file_meta(source)
+    walked = scan(source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid)
+    assert (size, digest) == (len(body), dataset_digest(walked))
+    assert digest != where.dataset_digest
+    assert handed_out_content(sqlite_desk.objects, where) == (size, digest)
 
 
 async def test_what_a_stranger_sends_later_is_seen(desk: Desk) -> None:

@@ -28,13 +28,14 @@ from gateway.exchange.silence import SilenceWatch
 from gateway.exchange.steps_up import take_steps
 from gateway.exchange.taking import retry_unknown
 from imaging.archive.model import STUDY_UPDATED
+from imaging.archive.objects_fs import FileObjectStore
 from kernel.process.wake import Wake
 from referrals.orders.retelling import tell_again
 from yilian.wiring.context import Context
 from yilian.wiring.enrolment import county_enrolment
+from yilian.wiring.named_objects import NamedArchive, put_right
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders_letters import up_handlers
-from yilian.wiring.priors import archived_objects, archived_reports
 from yilian.wiring.study_arrivals import ArchivedStudies
 
 _CHAIN: Final = "gateway"
@@ -46,9 +47,10 @@ _PRUNE_EVERY_S: Final = 3600.0
 
 def handlers(context: Context) -> Handlers:
     """Return who reads the letters that come up."""
+    archive = _archive(context)
     return {
         Kind.AUDIT.value: take_audit,
-        Kind.PRIOR_REQUEST.value: answer_request(archived_objects),
+        Kind.PRIOR_REQUEST.value: answer_request(archive.of_study, archive.reports),
         Kind.PROCEDURE_STEP.value: take_steps(context.institution),
         Kind.STUDY_PRIORITY.value: take_priority,
         **up_handlers(ledger(context)),
@@ -93,9 +95,20 @@ async def keep_exchange(context: Context) -> None:
     silence = SilenceWatch(context.database, context.clock, context.institution)
     context.owner.keep("accounts-down", accounts.run)
     context.owner.keep("silent-nodes", silence.run)
-    reports = ReportsDown(context.database, context.clock, archived_reports, topic=STUDY_UPDATED)
+    archive = await asyncio.to_thread(_archive, context)
+    reports = ReportsDown(
+        context.database,
+        context.clock,
+        archive.reports,
+        topic=STUDY_UPDATED,
+        put_right=put_right,
+    )
     context.owner.keep("reports-down", lambda: reports.run(Wake.local()))
     context.owner.keep("old-letters", lambda: _prune_feed(context))
+
+
+def _archive(context: Context) -> NamedArchive:
+    return NamedArchive(FileObjectStore(context.home.objects))
 
 
 async def _prune_feed(context: Context) -> None:
