@@ -27,6 +27,7 @@ ANSWER_MAX_BYTES: Final = 1 << 20
 _RENEW_AFTER: Final = 2 / 3
 _CREATED: Final = 201
 _UNAUTHENTICATED: Final = 401
+_BARE: Final = "http-"
 
 
 class CountyUnreachable(Unavailable):
@@ -198,9 +199,14 @@ def decoded(raw: bytes, kind: type[T]) -> T:
         raise CountyUnreachable("not an answer of a county", code="county-answer") from exc
 
 
+def is_bare(refused: PlatformError) -> bool:
+    """Tell whether *refused*, of ``refusal``, came without a code of the county's program."""
+    return refused.code.startswith(_BARE)
+
+
 async def refusal(answer: aiohttp.ClientResponse) -> PlatformError:
     """Return what the county's refusal means: nothing for ever, with its own code."""
-    code, detail = f"http-{answer.status}", ""
+    code, detail = f"{_BARE}{answer.status}", ""
     if answer.content_type == "application/problem+json":
         try:
             found = msgspec.json.decode(await body_of(answer), type=dict[str, Any])

@@ -1,7 +1,7 @@
 """Fetches what the county named: WADO-RS, from the byte where it was cut, believed by its content.
 
 One object at a time, and none while an emergency needs the line. A line that drops costs what was
-on it; an object that is not what was named is set aside and the rest goes on.
+on it; an object that cannot be had waits by itself (``return_verdict``), and the rest goes on.
 """
 
 import asyncio
@@ -19,8 +19,9 @@ import aiohttp
 import sqlalchemy as sa
 
 from gateway.exchange import return_turns
-from gateway.exchange.county_link import CountyLink, refusal
-from gateway.exchange.return_turns import Fetched
+from gateway.exchange.county_link import CountyLink, CountyUnreachable, is_bare, refusal
+from gateway.exchange.return_turns import WAIT_AT_MOST, Fetched
+from gateway.exchange.return_verdict import HERE, TRIES, Outcome, Verdict, outcome_of, verdict
 from gateway.exchange.returns import ObjectState, ReturnedObject
 from gateway.exchange.sender import BACKOFF, Hint
 from gateway.township.backoff import Backoff
@@ -41,23 +42,18 @@ _LOOK_S: Final = 5.0
 _PIECE_BYTES: Final = 64 * 1024
 _STALL_S: Final = 20.0
 _LATER: Final = frozenset({Category.BUSY, Category.FULL, Category.UNAVAILABLE})
-_GONE: Final = frozenset({404, 406, 410})
-_WHOLE, _PART, _BEYOND = 200, 206, 416
-_TRIES: Final = 3
+_PART: Final = 206
+_ASK_AFTER: Final = dt.timedelta(minutes=1)
 _OTHER_SIZE: Final = "size-mismatch"
 _NEVER: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
+_LATER_BACKOFF: Final = Backoff(first_s=5.0, cap_s=900.0)
+_ASIDE_BACKOFF: Final = Backoff(first_s=3600.0, cap_s=WAIT_AT_MOST.total_seconds(), at_first=TRIES)
+
+
 class _LeftOff(Exception):
     """Something more urgent needs the line."""
-
-
-class _NotAsNamed(Exception):
-    """What the county hands out is not what it named; the code says in what."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class LineShare(Protocol):
@@ -76,6 +72,11 @@ class FetcherSettings:
     """For what is half here; survives a restart."""
     institution: str
     backoff: Backoff = BACKOFF
+    """Of the line, and of an object that may have been cut by it."""
+    later: Backoff = _LATER_BACKOFF
+    """Of an object the county fails over, or will not give."""
+    aside: Backoff = _ASIDE_BACKOFF
+    """Of an object that was set aside: what hinders it may pass all the same."""
     chance: Callable[[], float] = random.random
     stall_s: float = _STALL_S
     on_here: Callable[[], None] = lambda: None
@@ -115,10 +116,17 @@ class ReturnFetcher:
         self._share = share
         self._clock = clock
         self._settings = settings
-        self._damaged = 0
+        self._came = 0
+        """Objects that came since the program started."""
+        self._came_before: dict[str, int] = {}
+        """By object that did not: how many had come when it failed for the first time."""
+        self._furthest: dict[str, int] = {}
+        """By object that broke off: how much of it was here at most."""
+        self._asked: dict[str, dt.datetime] = {}
+        """By study: when the county was last asked to name it anew."""
 
     async def run(self, hint: Hint) -> None:
-        """Fetch until cancelled; there is no last attempt for what only the line hinders."""
+        """Fetch until cancelled; there is no last attempt."""
         failures = 0
         while True:
             try:
@@ -132,48 +140,100 @@ class ReturnFetcher:
                 await asyncio.sleep(self._settings.backoff.delay_s(failures, chance))
 
     async def fetch_next(self) -> bool:
-        """Fetch one object; returns False where there is none to fetch, or not now.
+        """Try one object; returns False where there is none to fetch, or not now.
 
         Raises:
-            PlatformError: later; what came of it stays.
+            PlatformError: the line or this machine hinders it; what came of it stays.
         """
         if await self._urgent():
             return False
-        one = await self._database.read(return_turns.next_object)
+        now = self._clock.now()
+        one = await self._database.read(partial(return_turns.next_object, at=now))
         if one is None:
             return False
-        path = self._settings.folder / f"{_key(one).rpartition('/')[2]}.part"
-        became: Fetched | None
+        key = _key(one)
+        path = self._settings.folder / f"{key.rpartition('/')[2]}.part"
         try:
-            gone = await self._bring_over(one, path)
-            became = Fetched(ObjectState.SET_ASIDE, gone) if gone else await self._file(one, path)
+            outcome, code = await self._attempt(one, path, key)
         except _LeftOff:
             return False
-        except _NotAsNamed as exc:
-            became = await self._otherwise(one, path, exc.code)
-        if became is not None:
-            at = self._clock.now()
-            replaced = await self._database.write(
-                partial(self._note, one=one, became=became, at=at)
-            )
-            for each in replaced:
-                await finish_in_thread(partial(self._shelf.objects.delete, each.key))
+        if outcome is Outcome.COMES:
+            self._came += 1
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await self._note(one, Fetched(ObjectState.HERE, object_key=key))
             self._settings.on_here()
+        else:
+            await self._hold_against(one, outcome, code)
         return True
 
-    def _note(
-        self, conn: sa.Connection, *, one: ReturnedObject, became: Fetched, at: dt.datetime
-    ) -> Sequence[KeptObject]:
-        house = self._settings.institution
-        replaced = return_turns.note_object(conn, one, became, institution=house, at=at)
-        self._settings.forget(conn, replaced)
-        return replaced
+    async def _attempt(self, one: ReturnedObject, path: Path, key: str) -> tuple[Outcome, str]:
+        """Bring the object here; returns what came of it, with a code where it did not come."""
+        outcome, code = await self._bring_over(one, path)
+        if outcome is Outcome.COMES:
+            try:
+                await finish_in_thread(lambda: self._put(one, path, key))
+            except PlatformError as exc:
+                if exc.category in _LATER:
+                    raise
+                outcome, code = Outcome.OTHERWISE, exc.code
+        if outcome is Outcome.OTHERWISE:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        return outcome, code
 
-    async def _bring_over(self, one: ReturnedObject, path: Path) -> str:
-        """Bring the rest of the object to *path*; returns why the county has it no more, or ''."""
+    async def _hold_against(self, one: ReturnedObject, outcome: Outcome, code: str) -> None:
+        """Note that the object itself did not come, whatever the line does."""
+        failures = one.failures + 1
+        before = self._came_before.setdefault(_key(one), self._came)
+        found = verdict(outcome, failures, others_came=self._came > before)
+        aside = found is Verdict.SET_ASIDE or one.state is ObjectState.SET_ASIDE
+        _LOG.warning(
+            "return.hindered", extra={"code": code, "tries": failures, "verdict": found.value}
+        )
+        backoff = self._settings.backoff
+        if aside:
+            backoff = self._settings.aside
+        elif found is Verdict.LATER:
+            backoff = self._settings.later
+        delay = dt.timedelta(seconds=backoff.delay_s(failures, self._settings.chance()))
+        state = ObjectState.SET_ASIDE if aside else ObjectState.WAITING
+        not_before = self._clock.now() + delay
+        became = Fetched(state, code, failures=failures, not_before=not_before)
+        await self._note(one, became, anew=outcome is Outcome.OTHERWISE)
+
+    async def _note(self, one: ReturnedObject, became: Fetched, *, anew: bool = False) -> None:
+        at, study = self._clock.now(), one.study_instance_uid
+        if became.state is ObjectState.HERE:
+            self._came_before.pop(_key(one), None)
+            self._furthest.pop(_key(one), None)
+        # Once a minute and study, however many of its objects somebody has put right.
+        anew = anew and at - self._asked.get(study, _NEVER) > _ASK_AFTER
+        if anew:
+            self._asked = {
+                each: then for each, then in self._asked.items() if at - then < _ASK_AFTER
+            } | {study: at}
+
+        def write(conn: sa.Connection) -> Sequence[KeptObject]:
+            house = self._settings.institution
+            replaced = return_turns.note_object(conn, one, became, institution=house, at=at)
+            self._settings.forget(conn, replaced)
+            if anew:
+                return_turns.ask_anew(conn, study, at=at)
+            return replaced
+
+        for each in await self._database.write(write):
+            await finish_in_thread(partial(self._shelf.objects.delete, each.key))
+        if anew:
+            self._settings.on_asked()
+
+    async def _bring_over(self, one: ReturnedObject, path: Path) -> tuple[Outcome, str]:
+        """Bring the rest of the object to *path*.
+
+        Raises:
+            CountyUnreachable: the line broke, or the moment is wrong.
+        """
         begin = await asyncio.to_thread(_size, path)
         if begin >= one.size_bytes:
-            return ""
+            return Outcome.COMES, ""
         address = (
             f"/dicom-web/studies/{one.study_instance_uid}/series/{one.series_instance_uid}"
             f"/instances/{one.sop_instance_uid}"
@@ -182,18 +242,32 @@ class ReturnFetcher:
         if begin:
             headers["Range"] = f"bytes={begin}-"
         size_s = one.size_bytes / 1000  # no line is slower than a kilobyte a second for long
-        async with self._link.ask("GET", address, headers=headers, wait_s=size_s) as answer:
-            if answer.status in _GONE:
-                return (await refusal(answer)).code
-            if answer.status == _BEYOND:
-                raise _NotAsNamed(_OTHER_SIZE)
-            if answer.status not in (_WHOLE, _PART):
-                raise await refusal(answer)
-            if _size_told(answer) not in (None, one.size_bytes):
-                # Known before any of it costs the line.
-                raise _NotAsNamed(_OTHER_SIZE)
-            await self._take(answer, path, begin if answer.status == _PART else 0)
-        return ""
+        comes = False
+        try:
+            async with self._link.ask("GET", address, headers=headers, wait_s=size_s) as answer:
+                if answer.status not in HERE:
+                    refused = await refusal(answer)
+                    outcome = outcome_of(answer.status, of_county=not is_bare(refused))
+                    if outcome is Outcome.MOMENT:
+                        raise refused
+                    return outcome, refused.code
+                if _size_told(answer) not in (None, one.size_bytes):
+                    # Known before any of it costs the line.
+                    return Outcome.OTHERWISE, _OTHER_SIZE
+                comes = True
+                await self._take(answer, path, begin if answer.status == _PART else 0)
+        except CountyUnreachable:
+            if not comes or await self._has_grown(one, path):
+                raise
+            return Outcome.BROKE_OFF, "line-cut"
+        return Outcome.COMES, ""
+
+    async def _has_grown(self, one: ReturnedObject, path: Path) -> bool:
+        """Tell whether more of the object is here than ever: then the line has cut it."""
+        key, size = _key(one), await asyncio.to_thread(_size, path)
+        before = self._furthest.get(key, 0)
+        self._furthest[key] = max(before, size)
+        return size > before
 
     async def _take(self, answer: aiohttp.ClientResponse, path: Path, begin: int) -> None:
         with await finish_in_thread(partial(_part_file, path, begin)) as file:
@@ -211,36 +285,6 @@ class ReturnFetcher:
                 except TimeoutError:
                     # Held for longer than the county keeps an answer open; it goes on from here.
                     raise _LeftOff from None
-
-    async def _file(self, one: ReturnedObject, path: Path) -> Fetched:
-        """Put what came among the objects."""
-        key = _key(one)
-        try:
-            await finish_in_thread(lambda: self._put(one, path, key))
-        except PlatformError as exc:
-            if exc.category in _LATER:
-                raise
-            raise _NotAsNamed(exc.code) from exc
-        self._damaged = 0
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        return Fetched(ObjectState.HERE, object_key=key)
-
-    async def _otherwise(self, one: ReturnedObject, path: Path, code: str) -> Fetched | None:
-        """Have the county say again what it has; None where it has to come once more."""
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        self._damaged += 1
-        _LOG.warning("return.damaged", extra={"code": code, "tries": self._damaged})
-        at = self._clock.now()
-        if self._damaged == 1:
-            # Somebody may have put the study right since it was named.
-            await self._database.write(
-                partial(return_turns.ask_anew, study=one.study_instance_uid, at=at)
-            )
-            self._settings.on_asked()
-        if self._damaged < _TRIES:
-            return None
-        self._damaged = 0
-        return Fetched(ObjectState.SET_ASIDE, code)
 
     def _put(self, one: ReturnedObject, path: Path, key: str) -> None:
         with _OpenFile(path) as source:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -22,19 +23,37 @@ from gateway.township.model import KeptObject
 from gateway.township.tables import instances
 from kernel.letter import Letter
 
+WAIT_AT_MOST: Final = dt.timedelta(days=1)
+"""No object waits longer before it is tried again."""
 
-def next_object(conn: sa.Connection) -> ReturnedObject | None:
-    """Return the object to fetch now: a report, else of the study asked for first, in its order."""
+
+def next_object(conn: sa.Connection, at: dt.datetime | None = None) -> ReturnedObject | None:
+    """Return the object to fetch now: a report, else of the study asked for first, in its order.
+
+    Without *at* no object waits. What was set aside is tried again after all others.
+    """
     columns = return_objects.c
     # Small, and somebody waits for them; a prior may take an hour.
     reports_first = sa.case((columns.sop_class_uid.in_(REPORT_CLASSES), 0), else_=1)
+    tried = sa.case((columns.state == ObjectState.WAITING.value, 0), else_=1)
     query = (
         object_query()
         .join(studies, studies.c.study_instance_uid == columns.study_instance_uid)
-        .where(columns.state == ObjectState.WAITING.value)
-        .order_by(reports_first, studies.c.asked_at, columns.study_instance_uid, columns.place)
+        .where(columns.state != ObjectState.HERE.value)
+        .order_by(
+            tried, reports_first, studies.c.asked_at, columns.study_instance_uid, columns.place
+        )
         .limit(1)
     )
+    if at is not None:
+        query = query.where(
+            sa.or_(
+                columns.not_before.is_(None),
+                columns.not_before <= at,
+                # The clock was put back since.
+                columns.not_before > at + WAIT_AT_MOST,
+            )
+        )
     return next(iter(read_objects(conn, query)), None)
 
 
@@ -45,6 +64,8 @@ class Fetched:
     state: ObjectState
     code: str = ""
     object_key: str = ""
+    failures: int = 0
+    not_before: dt.datetime | None = None
 
 
 def note_object(
@@ -57,31 +78,46 @@ def note_object(
 ) -> list[KeptObject]:
     """Note what became of fetching *one*, and tell the pages when its study is over.
 
-    Returns the earlier content it stands for now; where the queue holds that as well, none.
+    Returns content nothing here stands for any more, which may be deleted.
     """
     columns = return_objects.c
-    # What the county names otherwise by now comes anew: nothing is noted of the earlier name.
+    # What the county names otherwise by now, or a person has tried again, comes anew.
     mine = sa.and_(
         columns.study_instance_uid == one.study_instance_uid,
         columns.sop_instance_uid == one.sop_instance_uid,
         columns.dataset_digest == one.dataset_digest,
         columns.pixels_digest == one.pixels_digest,
     )
-    changed = {"state": became.state.value, "code": became.code}
-    if became.object_key:
+    changed: dict[str, object] = {
+        "state": became.state.value,
+        "code": became.code,
+        "failures": became.failures,
+        "not_before": became.not_before,
+    }
+    if became.state is ObjectState.HERE:
         changed["object_key"] = became.object_key
+    else:
+        mine = sa.and_(mine, columns.failures == one.failures)
     noted = conn.execute(sa.update(return_objects).where(mine).values(changed)).rowcount
+    if became.state is one.state:
+        # It still waits, or still lies aside: nothing is new for the pages.
+        return []
     over = settle(conn, one.study_instance_uid, at=at)
     if over or became.state is ObjectState.SET_ASIDE:
         tell(conn, one.study_instance_uid, institution=institution, at=at)
-    if not noted or one.object_key in ("", became.object_key) or not became.object_key:
+    left = one.object_key if noted else became.object_key
+    if became.state is not ObjectState.HERE or _stands(conn, left):
         return []
-    held = sa.select(instances.c.id).where(
-        instances.c.object_key == one.object_key, instances.c.deleted_at.is_(None)
+    return [KeptObject(one.sop_instance_uid, left)]
+
+
+def _stands(conn: sa.Connection, key: str) -> bool:
+    """Tell whether something here stands for the object *key*, or there is none."""
+    queue = sa.select(instances.c.id).where(
+        instances.c.object_key == key, instances.c.deleted_at.is_(None)
     )
-    if conn.scalar(held.limit(1)) is not None:
-        return []
-    return [KeptObject(one.sop_instance_uid, one.object_key)]
+    back = sa.select(return_objects.c.place).where(return_objects.c.object_key == key)
+    return not key or any(conn.execute(query.limit(1)).first() for query in (queue, back))
 
 
 def ask_anew(conn: sa.Connection, study: str, *, at: dt.datetime) -> None:

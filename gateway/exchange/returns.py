@@ -61,6 +61,8 @@ class ReturnedObject:
     state: ObjectState
     code: str
     object_key: str
+    failures: int
+    """In a row, since the county named it so."""
 
 
 class ReturnView(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +88,23 @@ def ask(conn: sa.Connection, study: str, by: str, *, at: dt.datetime) -> None:
     know(conn, study, kind, at=at, by=by)
     state = ReturnState.ASKED.value
     _change(conn, study, at=at, kind=kind, state=state, code="", asked_by=by, asked_at=at)
+    try_again(conn, study)
     number = round(at.timestamp() * 1000)
     write_letters(conn, [Letter(Kind.PRIOR_REQUEST.value, study, number, {})], at=at)
+
+
+def try_again(conn: sa.Connection, study: str) -> int:
+    """Hold nothing against the objects of *study* any more; returns how many were set aside."""
+    columns = return_objects.c
+    mine = sa.and_(columns.study_instance_uid == study, columns.state != ObjectState.HERE.value)
+    count = sa.select(sa.func.count()).where(mine, columns.state == ObjectState.SET_ASIDE.value)
+    aside = conn.scalar(count) or 0
+    conn.execute(
+        sa.update(return_objects)
+        .where(mine)
+        .values(state=ObjectState.WAITING.value, code="", failures=0, not_before=None)
+    )
+    return aside
 
 
 def know(
@@ -128,11 +145,25 @@ def know_object(conn: sa.Connection, study: str, named: "NamedObject", *, place:
         columns.sop_instance_uid == named.sop_instance_uid
     )
     there = conn.execute(
-        sa.select(columns.state, columns.dataset_digest, columns.pixels_digest).where(mine)
+        sa.select(
+            columns.state,
+            columns.dataset_digest,
+            columns.pixels_digest,
+            columns.size_bytes,
+            columns.transfer_syntax_uid,
+        ).where(mine)
     ).one_or_none()
-    told = (named.digest.dataset, named.digest.pixels)
-    if there is not None and there.state == ObjectState.HERE and tuple(there[1:]) == told:
-        return
+    if there is not None:
+        same = (there.dataset_digest, there.pixels_digest) == (
+            named.digest.dataset,
+            named.digest.pixels,
+        )
+        form = (there.size_bytes, there.transfer_syntax_uid)
+        # What is held against an object stands as long as the county says the same of it.
+        if same and there.state == ObjectState.HERE:
+            return
+        if same and form == (named.size_bytes, named.transfer_syntax_uid):
+            return
     values: dict[str, Any] = {
         "series_instance_uid": named.series_instance_uid,
         "sop_class_uid": named.sop_class_uid,
@@ -145,6 +176,8 @@ def know_object(conn: sa.Connection, study: str, named: "NamedObject", *, place:
         "state": ObjectState.WAITING.value,
         "code": "",
         "shown_at": None,
+        "failures": 0,
+        "not_before": None,
     }
     if there is not None:
         conn.execute(sa.update(return_objects).where(mine).values(values))
@@ -237,6 +270,7 @@ def object_query() -> sa.Select[Any]:
         columns.state,
         columns.code,
         columns.object_key,
+        columns.failures,
     )
 
 
@@ -256,6 +290,7 @@ def read_objects(conn: sa.Connection, query: sa.Select[Any]) -> list[ReturnedObj
             state=ObjectState(row.state),
             code=row.code,
             object_key=row.object_key,
+            failures=row.failures,
         )
         for row in conn.execute(query)
     ]

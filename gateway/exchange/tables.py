@@ -286,6 +286,9 @@ return_objects: Final = sa.Table(
     sa.Column("object_key", sa.String(64), nullable=False, server_default=""),
     # When it was looked at for the viewers of this node; NULL before.
     sa.Column("shown_at", UtcDateTime),
+    # What was held against it since it was named so; NULL is never before a time.
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("not_before", UtcDateTime),
     sa.Index("ix_exchange_return_objects_state", "state"),
     sa.Index("ix_exchange_return_objects_object_key", "object_key"),
 )

@@ -199,17 +199,22 @@ async def stream(
 ) -> web.StreamResponse:
     """Answer *pieces* as they come; *length* where it is known before.
 
+    The first of them is at hand before the headers leave: what cannot be read is answered as that.
+
     Raises:
+        PlatformError: the first piece cannot be had; nothing has left.
         TimeoutError: the client took nothing for ``WRITE_WITHIN_S``.
     """
     answer = web.StreamResponse(status=status, headers={**headers, "Content-Type": content_type})
     if length is not None:
         answer.content_length = length
-    await answer.prepare(request)
     async with contextlib.aclosing(pieces):
-        async for piece in pieces:
+        piece = await anext(pieces, b"")
+        await answer.prepare(request)
+        while piece:
             async with asyncio.timeout(WRITE_WITHIN_S):
                 await answer.write(piece)
+            piece = await anext(pieces, b"")
     await answer.write_eof()
     return answer
 

@@ -33,6 +33,7 @@ from imaging.pixels.frames import NoFrames
 from imaging.pixels.pool import Pieces, PixelPool
 from imaging.pixels.transcode import remake
 from kernel.dicom.codecs import DecodeFailed
+from kernel.dicom.part10 import BrokenDataset
 from kernel.web import describe, permit
 
 # Nothing that comes from outside is ever shown as a page of ours.
@@ -196,6 +197,8 @@ class WadoDoor:
 
     def _file(self, location: InstanceLocation, start: int = 0, stop: int | None = None) -> Pieces:
         with opened(self._objects, location.object_key, location.correction) as source:
+            if location.correction is None and source.size != location.size_bytes:
+                raise BrokenDataset("object-damaged", "another size than it was filed with")
             yield from pieces(source, start=start, stop=stop)
 
     def _begun(self, part: _Part) -> tuple[_Part, Pieces]:

@@ -64,7 +64,7 @@ class BrokenDataset(Invalid):
 
     Codes: ``empty-file``, ``not-dicom``, ``truncated``, ``wrong-length``, ``too-deep``,
     ``too-many-elements``, ``too-large-header``, ``deflate-bomb``, ``deflate-broken``, ``bad-vr``,
-    ``no-sop-uid``, ``bad-uid``.
+    ``no-sop-uid``, ``bad-uid``; ``object-damaged`` of a kept one that is another size by now.
     """
 
     code = "broken-dataset"

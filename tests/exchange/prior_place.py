@@ -114,6 +114,8 @@ async def place_in(home: Path) -> AsyncIterator[Place]:
                     backoff=QUICK,
                     stall_s=1.0,
                     on_asked=node.hint.notify,
+                    # No object waits, so that a test says when it is tried.
+                    chance=lambda: 0.0,
                 ),
             )
             yield Place(county, line, node, fetcher, objects, folder, share, archive)
