@@ -74,6 +74,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     letters_waiting: int
     letters_refused: int
     set_aside: int
+    """What could not be sent, and of what comes back what could not be had."""
+    returns_set_aside: int = 0
+    """Of these, what comes back; 0 from a program that does not tell."""
     studies: list[StudyState] | None
     """None where nothing has changed since the last heartbeat the county has answered."""
 

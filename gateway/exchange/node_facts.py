@@ -19,6 +19,7 @@ from gateway.exchange.heartbeat import (
     StudyState,
 )
 from gateway.exchange.ports import Expected
+from gateway.exchange.returns import returned_aside
 from gateway.exchange.tables import expected
 from gateway.township.model import PRIORITY_OF_RANK, InstanceState
 from gateway.township.tables import instances, studies
@@ -90,7 +91,7 @@ class NodeFacts:
 
     def heartbeat(self, conn: sa.Connection, *, at: dt.datetime) -> Heartbeat:
         """Return how the node is *at* that instant of its own clock, studies and all."""
-        letters = outbox.waiting(conn)
+        letters, not_back = outbox.waiting(conn), returned_aside(conn)
         return Heartbeat(
             node_time=at,
             program=self.program,
@@ -100,7 +101,9 @@ class NodeFacts:
             disk=self.disk(),
             letters_waiting=letters.waiting,
             letters_refused=letters.refused,
-            set_aside=_set_aside(conn),
+            # An older county knows only the sum.
+            set_aside=_set_aside(conn) + not_back,
+            returns_set_aside=not_back,
             studies=self.studies(conn, at=at),
         )
 

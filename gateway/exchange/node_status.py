@@ -84,7 +84,7 @@ def _differs(before: Heartbeat | None, heard: Heard) -> bool:
 def _shown(beat: Heartbeat) -> tuple[object, ...]:
     line = beat.line
     held = (line.held_until, line.held_by)
-    return (beat.lanes, line.state, held, beat.set_aside, beat.program)
+    return (beat.lanes, line.state, held, beat.set_aside, beat.returns_set_aside, beat.program)
 
 
 def _draft(heard: Heard, topic: str, more: Mapping[str, Any]) -> EventDraft:

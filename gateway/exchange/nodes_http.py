@@ -75,6 +75,9 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     letters_waiting: int
     letters_refused: int
     set_aside: int
+    """What it could not send, and what could not come back to it."""
+    returns_set_aside: int
+    """Of these, what could not come back."""
     maybe_more: int
     """Studies that were still coming when the line went down: what is here may not be all."""
     audit_fault: str
@@ -225,6 +228,7 @@ def view_of(node: Node, status: Status | None, now: dt.datetime) -> NodeView:
         letters_waiting=beat.letters_waiting if beat else 0,
         letters_refused=beat.letters_refused if beat else 0,
         set_aside=beat.set_aside if beat else 0,
+        returns_set_aside=beat.returns_set_aside if beat else 0,
         maybe_more=0,
         audit_fault=status.audit_fault if status else "",
     )

@@ -24,6 +24,7 @@ from kernel.sql.db import Database
 
 _FORGOTTEN_AT_ONCE: Final = 20
 _TIDY_EVERY_S: Final = 3600.0
+_OVER: Final = (ReturnState.HERE, ReturnState.REFUSED, ReturnState.SET_ASIDE)
 
 
 def forget_before(
@@ -39,7 +40,7 @@ def forget_before(
         return_sends.c.study_instance_uid == columns.study_instance_uid,
         return_sends.c.state == SendState.WAITING.value,
     )
-    over = columns.state.in_([ReturnState.HERE.value, ReturnState.REFUSED.value])
+    over = columns.state.in_([state.value for state in _OVER])
     due = sa.or_(objects.sop_class_uid.not_in(REPORT_CLASSES), columns.changed_at < reports_before)
     mine = objects.study_instance_uid == columns.study_instance_uid
     nothing_stays = sa.or_(sa.exists().where(mine, due), ~sa.exists().where(mine))

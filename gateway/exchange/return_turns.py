@@ -120,6 +120,19 @@ def _stands(conn: sa.Connection, key: str) -> bool:
     return not key or any(conn.execute(query.limit(1)).first() for query in (queue, back))
 
 
+def retry(conn: sa.Connection, study: str, *, institution: str, at: dt.datetime) -> int:
+    """Try what is set aside of *study* again, now; returns how many objects that were.
+
+    The county names it anew as well, for what it has may be another by now.
+    """
+    aside = returns.try_again(conn, study)
+    if aside:
+        ask_anew(conn, study, at=at)
+        settle(conn, study, at=at)
+        tell(conn, study, institution=institution, at=at)
+    return aside
+
+
 def ask_anew(conn: sa.Connection, study: str, *, at: dt.datetime) -> None:
     """Have the county name the objects of *study* again: it hands out others than it named."""
     only = returns.kind_of(conn, study) == Kind.REPORT.value

@@ -32,6 +32,8 @@ class ReturnState(StrEnum):
     FETCHING = "fetching"
     HERE = "here"
     """Every object is here, and is what the county named."""
+    SET_ASIDE = "set-aside"
+    """What is not here of it could not be had; the code says why, and a person may try again."""
     REFUSED = "refused"
     """The county has no such study for this house."""
 
@@ -209,6 +211,12 @@ def expect(
     tell(conn, study, institution=institution, at=at)
 
 
+def returned_aside(conn: sa.Connection) -> int:
+    """Return how many objects could not be had from the county."""
+    aside = return_objects.c.state == ObjectState.SET_ASIDE.value
+    return conn.scalar(sa.select(sa.func.count()).where(aside)) or 0
+
+
 def objects_of(conn: sa.Connection, study: str) -> list[ReturnedObject]:
     """Return every object of *study*, in order."""
     columns = return_objects.c
@@ -237,15 +245,21 @@ def settle(conn: sa.Connection, study: str, *, at: dt.datetime) -> bool:
     """Set the study's word by its objects; returns whether it is over now."""
     columns = return_objects.c
     named = conn.scalar(sa.select(returns.c.objects).where(returns.c.study_instance_uid == study))
-    known, here = conn.execute(
+    aside = columns.state == ObjectState.SET_ASIDE.value
+    known, here, left, code = conn.execute(
         sa.select(
-            sa.func.count(), sa.func.count().filter(columns.state == ObjectState.HERE.value)
+            sa.func.count(),
+            sa.func.count().filter(columns.state == ObjectState.HERE.value),
+            sa.func.count().filter(aside),
+            sa.func.min(columns.code).filter(aside),
         ).where(columns.study_instance_uid == study)
     ).one()
     # A report named by itself may come to a study of which more is here.
-    over = bool(known) and here == max(known, named or 0)
-    state = ReturnState.HERE if over else ReturnState.FETCHING
-    _change(conn, study, at=at, state=state.value, code="")
+    over = bool(known) and here + left == max(known, named or 0)
+    state = ReturnState.FETCHING
+    if over:
+        state = ReturnState.SET_ASIDE if left else ReturnState.HERE
+    _change(conn, study, at=at, state=state.value, code=(code or "") if over else "")
     return over
 
 

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
-from gateway.exchange import returns, sendings
+from gateway.exchange import return_turns, returns, sendings
 from gateway.exchange.returns import ReturnState, ReturnView
 from gateway.township.ports import ObjectFiles
 from gateway.uploads.threads import finish_in_thread
@@ -95,6 +95,12 @@ class NotEnrolled(Unavailable):
     code = "not-enrolled"
 
 
+class NothingSetAside(Conflict):
+    """Nothing of it has to be tried again."""
+
+    code = "nothing-set-aside"
+
+
 class PriorNotWhole(Conflict):
     """It is not wholly here yet."""
 
@@ -113,6 +119,8 @@ class PriorsDoor:
     """Called when a letter was written; None where this node is enrolled nowhere."""
     on_send: Callable[[], None]
     """Called when something is to be sent on."""
+    on_retry: Callable[[], None] = lambda: None
+    """Called when something may be fetched at once."""
 
     def routes(self) -> list[web.RouteDef]:
         """Return them."""
@@ -122,6 +130,7 @@ class PriorsDoor:
             web.post(_ROOT, self._ask),
             web.get(one, self._show, allow_head=False),
             web.get(f"{one}/instances/{{instance}}", self._instance, allow_head=False),
+            web.post(f"{one}/retry", self._retry),
             web.post(f"{one}/send", self._send),
             web.get("/api/v1/destinations", self._destinations, allow_head=False),
         ]
@@ -150,6 +159,27 @@ class PriorsDoor:
 
         view = await self.database.write(ask)
         self.on_asked()
+        return json_response(view, status=202)
+
+    @describe("Try what of a study could not be had from the county again", answer=ReturnView)
+    @permit(roles=_READERS, machines=False)
+    async def _retry(self, request: web.Request) -> web.StreamResponse:
+        """202; 409 where nothing of it is set aside."""
+        self._require(request)
+        if self.on_asked is None:
+            raise NotEnrolled("enrol this node first")
+        study, at = request.match_info["study"], self.clock.now()
+        await self._view(study)
+        await self._audit(request, AuditEvent.CHANGED, study, {"act": "retry-return"})
+
+        def retry(conn: sa.Connection) -> ReturnView:
+            if not return_turns.retry(conn, study, institution=self.institution, at=at):
+                raise NothingSetAside("nothing of that study is set aside")
+            return self._one(conn, study)
+
+        view = await self.database.write(retry)
+        self.on_asked()
+        self.on_retry()
         return json_response(view, status=202)
 
     @describe("One study from the county with its objects", answer=PriorDetail)

@@ -20,7 +20,7 @@ class ReportState(StrEnum):
     """The county has named it; its bytes are on their way."""
     HERE = "here"
     SET_ASIDE = "set-aside"
-    """What came is not what the county named, or the county gives it no more."""
+    """It could not be had; the code says why, and a person may try again."""
 
 
 class ReportHere(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,13 +34,15 @@ class ReportHere(msgspec.Struct, frozen=True, kw_only=True):
     state: ReportState
     at: dt.datetime
     """When this node last heard of it."""
+    code: str = ""
+    """Why it could not be had."""
 
 
 class PriorHere(msgspec.Struct, frozen=True, kw_only=True):
     """How far a study is that was asked of the county."""
 
     state: str
-    """``asked``, ``fetching``, ``here`` or ``refused``."""
+    """``asked``, ``fetching``, ``here``, ``set-aside`` or ``refused``."""
     code: str
     objects: int | None
     """How many there are; None before the county has said."""

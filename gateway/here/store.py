@@ -176,6 +176,7 @@ def _back(conn: sa.Connection, studies: Sequence[str]) -> dict[str, list[Any]]:
             columns.sop_instance_uid,
             columns.sop_class_uid,
             columns.state,
+            columns.code,
             columns.shown_at,
             returns.c.changed_at,
         )
@@ -198,6 +199,7 @@ def _report(row: Any) -> ReportHere:
         form=REPORT_CLASSES[row.sop_class_uid],
         state=ReportState.HERE if row.shown_at is not None else state,
         at=row.shown_at or row.changed_at,
+        code=row.code if state is ReportState.SET_ASIDE else "",
     )
 
 

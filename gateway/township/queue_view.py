@@ -9,6 +9,8 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.exchange.completeness import completeness
+from gateway.exchange.returns import ObjectState
+from gateway.exchange.tables import return_objects
 from gateway.township.model import (
     PRIORITY_OF_RANK,
     Counts,
@@ -61,12 +63,16 @@ class _Tally:
 def queue_items(
     conn: sa.Connection, now: Now, *, since: dt.datetime, limit: int, offset: int = 0
 ) -> list[QueueItem]:
-    """Return what is not done, in the order it will be sent, then what was done since *since*."""
+    """Return what is not done, in the order it will be sent, then what was done since *since*.
+
+    What was done before and needs somebody, because something of it could not come back, stands
+    behind.
+    """
     open_first = studies.c.county_received_at.is_not(None)
     keys = list(
         conn.scalars(
             sa.select(studies.c.study_instance_uid)
-            .where(_shown(since))
+            .where(sa.or_(_shown(since), _not_back(studies.c)))
             .order_by(
                 open_first,
                 sa.case((studies.c.county_received_at.is_(None), studies.c.rank), else_=0),
@@ -125,9 +131,13 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
             sa.func.count(),
             sa.func.count().filter(per_study.c.left > 0),
             sa.func.count().filter(per_study.c.county_received_at.is_not(None)),
-            sa.func.count().filter(per_study.c.aside > 0),
+            sa.func.count().filter(per_study.c.aside > 0, ~_not_back(per_study.c)),
         )
     ).one()
+    not_back = (
+        conn.scalar(sa.select(sa.func.count()).select_from(studies).where(_not_back(studies.c)))
+        or 0
+    )
     left_bytes = conn.scalar(
         sa.select(sa.func.sum(columns.size_bytes)).where(columns.state.in_(TO_SEND))
     )
@@ -135,7 +145,7 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
         safe_here=row[0],
         on_the_line=row[1],
         at_county=row[2],
-        needs_attention=row[3],
+        needs_attention=row[3] + not_back,
         eta=eta_of(int(left_bytes or 0) - sum(now.over.values()), now),
     )
 
@@ -159,6 +169,14 @@ def item_events(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[Even
 def _shown(since: dt.datetime) -> sa.ColumnElement[bool]:
     done = studies.c.county_received_at
     return sa.or_(done.is_(None), done >= since)
+
+
+def _not_back(of: Any) -> sa.ColumnElement[bool]:
+    """Return whether something of the study could not come back from the county."""
+    return sa.exists().where(
+        return_objects.c.study_instance_uid == of.study_instance_uid,
+        return_objects.c.state == ObjectState.SET_ASIDE.value,
+    )
 
 
 def _tallies(conn: sa.Connection, keys: Sequence[str]) -> dict[str, _Tally]:

@@ -37,6 +37,7 @@ from kernel.letter import Letter
 from kernel.sql.db import Database
 from kernel.web import ACCESS_LOG, ADDRESS, PRINCIPAL, SIGN_IN_ID, Handler
 from tests.exchange.test_heartbeats import STUDY, stored
+from tests.exchange.test_not_back import lost
 from tests.exchange.two_nodes import ShiftedClock, opened
 from yilian.wiring.township_objects import TownshipObjects
 
@@ -282,3 +283,23 @@ async def test_what_came_from_the_county_goes_after_a_while_but_not_what_is_to_b
     [gone] = await pages.database.write(forget)
     assert gone.key == KEY
     assert (await pages.get("/api/v1/priors"))[1] == {"items": []}
+
+
+async def test_what_could_not_be_had_is_tried_again_when_somebody_of_the_house_says_so(
+    pages: Pages,
+) -> None:
+    assert (await pages.post(f"/api/v1/priors/{STUDY}/retry", {}))[0] == 404
+    at = pages.clock.now()
+    await pages.database.write(partial(lost, at=at))
+    assert (await pages.post(f"/api/v1/priors/{STUDY}/retry", {}, "other"))[0] == 404
+    status, view = await pages.post(f"/api/v1/priors/{STUDY}/retry", {})
+    assert (status, view["state"], view["set_aside"]) == (202, "fetching", 0)
+    assert pages.asked == 1
+    [letter] = await pages.database.write(outbox.next_letters)
+    assert (letter.kind, letter.body) == ("prior-request", {"reports": True})
+    status, problem = await pages.post(f"/api/v1/priors/{STUDY}/retry", {})
+    assert (status, problem["code"]) == (409, "nothing-set-aside")
+    columns = audit_entries.c
+    query = sa.select(columns.username, columns.detail).order_by(columns.id)
+    rows = await pages.database.read(lambda conn: conn.execute(query).all())
+    assert (rows[0].username, rows[0].detail) == ("li", {"act": "retry-return"})

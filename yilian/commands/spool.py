@@ -14,6 +14,9 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
+from gateway.exchange import return_turns, returns
+from gateway.exchange.returns import ObjectState, ReturnState
+from gateway.exchange.tables import return_objects
 from gateway.township.model import PRIORITY_OF_RANK, InstanceState
 from gateway.township.parcel_queue import HOLD_MOST_MINUTES, hold_line
 from gateway.township.queue_acts import release, retry
@@ -41,7 +44,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     verb = verbs.add_parser("spool", help="a township's queue: list, aside, export, retry")
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
     for act, text, run, example in (
-        ("list", "studies that are not wholly at the county", _list, "spool list --home H"),
+        (
+            "list",
+            "studies that are not wholly at the county, or are to come back",
+            _list,
+            "spool list --home H",
+        ),
         ("aside", "what is set aside, and why", _aside, "spool aside --home H"),
         (
             "export",
@@ -113,6 +121,7 @@ def _list(arguments: argparse.Namespace) -> int:
             .order_by(columns.rank, columns.first_received_at)
             .limit(_SHOWN)
         ).all()
+        coming = returns.views(conn, None, limit=_SHOWN)
         counts: dict[str, Counter[str]] = {}
         held = instances.c
         shown = [row.study_instance_uid for row in unfinished]
@@ -135,9 +144,23 @@ def _list(arguments: argparse.Namespace) -> int:
                 },
             }
             for row in unfinished
+        ] + [
+            {
+                "study": one.study_instance_uid,
+                "back": one.kind,
+                "asked": one.asked_at.astimezone().isoformat(timespec="minutes"),
+                "state": one.state.value,
+                "code": one.code,
+                "objects": one.objects or 0,
+                "here": one.here,
+                "set-aside": one.set_aside,
+            }
+            for one in coming
+            if one.state is not ReturnState.HERE
         ]
 
-    return _show(_read(arguments, read), arguments, empty="everything is at the county")
+    empty = "everything is at the county, and what is to come back is here"
+    return _show(_read(arguments, read), arguments, empty=empty)
 
 
 def _aside(arguments: argparse.Namespace) -> int:
@@ -155,7 +178,17 @@ def _aside(arguments: argparse.Namespace) -> int:
             .order_by(columns.id)
             .limit(_SHOWN)
         )
-        return [dict(row._mapping) for row in rows]
+        back = return_objects.c
+        not_back = conn.execute(
+            sa.select(
+                back.study_instance_uid, back.sop_instance_uid, back.code.label("reason_code")
+            )
+            .where(back.state == ObjectState.SET_ASIDE.value)
+            .order_by(back.study_instance_uid, back.place)
+            .limit(_SHOWN)
+        )
+        told = {"reason": "it could not be had from the county"}
+        return [dict(row._mapping) for row in rows] + [{**row._mapping, **told} for row in not_back]
 
     return _show(_read(arguments, read), arguments, empty="nothing is set aside")
 
@@ -196,8 +229,12 @@ def _copy(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
 
 def _retry(arguments: argparse.Namespace) -> int:
+    house = settings_of(arguments).node.institution or str(NodeKind.TOWNSHIP)
+
     def change(conn: sa.Connection) -> int:
-        freed = retry(conn, arguments.study)
+        freed = retry(conn, arguments.study) + return_turns.retry(
+            conn, arguments.study, institution=house, at=SystemClock().now()
+        )
         if freed:
             _note(conn, f"study:{arguments.study}", "retry")
         return freed

@@ -67,5 +67,6 @@ def township_priors(
         context.institution,
         on_asked=exchange.written.notify if exchange is not None else None,
         on_send=to_send.notify,
+        on_retry=exchange.taken.notify if exchange is not None else (lambda: None),
     )
     return door.routes()

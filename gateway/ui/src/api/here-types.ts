@@ -8,11 +8,13 @@ export interface ReportHere {
   form: 'pdf' | 'structured' | 'document';
   state: 'coming' | 'here' | 'set-aside';
   at: string;
+  /** Why it could not be had. */
+  code: string;
 }
 
 /** How far a study is that was asked of the county. */
 export interface PriorHere {
-  state: 'asked' | 'fetching' | 'here' | 'refused';
+  state: 'asked' | 'fetching' | 'here' | 'set-aside' | 'refused';
   code: string;
   objects: number | null;
   here: number;

@@ -53,7 +53,10 @@ export interface NodeRow {
   lanes: NodeLane[];
   letters_waiting: number;
   letters_refused: number;
+  /** What it could not send, and what could not come back to it. */
   set_aside: number;
+  /** Of these, what could not come back. */
+  returns_set_aside: number;
   /** Studies that were still coming when the line went down. */
   maybe_more?: number;
   audit_fault: string;

@@ -5,8 +5,8 @@ import type { StudyHere } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
-import { imagesPath, placeOf, reportOf, reportPath } from './here';
-import { useAskCounty } from './live';
+import { imagesPath, notBack, notBackOf, placeOf, reportOf, reportPath } from './here';
+import { useAskCounty, useRetryBack } from './live';
 import { SendOn } from './SendOn';
 
 /** The page a study is opened from, so that it leads back there. */
@@ -44,7 +44,11 @@ export function ReportMark({ here }: { here: StudyHere | undefined }) {
     case 'coming':
       return <span data-testid="report-coming">{t('here.reportComing')}</span>;
     case 'set-aside':
-      return <Chip kind="overdue">{t('here.reportAside')}</Chip>;
+      return (
+        <span data-testid="report-aside">
+          <Chip kind="overdue">{t('here.reportAside')}</Chip>
+        </span>
+      );
     case 'none':
       return <span className="second">-</span>;
   }
@@ -83,6 +87,7 @@ export function LookHere({
         <AskCounty study={study} part={place === 'part'} again={place === 'refused'} size={keys ? 'middle' : 'small'} />
       )}
       {keys && here.prior?.state === 'here' && <SendOn study={study} />}
+      {!keys && <NotBack study={study} here={here} size="small" />}
     </span>
   );
 }
@@ -118,6 +123,30 @@ function PlaceWords({ here }: { here: StudyHere }) {
     default:
       return null;
   }
+}
+
+/** What could not be had from the county, why, and the one thing that can be done about it; nothing where all could. */
+export function NotBack({ study, here, size = 'middle' }: { study: string; here: StudyHere | undefined; size?: 'small' | 'middle' }) {
+  const t = useText();
+  const trouble = useTroubleText();
+  const trying = useRetryBack();
+  const missing = notBackOf(here);
+  if (!missing) return null;
+  const { reports, images, of, code } = missing;
+  const why = t(`here.why.${notBack(code)}`);
+  return (
+    <div className="not-back note note-soon" data-testid="not-back">
+      <span>{reports > 0 ? t('here.reportsNotBack', { count: reports, why }) : t('here.imagesNotBack', { count: images, of, why })}</span>
+      <Button size={size} disabled={trying.isPending} onClick={() => trying.mutate(study)} data-testid="retry-back">
+        {t('queue.retry')}
+      </Button>
+      {trying.isError && (
+        <span className="fault" role="alert">
+          {trouble(trying.error).text}
+        </span>
+      )}
+    </div>
+  );
 }
 
 /** Has the county send the images of a study. */

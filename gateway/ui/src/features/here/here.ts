@@ -3,14 +3,15 @@
 import type { EarlierStudy, ReportHere, StudyHere } from '../../api/types';
 
 /** Where the images of a study are, for whoever wants to see them here. */
-export type Place = 'here' | 'part' | 'coming' | 'asked' | 'refused' | 'county' | 'none';
+export type Place = 'here' | 'part' | 'coming' | 'asked' | 'aside' | 'refused' | 'county' | 'none';
 
 export function placeOf(here: StudyHere | undefined): Place {
   if (!here) return 'none';
   const { prior } = here;
   const onTheWay = prior?.state === 'fetching' ? 'coming' : prior?.state === 'asked' ? 'asked' : null;
-  if (here.images > 0 && here.gone === 0 && onTheWay === null) return 'here';
+  if (here.images > 0 && here.gone === 0 && onTheWay === null && prior?.state !== 'set-aside') return 'here';
   if (onTheWay) return onTheWay;
+  if (prior?.state === 'set-aside') return 'aside';
   if (here.images > 0) return 'part';
   if (prior?.state === 'refused') return 'refused';
   return here.gone > 0 ? 'county' : 'none';
@@ -27,6 +28,47 @@ export function reportOf(here: StudyHere | undefined): { state: ReportHere['stat
   if (first) return { state: 'here', first, count: there.length };
   const coming = reports.some(({ state }) => state === 'coming');
   return { state: coming ? 'coming' : reports.length ? 'set-aside' : 'none', count: reports.length };
+}
+
+/** Why something could not be had from the county, as far as it matters to whoever waits for it. */
+export type NotBack = 'gone' | 'damaged' | 'otherwise' | 'broke' | 'failed';
+
+const NOT_BACK: Readonly<Record<string, NotBack>> = {
+  'object-missing': 'gone',
+  'instance-not-found': 'gone',
+  'study-not-found': 'gone',
+  'not-found': 'gone',
+  'object-damaged': 'damaged',
+  'broken-dataset': 'damaged',
+  truncated: 'damaged',
+  'not-dicom': 'damaged',
+  'wrong-length': 'damaged',
+  'size-mismatch': 'otherwise',
+  'digest-mismatch': 'otherwise',
+  'uid-mismatch': 'otherwise',
+  'transfer-syntax-mismatch': 'otherwise',
+  'line-cut': 'broke',
+};
+
+export function notBack(code: string): NotBack {
+  return NOT_BACK[code] ?? 'failed';
+}
+
+/** What of a study could not be had: reports, images among all of it, and why the first of them. */
+export interface Missing {
+  reports: number;
+  images: number;
+  of: number;
+  code: string;
+}
+
+/** What of a study could not be had from the county, so that a person may have to do something; null where nothing. */
+export function notBackOf(here: StudyHere | undefined): Missing | null {
+  const aside = (here?.reports ?? []).filter(({ state }) => state === 'set-aside');
+  const prior = here?.prior?.state === 'set-aside' ? here.prior : null;
+  if (!prior && aside.length === 0) return null;
+  const images = Math.max(0, (prior?.set_aside ?? 0) - aside.length);
+  return { reports: aside.length, images, of: prior?.objects ?? images, code: (aside[0]?.code ?? prior?.code) || '' };
 }
 
 /** Address of a study's images in the viewer. */

@@ -64,6 +64,18 @@ export function useAskCounty() {
   });
 }
 
+/** Tries what could not be had of a study again, at once. */
+export function useRetryBack() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (study: string) => ask(`/api/v1/priors/${study}/retry`, { method: 'POST', body: {} }),
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: HERE });
+      void client.invalidateQueries({ queryKey: ['earlier'] });
+    },
+  });
+}
+
 /** A patient: of a study that came through this machine, or registered here. Never by a number, which no address may hold. */
 export type Whose = { study: string } | { patient: string };
 

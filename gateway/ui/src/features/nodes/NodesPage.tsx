@@ -274,7 +274,10 @@ function Row({ node, active, open, toggle }: { node: NodeRow; active: boolean; o
         )}
         {left.studies > 0 && <span className="second">{fileSize(left.bytes)}</span>}
         {(node.maybe_more ?? 0) > 0 && <Chip kind="soon">{t('nodes.maybeMore', { count: node.maybe_more ?? 0 })}</Chip>}
-        {node.set_aside > 0 && <Chip kind="overdue">{t('queue.asideChip', { count: node.set_aside })}</Chip>}
+        {node.set_aside > node.returns_set_aside && (
+          <Chip kind="overdue">{t('queue.asideChip', { count: node.set_aside - node.returns_set_aside })}</Chip>
+        )}
+        {node.returns_set_aside > 0 && <Chip kind="overdue">{t('nodes.notBackChip', { count: node.returns_set_aside })}</Chip>}
         {node.letters_refused > 0 && <Chip kind="overdue">{t('nodes.refusedChip', { count: node.letters_refused })}</Chip>}
       </div>
       <div role="gridcell" className="cells-line">

@@ -8,7 +8,7 @@ function node(name: string, more: Partial<NodeRow> = {}): NodeRow {
   return {
     id: name, institution: { code: name, name }, state: 'up', enrolled_at: '', revoked_at: null, heard_at: null, down_since: null, program: '0.1.0',
     clock_off_s: 0, line: null, disk: { total_bytes: 100, free_bytes: 50 }, lanes: [], letters_waiting: 0, letters_refused: 0,
-    set_aside: 0, audit_fault: '', ...more,
+    set_aside: 0, returns_set_aside: 0, audit_fault: '', ...more,
   };
 }
 

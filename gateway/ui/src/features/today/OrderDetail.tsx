@@ -13,7 +13,7 @@ import { useText } from '../../i18n';
 import { Versions } from '../conflicts/Versions';
 import { Earlier } from '../here/Earlier';
 import { useLooksHere } from '../here/live';
-import { LookHere } from '../here/Look';
+import { LookHere, NotBack } from '../here/Look';
 import { changeOrder, moveOrder, settleOrder, showOrder } from './asks';
 import { isUnknown } from './KnownPatient';
 import { Change, Why } from './OrderAsks';
@@ -111,6 +111,7 @@ export function OrderDetail({ row, here, asking, ask, print }: Props) {
           />
         )}
         {asking === 'who' && row.patient && <Reconcile unknown={row.patient} over={() => ask(null)} />}
+        <NotBack study={row.study_instance_uid} here={here} />
         {(asking === null || asking === 'earlier') && (
           <div className="acts">
             <LookHere study={row.study_instance_uid} here={here} keys />

@@ -12,7 +12,8 @@ import { Technical } from '../../frame/Technical';
 import { useTroubleText } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { Earlier } from '../here/Earlier';
-import { LookHere, ReportMark } from '../here/Look';
+import { notBackOf } from '../here/here';
+import { LookHere, NotBack, ReportMark } from '../here/Look';
 import { hereOf, isEmergency, lineWord, progress, type Way } from './queue-words';
 import { helpsFor } from './refusal-help';
 import { reason, WhatHelps } from './Refusals';
@@ -55,7 +56,7 @@ export function QueueRow(props: Props) {
   const { of } = progress(item);
   return (
     <div
-      className={`queue-item${isEmergency(item) ? ' is-emergency' : ''}${item.state === 'set_aside' ? ' needs-act' : ''}`}
+      className={`queue-item${isEmergency(item) ? ' is-emergency' : ''}${item.state === 'set_aside' || notBackOf(here) ? ' needs-act' : ''}`}
       role="rowgroup"
     >
       <div
@@ -244,6 +245,7 @@ function Detail({ item, here, acts, countyPhone, earlier, showEarlier }: Props) 
             <WhatHelps codes={codes} phone={countyPhone} />
           </div>
         )}
+        <NotBack study={item.study_instance_uid} here={here} />
         <div className="acts">
           <LookHere study={item.study_instance_uid} here={here} keys />
           {item.patient.patient_id && (

@@ -15,7 +15,7 @@ import { useRowFocus } from '../../frame/moving';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
-import { useChannel } from '../../live/channel';
+import { onLive, useChannel } from '../../live/channel';
 import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
 import { reportOf } from '../here/here';
@@ -104,6 +104,9 @@ export default function TownshipPage() {
     atRest: useAtRest(queue, scroller),
   });
   const summary = useLiveSummary(first?.summary);
+  const { refetch } = query;
+  // What could not come back counts among what needs somebody.
+  useEffect(() => onLive('prior.updated', () => void refetch()), [refetch]);
   const { acts, hold, resume, error: actError } = useRowActs();
   const [holding, setHolding] = useState(false);
   const shown = useMemo(() => pinned(rows.filter((item) => matches(item, typed))), [rows, typed]);
