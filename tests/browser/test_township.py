@@ -309,6 +309,75 @@ def test_one_broken_file_is_named_with_its_reason_and_stops_no_other(
         person.picture("township-refused-zh-1366x625")
 
 
+def test_a_file_that_cannot_be_read_stops_no_other_and_is_read_again_or_left_out(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    stick = folder_of(tmp_path, "browser-stick", slices=5, patient=MA)
+    emergency = folder_of(tmp_path, "browser-after-stick", slices=3, patient=LIU)
+    pulled_out = tmp_path / "pulled-out"
+    pulled_out.mkdir()
+    with at_work(browser, township(demo), size="1366x768") as person:
+        page = person.page
+        sending = page.get_by_test_id("sending")
+        unread = page.get_by_test_id("unread")
+        sign_in(person, demo, "technician")
+        choose(person, stick)
+        for name in ("IM0001.dcm", "IM0003.dcm"):
+            (stick / name).rename(pulled_out / name)
+        page.get_by_test_id("send").click()
+        choose(person, emergency)
+        page.get_by_test_id("send").click()
+        expect(sending.nth(1)).to_contain_text("“browser-after-stick”的3个文件本机已保存")
+        expect(sending.first).to_have_attribute("data-state", "done")
+        said = sending.first.inner_text()
+        assert "“browser-stick”共5个：3个本机已保存，2个读不出来，没有传。" in said
+        assert "有2个在这台电脑上读不出来" in said
+        assert "browser-stick/IM0001.dcm" in said
+        # Nobody closes it by habit: it is read again or left out.
+        expect(sending.first.get_by_role("button", name="知道了")).to_have_count(0)
+        fits(person)
+        person.picture("township-unread-zh-1366x768")
+        page.get_by_text("English").click()
+        expect(unread).to_contain_text("2 files could not be read on this computer")
+        fits(person)
+        person.picture("township-unread-en-1366x768")
+        page.get_by_text("中文").click()
+
+        (pulled_out / "IM0001.dcm").rename(stick / "IM0001.dcm")
+        page.get_by_test_id("read-all-again").click()
+        expect(sending.first).to_contain_text("5个：4个本机已保存，1个读不出来，没有传。")
+        unread.get_by_role("button", name="不传").click()
+        expect(sending.first).to_contain_text("5个：4个本机已保存，1个说好不传。")
+        expect(unread).to_have_count(0)
+        sending.first.get_by_role("button", name="知道了").click()
+        expect(sending).to_have_count(1)
+
+
+def test_what_could_not_be_read_goes_on_when_its_folder_is_chosen_again(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, "browser-stick-again", slices=4, patient=MA)
+    lost = folder / "IM0002.dcm"
+    content = lost.read_bytes()
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sending = page.get_by_test_id("sending")
+        sign_in(person, demo, "technician")
+        choose(person, folder)
+        lost.unlink()
+        page.get_by_test_id("send").click()
+        expect(sending).to_contain_text("4个：3个本机已保存，1个读不出来")
+        # It is remembered as unfinished, also by a page that was closed.
+        page.reload()
+        assert "再选一次同一个文件夹“browser-stick-again”" in person.text("reselect")
+        lost.write_bytes(content)
+        choose(person, folder)
+        page.get_by_test_id("send").click()
+        expect(page.get_by_test_id("reselect")).to_have_count(0)
+        expect(sending).to_contain_text("“browser-stick-again”的4个文件本机已保存")
+        assert "3个以前已收下，不重复传" in person.text("sending")
+
+
 def test_a_zip_is_looked_through_before_it_is_sent(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:

@@ -195,7 +195,8 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
           waiting={!started}
           countyPhone={countyPhone}
           pause={(paused) => sender.pause(paused)}
-          again={(id) => sender.again(id)}
+          again={(ids) => sender.again(ids)}
+          leave={(ids) => sender.leave(ids)}
           close={() => endSending(view.batch)}
         />
       ))}

@@ -1,11 +1,28 @@
 import { Button, Progress } from 'antd';
 
-import { useText } from '../../i18n';
+import { type Say, useText } from '../../i18n';
 import { helpFor } from './refusal-help';
 import { reason, WhatHelps } from './Refusals';
 import type { BatchView } from './sender';
+import { Unread } from './Unread';
 
 const SHOWN_REFUSED = 20;
+
+/** What has become of a batch that is over: of each kind how many, so that they add up to all that was chosen. */
+function doneWords({ tally, folder }: BatchView, t: Say): string {
+  const { safe, refused, skipped, unreadable, left, total } = tally;
+  if (unreadable + left === 0) {
+    return refused ? t('sending.doneSome', { refused, safe }) : t('sending.done', { safe, folder });
+  }
+  const parts = [
+    t('sending.partSafe', { count: safe }),
+    ...(unreadable ? [t('sending.partUnreadable', { count: unreadable })] : []),
+    ...(left ? [t('sending.partLeft', { count: left })] : []),
+    ...(refused ? [t('sending.partRefused', { count: refused })] : []),
+    ...(skipped ? [t('sending.partSkipped', { count: skipped })] : []),
+  ];
+  return t('sending.doneParts', { folder, total, parts: parts.join(t('app.comma')) });
+}
 
 /** Files on their way from this PC into the node: how many are safe, which were not taken and why. */
 export function SendingPanel({
@@ -14,6 +31,7 @@ export function SendingPanel({
   countyPhone,
   pause,
   again,
+  leave,
   close,
 }: {
   view: BatchView;
@@ -21,7 +39,9 @@ export function SendingPanel({
   waiting: boolean;
   countyPhone: string;
   pause: (paused: boolean) => void;
-  again: (id: string) => void;
+  again: (ids: readonly string[]) => void;
+  /** Leaves out what this computer cannot read. */
+  leave: (ids: readonly string[]) => void;
   close: () => void;
 }) {
   const t = useText();
@@ -31,9 +51,7 @@ export function SendingPanel({
   const share = tally.bytes === 0 ? 0 : tally.sentBytes / tally.bytes;
   const percent = view.done ? 100 : Math.min(99, Math.floor(share * 100));
   const line = {
-    done: tally.refused
-      ? t('sending.doneSome', { refused: tally.refused, safe: tally.safe })
-      : t('sending.done', { safe: tally.safe, folder: view.folder }),
+    done: doneWords(view, t),
     waiting: t('sending.waiting', { total: tally.total, folder: view.folder }),
     paused: t('sending.paused', { safe: tally.safe, total: tally.total }),
     offline: t('sending.offline', { safe: tally.safe, total: tally.total }),
@@ -57,7 +75,7 @@ export function SendingPanel({
             <li key={`${file.id} ${file.name}`}>
               <span>{file.name}</span> <span>{reason(file.reasonCode, t)}</span>{' '}
               {file.id && helpFor(file.reasonCode) === 'again' && (
-                <Button size="small" onClick={() => again(file.id)}>
+                <Button size="small" onClick={() => again([file.id])}>
                   {t('sending.again')}
                 </Button>
               )}
@@ -66,10 +84,14 @@ export function SendingPanel({
         </ul>
       )}
       <WhatHelps codes={view.refused.map(({ reasonCode }) => reasonCode)} phone={countyPhone} />
+      <Unread files={view.unreadable} again={again} leave={leave} />
       {view.done || waiting ? (
-        <Button size="small" onClick={close}>
-          {t(waiting ? 'queue.forgetBatch' : 'sending.close')}
-        </Button>
+        // What cannot be read is read again or left out; it does not go with the panel.
+        view.unreadable.length === 0 && (
+          <Button size="small" onClick={close}>
+            {t(waiting ? 'queue.forgetBatch' : 'sending.close')}
+          </Button>
+        )
       ) : (
         <Button size="small" onClick={() => pause(!view.paused)}>
           {t(view.paused ? 'sending.goOn' : 'sending.pause')}

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { explicit, part10 } from './dicom-bytes.fixture';
 import type { Header } from './dicom-header';
-import { Collection, doubts, type FoundPatient, inspect } from './inspect';
+import { Collection, doubts, type FoundPatient, holdsAll, inspect, type ToSend } from './inspect';
 import { zip } from './zip.fixture';
 
 function header(part: Partial<Header>): Header {
@@ -97,5 +97,23 @@ describe('looking through a folder', () => {
     stop.abort();
     const found = await inspect([picked('a', object('x', '2.25.4'))], () => undefined, stop.signal);
     expect(found.send).toEqual([]);
+  });
+});
+
+describe('a folder that is chosen again', () => {
+  const sent = (path: string, sopInstance: string, size = 4): ToSend => ({
+    picked: picked(path, new Uint8Array(size)),
+    kind: 'dicom',
+    sopInstance,
+    patients: [],
+    studies: [],
+  });
+
+  it('is known by its images, not by their names alone: many a disc is called DICOM', () => {
+    const lost = [sent('DICOM/IM1', '2.25.1')];
+    expect(holdsAll([sent('DICOM/IM0', '2.25.0'), sent('DICOM/IM1', '2.25.1')], lost)).toBe(true);
+    expect(holdsAll([sent('DICOM/IM1', '2.25.9')], lost)).toBe(false);
+    expect(holdsAll([sent('DICOM/IM1', '2.25.1', 5)], lost)).toBe(false);
+    expect(holdsAll([], lost)).toBe(false);
   });
 });

@@ -105,6 +105,13 @@ export function doubts(patients: readonly FoundPatient[], day: string = today())
   });
 }
 
+/** Whether *files* hold the very images of *sought*, by path and number: many a disc's folder is called DICOM. Pure. */
+export function holdsAll(files: readonly ToSend[], sought: readonly ToSend[]): boolean {
+  const nameOf = ({ picked, sopInstance }: ToSend) => `${picked.path}|${picked.file.size}|${sopInstance}`;
+  const here = new Set(files.map(nameOf));
+  return sought.every((one) => here.has(nameOf(one)));
+}
+
 const SLICE = 16;
 
 /** Reads the heads of *files* a few at a time; *progress* hears how many are done. Stops quietly when aborted. */

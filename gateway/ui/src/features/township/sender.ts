@@ -4,8 +4,9 @@ import * as tus from 'tus-js-client';
 
 import { ask, csrfHeader, Problem, underSession } from '../../api/client';
 import type { HaveFile, UploadBatch } from '../../api/types';
-import type { ToSend } from './inspect';
+import { holdsAll, type ToSend } from './inspect';
 import { forgetBatch, keepBatch } from './kept-batch';
+import { isUnreadable, readerOf } from './local-file';
 import { againAfterMs, Sending, type Tally } from './sending-machine';
 
 /** A browser opens six connections to a server; three leave room for the page itself. */
@@ -25,6 +26,8 @@ export interface BatchView {
   online: boolean;
   /** Those with an id can be sent again from here; members of a zip cannot. */
   refused: { id: string; name: string; reasonCode: string }[];
+  /** What this computer cannot read: somebody has to do something about these. */
+  unreadable: { id: string; name: string }[];
   /** Files the node already had when this batch began. */
   already: number;
   done: boolean;
@@ -87,10 +90,17 @@ export class Sender {
     this.pump();
   }
 
-  again(id: string): void {
-    this.sending.act({ act: 'again', id });
+  again(ids: readonly string[]): void {
+    for (const id of ids) this.sending.act({ act: 'again', id });
+    window.addEventListener('beforeunload', this.warn);
     this.tell(true);
     this.pump();
+  }
+
+  /** Leaves out what this computer cannot read. */
+  leave(ids: readonly string[]): void {
+    for (const id of ids) this.sending.act({ act: 'leave', id });
+    this.tell(true);
   }
 
   private readonly warn = (event: BeforeUnloadEvent) => {
@@ -154,8 +164,9 @@ export class Sender {
     if (!file) return;
     const resumable = file.picked.file.size > PIECE_BYTES;
     let answered = underSession();
-    const upload = new tus.Upload(file.picked.file, {
+    const upload: tus.Upload = new tus.Upload(file.picked.file, {
       endpoint: '/uploads/',
+      fileReader: readerOf(() => this.uploads.get(id) !== upload),
       chunkSize: PIECE_BYTES,
       uploadDataDuringCreation: true,
       // Only what is long is worth going on with after a reload; the rest is asked for by name.
@@ -196,6 +207,10 @@ export class Sender {
   private failed(id: string, upload: tus.Upload, error: Error | tus.DetailedError, answered: (status: number) => void): void {
     if (this.uploads.get(id) !== upload) return;
     this.uploads.delete(id);
+    if (isUnreadable(error)) {
+      this.unread(id);
+      return;
+    }
     const answer = 'originalResponse' in error ? error.originalResponse : null;
     const status = answer?.getStatus() ?? 0;
     answered(status);
@@ -209,6 +224,20 @@ export class Sender {
     this.sending.act({ act: 'cut', id });
     this.tell(true);
     this.later(againAfterMs(this.sending.files.get(id)?.cuts ?? 0), () => this.pump());
+  }
+
+  /** The line has nothing to do with it: the others go on, this one is read again a few times. */
+  private unread(id: string): void {
+    this.sending.act({ act: 'unread', id });
+    this.tell(true);
+    const file = this.sending.files.get(id);
+    if (file?.state === 'resting') {
+      this.later(againAfterMs(file.failedReads), () => {
+        this.sending.act({ act: 'reread', id });
+        this.pump();
+      });
+    }
+    this.pump();
   }
 
   private later(ms: number, run: () => void): void {
@@ -263,12 +292,18 @@ export class Sender {
   /** Keeps for a page that is opened later how far this batch is, while there is anything left of it. */
   remember(): void {
     const { tally } = this.sending;
-    if (tally.open === 0) {
+    if (tally.open + tally.unreadable === 0) {
       forgetBatch(this.batch);
       return;
     }
     const { batch, folder, username } = this;
     keepBatch({ batch, folder, total: tally.total, safe: tally.safe, username });
+  }
+
+  /** Whether *files* hold all of this batch that could not be read: its folder was chosen again. */
+  isFoundAgainIn(files: readonly ToSend[]): boolean {
+    const lost = this.view.unreadable.flatMap(({ id }) => this.byId.get(id) ?? []);
+    return lost.length > 0 && holdsAll(files, lost);
   }
 
   /** How it stands now, for the page. */
@@ -278,8 +313,11 @@ export class Sender {
       .filter(({ state }) => state === 'refused')
       .map(({ id, name, reasonCode }) => ({ id, name, reasonCode }))
       .concat([...this.inZip.values()]);
+    const unreadable = [...this.sending.files.values()]
+      .filter(({ state }) => state === 'unreadable')
+      .map(({ id, name }) => ({ id, name }));
     const { batch, folder, already } = this;
-    return { batch, folder, tally, paused, online, refused, already, done: tally.open === 0 };
+    return { batch, folder, tally, paused, online, refused, unreadable, already, done: tally.open === 0 };
   }
 }
 

@@ -9,13 +9,15 @@ const start = (sending: Sending) => sending.toStart(3).forEach((id) => sending.a
 /** Sums counted again from the files: the kept ones must agree after any act. */
 function counted(sending: Sending) {
   const all = [...sending.files.values()];
-  const settled = (state: string) => ['safe', 'refused', 'skipped'].includes(state);
+  const settled = (state: string) => ['safe', 'refused', 'skipped', 'unreadable', 'left'].includes(state);
   const of = (state: string) => all.filter((file) => file.state === state).length;
   return {
     total: all.length,
     safe: of('safe'),
     refused: of('refused'),
     skipped: of('skipped'),
+    unreadable: of('unreadable'),
+    left: of('left'),
     delivered: of('delivered'),
     open: all.filter(({ state }) => !settled(state)).length,
     bytes: all.reduce((sum, { size }) => sum + size, 0),
@@ -76,6 +78,61 @@ describe('sending a batch', () => {
     expect(sending.toStart(3)).toEqual(['f0']);
   });
 
+  const failToRead = (sending: Sending, id: string) => {
+    sending.act({ act: 'unread', id });
+    sending.act({ act: 'reread', id });
+    start(sending);
+  };
+
+  it('reads a file that could not be read a few times more, never beside the line, and then lets the batch end', () => {
+    const sending = new Sending(files(2));
+    start(sending);
+    sending.act({ act: 'unread', id: 'f0' });
+    // It rests: nobody starts it before its time, and its place on the way is free.
+    expect(sending.tally).toMatchObject({ unreadable: 0, open: 2 });
+    expect(sending.toStart(3)).toEqual([]);
+    sending.act({ act: 'reread', id: 'f0' });
+    start(sending);
+    failToRead(sending, 'f0');
+    failToRead(sending, 'f0');
+    expect(sending.tally).toMatchObject({ unreadable: 1, open: 1 });
+    sending.act({ act: 'delivered', id: 'f1', uploadId: 'u' });
+    sending.act({ act: 'heard', id: 'f1', state: 'safe', reasonCode: '' });
+    expect(sending.tally).toMatchObject({ unreadable: 1, safe: 1, refused: 0, open: 0 });
+  });
+
+  it('counts no cut of the line as a failure to read', () => {
+    const sending = new Sending(files(1));
+    for (let cut = 0; cut < 50; cut += 1) {
+      start(sending);
+      sending.act({ act: 'cut', id: 'f0' });
+    }
+    expect(sending.toStart(3)).toEqual(['f0']);
+    expect(sending.tally.unreadable).toBe(0);
+  });
+
+  it('reads what could not be read from the beginning when asked, or leaves it out for good', () => {
+    const sending = new Sending(files(2));
+    start(sending);
+    for (let read = 0; read < 3; read += 1) ['f0', 'f1'].forEach((id) => failToRead(sending, id));
+    expect(sending.tally).toMatchObject({ unreadable: 2, open: 0 });
+    sending.act({ act: 'again', id: 'f0' });
+    expect(sending.toStart(3)).toEqual(['f0']);
+    start(sending);
+    failToRead(sending, 'f0');
+    expect(sending.tally).toMatchObject({ unreadable: 1, open: 1 });
+    sending.act({ act: 'leave', id: 'f1' });
+    sending.act({ act: 'again', id: 'f1' });
+    expect(sending.tally).toMatchObject({ unreadable: 0, left: 1, open: 1 });
+  });
+
+  it('leaves nothing out that can still be read', () => {
+    const sending = new Sending(files(1));
+    start(sending);
+    sending.act({ act: 'leave', id: 'f0' });
+    expect(sending.tally).toMatchObject({ left: 0, open: 1 });
+  });
+
   it('keeps its sums right through any order of acts, and never unsettles a safe file', () => {
     let seed = 7;
     const random = (below: number) => {
@@ -93,6 +150,9 @@ describe('sending a batch', () => {
         { act: 'cut', id },
         { act: 'heard', id, state: random(20) ? 'receiving' : 'safe', reasonCode: '' },
         { act: 'refused', id, reasonCode: 'x' },
+        { act: 'unread', id },
+        { act: 'reread', id },
+        { act: 'leave', id },
         { act: 'again', id },
       ];
       const act = acts[random(acts.length)];

@@ -9,7 +9,13 @@ export type FileState =
   | 'safe'
   /** The node will never take this one; its reason is known. */
   | 'refused'
-  | 'skipped';
+  | 'skipped'
+  /** This computer could not read it just now; it is read again in a moment. */
+  | 'resting'
+  /** This computer cannot read it: somebody puts the stick back and has it read again, or leaves it out. */
+  | 'unreadable'
+  /** A person leaves it out. */
+  | 'left';
 
 export interface SendingFile {
   id: string;
@@ -19,6 +25,8 @@ export interface SendingFile {
   sent: number;
   /** Cuts in a row, for the wait before the next try. */
   cuts: number;
+  /** Times this computer could not read it. */
+  failedReads: number;
   reasonCode: string;
   /** Server's id of the upload, once it has one. */
   uploadId: string;
@@ -30,23 +38,29 @@ export type Act =
   | { act: 'delivered'; id: string; uploadId: string }
   | { act: 'cut'; id: string }
   | { act: 'refused'; id: string; reasonCode: string }
+  | { act: 'unread'; id: string }
+  | { act: 'reread'; id: string }
+  | { act: 'leave'; id: string }
   | { act: 'heard'; id: string; state: 'receiving' | 'safe' | 'refused' | 'skipped'; reasonCode: string }
   | { act: 'again'; id: string }
   | { act: 'pause'; paused: boolean }
   | { act: 'line'; online: boolean };
 
-/** States no later word changes, except `again` for a refused one. */
-const SETTLED: ReadonlySet<FileState> = new Set(['safe', 'refused', 'skipped']);
+/** States no later word changes, except a person's: `again`, and `leave` for what cannot be read. */
+const SETTLED: ReadonlySet<FileState> = new Set(['safe', 'refused', 'skipped', 'unreadable', 'left']);
+/** A stick with a loose contact is read on the second try; more tries only wear a broken disc. */
+const READ_TRIES = 3;
 
 export type FileAct = Exclude<Act, { act: 'pause' } | { act: 'line' }>;
 
 /** The file after *act*; an act that comes too late gives the same file back. */
 export function move(file: SendingFile, act: FileAct): SendingFile {
   if (act.act === 'again') {
-    return file.state === 'refused'
-      ? { ...file, state: 'waiting', sent: 0, cuts: 0, reasonCode: '', uploadId: '' }
+    return file.state === 'refused' || file.state === 'unreadable'
+      ? { ...file, state: 'waiting', sent: 0, cuts: 0, failedReads: 0, reasonCode: '', uploadId: '' }
       : file;
   }
+  if (act.act === 'leave') return file.state === 'unreadable' ? { ...file, state: 'left' } : file;
   if (SETTLED.has(file.state)) return file;
   switch (act.act) {
     case 'start':
@@ -62,9 +76,18 @@ export function move(file: SendingFile, act: FileAct): SendingFile {
       return file.state === 'sending' ? { ...file, state: 'waiting', cuts: file.cuts + 1 } : file;
     case 'refused':
       return { ...file, state: 'refused', reasonCode: act.reasonCode };
+    case 'unread':
+      return file.state === 'sending' ? unread(file) : file;
+    case 'reread':
+      return file.state === 'resting' ? { ...file, state: 'waiting' } : file;
     case 'heard':
       return heard(file, act.state, act.reasonCode);
   }
+}
+
+function unread(file: SendingFile): SendingFile {
+  const failedReads = file.failedReads + 1;
+  return { ...file, failedReads, state: failedReads < READ_TRIES ? 'resting' : 'unreadable' };
 }
 
 function heard(
@@ -81,6 +104,8 @@ export interface Tally {
   safe: number;
   refused: number;
   skipped: number;
+  unreadable: number;
+  left: number;
   /** All bytes are at the node, its word is awaited. */
   delivered: number;
   /** Files somebody still waits for. */
@@ -101,6 +126,8 @@ export class Sending {
     safe: 0,
     refused: 0,
     skipped: 0,
+    unreadable: 0,
+    left: 0,
     delivered: 0,
     open: 0,
     bytes: 0,
@@ -109,7 +136,7 @@ export class Sending {
 
   constructor(files: readonly { id: string; name: string; size: number }[]) {
     for (const { id, name, size } of files) {
-      this.files.set(id, { id, name, size, state: 'waiting', sent: 0, cuts: 0, reasonCode: '', uploadId: '' });
+      this.files.set(id, { id, name, size, state: 'waiting', sent: 0, cuts: 0, failedReads: 0, reasonCode: '', uploadId: '' });
       this.waiting.add(id);
       this.sums.total += 1;
       this.sums.open += 1;
@@ -141,10 +168,11 @@ export class Sending {
 
   private count(file: SendingFile, by: 1 | -1): void {
     const { sums } = this;
-    const settled = SETTLED.has(file.state);
-    if (file.state === 'safe' || file.state === 'refused' || file.state === 'skipped') sums[file.state] += by;
-    if (file.state === 'delivered') sums.delivered += by;
-    if (file.state === 'sending') this.onTheWay += by;
+    const { state } = file;
+    const settled = SETTLED.has(state);
+    if (state === 'safe' || state === 'refused' || state === 'skipped') sums[state] += by;
+    if (state === 'unreadable' || state === 'left' || state === 'delivered') sums[state] += by;
+    if (state === 'sending') this.onTheWay += by;
     if (!settled) sums.open += by;
     sums.sentBytes += by * (settled ? file.size : file.sent);
   }

@@ -42,15 +42,29 @@ function startNext(): void {
   void turn.sender.start();
 }
 
+function isForAPerson({ refused, unreadable }: BatchView): boolean {
+  return refused.length + unreadable.length > 0;
+}
+
 /**
  * Sends *files* once what was added before is done; *kept* is the batch a closed page left behind, when its folder was
  * chosen again. Adding a second folder never ends the first.
  */
 export function beginSending(folder: string, files: readonly ToSend[], username: string, kept?: KeptBatch): void {
+  const { batches: before } = useSending.getState();
+  // What could not be read is in the folder that was chosen again: it is said there how it goes on.
+  const foundAgain = new Set(before.filter(({ sender, view }) => view.done && sender.isFoundAgainIn(files)));
+  for (const { sender } of foundAgain) {
+    sender.close();
+    forgetBatch(sender.batch);
+  }
   const sender = new Sender(kept?.batch ?? randomName(), folder, files, username, heard);
   useSending.setState(({ batches, studies }) => ({
     // What arrived whole has been said; what did not stays in sight until somebody closes it.
-    batches: [...batches.filter(({ view }) => !view.done || view.refused.length > 0), { sender, view: sender.view, started: false }],
+    batches: [
+      ...batches.filter((one) => !foundAgain.has(one) && (!one.view.done || isForAPerson(one.view))),
+      { sender, view: sender.view, started: false },
+    ],
     studies: new Set([...studies, ...files.flatMap((file) => file.studies)]),
   }));
   sender.remember();
