@@ -378,6 +378,46 @@ def test_what_could_not_be_read_goes_on_when_its_folder_is_chosen_again(
         assert "3个以前已收下，不重复传" in person.text("sending")
 
 
+def test_what_cannot_be_read_is_no_other_file_and_stays_behind_only_when_ticked(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    first = folder_of(tmp_path, "browser-looked-first", slices=1, patient=LIU)
+    stick = folder_of(tmp_path, "browser-look-stick", slices=4, patient=MA)
+    (stick / "readme.txt").write_text("a stick")
+    lost = stick / "IM0002.dcm"
+    pulled_out = tmp_path / "pulled-out.dcm"
+    with at_work(browser, township(demo), size="1366x768") as person:
+        page = person.page
+        said = page.get_by_test_id("check-unreadable")
+        sign_in(person, demo, "technician")
+        choose(person, first)
+        # While it waits for its turn its stick loses a file.
+        page.get_by_test_id("folder-input").set_input_files(stick)
+        person.see("behind")
+        lost.rename(pulled_out)
+        page.get_by_role("button", name="先不传").click()
+        expect(said).to_contain_text("有1个文件在这台电脑上读不出来")
+        expect(said).to_contain_text("browser-look-stick/IM0002.dcm")
+        assert "1位患者，共3幅" in person.text("check")
+        assert "有1个文件不是影像，不传" in person.text("check")
+        expect(page.get_by_test_id("send")).to_be_disabled()
+        fits(person)
+        person.picture("township-check-unread-zh-1366x768")
+        page.get_by_text("English").click()
+        expect(said).to_contain_text("1 file could not be read on this computer")
+        fits(person)
+        person.picture("township-check-unread-en-1366x768")
+        page.get_by_text("中文").click()
+        page.get_by_role("checkbox", name="这1个不传").check()
+        expect(page.get_by_test_id("send")).to_be_enabled()
+
+        pulled_out.rename(lost)
+        page.get_by_role("button", name="再看一次").click()
+        expect(page.get_by_test_id("check")).to_contain_text("1位患者，共4幅")
+        expect(said).to_have_count(0)
+        expect(page.get_by_test_id("send")).to_be_enabled()
+
+
 def test_a_zip_is_looked_through_before_it_is_sent(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import { useText } from '../../i18n';
 import { CheckPanel } from './CheckPanel';
 import { type Found, inspect } from './inspect';
 import type { KeptBatch } from './kept-batch';
-import { folderName, fromDrop, fromInput, type Picked } from './pick';
+import { folderName, fromDrop, fromInput, type Picks } from './pick';
 import { beginSending, endSending, useSending } from './sending-store';
 import { SendingPanel } from './SendingPanel';
 
@@ -23,8 +23,8 @@ interface Props {
 }
 
 interface Looking {
+  picks: Picks;
   folder: string;
-  total: number;
   done: number;
   found: Found | null;
 }
@@ -38,7 +38,7 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
   const [over, setOver] = useState(false);
   const [looking, setLooking] = useState<Looking | null>(null);
   /** Chosen or dropped while something else was being checked: each has its turn. */
-  const [behind, setBehind] = useState<readonly Picked[][]>([]);
+  const [behind, setBehind] = useState<readonly Picks[]>([]);
   const folderInput = useRef<HTMLInputElement>(null);
   const filesInput = useRef<HTMLInputElement>(null);
   const folderButton = useRef<HTMLButtonElement>(null);
@@ -55,18 +55,16 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
     return () => useSending.setState({ checking: false });
   }, [checking]);
 
-  const look = useCallback(async (files: Picked[]) => {
+  const look = useCallback(async (picks: Picks) => {
     stop.current?.abort();
     const mine = new AbortController();
     stop.current = mine;
-    const folder = folderName(files);
-    setLooking({ folder, total: files.length, done: 0, found: null });
-    const found = await inspect(
-      files,
-      (done) => setLooking({ folder, total: files.length, done, found: null }),
-      mine.signal,
-    );
-    if (!mine.signal.aborted) setLooking({ folder, total: files.length, done: files.length, found });
+    const folder = folderName(picks);
+    const soFar = (done: number) => setLooking({ picks, folder, done, found: null });
+    soFar(0);
+    const found = await inspect(picks.files, soFar, mine.signal);
+    found.unreadable.unshift(...picks.unreadable);
+    if (!mine.signal.aborted) setLooking({ picks, folder, done: picks.files.length, found });
   }, []);
 
   // A panel that found nothing holds nothing back.
@@ -74,15 +72,15 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
   const isBusy = useRef(busy);
   isBusy.current = busy;
   const take = useCallback(
-    (files: Picked[]) => {
+    (picks: Picks) => {
       setChoosing(false);
-      if (files.length === 0) return;
+      if (picks.files.length + picks.unreadable.length === 0) return;
       if (isBusy.current) {
-        setBehind((was) => [...was, files]);
+        setBehind((was) => [...was, picks]);
         return;
       }
       isBusy.current = true;
-      void look(files);
+      void look(picks);
     },
     [look],
   );
@@ -161,9 +159,9 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
       )}
       {looking && !looking.found && (
         <section className="sending" role="status">
-          <p>{t('check.looking', { done: looking.done, total: looking.total })}</p>
+          <p>{t('check.looking', { done: looking.done, total: looking.picks.files.length })}</p>
           <Progress
-            percent={Math.floor((100 * looking.done) / looking.total)}
+            percent={Math.floor((100 * looking.done) / Math.max(1, looking.picks.files.length))}
             showInfo={false}
             size="small"
             aria-label={t('check.lookingTitle')}
@@ -175,6 +173,7 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
           folder={looking.folder}
           found={looking.found}
           cancel={settled}
+          lookAgain={() => void look(looking.picks)}
           send={(files) => {
             settled();
             const before = kept.find(({ folder }) => folder === looking.folder);

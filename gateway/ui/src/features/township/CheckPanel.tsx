@@ -9,6 +9,7 @@ import { useText } from '../../i18n';
 import { doubts, type Found, type FoundPatient, type ToSend } from './inspect';
 
 const SHOWN_SKIPPED = 5;
+const SHOWN_UNREADABLE = 5;
 
 const DOUBT = {
   'several-patients': 'check.several',
@@ -29,16 +30,21 @@ interface Props {
   found: Found;
   send: (files: ToSend[]) => void;
   cancel: () => void;
+  /** The stick is back: looks through the same files once more. */
+  lookAgain: () => void;
 }
 
 /** What was found, before a byte is sent: everybody in doubt is ticked by a person or stays behind. */
-export function CheckPanel({ folder, found, send, cancel }: Props) {
+export function CheckPanel({ folder, found, send, cancel, lookAgain }: Props) {
   const t = useText();
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set());
+  const [withoutUnreadable, setWithoutUnreadable] = useState(false);
   const doubtful = useMemo(() => doubts(found.patients), [found]);
   const asked = new Set(doubtful.map(({ patient }) => patient));
   const chosen = new Set(found.patients.map(({ key }) => key).filter((key) => !asked.has(key) || ticked.has(key)));
   const files = found.send.filter(({ patients }) => patients.every((key) => chosen.has(key)));
+  // What cannot be read may be of the same exam: that it stays behind is said by a person.
+  const ready = files.length > 0 && (found.unreadable.length === 0 || withoutUnreadable);
   const title = useRef<HTMLHeadingElement>(null);
   useEffect(() => title.current?.focus(), []);
 
@@ -54,7 +60,7 @@ export function CheckPanel({ folder, found, send, cancel }: Props) {
       <h2 id="check-title" tabIndex={-1} ref={title}>
         {found.send.length
           ? t('check.title', { folder, images: found.images, patients: found.patients.length })
-          : t('check.nothing', { folder })}
+          : t(found.unreadable.length ? 'check.nothingRead' : 'check.nothing', { folder })}
       </h2>
       {found.patients.length > 1 && (
         <p className="note note-soon">{t('queue.mixed', { patients: found.patients.length })}</p>
@@ -72,6 +78,29 @@ export function CheckPanel({ folder, found, send, cancel }: Props) {
         ))}
       </ul>
       {found.unread > 0 && <p className="second">{t('check.unread', { count: found.unread })}</p>}
+      {found.unreadable.length > 0 && (
+        <div className="note note-soon unread" role="alert" data-testid="check-unreadable">
+          <p>{t('check.unreadable', { count: found.unreadable.length })}</p>
+          <ul className="refused">
+            {found.unreadable.slice(0, SHOWN_UNREADABLE).map((name) => (
+              <li key={name}>{name}</li>
+            ))}
+          </ul>
+          {found.unreadable.length > SHOWN_UNREADABLE && (
+            <p>{t('sending.unreadableMore', { count: found.unreadable.length - SHOWN_UNREADABLE })}</p>
+          )}
+          <p className="acts">
+            <Button size="small" onClick={lookAgain}>
+              {t('check.lookAgain')}
+            </Button>
+            {found.send.length > 0 && (
+              <Checkbox checked={withoutUnreadable} onChange={(event) => setWithoutUnreadable(event.target.checked)}>
+                {t('check.withoutUnreadable', { count: found.unreadable.length })}
+              </Checkbox>
+            )}
+          </p>
+        </div>
+      )}
       {found.skipped.length > 0 && (
         <details className="second">
           <summary>{t('check.skipped', { count: found.skipped.length })}</summary>
@@ -86,7 +115,7 @@ export function CheckPanel({ folder, found, send, cancel }: Props) {
       )}
       <div className="check-foot">
         {found.send.length > 0 && (
-          <Button type="primary" disabled={files.length === 0} onClick={() => send(files)} data-testid="send">
+          <Button type="primary" disabled={!ready} onClick={() => send(files)} data-testid="send">
             {t('check.send', { count: files.length })}
           </Button>
         )}

@@ -92,6 +92,31 @@ describe('looking through a folder', () => {
     expect(found.images).toBe(3);
   });
 
+  it('tells what this computer cannot read from what is no image, in a zip too', async () => {
+    const archive = await zip([{ name: 'IM1', bytes: object('刘小凤', '2.25.5'), deflate: true }]);
+    /** Of a scratched disc: what begins at *scratch* or behind it cannot be read. */
+    const scratched = (path: string, bytes: Uint8Array, scratch: number) => {
+      const one = picked(path, bytes);
+      const slice = one.file.slice.bind(one.file);
+      const fails = { arrayBuffer: () => Promise.reject(new DOMException('', 'NotReadableError')) };
+      const cut = (from: number, to: number) => (from < scratch ? slice(from, to) : Object.assign(slice(from, to), fails));
+      return { ...one, file: Object.assign(one.file, { slice: cut }) };
+    };
+    const found = await inspect(
+      [
+        picked('a/1.dcm', object('陈建国', '2.25.4')),
+        scratched('a/2.dcm', object('陈建国', '2.25.6'), 0),
+        scratched('a/disc.zip', archive, 1),
+        picked('a/readme.txt', new TextEncoder().encode('x'.repeat(40))),
+      ],
+      () => undefined,
+      new AbortController().signal,
+    );
+    expect(found.unreadable).toEqual(['a/2.dcm', 'a/disc.zip']);
+    expect(found.skipped).toEqual([{ name: 'a/readme.txt', why: 'not-dicom' }]);
+    expect(found.send.map(({ picked: { path } }) => path)).toEqual(['a/1.dcm']);
+  });
+
   it('stops when asked to', async () => {
     const stop = new AbortController();
     stop.abort();

@@ -3,6 +3,7 @@
 import type { Age, Sex } from '../../api/types';
 import { today } from '../../frame/clock';
 import { HEAD_BYTES, type Header, readHeader } from './dicom-header';
+import { bytesOf, Unreadable } from './local-file';
 import type { Picked } from './pick';
 import { NotAZip, zipMembers } from './zip-peek';
 
@@ -42,6 +43,8 @@ export interface Found {
   patients: FoundPatient[];
   send: ToSend[];
   skipped: { name: string; why: SkipReason }[];
+  /** What this computer cannot read: any of them may be an image. */
+  unreadable: string[];
   /** Images whose header only the node can read; they go without a name to check. */
   unread: number;
   images: number;
@@ -121,7 +124,7 @@ export async function inspect(
   signal: AbortSignal,
 ): Promise<Found> {
   const collection = new Collection();
-  const found: Found = { patients: [], send: [], skipped: [], unread: 0, images: 0, bytes: 0 };
+  const found: Found = { patients: [], send: [], skipped: [], unreadable: [], unread: 0, images: 0, bytes: 0 };
   for (let at = 0; at < files.length && !signal.aborted; at += SLICE) {
     const slice = files.slice(at, at + SLICE);
     const looked = await Promise.all(slice.map((picked) => look(picked)));
@@ -140,11 +143,16 @@ export async function inspect(
 type Looked =
   | { kind: 'dicom'; header: Header | null }
   | { kind: 'zip'; headers: (Header | null)[] }
-  | { kind: 'skip'; why: SkipReason };
+  | { kind: 'skip'; why: SkipReason }
+  | { kind: 'unreadable' };
 
 function file(picked: Picked, looked: Looked, collection: Collection, found: Found): void {
   if (looked.kind === 'skip') {
     found.skipped.push({ name: picked.path, why: looked.why });
+    return;
+  }
+  if (looked.kind === 'unreadable') {
+    found.unreadable.push(picked.path);
     return;
   }
   const headers = looked.kind === 'zip' ? looked.headers : [looked.header];
@@ -160,8 +168,16 @@ function file(picked: Picked, looked: Looked, collection: Collection, found: Fou
 }
 
 async function look(picked: Picked): Promise<Looked> {
-  const { file: blob, path } = picked;
-  const head = new Uint8Array(await blob.slice(0, HEAD_BYTES).arrayBuffer());
+  try {
+    return await lookInto(picked);
+  } catch (error) {
+    if (error instanceof Unreadable) return { kind: 'unreadable' };
+    throw error;
+  }
+}
+
+async function lookInto({ file: blob, path }: Picked): Promise<Looked> {
+  const head = await bytesOf(blob, 0, HEAD_BYTES);
   if (head[0] === 0x50 && head[1] === 0x4b && /\.zip$/i.test(path)) return lookIntoZip(blob);
   const read = readHeader(head);
   return read.kind === 'dicom' ? { kind: 'dicom', header: read.header } : { kind: 'skip', why: read.why };

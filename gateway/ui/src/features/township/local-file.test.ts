@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { isUnreadable, readerOf, Unreadable } from './local-file';
+import { bytesOf, isUnreadable, readerOf, Unreadable } from './local-file';
 
 /** A file on a stick that was pulled out: it still has its size. */
 function gone(size: number): Blob {
@@ -28,6 +28,12 @@ it('what this computer cannot read is no cut of the line', async () => {
   expect(isUnreadable(Object.assign(new Error('tus: failed to create upload'), { causingError: error }))).toBe(true);
   expect(isUnreadable(Object.assign(new Error('tus: failed'), { causingError: new ProgressEvent('error') }))).toBe(false);
   expect(isUnreadable(new Error('tus: failed'))).toBe(false);
+});
+
+it('a file that is gone is told from an empty one, although it shows no length either', async () => {
+  expect(await bytesOf(new Blob(), 0, 10)).toHaveLength(0);
+  const lost = Object.assign(new Blob(), { arrayBuffer: () => Promise.reject(new DOMException('', 'NotFoundError')) });
+  expect(await failureOf(bytesOf(lost, 0, 10))).toBeInstanceOf(Unreadable);
 });
 
 it('a file that has become shorter is not sent as if it were whole', async () => {

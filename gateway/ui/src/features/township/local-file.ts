@@ -13,7 +13,8 @@ export async function bytesOf(file: Blob, start: number, end: number): Promise<U
   const piece = file.slice(start, end);
   let bytes: ArrayBuffer;
   try {
-    bytes = await piece.arrayBuffer();
+    // A file that is gone shows no length either: only reading it tells it from an empty one.
+    bytes = await (file.size === 0 ? file : piece).arrayBuffer();
   } catch (error) {
     throw new Unreadable(String(error));
   }

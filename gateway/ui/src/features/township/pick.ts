@@ -6,16 +6,24 @@ export interface Picked {
   path: string;
 }
 
+/** What somebody chose or dropped at one time. */
+export interface Picks {
+  files: Picked[];
+  /** Paths of dropped files and folders that could not be opened. */
+  unreadable: string[];
+}
+
 /** A county's whole disc has fewer; a dropped drive root must not freeze the page. */
 export const FILES_MAX = 50_000;
 
-export function fromInput(list: FileList | null): Picked[] {
-  return [...(list ?? [])].slice(0, FILES_MAX).map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+export function fromInput(list: FileList | null): Picks {
+  const files = [...(list ?? [])].slice(0, FILES_MAX);
+  return { files: files.map((file) => ({ file, path: file.webkitRelativePath || file.name })), unreadable: [] };
 }
 
 /** What the chosen files stand in: the folder's name, or the file's own. */
-export function folderName(files: readonly Picked[]): string {
-  const first = files[0]?.path ?? '';
+export function folderName({ files, unreadable }: Picks): string {
+  const first = files[0]?.path ?? unreadable[0] ?? '';
   return first.includes('/') ? first.slice(0, first.indexOf('/')) : first;
 }
 
@@ -30,25 +38,32 @@ async function childrenOf(folder: FileSystemDirectoryEntry): Promise<FileSystemE
   }
 }
 
-async function walk(entry: FileSystemEntry, into: Picked[]): Promise<void> {
-  if (into.length >= FILES_MAX) return;
-  if (entry.isFile) {
-    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-    into.push({ file, path: entry.fullPath.replace(/^\//, '') });
-    return;
+/** Adds to *into* what lies in *entry*; what cannot be opened stops nothing else. */
+export async function walk(entry: FileSystemEntry, into: Picks): Promise<void> {
+  if (into.files.length >= FILES_MAX) return;
+  const path = entry.fullPath.replace(/^\//, '');
+  try {
+    if (entry.isFile) {
+      const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+      into.files.push({ file, path });
+      return;
+    }
+    for (const child of await childrenOf(entry as FileSystemDirectoryEntry)) await walk(child, into);
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    into.unreadable.push(path);
   }
-  for (const child of await childrenOf(entry as FileSystemDirectoryEntry)) await walk(child, into);
 }
 
 /** Everything that was dropped. Must be called in the drop event itself: its list is empty afterwards. */
-export async function fromDrop(data: DataTransfer): Promise<Picked[]> {
+export async function fromDrop(data: DataTransfer): Promise<Picks> {
   const entries = [...data.items].map((item) => item.webkitGetAsEntry?.() ?? null);
   const loose = [...data.files];
-  const into: Picked[] = [];
+  const into: Picks = { files: [], unreadable: [] };
   for (const [index, entry] of entries.entries()) {
     const file = loose[index];
     if (entry) await walk(entry, into);
-    else if (file) into.push({ file, path: file.name });
+    else if (file) into.files.push({ file, path: file.name });
   }
   return into;
 }

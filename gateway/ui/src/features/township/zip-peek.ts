@@ -1,5 +1,7 @@
 /** The names and first bytes of a zip's members, so that a zip too is checked before it is sent. */
 
+import { bytesOf } from './local-file';
+
 export interface ZipMember {
   name: string;
   size: number;
@@ -19,10 +21,10 @@ const MEMBERS_MAX = 100_000;
 export class NotAZip extends Error {}
 
 async function view(file: Blob, from: number, to: number): Promise<DataView> {
-  return new DataView(await file.slice(from, to).arrayBuffer());
+  return new DataView((await bytesOf(file, from, to)).buffer);
 }
 
-/** The members of *file* that are files; raises NotAZip when its central directory cannot be read. */
+/** The members of *file* that are files; raises NotAZip when its central directory is none, Unreadable as `bytesOf`. */
 export async function zipMembers(file: Blob): Promise<ZipMember[]> {
   const from = Math.max(0, file.size - END_BYTES - COMMENT_MAX);
   const tail = await view(file, from, file.size);
@@ -80,9 +82,8 @@ async function memberHead(
   const header = await view(file, local, local + 30);
   if (header.byteLength < 30 || header.getUint32(0, true) !== LOCAL) return null;
   const start = local + 30 + header.getUint16(26, true) + header.getUint16(28, true);
-  const raw = file.slice(start, start + Math.min(packed, method === 0 ? bytes : bytes * 2));
-  if (method === 0) return new Uint8Array(await raw.arrayBuffer());
-  return inflateHead(raw, bytes);
+  const raw = await bytesOf(file, start, start + Math.min(packed, method === 0 ? bytes : bytes * 2));
+  return method === 0 ? raw : inflateHead(new Blob([raw]), bytes);
 }
 
 /** At most *bytes* of what *packed* inflates to; a bomb is read no further than that. */
