@@ -20,7 +20,7 @@ from tests.browser.reading_station import (
 from tests.browser.test_accessibility import violations
 from tests.browser.test_pictures import ALWAYS, fits
 from tests.browser.test_today import FINDSCU, at_the_counter, choose_examination, worklist_of
-from tests.browser.test_township import choose
+from tests.browser.test_township import choose, send
 from tests.browser.test_viewer import ready
 from tests.browser.workstation import (
     Person,
@@ -85,7 +85,7 @@ def upload_as_emergency(person: Person, demo: RunningDemo, folder: Path) -> Loca
     page = person.page
     page.goto(township(demo) + "/township")
     choose(person, folder)
-    page.get_by_test_id("send").click()
+    send(person)
     expect(page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
     assert f"{IMAGES}个文件本机已保存" in person.text("sending")
     row = page.get_by_test_id("queue-row").filter(has_text=f"{IMAGES}幅")

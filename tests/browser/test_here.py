@@ -20,7 +20,7 @@ from tests.browser.beside import QINGSHAN, Placed, in_database, place_order
 from tests.browser.reading_station import examined, reports
 from tests.browser.test_accessibility import violations
 from tests.browser.test_pictures import EACH, fits
-from tests.browser.test_township import choose
+from tests.browser.test_township import choose, send
 from tests.browser.test_viewer import ready
 from tests.browser.workstation import Person, at_work, sign_in, store, township
 from tests.demo.running import RunningDemo, until
@@ -91,9 +91,7 @@ def add(browser: Browser, demo: RunningDemo, folder: Path) -> None:
     with at_work(browser, township(demo)) as person:
         sign_in(person, demo, "technician")
         choose(person, folder)
-        for box in person.page.get_by_test_id("check").get_by_role("checkbox").all():
-            box.check()
-        person.page.get_by_test_id("send").click()
+        send(person)
         expect(person.page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
 
 

@@ -30,6 +30,14 @@ def choose(person: Person, path: Path, *, folder: bool = True) -> None:
     person.see("check")
 
 
+def send(person: Person) -> None:
+    """Tick everybody who was found and send: the samples' patients are not on today's worklist."""
+    found = person.page.get_by_test_id("check").locator(".check-patients")
+    for box in found.get_by_role("checkbox").all():
+        box.check()
+    person.page.get_by_test_id("send").click()
+
+
 def safe_at_least(person: Person, count: int) -> None:
     """Wait until the node has called *count* files of the batch safe."""
     person.page.wait_for_function(
@@ -66,7 +74,7 @@ def test_a_folder_goes_on_by_itself_after_the_network_was_away_and_arrives(
         choose(person, folder)
         assert f"1位患者，共{IMAGES}幅" in person.text("check")
         person.picture("township-check-zh-1366x625")
-        page.get_by_test_id("send").click()
+        send(person)
         safe_at_least(person, 5)
 
         slow.detach()
@@ -104,14 +112,14 @@ def test_a_page_that_was_closed_goes_on_when_the_folder_is_chosen_again(
         sign_in(person, demo, "technician")
         slow_line(person, 2_000_000)
         choose(person, folder)
-        page.get_by_test_id("send").click()
+        send(person)
         safe_at_least(person, 5)
         page.on("dialog", lambda dialog: dialog.accept())
         page.reload()
         assert "再选一次同一个文件夹“browser-reload”" in person.text("reselect")
         person.picture("township-reselect-zh-1366x625")
         choose(person, folder)
-        page.get_by_test_id("send").click()
+        send(person)
         expect(page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
         assert "以前已收下，不重复传" in person.text("sending")
         assert f"{IMAGES}个文件本机已保存" in person.text("sending")
@@ -132,10 +140,10 @@ def test_a_second_folder_waits_for_the_first_and_a_closed_page_remembers_both(
         page.get_by_test_id("folder-input").set_input_files(second)
         assert "browser-second" in person.text("behind")
         assert "browser-first" in person.text("check")
-        page.get_by_test_id("send").click()
+        send(person)
         expect(page.get_by_test_id("check")).to_contain_text("browser-second")
         expect(page.get_by_test_id("behind")).to_be_hidden()
-        page.get_by_test_id("send").click()
+        send(person)
         expect(sending).to_have_count(2)
         expect(sending.nth(1)).to_have_attribute("data-state", "waiting")
         assert "等前面的存好" in sending.nth(1).inner_text()
@@ -146,10 +154,10 @@ def test_a_second_folder_waits_for_the_first_and_a_closed_page_remembers_both(
         page.reload()
         expect(page.get_by_test_id("reselect")).to_have_count(2)
         choose(person, second)
-        page.get_by_test_id("send").click()
+        send(person)
         expect(page.get_by_test_id("reselect")).to_have_count(1)
         choose(person, first)
-        page.get_by_test_id("send").click()
+        send(person)
         expect(page.get_by_test_id("reselect")).to_have_count(0)
         expect(sending.last).to_have_attribute("data-state", "done")
         expect(sending.last).to_contain_text(f"“browser-first”的{IMAGES}个文件本机已保存")
@@ -164,7 +172,7 @@ def test_who_signs_out_in_the_middle_sends_no_more_and_finds_the_rest_again(
         sign_in(person, demo, "technician")
         slow_line(person, 1_500_000)
         choose(person, folder)
-        page.get_by_test_id("send").click()
+        send(person)
         safe_at_least(person, 3)
         page.get_by_test_id("person").click()
         page.get_by_role("menuitem", name="退出").click()
@@ -225,7 +233,7 @@ def test_a_long_file_goes_on_under_the_session_after_a_lock(
         slow = slow_line(person, 3_000_000)
         choose(person, folder)
         with page.expect_request(lambda request: request.url.rstrip("/").endswith("/uploads")):
-            page.get_by_test_id("send").click()
+            send(person)
         page.get_by_test_id("person").click()
         page.get_by_role("menuitem", name="锁屏").click()
         page.locator("#lock-password").fill(account["password"])
@@ -259,6 +267,45 @@ def test_several_patients_and_old_exams_wait_for_a_tick(
         assert "没打勾的3个不传" in person.text("check")
         page.get_by_role("button", name="先不传").click()
         expect(page.get_by_test_id("check")).to_be_hidden()
+
+
+def test_who_is_not_on_todays_worklist_is_marked_and_waits_for_a_tick(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    rows = demo.get("/api/v1/worklist", at=QINGSHAN, role="technician")["items"]
+    known = next(row["patient"] for row in rows if row["patient"]["name"])
+    expected = Patient(
+        known["patient_id"], f"Known^Here={known['name']}", "F", dt.date(1958, 4, 12)
+    )
+    listed = folder_of(tmp_path, "browser-listed", slices=2, patient=expected)
+    stranger = folder_of(tmp_path, "browser-stranger", slices=2, patient=LIU)
+    with at_work(browser, township(demo), size="1366x768") as person:
+        page = person.page
+        check = page.get_by_test_id("check")
+        sign_in(person, demo, "technician")
+        choose(person, listed)
+        expect(check.get_by_role("checkbox")).to_have_count(0)
+        expect(page.get_by_test_id("send")).to_be_enabled()
+        page.get_by_role("button", name="先不传").click()
+
+        choose(person, stranger)
+        expect(check).to_contain_text("今日检查里没有这位患者，核对后打勾")
+        expect(page.get_by_test_id("send")).to_be_disabled()
+        person.picture("township-check-stranger-zh-1366x768")
+        page.get_by_text("English").click()
+        expect(check).to_contain_text("Not on today's worklist: tick after checking")
+        person.picture("township-check-stranger-en-1366x768")
+        page.get_by_text("中文").click()
+        page.get_by_role("checkbox", name="刘小凤").check()
+        expect(page.get_by_test_id("send")).to_be_enabled()
+        page.get_by_role("button", name="先不传").click()
+
+        # Where the list cannot be asked nothing is said of who is on it.
+        page.route("**/api/v1/worklist*", lambda route: route.abort())
+        choose(person, stranger)
+        expect(check).to_contain_text("刘小凤")
+        expect(check).not_to_contain_text("今日检查里没有")
+        expect(page.get_by_test_id("send")).to_be_enabled()
 
 
 def test_many_patients_are_all_in_reach_and_the_buttons_stay_in_sight(
@@ -297,7 +344,7 @@ def test_one_broken_file_is_named_with_its_reason_and_stops_no_other(
     with at_work(browser, township(demo)) as person:
         sign_in(person, demo, "technician")
         choose(person, folder)
-        person.page.get_by_test_id("send").click()
+        send(person)
         expect(person.page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
         said = person.text("sending")
         assert "有1个没收下，其余5个已保存" in said
@@ -324,9 +371,9 @@ def test_a_file_that_cannot_be_read_stops_no_other_and_is_read_again_or_left_out
         choose(person, stick)
         for name in ("IM0001.dcm", "IM0003.dcm"):
             (stick / name).rename(pulled_out / name)
-        page.get_by_test_id("send").click()
+        send(person)
         choose(person, emergency)
-        page.get_by_test_id("send").click()
+        send(person)
         expect(sending.nth(1)).to_contain_text("“browser-after-stick”的3个文件本机已保存")
         expect(sending.first).to_have_attribute("data-state", "done")
         said = sending.first.inner_text()
@@ -365,14 +412,14 @@ def test_what_could_not_be_read_goes_on_when_its_folder_is_chosen_again(
         sign_in(person, demo, "technician")
         choose(person, folder)
         lost.unlink()
-        page.get_by_test_id("send").click()
+        send(person)
         expect(sending).to_contain_text("4个：3个本机已保存，1个读不出来")
         # It is remembered as unfinished, also by a page that was closed.
         page.reload()
         assert "再选一次同一个文件夹“browser-stick-again”" in person.text("reselect")
         lost.write_bytes(content)
         choose(person, folder)
-        page.get_by_test_id("send").click()
+        send(person)
         expect(page.get_by_test_id("reselect")).to_have_count(0)
         expect(sending).to_contain_text("“browser-stick-again”的4个文件本机已保存")
         assert "3个以前已收下，不重复传" in person.text("sending")
@@ -408,6 +455,8 @@ def test_what_cannot_be_read_is_no_other_file_and_stays_behind_only_when_ticked(
         fits(person)
         person.picture("township-check-unread-en-1366x768")
         page.get_by_text("中文").click()
+        page.get_by_role("checkbox", name="马成功").check()
+        expect(page.get_by_test_id("send")).to_be_disabled()
         page.get_by_role("checkbox", name="这1个不传").check()
         expect(page.get_by_test_id("send")).to_be_enabled()
 
@@ -415,6 +464,7 @@ def test_what_cannot_be_read_is_no_other_file_and_stays_behind_only_when_ticked(
         page.get_by_role("button", name="再看一次").click()
         expect(page.get_by_test_id("check")).to_contain_text("1位患者，共4幅")
         expect(said).to_have_count(0)
+        page.get_by_role("checkbox", name="马成功").check()
         expect(page.get_by_test_id("send")).to_be_enabled()
 
 
@@ -430,7 +480,7 @@ def test_a_zip_is_looked_through_before_it_is_sent(
         sign_in(person, demo, "technician")
         choose(person, archive, folder=False)
         assert "“disc.zip”里有1位患者，共4幅" in person.text("check")
-        person.page.get_by_test_id("send").click()
+        send(person)
         expect(person.page.get_by_test_id("sending")).to_have_attribute("data-state", "done")
         assert "1个文件本机已保存" in person.text("sending")
 

@@ -9,6 +9,7 @@ import type { KeptBatch } from './kept-batch';
 import { folderName, fromDrop, fromInput, type Picks } from './pick';
 import { beginSending, endSending, useSending } from './sending-store';
 import { SendingPanel } from './SendingPanel';
+import { askTodaysList, type TodaysList } from './todays-list';
 
 export interface AddHandle {
   choose: () => void;
@@ -26,7 +27,7 @@ interface Looking {
   picks: Picks;
   folder: string;
   done: number;
-  found: Found | null;
+  found: { files: Found; list: TodaysList | null } | null;
 }
 
 /** Choosing, dropping, checking and sending: everything between "add images" and the node having them. */
@@ -49,7 +50,7 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
     if (choosing) folderButton.current?.focus();
   }, [choosing]);
   useEffect(() => () => stop.current?.abort(), []);
-  const checking = Boolean(looking?.found?.send.length);
+  const checking = Boolean(looking?.found?.files.send.length);
   useEffect(() => {
     useSending.setState({ checking });
     return () => useSending.setState({ checking: false });
@@ -62,9 +63,9 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
     const folder = folderName(picks);
     const soFar = (done: number) => setLooking({ picks, folder, done, found: null });
     soFar(0);
-    const found = await inspect(picks.files, soFar, mine.signal);
-    found.unreadable.unshift(...picks.unreadable);
-    if (!mine.signal.aborted) setLooking({ picks, folder, done: picks.files.length, found });
+    const [files, list] = await Promise.all([inspect(picks.files, soFar, mine.signal), askTodaysList(mine.signal)]);
+    files.unreadable.unshift(...picks.unreadable);
+    if (!mine.signal.aborted) setLooking({ picks, folder, done: picks.files.length, found: { files, list } });
   }, []);
 
   // A panel that found nothing holds nothing back.
@@ -171,7 +172,8 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
       {looking?.found && (
         <CheckPanel
           folder={looking.folder}
-          found={looking.found}
+          found={looking.found.files}
+          list={looking.found.list}
           cancel={settled}
           lookAgain={() => void look(looking.picks)}
           send={(files) => {

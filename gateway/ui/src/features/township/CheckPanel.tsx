@@ -7,6 +7,7 @@ import { examinationWords } from '../../frame/modality';
 import { ageAt, ageText, maskIdentifier, sexText } from '../../frame/patient';
 import { useText } from '../../i18n';
 import { doubts, type Found, type FoundPatient, type ToSend } from './inspect';
+import type { TodaysList } from './todays-list';
 
 const SHOWN_SKIPPED = 5;
 const SHOWN_UNREADABLE = 5;
@@ -16,6 +17,7 @@ const DOUBT = {
   'old-exam': 'check.oldExam',
   'future-exam': 'check.futureExam',
   'no-name': 'check.noName',
+  'not-on-list': 'check.notOnList',
 } as const;
 
 const SKIP = {
@@ -28,6 +30,8 @@ const SKIP = {
 interface Props {
   folder: string;
   found: Found;
+  /** Today's worklist, null where it could not be asked. */
+  list: TodaysList | null;
   send: (files: ToSend[]) => void;
   cancel: () => void;
   /** The stick is back: looks through the same files once more. */
@@ -35,11 +39,11 @@ interface Props {
 }
 
 /** What was found, before a byte is sent: everybody in doubt is ticked by a person or stays behind. */
-export function CheckPanel({ folder, found, send, cancel, lookAgain }: Props) {
+export function CheckPanel({ folder, found, list, send, cancel, lookAgain }: Props) {
   const t = useText();
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set());
   const [withoutUnreadable, setWithoutUnreadable] = useState(false);
-  const doubtful = useMemo(() => doubts(found.patients), [found]);
+  const doubtful = useMemo(() => doubts(found.patients, list), [found, list]);
   const asked = new Set(doubtful.map(({ patient }) => patient));
   const chosen = new Set(found.patients.map(({ key }) => key).filter((key) => !asked.has(key) || ticked.has(key)));
   const files = found.send.filter(({ patients }) => patients.every((key) => chosen.has(key)));

@@ -31,7 +31,7 @@ function patientsOf(...headers: (Header | null)[]): FoundPatient[] {
   return collection.found();
 }
 
-const why = (patients: FoundPatient[]) => doubts(patients, '2026-05-12').map(({ why: reason }) => reason);
+const why = (patients: FoundPatient[]) => doubts(patients, null, '2026-05-12').map(({ why: reason }) => reason);
 
 describe('what must be ticked before sending', () => {
   it('is nothing for one patient of today', () =>

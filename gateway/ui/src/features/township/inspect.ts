@@ -5,11 +5,13 @@ import { today } from '../../frame/clock';
 import { HEAD_BYTES, type Header, readHeader } from './dicom-header';
 import { bytesOf, Unreadable } from './local-file';
 import type { Picked } from './pick';
+import { isMissingOn, type TodaysList } from './todays-list';
 import { NotAZip, zipMembers } from './zip-peek';
 
 export interface FoundStudy {
   /** Names the study in this panel: its UID, or the file it stands in when the header is not readable here. */
   key: string;
+  accession: string;
   modality: string;
   description: string;
   date: string;
@@ -53,7 +55,7 @@ export interface Found {
 
 export interface Doubt {
   patient: string;
-  why: 'several-patients' | 'old-exam' | 'no-name' | 'future-exam';
+  why: 'several-patients' | 'old-exam' | 'no-name' | 'future-exam' | 'not-on-list';
 }
 
 /** Collects headers into patients and exams. Pure; order of arrival is kept. */
@@ -79,8 +81,8 @@ export class Collection {
     const studyKey = header.study || `${header.date} ${header.description}`;
     let study = patient.byStudy.get(studyKey);
     if (!study) {
-      const { modality, description, date, time } = header;
-      study = { key: studyKey, modality, description, date, time, images: 0 };
+      const { accession, modality, description, date, time } = header;
+      study = { key: studyKey, accession, modality, description, date, time, images: 0 };
       patient.byStudy.set(studyKey, study);
       patient.studies.push(study);
     }
@@ -95,14 +97,15 @@ export class Collection {
   }
 }
 
-/** What a person must tick before *patients* are sent, *day* being today's date at the county. Pure. */
-export function doubts(patients: readonly FoundPatient[], day: string = today()): Doubt[] {
+/** What a person must tick before *patients* are sent; *list* is today's, *day* its date at the county. Pure. */
+export function doubts(patients: readonly FoundPatient[], list: TodaysList | null, day: string = today()): Doubt[] {
   return patients.flatMap((patient) => {
     const found: Doubt[] = [];
     if (patients.length > 1) found.push({ patient: patient.key, why: 'several-patients' });
     if (!patient.name && !patient.patientId) found.push({ patient: patient.key, why: 'no-name' });
     if (patient.studies.some(({ date }) => date !== '' && date < day))
       found.push({ patient: patient.key, why: 'old-exam' });
+    if (isMissingOn(list, patient)) found.push({ patient: patient.key, why: 'not-on-list' });
     if (patient.studies.some(({ date }) => date > day)) found.push({ patient: patient.key, why: 'future-exam' });
     return found;
   });
