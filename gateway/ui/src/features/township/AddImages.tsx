@@ -174,6 +174,7 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
           folder={looking.folder}
           found={looking.found.files}
           list={looking.found.list}
+          beyond={looking.picks.beyond}
           cancel={settled}
           lookAgain={() => void look(looking.picks)}
           send={(files) => {

@@ -7,6 +7,7 @@ import { examinationWords } from '../../frame/modality';
 import { ageAt, ageText, maskIdentifier, sexText } from '../../frame/patient';
 import { useText } from '../../i18n';
 import { doubts, type Found, type FoundPatient, type ToSend } from './inspect';
+import { BEYOND_MAX, FILES_MAX } from './pick';
 import type { TodaysList } from './todays-list';
 
 const SHOWN_SKIPPED = 5;
@@ -32,6 +33,8 @@ interface Props {
   found: Found;
   /** Today's worklist, null where it could not be asked. */
   list: TodaysList | null;
+  /** Files that were too many to look at. */
+  beyond: number;
   send: (files: ToSend[]) => void;
   cancel: () => void;
   /** The stick is back: looks through the same files once more. */
@@ -39,7 +42,7 @@ interface Props {
 }
 
 /** What was found, before a byte is sent: everybody in doubt is ticked by a person or stays behind. */
-export function CheckPanel({ folder, found, list, send, cancel, lookAgain }: Props) {
+export function CheckPanel({ folder, found, list, beyond, send, cancel, lookAgain }: Props) {
   const t = useText();
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set());
   const [withoutUnreadable, setWithoutUnreadable] = useState(false);
@@ -82,6 +85,11 @@ export function CheckPanel({ folder, found, list, send, cancel, lookAgain }: Pro
         ))}
       </ul>
       {found.unread > 0 && <p className="second">{t('check.unread', { count: found.unread })}</p>}
+      {beyond > 0 && (
+        <p className="note note-soon" role="alert" data-testid="check-beyond">
+          {t(beyond < BEYOND_MAX ? 'check.beyond' : 'check.beyondMany', { most: FILES_MAX, beyond })}
+        </p>
+      )}
       {found.unreadable.length > 0 && (
         <div className="note note-soon unread" role="alert" data-testid="check-unreadable">
           <p>{t('check.unreadable', { count: found.unreadable.length })}</p>

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 
-import { folderName, type Picks, walk } from './pick';
+import { folderName, fromInput, type Picks, walk } from './pick';
 
-const nothing = (): Picks => ({ files: [], unreadable: [] });
+const nothing = (): Picks => ({ files: [], unreadable: [], beyond: 0 });
 const gone = () => new DOMException('', 'NotFoundError');
 
 const file = (fullPath: string, readable = true) =>
@@ -34,4 +34,17 @@ it('a dropped folder is walked to the bottom, and what cannot be opened is named
 });
 
 it('a folder of which nothing could be opened still has its name', () =>
-  expect(folderName({ files: [], unreadable: ['disc/1'] })).toBe('disc'));
+  expect(folderName({ ...nothing(), unreadable: ['disc/1'] })).toBe('disc'));
+
+it('of more files than the page takes the rest is counted, not opened', async () => {
+  const into = nothing();
+  const many = [file('/disc/1'), folder('/disc/a', [file('/disc/a/2'), file('/disc/a/3', false)]), file('/disc/4', false)];
+  await walk(folder('/disc', many), into, 2);
+  expect(into.files.map(({ path }) => path)).toEqual(['disc/1', 'disc/a/2']);
+  expect([into.unreadable, into.beyond]).toEqual([[], 2]);
+
+  const chosen = fromInput([new File([], 'a'), new File([], 'b'), new File([], 'c')], 2);
+  expect([chosen.files.map(({ path }) => path), chosen.beyond]).toEqual([['a', 'b'], 1]);
+  expect(fromInput([new File([], 'a')], 2).beyond).toBe(0);
+  expect(fromInput(null).files).toEqual([]);
+});

@@ -11,14 +11,19 @@ export interface Picks {
   files: Picked[];
   /** Paths of dropped files and folders that could not be opened. */
   unreadable: string[];
+  /** Files that were too many to take. */
+  beyond: number;
 }
 
 /** A county's whole disc has fewer; a dropped drive root must not freeze the page. */
 export const FILES_MAX = 50_000;
+/** Further ones are only counted, and no further than this. */
+export const BEYOND_MAX = 200_000;
 
-export function fromInput(list: FileList | null): Picks {
-  const files = [...(list ?? [])].slice(0, FILES_MAX);
-  return { files: files.map((file) => ({ file, path: file.webkitRelativePath || file.name })), unreadable: [] };
+export function fromInput(list: ArrayLike<File> | null, most = FILES_MAX): Picks {
+  const all = Array.from(list ?? []);
+  const files = all.slice(0, most).map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+  return { files, unreadable: [], beyond: all.length - files.length };
 }
 
 /** What the chosen files stand in: the folder's name, or the file's own. */
@@ -38,17 +43,21 @@ async function childrenOf(folder: FileSystemDirectoryEntry): Promise<FileSystemE
   }
 }
 
-/** Adds to *into* what lies in *entry*; what cannot be opened stops nothing else. */
-export async function walk(entry: FileSystemEntry, into: Picks): Promise<void> {
-  if (into.files.length >= FILES_MAX) return;
+/** Adds to *into* what lies in *entry*, at most *most* files; what cannot be opened stops nothing else. */
+export async function walk(entry: FileSystemEntry, into: Picks, most = FILES_MAX): Promise<void> {
+  if (into.beyond >= BEYOND_MAX) return;
   const path = entry.fullPath.replace(/^\//, '');
   try {
+    if (entry.isFile && into.files.length >= most) {
+      into.beyond += 1;
+      return;
+    }
     if (entry.isFile) {
       const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
       into.files.push({ file, path });
       return;
     }
-    for (const child of await childrenOf(entry as FileSystemDirectoryEntry)) await walk(child, into);
+    for (const child of await childrenOf(entry as FileSystemDirectoryEntry)) await walk(child, into, most);
   } catch (error) {
     if (!(error instanceof DOMException)) throw error;
     into.unreadable.push(path);
@@ -59,7 +68,7 @@ export async function walk(entry: FileSystemEntry, into: Picks): Promise<void> {
 export async function fromDrop(data: DataTransfer): Promise<Picks> {
   const entries = [...data.items].map((item) => item.webkitGetAsEntry?.() ?? null);
   const loose = [...data.files];
-  const into: Picks = { files: [], unreadable: [] };
+  const into: Picks = { files: [], unreadable: [], beyond: 0 };
   for (const [index, entry] of entries.entries()) {
     const file = loose[index];
     if (entry) await walk(entry, into);
