@@ -88,6 +88,7 @@ describe('units', () => {
     expect(rate(64_000)).toBe('64\u00A0kbit/s');
     expect(fileSize(214_000_000)).toBe('214\u00A0MB');
     expect(fileSize(400)).toBe('1\u00A0kB');
+    expect(fileSize(0)).toBe('0\u00A0kB');
     expect(fileSize(2_500_000_000)).toBe('2.5\u00A0GB');
   });
 });

@@ -130,8 +130,9 @@ export function rate(bitsPerSecond: number): string {
   return `${Math.max(1, Math.round(bitsPerSecond / 1e3))}${NBSP}kbit/s`;
 }
 
-/** `214 MB`; megabytes of a million, as disks and lines are sold. */
+/** `214 MB`; megabytes of a million, as disks and lines are sold. What is not empty is at least `1 kB`. */
 export function fileSize(bytes: number): string {
+  if (bytes === 0) return `0${NBSP}kB`;
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)}${NBSP}GB`;
   if (bytes >= 1e6) return `${Math.round(bytes / 1e6)}${NBSP}MB`;
   return `${Math.max(1, Math.round(bytes / 1e3))}${NBSP}kB`;

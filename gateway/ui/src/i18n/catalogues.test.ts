@@ -85,3 +85,9 @@ describe.each([
     expect(unused).toEqual([]);
   });
 });
+
+it('one file that stays behind is spoken of in the singular', () => {
+  const said = (count: number) => new IntlMessageFormat(en['check.skipped'], 'en').format({ count });
+  expect(said(1)).toBe('1 file is no image and stays behind');
+  expect(said(2)).toBe('2 files are no images and stay behind');
+});

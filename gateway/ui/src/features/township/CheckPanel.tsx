@@ -135,7 +135,7 @@ export function CheckPanel({ folder, found, list, beyond, send, cancel, lookAgai
         {files.length < found.send.length && (
           <span className="second">{t('check.behind', { count: found.send.length - files.length })}</span>
         )}
-        <span className="second">{fileSize(found.bytes)}</span>
+        {found.send.length > 0 && <span className="second">{fileSize(found.bytes)}</span>}
       </div>
     </section>
   );
