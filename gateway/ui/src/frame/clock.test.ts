@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   absolute,
   clockTime,
+  countyMoment,
   dayAndTime,
   shortTime,
   dicomDate,
@@ -80,6 +81,20 @@ describe('DICOM dates and times', () => {
     ['1021', '10:21'],
     ['10', ''],
   ])('reads time %s as %s', (raw, time) => expect(dicomTime(raw)).toBe(time));
+});
+
+describe('the time a device wrote', () => {
+  it.each([
+    ['is on the county’s clock where the object states no offset', '20040119', '072730', '', '2004-01-19', '07:27'],
+    ['is brought to it from the offset the object states', '20040119', '072730', '-0500', '2004-01-19', '20:27'],
+    ['may be of another day at the county', '20040119', '2227', '-0500', '2004-01-20', '11:27'],
+    ['stays where the offset is the county’s', '20260512', '1021', '+0800', '2026-05-12', '10:21'],
+    ['stays as written where the offset is none', '20260512', '1021', 'noon', '2026-05-12', '10:21'],
+    ['stays as written where the offset cannot be', '20260512', '1021', '+1500', '2026-05-12', '10:21'],
+    ['is left as a day where there is no time of day', '20260512', '', '-0500', '2026-05-12', ''],
+    ['is left as it is where it is impossible', '20260512', '2561', '-0500', '2026-05-12', '25:61'],
+  ])('%s', (_what, date, time, offset, day, minute) =>
+    expect(countyMoment(date, time, offset)).toEqual({ date: day, time: minute }));
 });
 
 describe('units', () => {

@@ -122,6 +122,20 @@ export function dicomTime(value: string): string {
   return found ? `${found[1]}:${found[2]}` : '';
 }
 
+const STATED_OFFSET = /^([+-](?:0\d|1[0-4]))([0-5]\d)$/;
+
+/**
+ * The day and time a device wrote, on the county's clock: where the object states a Timezone Offset From UTC (0008,0201)
+ * they are the device's own, else the county's already. A day without a time of day stays as written.
+ */
+export function countyMoment(date: string, time: string, offset: string): { date: string; time: string } {
+  const written = { date: dicomDate(date), time: dicomTime(time) };
+  const [stated, hours, minutes] = STATED_OFFSET.exec(offset.trim()) ?? [];
+  if (!written.date || !written.time || !stated) return written;
+  const at = new Date(`${written.date}T${written.time}:00${hours}:${minutes}`);
+  return Number.isNaN(at.getTime()) ? written : { date: today(at), time: clockTime(at) };
+}
+
 const NBSP = '\u00A0';
 
 /** `1.8 Mbit/s`, value and unit held together. */

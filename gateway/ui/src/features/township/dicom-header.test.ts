@@ -40,6 +40,13 @@ describe('what a file is', () => {
     });
   });
 
+  it('reads the time of an exam as the other pages show it: on the county’s clock', () => {
+    const elsewhere = [...dataset.slice(0, 5), explicit(0x0008, 0x0201, 'SH', '-0500'), ...dataset.slice(5)];
+    expect(readHeader(part10('1.2.840.10008.1.2.1', elsewhere))).toMatchObject({
+      header: { date: '2026-05-12', time: '23:21', description: '头颅平扫' },
+    });
+  });
+
   it('reads as much as there is of a file cut anywhere, and never raises', () => {
     const whole = part10('1.2.840.10008.1.2.1', dataset);
     for (let length = 0; length <= whole.length; length += 1)

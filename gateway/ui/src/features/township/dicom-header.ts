@@ -3,7 +3,7 @@
 import dicomParser from 'dicom-parser';
 
 import type { Age, Sex } from '../../api/types';
-import { dicomDate, dicomTime } from '../../frame/clock';
+import { countyMoment, dicomDate } from '../../frame/clock';
 import { dicomAge, personName } from '../../frame/patient';
 import { decodeText } from './charset';
 
@@ -22,7 +22,7 @@ export interface Header {
   modality: string;
   description: string;
   bodyPart: string;
-  /** `YYYY-MM-DD`, '' when the file names none. */
+  /** `YYYY-MM-DD` on the county's clock as all pages show it, '' when the file names none. */
   date: string;
   time: string;
   accession: string;
@@ -128,8 +128,7 @@ function headerOf(data: dicomParser.DataSet): Header | null {
     modality: read('x00080060'),
     description: read('x00081030') || read('x0008103e') || read('x00180015'),
     bodyPart: read('x00180015'),
-    date: dicomDate(read('x00080020')),
-    time: dicomTime(read('x00080030')),
+    ...countyMoment(read('x00080020'), read('x00080030'), read('x00080201')),
     accession: read('x00080050'),
   };
 }
