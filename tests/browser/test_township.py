@@ -353,6 +353,9 @@ def test_one_broken_file_is_named_with_its_reason_and_stops_no_other(
         # The same broken file again would be refused again: what helps is said instead.
         assert "在设备上重新导出或重发，再添加一次" in said
         assert person.page.get_by_role("button", name="再传一次").count() == 0
+        # Nor is the sixth image still awaited once it is known that it does not come.
+        row = person.page.get_by_test_id("queue-row").filter(has_text="5/6")
+        expect(row.get_by_test_id("here")).to_have_text("只来5/6")
         person.picture("township-refused-zh-1366x625")
 
 

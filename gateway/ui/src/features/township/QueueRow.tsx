@@ -36,6 +36,8 @@ interface Props {
   item: QueueItem;
   /** What of it can be looked at on this machine. */
   here: StudyHere | undefined;
+  /** Images of it that this page knows not to come. */
+  lost: number;
   id: string;
   way: Way;
   open: boolean;
@@ -84,7 +86,7 @@ export function QueueRow(props: Props) {
           {item.conflicts > 0 && <Chip kind="conflict">{t('queue.conflict')}</Chip>}
         </div>
         <div role="gridcell" data-testid="here">
-          <HereCell item={item} />
+          <HereCell item={item} lost={props.lost} />
         </div>
         <div role="gridcell">
           <LineCell item={item} way={way} />
@@ -111,9 +113,9 @@ function earlierDay(at: string | null, language: Language): string {
 }
 
 /** Safe here, and of how many there will be. */
-function HereCell({ item }: { item: QueueItem }) {
+function HereCell({ item, lost }: Pick<Props, 'item' | 'lost'>) {
   const t = useText();
-  const coming = hereOf(item);
+  const coming = hereOf(item, lost);
   if (!coming) return <>{t(item.state === 'arriving' ? 'queue.arrivingHere' : 'queue.safeShort')}</>;
   const { here, expected, short } = coming;
   return short ? (
@@ -208,7 +210,7 @@ function Aside({ one, acts }: { one: QueueItem['set_aside'][number]; acts: RowAc
   );
 }
 
-function Detail({ item, here, acts, countyPhone, earlier, showEarlier }: Props) {
+function Detail({ item, here, lost, acts, countyPhone, earlier, showEarlier }: Props) {
   const t = useText();
   const language = useLanguage();
   const open = item.state !== 'at_county';
@@ -228,7 +230,7 @@ function Detail({ item, here, acts, countyPhone, earlier, showEarlier }: Props) 
           )}
           {item.study_date_time && <li>{t('detail.exam', { at: absolute(item.study_date_time, language) })}</li>}
         </ul>
-        {hereOf(item)?.short && <p className="note note-soon">{t('queue.shortText')}</p>}
+        {hereOf(item, lost)?.short && <p className="note note-soon">{t('queue.shortText')}</p>}
         {item.conflicts > 0 && <p>{t('queue.conflictText')}</p>}
         {item.unidentified && <p>{t('queue.unidentifiedText')}</p>}
         {item.set_aside.length > 0 && (
@@ -269,7 +271,7 @@ function Detail({ item, here, acts, countyPhone, earlier, showEarlier }: Props) 
               <span className="button-key">F</span>
             </Button>
           )}
-          {hereOf(item)?.short && (
+          {hereOf(item, lost)?.short && (
             <Button onClick={() => acts.whole(item)} data-testid="whole">
               {t('queue.whole')}
             </Button>

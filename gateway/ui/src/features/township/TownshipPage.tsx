@@ -24,6 +24,7 @@ import { useOpenHere } from '../here/open';
 import { AddImages, type AddHandle } from './AddImages';
 import { forgetBatch, keptBatches } from './kept-batch';
 import { LinePill } from './LinePill';
+import { lostInAll } from './lost';
 import { HowToSend, NodeAway, Notices } from './Notices';
 import { isEmergency, matches, pinned, wayOf } from './queue-words';
 import { QueueRow, type RowActs } from './QueueRow';
@@ -114,6 +115,8 @@ export default function TownshipPage() {
   const here = useHere(useMemo(() => rows.map(keyOf), [rows]));
   const openHere = useOpenHere(here);
   const reports = useMemo(() => [...here.values()].filter((one) => reportOf(one).state === 'here').length, [here]);
+  const lostBy = useSending((store) => store.lost);
+  const lost = useMemo(() => lostInAll(lostBy.values()), [lostBy]);
   const [earlier, setEarlier] = useState<string | null>(null);
   const { active, setActive, move } = useRowFocus(keys, rowId);
   const late = useLate(query.isPending);
@@ -181,6 +184,7 @@ export default function TownshipPage() {
         id={rowId(key)}
         item={item}
         here={here.get(key)}
+        lost={lost.get(key) ?? 0}
         way={way}
         open={open.has(key)}
         active={active === key || (active === null && index === 0)}

@@ -85,5 +85,8 @@ describe('the line', () => {
     const short = item({ completeness: { expected: 60, basis: 'mpps', here: 12, arrived: 12, state: 'short' } });
     expect(hereOf(short)?.short).toBe(true);
     expect(hereOf(item({}))).toBeNull();
+    // What was refused or left out here does not come: once only that is missing, nothing comes in.
+    expect(hereOf(growing, 47)?.short).toBe(false);
+    expect(hereOf(growing, 48)?.short).toBe(true);
   });
 });

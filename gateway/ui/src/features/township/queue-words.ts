@@ -92,11 +92,14 @@ export function isEmergency(item: { priority: string }): boolean {
   return item.priority.toLowerCase() === 'emergency' || item.priority.toLowerCase() === 'stat';
 }
 
-/** How many images are here of how many there will be; null where all that are told of are here. */
-export function hereOf(item: QueueItem): { here: number; expected: number; short: boolean } | null {
+/**
+ * How many images are here of how many there will be; null where all that are told of are here. *lost* are those this
+ * page knows not to come: once only they are missing, nothing is coming in.
+ */
+export function hereOf(item: QueueItem, lost = 0): { here: number; expected: number; short: boolean } | null {
   const { expected, here, state } = item.completeness;
   if (expected === null || here >= expected) return null;
-  return { here, expected, short: state === 'short' };
+  return { here, expected, short: state === 'short' || here + lost >= expected };
 }
 
 /** Emergencies that are not yet at the county stand first; the rest keep the node's order. */

@@ -7,7 +7,8 @@ import type { HaveFile, UploadBatch } from '../../api/types';
 import { holdsAll, type ToSend } from './inspect';
 import { forgetBatch, keepBatch } from './kept-batch';
 import { isUnreadable, readerOf } from './local-file';
-import { againAfterMs, Sending, type Tally } from './sending-machine';
+import { areAlike, type Lost, lostAmong, NOTHING_LOST } from './lost';
+import { againAfterMs, type FileState, Sending, type Tally } from './sending-machine';
 
 /** A browser opens six connections to a server; three leave room for the page itself. */
 const AT_ONCE = 3;
@@ -17,6 +18,8 @@ const ASK_AGAIN_MS = 1_000;
 const SLOWEST_ASK_MS = 5_000;
 /** What is refused that was sent as the session changed. */
 const SESSION_BEFORE = 'foreign-page';
+
+const LOST: ReadonlySet<FileState> = new Set(['refused', 'unreadable', 'left']);
 
 export interface BatchView {
   batch: string;
@@ -28,6 +31,8 @@ export interface BatchView {
   refused: { id: string; name: string; reasonCode: string }[];
   /** What this computer cannot read: somebody has to do something about these. */
   unreadable: { id: string; name: string }[];
+  /** Of each study what does not come from here, as long as that stays so. */
+  lost: Lost;
   /** Files the node already had when this batch began. */
   already: number;
   done: boolean;
@@ -44,6 +49,7 @@ export class Sender {
   private asking: ReturnType<typeof setTimeout> | undefined;
   private askWait = ASK_AGAIN_MS;
   private already = 0;
+  private lost = NOTHING_LOST;
   private told = 0;
   private closed = false;
 
@@ -306,6 +312,14 @@ export class Sender {
     return lost.length > 0 && holdsAll(files, lost);
   }
 
+  /** The same map as long as nothing more is lost or found: who looks at it is not told for nothing. */
+  private lostNow(): Lost {
+    const gone = [...this.sending.files.values()].filter(({ state }) => LOST.has(state));
+    const lost = lostAmong(gone.flatMap(({ id }) => this.byId.get(id) ?? []));
+    if (!areAlike(lost, this.lost)) this.lost = lost;
+    return this.lost;
+  }
+
   /** How it stands now, for the page. */
   get view(): BatchView {
     const { tally, paused, online } = this.sending;
@@ -317,7 +331,8 @@ export class Sender {
       .filter(({ state }) => state === 'unreadable')
       .map(({ id, name }) => ({ id, name }));
     const { batch, folder, already } = this;
-    return { batch, folder, tally, paused, online, refused, unreadable, already, done: tally.open === 0 };
+    const lost = this.lostNow();
+    return { batch, folder, tally, paused, online, refused, unreadable, lost, already, done: tally.open === 0 };
   }
 }
 

@@ -6,6 +6,7 @@ import { randomName } from '../../api/random';
 import { useSession } from '../../api/session';
 import type { ToSend } from './inspect';
 import { forgetBatch, type KeptBatch } from './kept-batch';
+import { type Lost, NOTHING_LOST, sentAnew } from './lost';
 import { type BatchView, Sender } from './sender';
 import { nextTurn } from './sending-machine';
 
@@ -23,13 +24,21 @@ interface Store {
   checking: boolean;
   /** Studies this page has sent: what comes of them in the queue the person has caused just now. */
   studies: ReadonlySet<string>;
+  /** By batch, also of one that was closed: what of its studies does not come. */
+  lost: ReadonlyMap<string, Lost>;
 }
 
-export const useSending = create<Store>(() => ({ batches: [], checking: false, studies: new Set<string>() }));
+export const useSending = create<Store>(() => ({
+  batches: [],
+  checking: false,
+  studies: new Set<string>(),
+  lost: new Map<string, Lost>(),
+}));
 
 function heard(view: BatchView): void {
-  useSending.setState(({ batches }) => ({
+  useSending.setState(({ batches, lost }) => ({
     batches: batches.map((one) => (one.sender.batch === view.batch ? { ...one, view } : one)),
+    lost: (lost.get(view.batch) ?? NOTHING_LOST) === view.lost ? lost : new Map(lost).set(view.batch, view.lost),
   }));
   startNext();
 }
@@ -59,13 +68,15 @@ export function beginSending(folder: string, files: readonly ToSend[], username:
     forgetBatch(sender.batch);
   }
   const sender = new Sender(kept?.batch ?? randomName(), folder, files, username, heard);
-  useSending.setState(({ batches, studies }) => ({
+  const sent = new Set(files.flatMap((file) => file.studies));
+  useSending.setState(({ batches, studies, lost }) => ({
     // What arrived whole has been said; what did not stays in sight until somebody closes it.
     batches: [
       ...batches.filter((one) => !foundAgain.has(one) && (!one.view.done || isForAPerson(one.view))),
       { sender, view: sender.view, started: false },
     ],
-    studies: new Set([...studies, ...files.flatMap((file) => file.studies)]),
+    studies: new Set([...studies, ...sent]),
+    lost: sentAnew(lost, sent),
   }));
   sender.remember();
   startNext();
@@ -84,5 +95,5 @@ useSession.subscribe(({ phase }) => {
   const { batches } = useSending.getState();
   if (phase !== 'signed-out' || batches.length === 0) return;
   for (const { sender } of batches) sender.close();
-  useSending.setState({ batches: [], studies: new Set() });
+  useSending.setState({ batches: [], studies: new Set(), lost: new Map() });
 });
