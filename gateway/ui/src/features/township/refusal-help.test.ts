@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import en from '../../i18n/en.json';
 import zh from '../../i18n/zh-CN.json';
 import { helpFor, helpsFor } from './refusal-help';
 
@@ -21,13 +22,20 @@ describe('what helps with a refusal', () => {
     expect(helpsFor(['dicomdir'])).toEqual([]);
   });
 
-  it('agrees with what the reasons themselves ask for', () => {
-    for (const [key, text] of Object.entries(zh)) {
-      if (!key.startsWith('reason.') || key === 'reason.other') continue;
-      const code = key.slice('reason.'.length);
-      if (text.includes('在设备上重发')) expect(helpFor(code), code).toBe('resend');
-      if (text.includes('再传一次') || text.includes('再传')) expect(['again', 'none'], code).toContain(helpFor(code));
-      if (text.includes('请找县里')) expect(helpFor(code), code).toBe('county');
+  it('is said below the reasons and not by them: nobody reads it twice', () => {
+    const said: Record<string, RegExp> = {
+      resend: /重发|send it again|export/i,
+      repack: /打包|解开|pack/i,
+      county: /找县里|ask the county/i,
+    };
+    for (const catalogue of [zh, en]) {
+      for (const [key, text] of Object.entries(catalogue)) {
+        if (!key.startsWith('reason.')) continue;
+        const help = helpFor(key.slice('reason.'.length));
+        expect(text, key).not.toMatch(said[help] ?? /^$/);
+        // Only where trying again helps, or nothing else is said, may it be asked for.
+        if (/再传|send again|send it again/.test(text)) expect(['again', 'none'], key).toContain(help);
+      }
     }
   });
 });
