@@ -380,7 +380,7 @@ def test_a_file_that_cannot_be_read_stops_no_other_and_is_read_again_or_left_out
         expect(sending.nth(1)).to_contain_text("“browser-after-stick”的3个文件本机已保存")
         expect(sending.first).to_have_attribute("data-state", "done")
         said = sending.first.inner_text()
-        assert "“browser-stick”共5个：3个本机已保存，2个读不出来，没有传。" in said
+        assert "“browser-stick”共5个：3个本机已保存，2个读不出来没传。" in said
         assert "有2个在这台电脑上读不出来" in said
         assert "browser-stick/IM0001.dcm" in said
         # Nobody closes it by habit: it is read again or left out.
@@ -395,7 +395,7 @@ def test_a_file_that_cannot_be_read_stops_no_other_and_is_read_again_or_left_out
 
         (pulled_out / "IM0001.dcm").rename(stick / "IM0001.dcm")
         page.get_by_test_id("read-all-again").click()
-        expect(sending.first).to_contain_text("5个：4个本机已保存，1个读不出来，没有传。")
+        expect(sending.first).to_contain_text("5个：4个本机已保存，1个读不出来没传。")
         unread.get_by_role("button", name="不传").click()
         expect(sending.first).to_contain_text("5个：4个本机已保存，1个说好不传。")
         expect(unread).to_have_count(0)

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 
 import adminEn from '../features/admin/words/en.json';
 import adminZh from '../features/admin/words/zh-CN.json';
+import townshipEn from '../features/township/words/en.json';
+import townshipZh from '../features/township/words/zh-CN.json';
 import en from './en.json';
 import zh from './zh-CN.json';
 
@@ -19,11 +21,12 @@ const BANNED_EN =
 const NAMES_OF_STANDARDS = /Yilian|DICOM|IP|PDF|AE|zip|UID|CT|HU|mm|Gbit|Mbit|kbit/g;
 
 it('no words that come later stand in for those of every page', () =>
-  expect(Object.keys(adminZh).filter((key) => key in zh)).toEqual([]));
+  expect(Object.keys({ ...adminZh, ...townshipZh }).filter((key) => key in zh)).toEqual([]));
 
 describe.each([
   ['of every page', zh, en],
   ['of the administration', adminZh, adminEn],
+  ['of the township', townshipZh, townshipEn],
 ] as const)('the two catalogues %s', (_whose, zh: Record<string, string>, en: Record<string, string>) => {
   it('hold the same keys in the same order', () => expect(Object.keys(en)).toEqual(Object.keys(zh)));
 
@@ -87,7 +90,7 @@ describe.each([
 });
 
 it('one file that stays behind is spoken of in the singular', () => {
-  const said = (count: number) => new IntlMessageFormat(en['check.skipped'], 'en').format({ count });
+  const said = (count: number) => new IntlMessageFormat(townshipEn['check.skipped'], 'en').format({ count });
   expect(said(1)).toBe('1 file is no image and stays behind');
   expect(said(2)).toBe('2 files are no images and stay behind');
 });

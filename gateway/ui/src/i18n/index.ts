@@ -5,12 +5,17 @@ import { initReactI18next, useTranslation } from 'react-i18next';
 
 import type adminEn from '../features/admin/words/en.json';
 import type adminZh from '../features/admin/words/zh-CN.json';
+import type townshipEn from '../features/township/words/en.json';
+import type townshipZh from '../features/township/words/zh-CN.json';
 import type { Language } from '../frame/clock';
 import en from './en.json';
 import zh from './zh-CN.json';
 
 /** Every sentence the page can say; a key that is missing from a catalogue does not compile. */
-export type TextKey = (keyof typeof zh & keyof typeof en) | (keyof typeof adminZh & keyof typeof adminEn);
+export type TextKey =
+  | (keyof typeof zh & keyof typeof en)
+  | (keyof typeof adminZh & keyof typeof adminEn)
+  | (keyof typeof townshipZh & keyof typeof townshipEn);
 
 const KEPT = 'yilian.language';
 

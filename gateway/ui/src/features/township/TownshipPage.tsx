@@ -14,7 +14,7 @@ import { useLate } from '../../frame/late';
 import { useRowFocus } from '../../frame/moving';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
-import { useText } from '../../i18n';
+import { addWords, useText } from '../../i18n';
 import { onLive, useChannel } from '../../live/channel';
 import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
@@ -31,6 +31,10 @@ import { QueueRow, type RowActs } from './QueueRow';
 import { useSending } from './sending-store';
 import { Summary } from './Summary';
 import { useLiveSummary } from './summary-live';
+import en from './words/en.json';
+import zh from './words/zh-CN.json';
+
+addWords(zh, en);
 
 const QUEUE = ['queue'] as const;
 const keyOf = (item: QueueItem) => item.study_instance_uid;

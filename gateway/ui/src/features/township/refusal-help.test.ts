@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import en from '../../i18n/en.json';
-import zh from '../../i18n/zh-CN.json';
 import { helpFor, helpsFor } from './refusal-help';
+import en from './words/en.json';
+import zh from './words/zh-CN.json';
 
 describe('what helps with a refusal', () => {
   it.each([
