@@ -5,7 +5,7 @@ import { useUser } from '../../api/session';
 import { useText } from '../../i18n';
 import { CheckPanel } from './CheckPanel';
 import { type Found, inspect } from './inspect';
-import type { KeptBatch } from './kept-batch';
+import { type KeptBatch, keptFor, printOf } from './kept-batch';
 import { folderName, fromDrop, fromInput, type Picks } from './pick';
 import { beginSending, endSending, useSending } from './sending-store';
 import { SendingPanel } from './SendingPanel';
@@ -179,8 +179,10 @@ export function AddImages({ ref, kept, took, countyPhone }: Props) {
           lookAgain={() => void look(looking.picks)}
           send={(files) => {
             settled();
-            const before = kept.find(({ folder }) => folder === looking.folder);
-            beginSending(looking.folder, files, user.username, before);
+            const { folder } = looking;
+            const print = printOf(looking.found?.files.send ?? []);
+            const before = keptFor(kept, folder, print);
+            beginSending({ folder, print }, files, user.username, before);
             if (before) took(before.batch);
           }}
         />

@@ -56,6 +56,8 @@ export class Sender {
   constructor(
     readonly batch: string,
     readonly folder: string,
+    /** What was found in the folder, also of what is not sent. */
+    private readonly print: string,
     files: readonly ToSend[],
     private readonly username: string,
     private readonly heard: Heard,
@@ -302,8 +304,8 @@ export class Sender {
       forgetBatch(this.batch);
       return;
     }
-    const { batch, folder, username } = this;
-    keepBatch({ batch, folder, total: tally.total, safe: tally.safe, username });
+    const { batch, folder, print, username } = this;
+    keepBatch({ batch, folder, print, total: tally.total, safe: tally.safe, username });
   }
 
   /** Whether *files* hold all of this batch that could not be read: its folder was chosen again. */

@@ -56,10 +56,15 @@ function isForAPerson({ refused, unreadable }: BatchView): boolean {
 }
 
 /**
- * Sends *files* once what was added before is done; *kept* is the batch a closed page left behind, when its folder was
- * chosen again. Adding a second folder never ends the first.
+ * Sends *files* of *folder*, in which all of *print* was found, once what was added before is done; *kept* is the batch
+ * a closed page left behind, when its folder was chosen again. Adding a second folder never ends the first.
  */
-export function beginSending(folder: string, files: readonly ToSend[], username: string, kept?: KeptBatch): void {
+export function beginSending(
+  { folder, print }: { folder: string; print: string },
+  files: readonly ToSend[],
+  username: string,
+  kept?: KeptBatch,
+): void {
   const { batches: before } = useSending.getState();
   // What could not be read is in the folder that was chosen again: it is said there how it goes on.
   const foundAgain = new Set(before.filter(({ sender, view }) => view.done && sender.isFoundAgainIn(files)));
@@ -67,7 +72,7 @@ export function beginSending(folder: string, files: readonly ToSend[], username:
     sender.close();
     forgetBatch(sender.batch);
   }
-  const sender = new Sender(kept?.batch ?? randomName(), folder, files, username, heard);
+  const sender = new Sender(kept?.batch ?? randomName(), folder, print, files, username, heard);
   const sent = new Set(files.flatMap((file) => file.studies));
   useSending.setState(({ batches, studies, lost }) => ({
     // What arrived whole has been said; what did not stays in sight until somebody closes it.
