@@ -7,6 +7,7 @@ import {
   getShouldUseCPURendering,
   imageLoader,
   init as initCore,
+  metaData,
   type RenderingEngine,
   setUseCPURendering,
   type Types,
@@ -15,6 +16,8 @@ import { init as initLoader, wadors } from '@cornerstonejs/dicom-image-loader';
 import * as tools from '@cornerstonejs/tools';
 
 import { underSession } from '../../api/client';
+import { text } from './dicom-json';
+import { frameOf } from './library';
 import { textLinesOf } from './measure';
 
 export type Engine = RenderingEngine;
@@ -58,6 +61,7 @@ export function startEngine(query: URLSearchParams = new URLSearchParams(locatio
       },
       errorInterceptor: ({ request, status }) => asked.get(request)?.(status),
     });
+    metaData.addProvider(inItsOwnUnit, BEFORE_ALL);
     imageLoader.registerImageLoader('wadors', loadDrawable as Types.ImageLoaderFn);
     window.addEventListener('unhandledrejection', (event) => {
       // The image cache lets a failed image's second promise go unheard; the first one has told it already.
@@ -70,6 +74,30 @@ export function startEngine(query: URLSearchParams = new URLSearchParams(locatio
   return started;
 }
 
+const BEFORE_ALL = 10_000;
+
+/**
+ * PET stays in the unit of its file, which is that of its windows too (PS3.3 C.8.9.4: Rescale leads to Units); the
+ * renderer would make SUV of Bq/mL wherever dose and weight are told, and say so nowhere.
+ */
+function inItsOwnUnit(type: string, imageId: string): object | undefined {
+  if (type !== 'scalingModule') return undefined;
+  const frame = frameOf(imageId);
+  return frame && text(frame.instance, '00080060') === 'PT' ? {} : undefined;
+}
+
+/**
+ * *image*, its values those that are meant and nothing left to scale. While it calls itself scaled the CPU path takes
+ * any PET for SUV, whatever its window, and draws fractions of a whole scale, as of a dose, black.
+ */
+function settled(image: Types.IImage): Types.IImage {
+  if (!image.preScale?.scaled) return image;
+  delete image.preScale;
+  image.slope = 1;
+  image.intercept = 0;
+  return image;
+}
+
 /** What came is no image the browser's decoders make a picture of. */
 class Undrawable extends Error {}
 
@@ -79,7 +107,7 @@ function loadDrawable(imageId: string, options?: Parameters<typeof wadors.loadIm
   const promise = asked.promise.then(
     (image) => {
       if (!(image.width > 0 && image.height > 0)) throw new Undrawable(imageId);
-      return image;
+      return settled(image as Types.IImage);
     },
     (reason: unknown) => {
       throw reason instanceof XMLHttpRequest ? reason : new Undrawable(imageId, { cause: reason });

@@ -6,13 +6,13 @@ import { say } from '../../i18n';
 import { angleOf, areaOf, type Calibration, calibrationOf, lengthOf, type Point } from './calibration';
 import type { ToolName } from './engine';
 import { frameOf } from './library';
+import { unitOf } from './units';
 
 interface Stats {
   mean?: number;
   stdDev?: number;
   min?: number;
   max?: number;
-  modalityUnit?: string;
 }
 
 interface Drawn {
@@ -53,9 +53,11 @@ export function areaText(shape: 'box' | 'ellipse', a: Point, b: Point, calibrati
   return calibrated ? `${value.toFixed(1)}${NBSP}mm²` : `${Math.round(value)}${NBSP}px² ${say('measure.uncalibrated')}`;
 }
 
-function statsLines(stats: Stats | undefined): string[] {
+function statsLines(stats: Stats | undefined, imageId: string): string[] {
   if (!stats || stats.mean === undefined || !Number.isFinite(stats.mean)) return [];
-  const unit = stats.modalityUnit === 'HU' ? `${NBSP}HU` : '';
+  const frame = frameOf(imageId);
+  const named = frame ? unitOf(frame.instance) : '';
+  const unit = named && `${NBSP}${named}`;
   const digits = Math.abs(stats.mean) < 10 ? 2 : 0;
   const word = (value: number | undefined) => (value === undefined ? '-' : value.toFixed(digits));
   return [
@@ -87,6 +89,6 @@ export function textLinesOf(tool: ToolName): TextLines {
     if (tool === 'Angle') return c ? [`${angleOf(a, b, c, calibration).toFixed(1)}°`] : undefined;
     const [low, high] = corners(points);
     const shape = tool === 'EllipticalROI' ? 'ellipse' : 'box';
-    return [areaText(shape, low, high, calibration), ...statsLines(data.cachedStats?.[targetId])];
+    return [areaText(shape, low, high, calibration), ...statsLines(data.cachedStats?.[targetId], imageId)];
   };
 }

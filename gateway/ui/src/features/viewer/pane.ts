@@ -177,10 +177,8 @@ export class Pane {
     if (!this.drawn) return;
     const image = this.viewport.getCornerstoneImage();
     if (!window && !image) return;
-    const slope = image?.slope ?? 1;
-    const intercept = image?.intercept ?? 0;
-    const prescaled = Boolean((image as { preScale?: { scaled?: boolean } } | undefined)?.preScale?.scaled);
-    const real = (value: number) => (prescaled ? value : value * slope + intercept);
+    // Values that came rescaled have a slope of 1; the CPU path lays fractions out anew and tells how in the same two.
+    const real = (value: number) => value * (image?.slope ?? 1) + (image?.intercept ?? 0);
     const range = window
       ? toRange(window)
       : { lower: real(image?.minPixelValue ?? 0), upper: real(image?.maxPixelValue ?? 255) };
