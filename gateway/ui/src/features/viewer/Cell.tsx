@@ -135,9 +135,11 @@ export function Cell({ cell, hidden, study, row, engine, hand, prefetch }: Props
         <Missed
           key={state.imageId}
           imageId={state.imageId}
+          undrawable={state.undrawable}
           index={state.index}
           count={state.count}
           again={() => void pane.current?.again()}
+          leaf={(by) => pane.current?.scroll(by)}
         />
       )}
       {!document && loaded && (status === 'ready' || status === 'error') && overlay && (

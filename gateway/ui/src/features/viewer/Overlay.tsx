@@ -45,11 +45,13 @@ export function Overlay({ study, state, missing }: { study: StudyRow; state: Pan
       <div className="at-bottom-left">
         <p data-testid="image-number">{t('overlay.image', { index: state.index + 1, count: state.count })}</p>
         {missing.length > 0 && <p className="warn">{t('overlay.missing', { list: shortList(missing) })}</p>}
-        <p>
-          <span data-testid="window">{state.window ? windowText(state.window) : ''}</span>{' '}
-          <span data-testid="zoom">{state.zoom.toFixed(2)}x</span>
-          {state.inverted ? ` ${t('overlay.inverted')}` : ''}
-        </p>
+        {state.status === 'ready' && (
+          <p>
+            <span data-testid="window">{state.window ? windowText(state.window) : ''}</span>{' '}
+            <span data-testid="zoom">{state.zoom.toFixed(2)}x</span>
+            {state.inverted ? ` ${t('overlay.inverted')}` : ''}
+          </p>
+        )}
       </div>
       <div className="at-bottom-right">
         {state.status === 'ready' && (

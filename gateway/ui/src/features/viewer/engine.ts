@@ -17,6 +17,7 @@ import * as tools from '@cornerstonejs/tools';
 
 import { underSession } from '../../api/client';
 import { text } from './dicom-json';
+import { drawingOf } from './kinds';
 import { frameOf } from './library';
 import { textLinesOf } from './measure';
 
@@ -98,11 +99,20 @@ function settled(image: Types.IImage): Types.IImage {
   return image;
 }
 
-/** What came is no image the browser's decoders make a picture of. */
-class Undrawable extends Error {}
+/** What is there is no image the browser's decoders make a picture of; asking for it again would change nothing. */
+export class Undrawable extends Error {}
+
+/** The server finds no frames in the object. */
+const NO_FRAMES = 406;
+
+function isFinal(reason: unknown): boolean {
+  return !(reason instanceof XMLHttpRequest) || reason.status === NO_FRAMES;
+}
 
 /** Loads a frame; one that decodes to nothing fails here, where it is told, and is never shown as a black image. */
 function loadDrawable(imageId: string, options?: Parameters<typeof wadors.loadImage>[1]): Types.IImageLoadObject {
+  const frame = frameOf(imageId);
+  if (frame && drawingOf(frame.instance) !== 'here') return { promise: Promise.reject(new Undrawable(imageId)) };
   const asked = wadors.loadImage(imageId, options);
   const promise = asked.promise.then(
     (image) => {
@@ -110,7 +120,7 @@ function loadDrawable(imageId: string, options?: Parameters<typeof wadors.loadIm
       return settled(image as Types.IImage);
     },
     (reason: unknown) => {
-      throw reason instanceof XMLHttpRequest ? reason : new Undrawable(imageId, { cause: reason });
+      throw isFinal(reason) ? new Undrawable(imageId, { cause: reason }) : reason;
     },
   );
   return { ...asked, promise };

@@ -59,7 +59,8 @@ function filled(instance: Instance): Record<string, unknown> {
 /** Reads one series and makes its frames known to the renderer. */
 export async function loadSeries(study: string, series: string, signal: AbortSignal): Promise<LoadedSeries> {
   const instances = await metadataOf(study, series, signal);
-  const pictures = instances.filter((instance) => kindOf(instance) === 'images');
+  // What lacks its picture keeps its place in the stack, where it is said.
+  const pictures = instances.filter((instance) => ['images', 'bare'].includes(kindOf(instance)));
   const first = instances[0];
   const kind = pictures.length ? 'images' : first ? kindOf(first) : 'other';
   const { frames, missing } = stackOf(pictures);

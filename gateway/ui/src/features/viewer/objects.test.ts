@@ -1,28 +1,37 @@
 import { describe, expect, it } from 'vitest';
 
-import { number, numbers, text } from './dicom-json';
+import { type Instance, number, numbers, text } from './dicom-json';
 import { firstPart } from '../../api/download';
 import { instance } from './instances.fixture';
-import { isDrawable, isLossy, kindOf } from './kinds';
+import { drawingOf, isLossy, kindOf } from './kinds';
+
+const SIZE = { '00280010': 4, '00280011': 4 };
+const PIXELS: Instance = { '7FE00010': { vr: 'OW', BulkDataURI: '/bulkdata/7FE00010' } };
 
 describe('what a series is', () => {
   it.each([
-    ['1.2.840.10008.5.1.4.1.1.2', { '00280010': 512, '00280011': 512 }, 'images'],
+    ['1.2.840.10008.5.1.4.1.1.2', { ...SIZE, '7FE00010': 'AAA' }, 'images'],
+    ['1.2.840.10008.5.1.4.1.1.30', { ...SIZE, '7FE00008': 'AAA' }, 'images'],
+    ['1.2.840.10008.5.1.4.1.1.1', SIZE, 'bare'],
+    ['1.2.840.10008.5.1.4.1.1.1', {}, 'other'],
     ['1.2.840.10008.5.1.4.1.1.104.1', {}, 'pdf'],
     ['1.2.840.10008.5.1.4.1.1.88.33', {}, 'report'],
     ['1.2.840.10008.5.1.4.1.1.9.1.1', {}, 'ecg'],
     ['1.2.840.10008.5.1.4.1.1.11.1', {}, 'presentation'],
-    ['1.2.840.10008.5.1.4.1.1.66.4', { '00280010': 4, '00280011': 4 }, 'segmentation'],
+    ['1.2.840.10008.5.1.4.1.1.66.4', { ...SIZE, '7FE00010': 'AAA' }, 'segmentation'],
     ['1.2.3.4.private', {}, 'other'],
-    ['1.2.3.4.private', { '00280010': 4, '00280011': 4 }, 'images'],
+    ['1.2.3.4.private', { ...SIZE, '7FE00010': 'AAA' }, 'images'],
   ])('%s is shown as %o %s', (sopClass, more, kind) =>
     expect(kindOf(instance({ '00080016': sopClass, ...more }))).toBe(kind),
   );
 
-  it('knows a palette the browser cannot read', () => {
-    expect(isDrawable(instance({ '00280004': 'PALETTE COLOR', '00281221': 'x' }))).toBe(false);
-    expect(isDrawable(instance({ '00280004': 'PALETTE COLOR', '00281201': 'x' }))).toBe(true);
-    expect(isDrawable(instance({ '00280004': 'RGB' }))).toBe(true);
+  it('is drawn by the browser, a palette in segments by the server, and rows without pixels by nobody', () => {
+    const drawn = (values: Readonly<Record<string, unknown>>) => drawingOf({ ...instance(values), ...PIXELS });
+    expect(drawn({ '00280004': 'PALETTE COLOR', '00281221': 'x' })).toBe('server');
+    expect(drawn({ '00280004': 'PALETTE COLOR', '00281201': 'x' })).toBe('here');
+    expect(drawn({ '00280004': 'RGB' })).toBe('here');
+    expect(drawingOf(instance(SIZE))).toBe('none');
+    expect(drawingOf({ ...instance(SIZE), '7FE00010': { vr: 'OW' } })).toBe('none');
   });
 
   it('says when a picture has lost something', () => {

@@ -5,8 +5,7 @@ import { utilities } from '@cornerstonejs/tools';
 
 import { IMAGE_MS, within } from './deadline';
 import { number } from './dicom-json';
-import { drawsOnCpu, type Engine, type Hand, type Viewport } from './engine';
-import { isDrawable } from './kinds';
+import { drawsOnCpu, type Engine, type Hand, Undrawable, type Viewport } from './engine';
 import type { LoadedSeries } from './library';
 import type { Edges } from './orientation';
 import type { Prefetch } from './prefetch';
@@ -18,6 +17,8 @@ export type PaneStatus = 'empty' | 'loading' | 'ready' | 'error';
 
 export interface PaneState {
   status: PaneStatus;
+  /** The image is there and no decoder of the browser draws it; else it did not come. */
+  undrawable: boolean;
   series: string;
   index: number;
   count: number;
@@ -31,6 +32,7 @@ export interface PaneState {
 
 export const EMPTY: PaneState = {
   status: 'empty',
+  undrawable: false,
   series: '',
   index: 0,
   count: 0,
@@ -87,19 +89,16 @@ export class Pane {
     if (!imageId) return;
     this.wanted = index;
     this.set({ ...EMPTY, status: 'loading', series: series.uid, index, count: series.imageIds.length, imageId });
-    const instance = series.frames[index]?.instance;
-    if (instance && !isDrawable(instance)) {
-      this.set({ ...this.state, status: 'error' });
-      return;
-    }
     try {
       // Loaded first by itself: an image that cannot come is told here, not found out by drawing.
       const asked = { priority: -5, requestType: 'interaction', ...{ useRGBA: drawsOnCpu() } };
       await within(imageLoader.loadAndCacheImage(imageId, asked), IMAGE_MS);
       if (turn !== this.turn) return;
       await this.viewport.setStack(series.imageIds, index);
-    } catch {
-      if (turn === this.turn) this.set({ ...this.state, status: 'error' });
+    } catch (reason) {
+      if (turn !== this.turn) return;
+      this.missed(index, reason);
+      if (reason instanceof Undrawable) await this.passBy(series, index);
       return;
     }
     if (turn !== this.turn) return;
@@ -109,6 +108,16 @@ export class Pane {
     this.set({ ...this.state, status: 'ready' });
     this.looked();
     this.prefetch.look(this.number, series.imageIds, index);
+  }
+
+  /** Lets the reader leaf on from an image that will never be drawn: the stack is there, only this one is not. */
+  private async passBy(series: LoadedSeries, index: number): Promise<void> {
+    this.prefetch.look(this.number, series.imageIds, index);
+    try {
+      await this.viewport.setStack(series.imageIds, index);
+    } catch {
+      // Told already.
+    }
   }
 
   /** Lets go of its images: something that is none stands in its place, and no tool has anything to act on. */
@@ -150,20 +159,30 @@ export class Pane {
   }
 
   private get drawn(): boolean {
-    return this.state.status === 'ready' || (this.state.status === 'error' && this.viewport.getImageIds().length > 0);
+    return this.state.status === 'ready' || (this.state.status === 'error' && this.stacked);
+  }
+
+  /** Whether the viewport has this series already: until its first image comes it still holds the one before. */
+  private get stacked(): boolean {
+    const [first] = this.viewport.getImageIds();
+    return first !== undefined && first === this.series?.imageIds[0];
   }
 
   /** Image *index*, kept within the series. */
   async goTo(index: number): Promise<void> {
-    if (!this.drawn) return;
     const to = Math.max(0, Math.min(this.state.count - 1, index));
+    if (this.series && this.state.status === 'error' && !this.stacked) {
+      await this.show(this.series, to);
+      return;
+    }
+    if (!this.drawn) return;
     this.wanted = to;
     if (to === this.viewport.getCurrentImageIdIndex() && this.state.status === 'ready') return;
     try {
       await this.viewport.setImageIdIndex(to);
-    } catch {
+    } catch (reason) {
       // Told by IMAGE_LOAD_ERROR as well, with the image it concerns.
-      this.missed(to);
+      this.missed(to, reason);
     }
   }
 
@@ -278,9 +297,10 @@ export class Pane {
 
   private readonly moved = (event: Event) => {
     const { imageId, imageIdIndex } = (event as CustomEvent<{ imageId: string; imageIdIndex: number }>).detail;
+    if (this.series?.imageIds[imageIdIndex] !== imageId) return;
     this.prefetch.note(imageId);
     this.wanted = imageIdIndex;
-    this.set({ ...this.state, status: 'ready', imageId, index: imageIdIndex });
+    this.set({ ...this.state, status: 'ready', undrawable: false, imageId, index: imageIdIndex });
     // The CPU path sets the new image's own window right after this event, in the same turn.
     queueMicrotask(() => {
       this.keepWindow();
@@ -308,14 +328,17 @@ export class Pane {
   };
 
   private readonly failed = (event: Event) => {
-    const { imageId, imageIdIndex } = (event as CustomEvent<{ imageId?: string; imageIdIndex?: number }>).detail;
+    const { imageId, imageIdIndex, error } = (
+      event as CustomEvent<{ imageId?: string; imageIdIndex?: number; error?: unknown }>
+    ).detail;
     if (imageId && imageIdIndex !== undefined && this.series?.imageIds[imageIdIndex] === imageId)
-      this.missed(imageIdIndex);
+      this.missed(imageIdIndex, error);
   };
 
-  private missed(index: number): void {
+  private missed(index: number, reason: unknown): void {
     const imageId = this.series?.imageIds[index] ?? '';
-    this.set({ ...this.state, status: 'error', index, imageId });
+    this.wanted = index;
+    this.set({ ...this.state, status: 'error', undrawable: reason instanceof Undrawable, index, imageId });
   }
 
   private readonly looked = () => {

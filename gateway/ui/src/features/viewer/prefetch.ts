@@ -3,7 +3,7 @@
 import { cache, imageLoader } from '@cornerstonejs/core';
 
 import { IMAGE_MS, within } from './deadline';
-import { CACHE_BYTES, drawsOnCpu } from './engine';
+import { CACHE_BYTES, drawsOnCpu, Undrawable } from './engine';
 import { neighbours } from './series-stack';
 
 /** HTTP/1.1 gives six connections to a server; two stay free for what the reader asks for. */
@@ -90,9 +90,10 @@ export class Prefetch {
       const asked = { priority: 5, requestType: 'prefetch', ...{ useRGBA: drawsOnCpu() } };
       await within(imageLoader.loadAndCacheImage(imageId, asked), IMAGE_MS);
       this.note(imageId);
-    } catch {
+    } catch (reason) {
       // Fetching ahead is a favour: the error is shown when the reader comes to this image.
-      this.failed.add(imageId);
+      if (reason instanceof Undrawable) this.note(imageId);
+      else this.failed.add(imageId);
     } finally {
       this.running -= 1;
       this.pump();
