@@ -16,7 +16,7 @@ from tests.browser.test_objects import changed
 from tests.browser.test_viewer import drag, middle, ready, zoom
 from tests.browser.workstation import Person, at_work, county, folder_of, sign_in, store
 from tests.demo.running import RunningDemo
-from tests.shared_data import need_shared_data
+from tests.shared_data import members, need_shared_data
 from yilian.samples.studies import uid_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -265,3 +265,67 @@ def test_images_around_one_without_a_picture_are_leafed_through(
         ready(person)
         expect(number).to_have_text("图 3/3")
         expect(page.get_by_test_id("thumb").locator(".count")).to_have_text("3幅")
+
+
+@dataclass(frozen=True)
+class MrFrame:
+    """One frame of an enhanced object, as its functional groups tell."""
+
+    width: float
+    centre: float
+    thickness_mm: float
+    values: npt.NDArray[np.float64]
+
+    @property
+    def window(self) -> str:
+        return f"W{self.width:.0f} L{self.centre:.0f}"
+
+
+def frames_of(ds: Dataset) -> list[MrFrame]:
+    """Return the frames along the normal of their planes, which lie across the second axis."""
+    told = []
+    for group, values in zip(ds.PerFrameFunctionalGroupsSequence, ds.pixel_array, strict=True):
+        [voi], [measures] = group.FrameVOILUTSequence, group.PixelMeasuresSequence
+        [position] = group.PlanePositionSequence
+        frame = MrFrame(
+            float(voi.WindowWidth), float(voi.WindowCenter), float(measures.SliceThickness), values
+        )
+        told.append((float(position.ImagePositionPatient[1]), frame))
+    return [frame for _, frame in sorted(told, key=lambda one: one[0])]
+
+
+@pytest.mark.parametrize(("query", "language"), PATHS)
+def test_each_frame_of_an_enhanced_object_has_its_own_window_and_thickness(
+    browser: Browser, demo: RunningDemo, query: str, language: str
+) -> None:
+    content, ds = next(
+        (content, ds)
+        for _, content in members("mr-siemens-xa-study-a.tar.xz")
+        if (ds := pydicom.dcmread(io.BytesIO(content))).get("NumberOfFrames")
+    )
+    assert "WindowCenter" not in ds
+    assert "SliceThickness" not in ds
+    frames = frames_of(ds)
+    middle_one = (len(frames) - 1) // 2
+    store(demo, [content])
+    with at_work(browser, county(demo), language=language, size=SIZE) as person:
+        opened(person, demo, ds.StudyInstanceUID, f"{query}&series={ds.SeriesInstanceUID}")
+        ready(person)
+        page = person.page
+        window, number = page.get_by_test_id("window"), page.get_by_test_id("image-number")
+        names = {"zh-CN": ["原窗", "全范围", "窄窗", "宽窗"], "en": ["As sent", "Full range"]}
+        for name in names[language]:
+            expect(page.get_by_role("button", name=name)).to_be_visible()
+        for at, frame in ((middle_one, frames[middle_one]), (len(frames) - 1, frames[-1])):
+            if at != middle_one:
+                page.keyboard.press("End")
+            expect(number).to_contain_text(f"{at + 1}/{len(frames)}")
+            page.keyboard.press("2")
+            whole = rf"W{frame.values.max() - frame.values.min() + 1:.0f} L\d+"
+            expect(window).to_have_text(re.compile(whole))
+            peaks_at(person, 255, 12)
+            page.keyboard.press("1")
+            expect(window).to_have_text(frame.window)
+            peaks_at(person, grey(frame.values.max(), frame.width, frame.centre), 12)
+            expect(page.locator(".overlay")).to_contain_text(f"{frame.thickness_mm:.1f} mm")
+        person.picture(f"reading-enhanced-{query[1:]}-{language}-{SIZE}")

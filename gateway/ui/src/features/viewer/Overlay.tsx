@@ -8,6 +8,7 @@ import { drawsOnCpu } from './engine';
 import { isLossy } from './kinds';
 import { frameOf } from './library';
 import type { PaneState } from './pane';
+import { thicknessOf } from './series-stack';
 import { windowText } from './windows';
 
 /** The text over an image: whose it is, what it is, how it is shown. */
@@ -22,7 +23,7 @@ export function Overlay({ study, state, missing }: { study: StudyRow; state: Pan
   const date = dicomDate(text(instance, '00080022') || text(instance, '00080021') || text(instance, '00080020'));
   const time = dicomTime(text(instance, '00080032') || text(instance, '00080031') || text(instance, '00080030'));
   const series = number(instance, '00200011');
-  const thickness = number(instance, '00180050');
+  const thickness = thicknessOf(instance, frame.frame - 1);
   return (
     <div className="overlay">
       <div className="at-top-left">

@@ -20,7 +20,7 @@ export function Tools({ hand, series, back }: { hand: Hand | null; series: reado
   const layout = useViewer((viewer) => viewer.layout);
   const linked = useViewer((viewer) => viewer.linked);
   const state = useViewer((viewer) => viewer.states[viewer.active]);
-  const presets = state?.status === 'ready' ? presetsOf(activePane()?.shown) : [];
+  const presets = state?.status === 'ready' ? presetsOf(activePane()?.shown, state.index) : [];
   const ready = state?.status === 'ready';
 
   /** Runs *act* and gives the keys back to the images. */

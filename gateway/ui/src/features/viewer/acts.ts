@@ -4,6 +4,7 @@ import { utilities } from '@cornerstonejs/core';
 import { annotation, cancelActiveManipulations } from '@cornerstonejs/tools';
 
 import type { Key } from '../../frame/keys';
+import { text } from './dicom-json';
 import { type Hand, type ToolName } from './engine';
 import type { LoadedSeries } from './library';
 import { linkedIndex } from './link';
@@ -21,19 +22,15 @@ export function takeTool(hand: Hand | null, tool: ToolName): void {
   useViewer.setState({ tool });
 }
 
-export function presetsOf(series: LoadedSeries | null | undefined) {
-  const instance = series?.frames[0]?.instance;
-  return instance ? presetsFor(instance, modalityOf(series)) : [];
-}
-
-function modalityOf(series: LoadedSeries): string {
-  const value = series.frames[0]?.instance['00080060']?.Value?.[0];
-  return typeof value === 'string' ? value : '';
+/** What the digits choose for image *at* of *series*: its own windows, since others of the series may have others. */
+export function presetsOf(series: LoadedSeries | null | undefined, at: number) {
+  const shown = series?.frames[at];
+  return shown ? presetsFor(shown.instance, text(shown.instance, '00080060'), shown.frame - 1) : [];
 }
 
 export function applyPreset(digit: number): void {
   const pane = activePane();
-  const preset = presetsOf(pane?.shown)[digit - 1];
+  const preset = pane && presetsOf(pane.shown, pane.current.index)[digit - 1];
   if (pane && preset) pane.useWindow(preset.window);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { AXIAL, instance, slice } from './instances.fixture';
-import { distanceAlong, middleOf, neighbours, stackOf } from './series-stack';
+import { distanceAlong, middleOf, neighbours, stackOf, thicknessOf } from './series-stack';
 
 const order = (stack: ReturnType<typeof stackOf>) => stack.frames.map(({ instanceNumber }) => instanceNumber);
 
@@ -33,6 +33,16 @@ describe('a series in reading order', () => {
 
   it('counts frames without geometry too', () => {
     expect(stackOf([instance({ '00080018': '2.25.9', '00280008': 30 })]).frames).toHaveLength(30);
+  });
+
+  it('tells how thick each frame is', () => {
+    const measures = (millimetres: number) => ({ '00289110': { Value: [instance({ '00180050': millimetres })] } });
+    const enhanced = instance({ '52009230': [measures(2), measures(3)] });
+    expect([0, 1].map((frame) => thicknessOf(enhanced, frame))).toEqual([2, 3]);
+    expect(thicknessOf(instance({ '52009229': [measures(4)] }), 7)).toBe(4);
+    expect(thicknessOf(instance({ '00180050': 5 }), 0)).toBe(5);
+    expect(thicknessOf(instance({ '00180050': 5, '52009229': [{ '00289110': { Value: [{}] } }] }), 0)).toBe(5);
+    expect(thicknessOf(instance({}), 0)).toBeUndefined();
   });
 
   it('measures along the normal of the plane', () => {

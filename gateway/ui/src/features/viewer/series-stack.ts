@@ -19,6 +19,7 @@ export interface Stack {
 
 const PLANE_POSITION = '00209113';
 const PLANE_ORIENTATION = '00209116';
+const PIXEL_MEASURES = '00289110';
 
 /** Distance of a frame's plane along the normal of *orientation*; undefined without geometry. */
 export function distanceAlong(orientation: readonly number[], position: readonly number[]): number | undefined {
@@ -34,6 +35,11 @@ export function orientationOf(instance: Instance, frame: number): number[] {
 
 export function positionOf(instance: Instance, frame: number): number[] {
   return numbers(ofFrame(instance, frame, PLANE_POSITION), '00200032');
+}
+
+/** Slice thickness of a frame (from 0) in millimetres; undefined where neither frame nor object tells it. */
+export function thicknessOf(instance: Instance, frame: number): number | undefined {
+  return number(ofFrame(instance, frame, PIXEL_MEASURES), '00180050') ?? number(instance, '00180050');
 }
 
 function sameOrientation(a: readonly number[], b: readonly number[]): boolean {

@@ -41,4 +41,27 @@ describe('windows', () => {
       'full',
     ]);
   });
+
+  it('are those of each frame where the object has several, or those all frames share', () => {
+    const group = (values: Readonly<Record<string, unknown>>) => ({ '00289132': { Value: [instance(values)] } });
+    const frames = instance({
+      '52009230': [
+        group({ '00281050': '849', '00281051': '1696' }),
+        group({ '00281050': [500, 40], '00281051': [900, 80], '00281055': ['NORMAL', 'HARD'] }),
+      ],
+    });
+    const labels = (frame: number) => presetsFor(frames, 'MR', frame).map(({ label, name }) => label || name);
+    expect(labels(0)).toEqual(['own', 'full', 'narrow', 'wide']);
+    expect(presetsFor(frames, 'MR', 0)[0]?.window).toEqual({ width: 1696, centre: 849 });
+    expect(labels(1)).toEqual(['own', 'HARD', 'full', 'narrow', 'wide']);
+    const shared = instance({ '52009229': [group({ '00281050': 7, '00281051': 14 })], '52009230': [{}, {}] });
+    expect(presetsFor(shared, 'MR', 1)[0]?.window).toEqual({ width: 14, centre: 7 });
+  });
+
+  it("of frames of CT are the ward's own unless their values are no Hounsfield units", () => {
+    const typed = (type: string) =>
+      instance({ '52009229': [{ '00289145': { Value: [instance({ '00281054': type })] } }] });
+    expect(presetsFor(typed('HU'), 'CT')[0]?.label).toBe('soft');
+    expect(presetsFor(typed('US'), 'CT')[0]?.label).toBe('full');
+  });
 });

@@ -1,6 +1,6 @@
 /** Window presets on the digits, by modality, and the two ways to write a window. Pure. */
 
-import { type Instance, numbers, texts } from './dicom-json';
+import { type Instance, numbers, ofFrame, texts } from './dicom-json';
 
 export interface Window {
   width: number;
@@ -23,11 +23,15 @@ const CT: readonly [label: string, width: number, centre: number][] = [
   ['brain', 80, 40],
 ];
 
-/** The windows the machine wrote into the image, with the machine's own names for them. */
-export function windowsOf(instance: Instance): { window: Window; name: string }[] {
-  const centres = numbers(instance, '00281050');
-  const widths = numbers(instance, '00281051');
-  const names = texts(instance, '00281055');
+const FRAME_VOI_LUT = '00289132';
+const PIXEL_VALUE_TRANSFORMATION = '00289145';
+
+/** The windows the machine wrote for frame *frame* (from 0) of the object, with the machine's own names for them. */
+export function windowsOf(instance: Instance, frame = 0): { window: Window; name: string }[] {
+  const told = ofFrame(instance, frame, FRAME_VOI_LUT);
+  const centres = numbers(told, '00281050');
+  const widths = numbers(told, '00281051');
+  const names = texts(told, '00281055');
   return centres.flatMap((centre, index) => {
     const width = widths[index];
     return width && width > 0 ? [{ window: { width, centre }, name: names[index] ?? '' }] : [];
@@ -36,16 +40,16 @@ export function windowsOf(instance: Instance): { window: Window; name: string }[
 
 /** Whether stored values are Hounsfield units: only then do the CT presets mean anything. */
 export function isHounsfield(instance: Instance, modality: string): boolean {
-  const type = texts(instance, '00281054')[0] ?? '';
+  const type = texts(ofFrame(instance, 0, PIXEL_VALUE_TRANSFORMATION), '00281054')[0] ?? '';
   return modality === 'CT' && (type === '' || type === 'HU');
 }
 
-/** What the digits 1-9 choose for *instance*. */
-export function presetsFor(instance: Instance, modality: string): Preset[] {
+/** What the digits 1-9 choose for frame *frame* (from 0) of *instance*. */
+export function presetsFor(instance: Instance, modality: string, frame = 0): Preset[] {
   if (isHounsfield(instance, modality)) {
     return CT.map(([label, width, centre]) => ({ label, name: '', window: { width, centre } }));
   }
-  const own = windowsOf(instance)
+  const own = windowsOf(instance, frame)
     .slice(0, 4)
     .map(({ window, name }, index): Preset => ({ label: index === 0 ? 'own' : '', name, window }));
   const first = own[0]?.window;
