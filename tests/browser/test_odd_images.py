@@ -329,3 +329,33 @@ def test_each_frame_of_an_enhanced_object_has_its_own_window_and_thickness(
             peaks_at(person, grey(frame.values.max(), frame.width, frame.centre), 12)
             expect(page.locator(".overlay")).to_contain_text(f"{frame.thickness_mm:.1f} mm")
         person.picture(f"reading-enhanced-{query[1:]}-{language}-{SIZE}")
+
+
+@pytest.mark.parametrize(("query", "language"), PATHS)
+def test_a_radiograph_is_inverted_and_put_back_as_it_came(
+    browser: Browser, demo: RunningDemo, query: str, language: str
+) -> None:
+    ds = stored(demo, "dicomdir-tree/77654033/CR1/6154")
+    assert ds.PhotometricInterpretation == "MONOCHROME1"
+    values = ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
+    width, centre = float(ds.WindowWidth), float(ds.WindowCenter)
+    as_it_came = 255 - grey(values.min(), width, centre)
+    exchanged = grey(values.max(), width, centre)
+    assert abs(as_it_came - exchanged) > 20
+    with at_work(browser, county(demo), language=language, size=SIZE) as person:
+        opened(person, demo, ds.StudyInstanceUID, f"{query}&series={ds.SeriesInstanceUID}")
+        ready(person)
+        page = person.page
+        overlay = page.locator(".overlay")
+        told = {"zh-CN": "反色", "en": "Inverted"}[language]
+        peaks_at(person, as_it_came, 6)
+        expect(overlay).not_to_contain_text(told, ignore_case=True)
+        page.keyboard.press("i")
+        peaks_at(person, exchanged, 6)
+        expect(overlay).to_contain_text(told, ignore_case=True)
+        page.keyboard.press("3")
+        page.keyboard.press("Space")
+        expect(page.get_by_test_id("window")).to_have_text(f"W{width:.0f} L{centre:.0f}")
+        peaks_at(person, as_it_came, 6)
+        expect(overlay).not_to_contain_text(told, ignore_case=True)
+        person.picture(f"reading-reset-{query[1:]}-{language}-{SIZE}")

@@ -1,6 +1,6 @@
 /** One viewport: what it shows, every act on it, and its state as the page draws it. */
 
-import { cache, Enums, EVENTS, eventTarget, imageLoader } from '@cornerstonejs/core';
+import { cache, Enums, EVENTS, eventTarget, imageLoader, type Types, utilities as core } from '@cornerstonejs/core';
 import { utilities } from '@cornerstonejs/tools';
 
 import { IMAGE_MS, within } from './deadline';
@@ -53,6 +53,8 @@ export class Pane {
   private turn = 0;
   private wanted = 0;
   private chosen: { lower: number; upper: number } | null = null;
+  /** The reader wants dark and light exchanged; MONOCHROME1 is drawn the other way round without that. */
+  private negative = false;
   /** The zoom at which the image fills the viewport. */
   private fitZoom = 1;
   private readonly resized: ResizeObserver;
@@ -84,6 +86,7 @@ export class Pane {
     this.stop();
     this.series = series;
     this.chosen = null;
+    this.negative = false;
     const index = at ?? middleOf(series.imageIds.length);
     const imageId = series.imageIds[index];
     if (!imageId) return;
@@ -207,7 +210,8 @@ export class Pane {
 
   invert(): void {
     if (!this.drawn) return;
-    this.viewport.setProperties({ invert: !this.viewport.getProperties().invert });
+    this.negative = !this.negative;
+    this.put({ invert: this.drawnInverted() });
     this.viewport.render();
     this.looked();
   }
@@ -235,10 +239,11 @@ export class Pane {
     if (!this.drawn) return;
     this.stop();
     this.chosen = null;
-    this.viewport.resetProperties();
+    this.negative = false;
+    // The renderer's own reset fails on the GPU path, and takes MONOCHROME1 for MONOCHROME2 on the CPU path.
+    this.put({ voiRange: this.ownRange(), invert: this.drawnInverted() });
     this.viewport.resetCamera();
     this.viewport.setViewPresentation({ rotation: 0 });
-    this.chosen = null;
     this.viewport.render();
     this.fitZoom = this.viewport.getZoom();
     this.looked();
@@ -309,12 +314,32 @@ export class Pane {
     if (this.series) this.prefetch.look(this.number, this.series.imageIds, imageIdIndex);
   };
 
-  /** A window the reader chose holds for the whole series; the CPU path would take each image's own. */
-  private keepWindow(): void {
+  /** The window the image shown brings along. */
+  private ownRange(): { lower: number; upper: number } | undefined {
+    const image = this.viewport.getCornerstoneImage();
+    const [width] = [image?.windowWidth].flat();
+    const [centre] = [image?.windowCenter].flat();
+    if (width === undefined || centre === undefined) return undefined;
+    return core.windowLevel.toLowHighRange(width, centre, image?.voiLUTFunction);
+  }
+
+  private drawnInverted(): boolean {
+    return Boolean(this.viewport.getCornerstoneImage()?.invert) !== this.negative;
+  }
+
+  /** Sets *properties*, which the reader did not choose. */
+  private put(properties: Types.StackViewportProperties): void {
     const { chosen } = this;
+    this.viewport.setProperties(properties);
+    this.chosen = chosen;
+  }
+
+  /** A window the reader chose holds for the whole series; else each image has its own. Neither path does both. */
+  private keepWindow(): void {
+    const wanted = this.chosen ?? this.ownRange();
     const { voiRange } = this.viewport.getProperties();
-    if (!chosen || (voiRange?.lower === chosen.lower && voiRange.upper === chosen.upper)) return;
-    this.viewport.setProperties({ voiRange: chosen });
+    if (!wanted || (voiRange?.lower === wanted.lower && voiRange.upper === wanted.upper)) return;
+    this.put({ voiRange: wanted });
     this.viewport.render();
   }
 
@@ -344,12 +369,12 @@ export class Pane {
   private readonly looked = () => {
     if (this.state.status !== 'ready') return;
     const { imageId } = this.state;
-    const { voiRange, invert } = this.viewport.getProperties();
+    const { voiRange } = this.viewport.getProperties();
     this.set({
       ...this.state,
       window: voiRange ? toWindow(voiRange) : null,
       zoom: scaleOf(this.viewport, imageId),
-      inverted: Boolean(invert),
+      inverted: this.negative,
       letters: lettersAround(this.viewport, imageId),
     });
   };
