@@ -2,11 +2,13 @@
 
 The faults are drawn: resets, orderly ends, silence, and answers lost after the last byte; towards
 the county also single flipped bits, which C-STORE has no means to find (TCP's own checksum is what
-it has). C-STORE cannot go on in mid-object, so there only the object at hand is sent again.
+it has). Flipped bits come on top: what is counted as asked for are cuts. C-STORE cannot go on in
+mid-object, so there only the object at hand is sent again.
 """
 
 import asyncio
 import dataclasses
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -19,7 +21,13 @@ from tests.torture.hops import Image, hops, image_of, store_until_acknowledged
 from tests.township.node import settings_for
 from tests.uploads.dicom_files import ct_slice
 
-_CUTS: Final = {Size.SHORT: 100, Size.LONG: 1000}
+CUTS: Final = {Size.SHORT: 100, Size.LONG: 1000}
+_FLIPS: Final = {Size.SHORT: 10, Size.LONG: 250}
+"""Beside the cuts."""
+_ANSWERS_PERCENT: Final = 20
+"""Of the cuts, that take the answer to what has arrived whole: at least so many."""
+_DRAWN_AS_ANSWERS: Final = 0.25
+_DEALS_MOST: Final = 20
 _CUTS_OF_CONTROL: Final = 30
 """Of the same faults; each third of them loses something where nobody waits for an answer."""
 _PARCEL_BYTES: Final = MIB
@@ -30,13 +38,80 @@ _CUTTING: Final = (Fault.RST, Fault.RST, Fault.FIN)
 _WITHIN_S: Final = 120.0
 
 
-def troubles(count: int, *, most_bytes: int, flips: bool, seed: int) -> list[AtByte]:
-    """Return *count* faults: a fifth takes an answer, one in fifty is silence."""
-    faults = (*_CUTTING, Fault.FLIP) if flips else _CUTTING
-    drawn = list(seeded(seed, count, most_bytes=most_bytes, faults=faults, answers=0.25))
-    for number in range(0, count, 50):
+def troubles(cuts: int, *, most_bytes: int, flips: int, seed: int) -> list[AtByte]:
+    """Return *cuts* faults that end a connection, and *flips* more, in the order of a draw.
+
+    A quarter takes an answer, one in fifty is silence.
+    """
+    drawn = list(
+        seeded(seed, cuts, most_bytes=most_bytes, faults=_CUTTING, answers=_DRAWN_AS_ANSWERS)
+    )
+    for number in range(0, cuts, 50):
         drawn[number] = AtByte(drawn[number].after_up, Fault.BLACK_HOLE)
+    drawn += seeded(seed + 1, flips, most_bytes=most_bytes, faults=(Fault.FLIP,))
+    random.Random(seed).shuffle(drawn)
     return drawn
+
+
+class _Deck:
+    """The faults of one trial, dealt until what is asked for has struck."""
+
+    def __init__(self, line: Line, cuts: int, *, most_bytes: int, flips: int, seed: int) -> None:
+        self._line = line
+        self._cuts = cuts
+        self._flips = flips
+        self._most_bytes = most_bytes
+        self._seed = seed
+        self._deals = 1
+        line.troubles.extend(troubles(cuts, most_bytes=most_bytes, flips=flips, seed=seed))
+
+    def goes_on(self) -> bool:
+        """Whether there is more to come; deals for those that met a line that was ending."""
+        line = self._line
+        if line.troubles:
+            return True
+        cuts, flips, answers = self._missing()
+        if self._deals == _DEALS_MOST:
+            return False
+        self._deals += 1
+        self._seed += 2
+        again = troubles(cuts, most_bytes=self._most_bytes, flips=flips, seed=self._seed)
+        left = iter(range(answers))
+        line.troubles.extend(
+            dataclasses.replace(each, fault=Fault.RST, before_answer=True)
+            if each.fault is not Fault.FLIP and next(left, None) is not None
+            else each
+            for each in again
+        )
+        return bool(line.troubles)
+
+    def broken(self) -> tuple[str, ...]:
+        """Say what was asked for and did not strike."""
+        cuts, flips, answers = self._missing()
+        said = f"{cuts} cuts and {flips} flips too few, {answers} after the last byte"
+        return (said,) if cuts or flips else ()
+
+    def _missing(self) -> tuple[int, int, int]:
+        found = _Counts.of(self._line)
+        answers = max(0, self._cuts * _ANSWERS_PERCENT // 100 - found.answers)
+        cuts = max(0, self._cuts - found.cuts, answers)
+        return cuts, max(0, self._flips - found.flips), answers
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Counts:
+    """What struck."""
+
+    cuts: int
+    flips: int
+    answers: int
+
+    @classmethod
+    def of(cls, line: Line) -> "_Counts":
+        """Count the strikes of *line*."""
+        flips = sum(each.fault is Fault.FLIP for each in line.strikes)
+        answers = sum(each.before_answer for each in line.strikes)
+        return cls(len(line.strikes) - flips, flips, answers)
 
 
 def _images(first: int) -> list[Image]:
@@ -52,15 +127,9 @@ async def modality_to_township(folder: Path, size: Size, *, trusting: bool = Fal
     sent = 0
     async with hops(folder) as made:
         line = made.modality_line
-        line.troubles.extend(
-            troubles(
-                _CUTS_OF_CONTROL if trusting else _CUTS[size],
-                most_bytes=2 * _OBJECT_BYTES,
-                flips=False,
-                seed=5,
-            )
-        )
-        while line.troubles:
+        cuts = _CUTS_OF_CONTROL if trusting else CUTS[size]
+        deck = _Deck(line, cuts, most_bytes=2 * _OBJECT_BYTES, flips=0, seed=5)
+        while deck.goes_on():
             images = await asyncio.to_thread(_images, 1 + sent)
             acknowledged |= await store_until_acknowledged(line, images, trusting=trusting)
             sent += len(images)
@@ -74,7 +143,10 @@ async def modality_to_township(folder: Path, size: Size, *, trusting: bool = Fal
         if trusting:
             return figures
         return dataclasses.replace(
-            figures, resent_bytes=overhead, notes=(_kinds(line), "whole objects, as C-STORE must")
+            figures,
+            resent_bytes=overhead,
+            notes=(_kinds(line), "whole objects, as C-STORE must"),
+            broken=deck.broken(),
         )
 
 
@@ -84,10 +156,8 @@ async def township_to_county(folder: Path, size: Size) -> Figures:
     sent = 0
     async with hops(folder, settings=settings_for(parcel_bytes=_PARCEL_BYTES)) as made:
         line = made.county_line
-        line.troubles.extend(
-            troubles(_CUTS[size], most_bytes=_PARCEL_BYTES // 4, flips=True, seed=6)
-        )
-        while line.troubles:
+        deck = _Deck(line, CUTS[size], most_bytes=_PARCEL_BYTES // 4, flips=_FLIPS[size], seed=6)
+        while deck.goes_on():
             images = await asyncio.to_thread(_images, 1 + sent)
             acknowledged |= await store_until_acknowledged(made.modality_line, images)
             sent += len(images)
@@ -105,7 +175,7 @@ async def township_to_county(folder: Path, size: Size) -> Figures:
             resent_bytes=watch.resent_bytes,
             worst_resent_bytes=watch.worst_bytes,
             notes=(_kinds(line), f"and {anew / MIB:.1f} MiB as parcels anew where a bit was wrong"),
-            broken=tuple(broken),
+            broken=(*broken, *deck.broken()),
         )
 
 
@@ -134,7 +204,9 @@ async def controls(folder: Path) -> Sequence[Control]:
 def _kinds(line: Line) -> str:
     counted = {
         fault: sum(each.fault is fault for each in line.strikes)
-        for fault in dict.fromkeys(each.fault for each in line.strikes)
+        for fault in sorted({each.fault for each in line.strikes} - {Fault.FLIP})
     }
+    found = _Counts.of(line)
     said = ", ".join(f"{count} {fault}" for fault, count in counted.items())
-    return f"{said}; {sum(each.before_answer for each in line.strikes)} after the last byte"
+    flips = f"; and {found.flips} flipped bits" if found.flips else ""
+    return f"{found.cuts} cuts: {said}; {found.answers} of them after the last byte{flips}"
