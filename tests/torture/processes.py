@@ -23,9 +23,9 @@ def township(home: Path, port: int, first: int, last: int, *how: str) -> list[st
     return [sys.executable, "-m", "tests.torture.victim", "township", str(home), *numbers, *how]
 
 
-def county(home: Path) -> list[str]:
+def county(home: Path, *how: str) -> list[str]:
     """Return the command of a county's upload door."""
-    return [sys.executable, "-m", "tests.torture.victim", "county", str(home)]
+    return [sys.executable, "-m", "tests.torture.victim", "county", str(home), *how]
 
 
 @contextlib.contextmanager

@@ -45,6 +45,8 @@ class Ending:
     environment: Mapping[str, str] | None = None
     county_away: bool = False
     """Nothing can be forwarded until the last run."""
+    without: tuple[str, ...] = ()
+    """What a county does not do, as its victim is told; it then ends with everything receipted."""
 
 
 class Side(Protocol):
@@ -128,12 +130,13 @@ async def county(folder: Path, count: int, ending: Ending, *, seed: int = 3) -> 
         for run in range(count):
             numbers = range(1 + run * _EACH, 1 + (run + 1) * _EACH)
             with disk.mounted() as home:
-                command = processes.county(home / "county")
+                command = processes.county(home / "county", *ending.without)
                 async with started(command, environment=ending.environment) as process:
                     line.target_port = await port_of(process)
                     await node.store([raw_image(number) for number in numbers])
                     _remember(told, numbers, 0)
-                    await _receipted(node, run * _EACH + draw.randrange(1, _EACH + 1))
+                    enough = _EACH if ending.without else draw.randrange(1, _EACH + 1)
+                    await _receipted(node, run * _EACH + enough)
                     freeze(process)
                     disk.cut()
         with disk.mounted() as home:
@@ -148,15 +151,27 @@ async def county(folder: Path, count: int, ending: Ending, *, seed: int = 3) -> 
 
 
 async def controls(folder: Path) -> Sequence[Control]:
-    """Return R03 with flushes that do nothing."""
+    """Return both sides without what makes things durable there."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     lying = Ending(
         powerless=True,
         environment={"LD_PRELOAD": str(unflushed.library(folder))},
         county_away=True,
     )
-    found = await township(folder / "township", 1, lying)
-    return [Control("flushes do nothing", found)]
+    unflushed_commits = Ending(powerless=True, without=("no-flush",))
+    return [
+        Control("flushes do nothing", await township(folder / "township", 1, lying)),
+        Control(
+            "the county commits without a flush (R03)",
+            await county(folder / "unflushed", 1, unflushed_commits),
+        ),
+        Control("the county signs before it commits (R02)", await early_signature(folder)),
+    ]
+
+
+async def early_signature(folder: Path) -> Figures:
+    """Kill a county that signs for a parcel before it commits it."""
+    return await county(folder / "signed", 1, Ending(without=("sign-first",)))
 
 
 def _remember(told: dict[str, str], numbers: Sequence[int], first: int) -> int:

@@ -156,9 +156,7 @@ async def _swept(
 
 async def township_that_says_so_first(folder: Path) -> Figures:
     """Strike a node that acknowledges before it has written anything."""
-    # The first write of the journal is of its own head, the second of the first image.
-    strike = Strike("pwritev2", 2)
-    _, figures = await _strike_township(folder, strike, "ack-first")
+    _, figures = await _strike_township(folder, Strike("pwritev2", 2), "ack-first")
     return figures
 
 
@@ -190,12 +188,18 @@ async def county(folder: Path, size: Size, *, refuse: bool = False) -> Figures:
     return await _swept(folder, strikes(size, refuse=refuse), _strike_county)
 
 
-async def _strike_county(home: Path, strike: Strike) -> tuple[str, Figures]:
+async def county_that_signs_first(folder: Path, strike: Strike) -> Figures:
+    """Strike a county that signs for a parcel before it has committed it."""
+    _, figures = await _strike_county(folder, strike, "sign-first")
+    return figures
+
+
+async def _strike_county(home: Path, strike: Strike, *how: str) -> tuple[str, Figures]:
     there, log = home / "county", home / "trace"
     there.mkdir(parents=True)
     images = await asyncio.to_thread(expected)
     settings = settings_for(county_key=KEY.public_key())
-    serve = processes.county(there)
+    serve = processes.county(there, *how)
     async with open_line(0, QUICK_LINE) as line, AsyncExitStack() as held:
         door = door_to(line.port)
         node = await held.enter_async_context(node_in(home / "township", door, settings=settings))
@@ -211,7 +215,7 @@ async def _strike_county(home: Path, strike: Strike) -> tuple[str, Figures]:
             kill(process)
             await process.wait()
             place = _place(log, strike, there)
-            async with started(serve) as again:
+            async with started(processes.county(there)) as again:
                 line.target_port = await port_of(again)
                 broken: list[str] = []
                 try:
@@ -231,9 +235,24 @@ async def _counted(home: Path, told: dict[str, str], broken: list[str]) -> Figur
 
 
 async def controls(folder: Path) -> Sequence[Control]:
-    """Return the sweep's own control."""
-    found = await township_that_says_so_first(folder)
-    return [Control("the node answers before it has written", found)]
+    """Return strikes at both sides without what the sweeps prove."""
+    # The first write of a journal is of its own head, the second of what was given to it first.
+    killed = Strike("pwritev2", 2)
+    refused = Strike("pwritev2", 2, _EIO)
+    return [
+        Control(
+            "the node answers before it has written",
+            await township_that_says_so_first(folder / "township"),
+        ),
+        Control(
+            "the county signs before it commits (R01)",
+            await county_that_signs_first(folder / "killed", killed),
+        ),
+        Control(
+            "the county signs before it commits (R04)",
+            await county_that_signs_first(folder / "refused", refused),
+        ),
+    ]
 
 
 def _place(log: Path, strike: Strike, home: Path) -> str:

@@ -54,7 +54,8 @@ async def test_a_call_that_fails_loses_and_doubles_nothing(
     assert found.held, str(found)
 
 
-async def test_a_node_that_answers_before_it_has_written_is_found_out(tmp_path: Path) -> None:
-    [control] = await system_calls.controls(tmp_path)
-    assert control.failed
-    assert control.found.lost == 1, str(control.found)
+async def test_a_node_that_answers_or_signs_before_it_has_written_is_found_out(
+    tmp_path: Path,
+) -> None:
+    for control in await system_calls.controls(tmp_path):
+        assert control.found.lost > 0, f"{control.taken_out}: {control.found}"

@@ -4,8 +4,10 @@
 forwards them to the county at PORT and ends when all are delivered. ``... county HOME`` opens a
 county's upload door until it is ended. Both say on standard output what they have done. With
 ``ack-first`` the node says that an image is safe before it is: the control. With ``one-lost`` it
-ends when all but one are delivered and no more come. ``... cramped HOME PORT LAST`` is a node
-whose disk somebody else fills until images are refused, and frees again.
+ends when all but one are delivered and no more come. The controls of a county: with ``sign-first``
+it signs for a parcel before it commits it, with ``no-flush`` it commits without a flush.
+``... cramped HOME PORT LAST`` is a node whose disk somebody else fills until images are refused,
+and frees again.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kernel.errors import PlatformError
-from kernel.journal.writer import JournalWriter
+from kernel.journal.writer import Disk, Draft, JournalWriter, Position
 from tests.township.node import Node, door_to, node_in, settings_for
 from tests.uploads import county_door as doors
 from tests.uploads.dicom_files import ct_slice
@@ -111,11 +113,35 @@ def _fill(path: Path, *, leave: int) -> None:
         os.posix_fallocate(file.fileno(), 0, max(1, found.f_bavail * found.f_frsize - leave))
 
 
-async def county(home: Path) -> None:
+class _NeverFlushed(Disk):
+    """Takes every write for durable."""
+
+    def fdatasync(self, fd: int) -> None:
+        """Do nothing."""
+
+
+class _SignedFirst(JournalWriter):
+    """Calls a parcel committed that it commits when the next one comes."""
+
+    _due: Sequence[tuple[Draft, bytes]] = ()
+
+    async def commit(self, entries: Sequence[tuple[Draft, bytes]]) -> Position:
+        """Commit those of the call before."""
+        before, self._due = self._due, list(entries)
+        return await super().commit(before) if before else Position(0, 0)
+
+
+async def county(home: Path, how: Sequence[str]) -> None:
     """Serve until standard input ends."""
     doors.KEY = KEY
+    writer = _SignedFirst if "sign-first" in how else JournalWriter
     # Nobody files here, so no segment is ever released: small ones, or the disk is soon full.
-    journal = JournalWriter.open(home / "journal", reserve_bytes=0, segment_bytes=_SEGMENT_BYTES)
+    journal = writer.open(
+        home / "journal",
+        reserve_bytes=0,
+        segment_bytes=_SEGMENT_BYTES,
+        disk=_NeverFlushed() if "no-flush" in how else None,
+    )
     async with doors.county_door(home, journal) as opened:
         say(f"port {opened.port}")
         await asyncio.to_thread(sys.stdin.readline)
@@ -130,7 +156,7 @@ def main() -> None:
     """Do what the command line says."""
     role, home, *rest = sys.argv[1:]
     if role == "county":
-        asyncio.run(county(Path(home)))
+        asyncio.run(county(Path(home), rest))
     elif role == "cramped":
         port, last = (int(each) for each in rest[:2])
         asyncio.run(cramped(Path(home), port, last, ack_first="ack-first" in rest))
