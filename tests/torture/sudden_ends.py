@@ -20,7 +20,8 @@ from tests.torture.as_seen import as_seen
 from tests.torture.ext4_image import Ext4Image
 from tests.torture.figures import Control, Figures, Size, compared
 from tests.torture.hops import image_of
-from tests.torture.processes import freeze, heard, kill, port_of, started, the_victims_key
+from tests.torture.nursery import freeze, kill, nursery
+from tests.torture.processes import heard, port_of, the_victims_key
 from tests.torture.victim import KEY, raw_image
 from tests.township.node import Node, door_to, node_in, settings_for
 from tests.uploads.county_door import county_door
@@ -87,12 +88,15 @@ async def township(folder: Path, count: int, ending: Ending, *, seed: int = 2) -
     told: dict[str, str] = {}
     first = 1
     with the_victims_key():
-        async with county_door(folder / "county") as county:
+        async with (
+            county_door(folder / "county") as county,
+            nursery(ending.environment) as victims,
+        ):
             port = _NOWHERE if ending.county_away else county.port
             for _ in range(count):
                 with disk.mounted() as home:
                     command = processes.township(home / "node", port, first, first + _IMAGES)
-                    async with started(command, environment=ending.environment) as process:
+                    async with victims.started(command) as process:
                         enough = _IMAGES if ending.county_away else draw.randrange(1, _IMAGES)
                         said = await heard(process, within_s=_DELIVERED_S, enough=enough)
                         later = await heard(process, within_s=draw.uniform(0, 0.2))
@@ -107,7 +111,7 @@ async def township(folder: Path, count: int, ending: Ending, *, seed: int = 2) -
                 first = _remember(told, acked, first)
             with disk.mounted() as home:
                 command = processes.township(home / "node", county.port, first, first)
-                async with started(command) as process:
+                async with victims.started(command) as process:
                     within_s = _LOST_S if ending.county_away else _DELIVERED_S
                     said = await heard(process, within_s=within_s)
                 _remember(told, said.get("acked", []), first)
@@ -126,12 +130,13 @@ async def county(folder: Path, count: int, ending: Ending, *, seed: int = 3) -> 
     async with (
         open_line(_NOWHERE, QUICK_LINE) as line,
         node_in(folder / "township", door_to(line.port), settings=settings) as node,
+        nursery(ending.environment) as victims,
     ):
         for run in range(count):
             numbers = range(1 + run * _EACH, 1 + (run + 1) * _EACH)
             with disk.mounted() as home:
                 command = processes.county(home / "county", *ending.without)
-                async with started(command, environment=ending.environment) as process:
+                async with victims.started(command) as process:
                     line.target_port = await port_of(process)
                     await node.store([raw_image(number) for number in numbers])
                     _remember(told, numbers, 0)
@@ -140,7 +145,7 @@ async def county(folder: Path, count: int, ending: Ending, *, seed: int = 3) -> 
                     freeze(process)
                     disk.cut()
         with disk.mounted() as home:
-            async with started(processes.county(home / "county")) as process:
+            async with victims.started(processes.county(home / "county")) as process:
                 line.target_port = await port_of(process)
                 try:
                     await node.until(at_county=len(told), timeout_s=_DELIVERED_S)

@@ -22,7 +22,8 @@ from tests.torture import processes
 from tests.torture.as_seen import as_seen
 from tests.torture.figures import Control, Figures, Size, compared
 from tests.torture.hops import Image, image_of
-from tests.torture.processes import kill, port_of, started, the_victims_key
+from tests.torture.nursery import Nursery, kill, nursery
+from tests.torture.processes import port_of, the_victims_key
 from tests.torture.victim import KEY, raw_image
 from tests.township.node import door_to, node_in, settings_for
 from tests.uploads import county_door as doors
@@ -60,10 +61,10 @@ class Strike:
     when: int
     action: str = _KILL
 
-    def options(self, log: Path) -> list[str]:
-        """Return the command that starts a program under it."""
+    def tracer(self, log: Path) -> list[str]:
+        """Return the command that does it to a program."""
         return [
-            *("strace", "-f", "-qqq", "-y", "-o", str(log)),
+            *("strace", "-f", "-y", "-o", str(log)),
             *("-e", f"trace={self.call}"),
             *("-e", f"inject={self.call}:{self.action}:when={self.when}"),
         ]
@@ -135,45 +136,52 @@ async def township(folder: Path, size: Size, *, refuse: bool = False) -> Figures
 
 
 async def _swept(
-    folder: Path, rows: Iterator[Sequence[Strike]], strike_one: Callable[[Path, Strike], _Struck]
+    folder: Path,
+    rows: Iterator[Sequence[Strike]],
+    strike_one: Callable[[Nursery, Path, Strike], _Struck],
 ) -> Figures:
     """Strike the first call of every kind, the second of every kind, and so on, within the time."""
     found = Sum()
     began = time.monotonic()
     going = {f"{row[0].action} {row[0].call}": deque(row) for row in rows}
-    while going and time.monotonic() - began < MOST_MINUTES * 60:
-        for name, left in list(going.items()):
-            strike = left.popleft()
-            home = folder / f"{strike.action}-{strike.call}-{strike.when}"
-            place, figures = await strike_one(home, strike)
-            if place:
-                found.add(figures, f"{strike.action} {place}")
-            await asyncio.to_thread(shutil.rmtree, home)
-            if not place or not left:
-                del going[name]
+    async with nursery() as victims:
+        while going and time.monotonic() - began < MOST_MINUTES * 60:
+            for name, left in list(going.items()):
+                strike = left.popleft()
+                home = folder / f"{strike.action}-{strike.call}-{strike.when}"
+                place, figures = await strike_one(victims, home, strike)
+                if place:
+                    found.add(figures, f"{strike.action} {place}")
+                await asyncio.to_thread(shutil.rmtree, home)
+                if not place or not left:
+                    del going[name]
     return found.figures(unfinished=tuple(going))
 
 
 async def township_that_says_so_first(folder: Path) -> Figures:
     """Strike a node that acknowledges before it has written anything."""
-    _, figures = await _strike_township(folder, Strike("pwritev2", 2), "ack-first")
+    async with nursery() as victims:
+        strike = Strike("pwritev2", 2)
+        _, figures = await _strike_township(victims, folder, strike, "ack-first")
     return figures
 
 
-async def _strike_township(home: Path, strike: Strike, *how: str) -> tuple[str, Figures]:
+async def _strike_township(
+    victims: Nursery, home: Path, strike: Strike, *how: str
+) -> tuple[str, Figures]:
     """Return the place of death (empty where it survived), and what was lost or doubled."""
     node, log = home / "township", home / "trace"
     node.mkdir(parents=True)
     with the_victims_key():
         async with doors.county_door(home / "county") as county:
             run = processes.township(node, county.port, 1, _IMAGES, *how)
-            async with started([*strike.options(log), *run]) as process:
+            async with victims.started(run, tracer=strike.tracer(log)) as process:
                 heard = await processes.heard(process, within_s=_HANGS_S)
             acknowledged = max(heard.get("acked", [0]))
             place = _place(log, strike, node)
             # The control is over once all is there but what it lost; waiting on would show no more.
             lost = ("one-lost",) if how else ()
-            async with started(
+            async with victims.started(
                 processes.township(node, county.port, acknowledged + 1, _IMAGES, *lost)
             ) as process:
                 heard = await processes.heard(process, within_s=_HANGS_S if how else _WITHIN_S)
@@ -190,11 +198,14 @@ async def county(folder: Path, size: Size, *, refuse: bool = False) -> Figures:
 
 async def county_that_signs_first(folder: Path, strike: Strike) -> Figures:
     """Strike a county that signs for a parcel before it has committed it."""
-    _, figures = await _strike_county(folder, strike, "sign-first")
+    async with nursery() as victims:
+        _, figures = await _strike_county(victims, folder, strike, "sign-first")
     return figures
 
 
-async def _strike_county(home: Path, strike: Strike, *how: str) -> tuple[str, Figures]:
+async def _strike_county(
+    victims: Nursery, home: Path, strike: Strike, *how: str
+) -> tuple[str, Figures]:
     there, log = home / "county", home / "trace"
     there.mkdir(parents=True)
     images = await asyncio.to_thread(expected)
@@ -203,7 +214,7 @@ async def _strike_county(home: Path, strike: Strike, *how: str) -> tuple[str, Fi
     async with open_line(0, QUICK_LINE) as line, AsyncExitStack() as held:
         door = door_to(line.port)
         node = await held.enter_async_context(node_in(home / "township", door, settings=settings))
-        async with started([*strike.options(log), *serve]) as process:
+        async with victims.started(serve, tracer=strike.tracer(log)) as process:
             line.target_port = await port_of(process)
             await node.store([raw_image(number) for number in range(1, _IMAGES + 1)])
             delivered = asyncio.ensure_future(node.until(at_county=_IMAGES, timeout_s=_STUCK_S))
@@ -212,17 +223,15 @@ async def _strike_county(home: Path, strike: Strike, *how: str) -> tuple[str, Fi
             for task in (delivered, died):
                 task.cancel()
             await asyncio.gather(delivered, died, return_exceptions=True)
-            kill(process)
-            await process.wait()
-            place = _place(log, strike, there)
-            async with started(processes.county(there)) as again:
-                line.target_port = await port_of(again)
-                broken: list[str] = []
-                try:
-                    await node.until(at_county=_IMAGES, timeout_s=_WITHIN_S)
-                except AssertionError as exc:
-                    broken.append(f"after {place or strike.call}: {exc}")
-                kill(again)
+        place = _place(log, strike, there)
+        async with victims.started(processes.county(there)) as again:
+            line.target_port = await port_of(again)
+            broken: list[str] = []
+            try:
+                await node.until(at_county=_IMAGES, timeout_s=_WITHIN_S)
+            except AssertionError as exc:
+                broken.append(f"after {place or strike.call}: {exc}")
+            kill(again)
     told = {each.uid: each.content for each in images}
     return place, await _counted(home, told, broken)
 

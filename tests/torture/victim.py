@@ -152,9 +152,9 @@ def say(line: str) -> None:
     os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Do what the command line says."""
-    role, home, *rest = sys.argv[1:]
+    role, home, *rest = words
     if role == "county":
         asyncio.run(county(Path(home), rest))
     elif role == "cramped":
@@ -166,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
