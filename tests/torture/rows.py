@@ -113,6 +113,7 @@ CHECKS: Final[Sequence[Check]] = (
     Check("R01, R04", system_calls.controls, system_calls.missing),
     Check("R02, R03", sudden_ends.controls, ext4_image.missing),
     Check("R05", link_cuts.controls),
+    Check("R06", outage.controls_of_the_outage),
     Check("R07, R22", outage.controls),
     Check("R11", full_disk.controls, full_disk.missing),
     Check("R12", clock_jumps.controls),
