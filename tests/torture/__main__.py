@@ -71,7 +71,11 @@ def main() -> int:
         counts[Size.LONG] = min(arguments.kills or counts[Size.LONG], counts[Size.LONG])
     size = Size.LONG if arguments.long else Size.SHORT
     names = arguments.only or [row.name for row in ROWS]
-    rows = [row for row in ROWS if row.name in names and (arguments.where or "") in row.hop]
+    rows = [
+        row
+        for row in ROWS
+        if row.has(size) and row.name in names and (arguments.where or "") in row.hop
+    ]
     checks = [check for check in CHECKS if any(name in check.of for name in names)]
     held = True
     for row in rows:

@@ -58,7 +58,7 @@ _FILED_S: Final = 600.0
 _WITHIN_S: Final = {Size.SHORT: 120.0, Size.LONG: 3_600.0}
 _SHAPE: Final = LineShape(20_000_000, 20_000_000, rtt_s=0.02)
 _BAD_SHAPE: Final = LineShape(2_000_000, 2_000_000, rtt_s=0.2)
-_ON_A_BAD_LINE: Final = {Size.SHORT: 12, Size.LONG: 250}
+_ON_A_BAD_LINE: Final = 250
 _ULTRASOUND_SIDE: Final = 256
 """Of 133 KB once compressed: among the smallest that a clinic has in numbers."""
 
@@ -78,7 +78,7 @@ async def three_days_without_a_bad_line(folder: Path, size: Size) -> Figures:
 
     How much of the line they make use of is told.
     """
-    count, within_s = _ON_A_BAD_LINE[size], _WITHIN_S[size]
+    count, within_s = _ON_A_BAD_LINE, _WITHIN_S[size]
     return await _after_an_outage(
         folder, count, _BAD_SHAPE, side=_ULTRASOUND_SIDE, within_s=within_s
     )

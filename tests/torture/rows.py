@@ -16,7 +16,7 @@ from tests.torture import (
     system_calls,
 )
 from tests.torture.figures import Control, Figures, Size
-from tests.torture.sudden_ends import CUTS, KILLS, Ending
+from tests.torture.sudden_ends import ASKED_CUTS, ASKED_KILLS, CUTS, KILLS, Ending
 
 Trial = Callable[[Path, Size], Awaitable[Figures]]
 
@@ -32,6 +32,14 @@ class Row:
     trial: Trial
     missing: Callable[[], str] = lambda: ""
     """Why it cannot be tried on this machine, or an empty text."""
+    asked: int = 0
+    """Runs of the long form that the claim needs; 0 where that is no number."""
+    only_long: bool = False
+    """It has no short form: it takes longer than ``make test`` has."""
+
+    def has(self, size: Size) -> bool:
+        """Whether it is tried in that form."""
+        return size is Size.LONG or not self.only_long
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +74,30 @@ ROWS: Final[Sequence[Row]] = (
         system_calls.missing,
     ),
     Row("R01", "the same", _COMMITTING, system_calls.county, system_calls.missing),
-    Row("R02", "SIGKILL at any moment", _TAKING_IN, partial(_killed, sudden_ends.township)),
-    Row("R02", "the same", _COMMITTING, partial(_killed, sudden_ends.county)),
+    Row(
+        "R02",
+        "SIGKILL at any moment",
+        _TAKING_IN,
+        partial(_killed, sudden_ends.township),
+        asked=ASKED_KILLS,
+    ),
+    Row("R02", "the same", _COMMITTING, partial(_killed, sudden_ends.county), asked=ASKED_KILLS),
     Row(
         "R03",
         "power cut on ext4",
         _TAKING_IN,
         partial(_cut, sudden_ends.township),
         ext4_image.missing,
+        asked=ASKED_CUTS,
     ),
-    Row("R03", "the same", _COMMITTING, partial(_cut, sudden_ends.county), ext4_image.missing),
+    Row(
+        "R03",
+        "the same",
+        _COMMITTING,
+        partial(_cut, sudden_ends.county),
+        ext4_image.missing,
+        asked=ASKED_CUTS,
+    ),
     Row(
         "R04",
         "EIO or ENOSPC at the n-th durable system call",
@@ -89,15 +111,29 @@ ROWS: Final[Sequence[Row]] = (
         _COMMITTING,
         partial(system_calls.county, refuse=True),
         system_calls.missing,
+        only_long=True,
     ),
-    Row("R05", "line cut at any byte", _MODALITY, link_cuts.modality_to_township),
-    Row("R05", "the same, and flipped bits", _COUNTY, link_cuts.township_to_county),
+    Row(
+        "R05",
+        "line cut at any byte",
+        _MODALITY,
+        link_cuts.modality_to_township,
+        asked=link_cuts.CUTS[Size.LONG],
+    ),
+    Row(
+        "R05",
+        "the same, and flipped bits",
+        _COUNTY,
+        link_cuts.township_to_county,
+        asked=link_cuts.CUTS[Size.LONG],
+    ),
     Row("R06", "72 h without a line", _COUNTY, outage.three_days_without_a_line),
     Row(
         "R06",
         "the same, and a bad line",
         f"{_COUNTY}, 2 Mbit/s",
         outage.three_days_without_a_bad_line,
+        only_long=True,
     ),
     Row(
         "R07",

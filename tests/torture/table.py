@@ -24,7 +24,8 @@ _FORMS: Final = {
     Size.LONG: """\
 ## Long form
 
-Of `make torture` and `python -m tests.torture --long`: each row once, as often as a claim needs.
+Of `make torture` and `python -m tests.torture --long`: each row once, as often as a claim needs;
+where one ran fewer times, as under a cap (`--kills`), it says how many are asked.
 """,
     Size.SHORT: """\
 ## Short form
@@ -57,7 +58,11 @@ def _lines(kept: Kept) -> Iterator[str]:
         )
         yield "|---|---|---|---:|---:|---:|---:|---:|---|---|---:|"
         for row in ROWS:
-            yield _row(row, kept.row(size, row))
+            if row.has(size):
+                yield _row(row, kept.row(size, row), size)
+        if left_out := [f"{row.name} {row.hop}" for row in ROWS if not row.has(size)]:
+            yield ""
+            yield f"Only in the long form: {'; '.join(left_out)}."
     yield ""
     yield _CONTROLS
     yield "| Row | Taken out | Acknowledged | Lost | Twice | Found |"
@@ -77,7 +82,7 @@ def _lines(kept: Kept) -> Iterator[str]:
             yield f"| {check.of} | not tried{why_not} | | | | |"
 
 
-def _row(row: Row, kept: KeptRow | None) -> str:
+def _row(row: Row, kept: KeptRow | None, size: Size) -> str:
     head = f"| {row.name} | {row.what} | {row.hop} "
     if kept is None:
         return f"{head}| | | | | | not tried | | |"
@@ -91,7 +96,9 @@ def _row(row: Row, kept: KeptRow | None) -> str:
         again = f"{found.resent_bytes / MIB:.2f}"
     if found.worst_resent_bytes is not None:
         again += f" ({found.worst_resent_bytes / MIB:.2f})"
-    said = [*found.notes, *(f"**{each}**" for each in found.broken)]
+    capped = size is Size.LONG and found.runs < row.asked
+    cap = (f"fewer than asked: {found.runs} of {row.asked}",) if capped else ()
+    said = [*cap, *found.notes, *(f"**{each}**" for each in found.broken)]
     return (
         f"{head}| {found.runs} | {found.acknowledged} | {found.lost} | {found.duplicated} "
         f"| {again} | {'; '.join(said)} | {tried} |"

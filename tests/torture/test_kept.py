@@ -39,5 +39,19 @@ def test_the_page_tells_what_held_what_did_not_and_what_was_never_tried() -> Non
     assert page.count("not tried") > len(ROWS)
 
 
+def test_the_page_says_where_a_cap_ended_a_row_and_how_many_are_asked() -> None:
+    row = next(row for row in ROWS if row.asked)
+    for runs, said in ((150, True), (row.asked, False)):
+        found = KeptRow(row.name, row.hop, row.what, Figures(runs, 900, 0, 0))
+        page = written(Kept().with_row(Size.LONG, row, found).with_row(Size.SHORT, row, found))
+        assert page.count(f"fewer than asked: 150 of {row.asked}") == said
+
+
+def test_the_page_has_no_short_form_of_what_make_test_does_not_try() -> None:
+    _, _, short = written(Kept()).partition("## Short form")
+    for row in ROWS:
+        assert (f"| {row.name} | {row.what} | {row.hop} |" in short) == row.has(Size.SHORT)
+
+
 def test_no_two_rows_share_a_place() -> None:
     assert len({key_of(row) for row in ROWS}) == len(ROWS)
