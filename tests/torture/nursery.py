@@ -27,6 +27,8 @@ _MESSAGE_BYTES: Final = 64 * 1024
 _STARTING_S: Final = 60.0
 _PR_SET_PTRACER: Final = 0x59616D61
 _ANYBODY: Final = ctypes.c_ulong(-1)
+_FREEZING_S: Final = 10.0
+_RUNNING: Final = "R"
 _TRACED: Final = b"attached"
 
 
@@ -150,10 +152,22 @@ def kill(victim: Victim) -> None:
         signal.pidfd_send_signal(victim._handle, signal.SIGKILL)
 
 
-def freeze(victim: Victim) -> None:
-    """Let nothing of it run on; ``kill`` follows."""
+async def freeze(victim: Victim) -> None:
+    """Return once nothing of it runs on; ``kill`` follows."""
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(victim._handle, signal.SIGSTOP)
+    async with asyncio.timeout(_FREEZING_S):
+        while _RUNNING in _states(victim.pid):  # noqa: ASYNC110  # the kernel sends no event
+            await asyncio.sleep(0)
+
+
+def _states(pid: int) -> set[str]:
+    """Return the states of all threads, proc(5); one in a system call does not leave it."""
+    found = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            found.add(task.read_text().rpartition(") ")[2][:1])
+    return found
 
 
 @asynccontextmanager

@@ -31,6 +31,11 @@ def township(home: Path, port: int, first: int, last: int, *how: str) -> list[st
     return ["township", str(home), *numbers, *how]
 
 
+def door(home: Path, port: int, total: int = 0) -> list[str]:
+    """Return the words of a node with a DICOM door, which ends once *total* are at *port*."""
+    return ["door", str(home), str(port), str(total)]
+
+
 def county(home: Path, *how: str) -> list[str]:
     """Return the words of a county's upload door."""
     return ["county", str(home), *how]

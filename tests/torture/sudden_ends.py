@@ -1,13 +1,14 @@
 """R02 and R03: a node that is killed, or loses its power, at any moment while it works.
 
-Killed, the kernel keeps what was written; without power only what was flushed is there, which is
-why the second needs a disk of its own and root.
+Eight send to it at once: modalities by associations to a township, townships by parcels to a
+county. Killed, the kernel keeps what was written; without power only what was flushed is there,
+which is why the second needs a disk of its own and root.
 """
 
 import asyncio
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -22,7 +23,8 @@ from tests.torture.figures import Control, Figures, Size, compared
 from tests.torture.hops import image_of
 from tests.torture.nursery import freeze, kill, nursery
 from tests.torture.processes import heard, port_of, the_victims_key
-from tests.torture.victim import KEY, raw_image
+from tests.torture.senders import SENDERS, Senders, image_from
+from tests.torture.victim import KEY
 from tests.township.node import Node, door_to, node_in, settings_for
 from tests.uploads.county_door import county_door
 
@@ -31,11 +33,13 @@ ASKED_CUTS: Final = 200
 KILLS: Final = {Size.SHORT: 4, Size.LONG: ASKED_KILLS}
 """The command line may give the long form fewer, which the page then says."""
 CUTS: Final = {Size.SHORT: 2, Size.LONG: ASKED_CUTS}
-_IMAGES: Final = 24
-_EACH: Final = 6
+_OF_MODALITY: Final = 3
+"""Images that one modality sends in one run."""
+_OF_TOWNSHIP: Final = 2
 _DELIVERED_S: Final = 60.0
 _LOST_S: Final = 10.0
 _DISK_BYTES: Final = 512 << 20
+_PROBE_S: Final = 5.0
 _NOWHERE: Final = 1
 """A port nobody listens on."""
 
@@ -88,8 +92,7 @@ async def township(folder: Path, count: int, ending: Ending, *, seed: int = 2) -
     """End a node *count* times while it takes images in and forwards them."""
     draw = random.Random(seed)
     disk = await asyncio.to_thread(Disk, folder / "disk", powerless=ending.powerless)
-    told: dict[str, str] = {}
-    first = 1
+    senders = Senders()
     with the_victims_key():
         async with (
             county_door(folder / "county") as county,
@@ -98,62 +101,72 @@ async def township(folder: Path, count: int, ending: Ending, *, seed: int = 2) -
             port = _NOWHERE if ending.county_away else county.port
             for _ in range(count):
                 with disk.mounted() as home:
-                    command = processes.township(home / "node", port, first, first + _IMAGES)
-                    async with victims.started(command) as process:
-                        enough = _IMAGES if ending.county_away else draw.randrange(1, _IMAGES)
-                        said = await heard(process, within_s=_DELIVERED_S, enough=enough)
-                        later = await heard(process, within_s=draw.uniform(0, 0.2))
-                        freeze(process)
-                        disk.cut()
-                        kill(process)
-                        # Said before it was frozen, so before the cut, and not yet read.
-                        unread = await heard(process, within_s=_LOST_S)
-                acked = [
-                    number for each in (said, later, unread) for number in each.get("acked", [])
-                ]
-                first = _remember(told, acked, first)
+                    async with victims.started(processes.door(home / "node", port)) as process:
+                        most = SENDERS * _OF_MODALITY
+                        enough = senders.expect(
+                            most if ending.county_away else draw.randrange(1, most)
+                        )
+                        async with asyncio.TaskGroup() as group:
+                            taken_at = await port_of(process)
+                            group.create_task(senders.send(taken_at, _OF_MODALITY))
+                            await enough.wait()
+                            await asyncio.sleep(draw.uniform(0, 0.2))
+                            # What it said until it was frozen, it said before the cut.
+                            await freeze(process)
+                            disk.cut()
+                            kill(process)
             with disk.mounted() as home:
-                command = processes.township(home / "node", county.port, first, first)
-                async with victims.started(command) as process:
+                last = processes.door(home / "node", county.port, senders.made)
+                async with victims.started(last) as process:
+                    await senders.send(await port_of(process), 0)
                     within_s = _LOST_S if ending.county_away else _DELIVERED_S
                     said = await heard(process, within_s=within_s)
-                _remember(told, said.get("acked", []), first)
     seen = await as_seen(folder / "county" / "journal", folder / "seen")
     broken = () if "delivered" in said else ("not everything was delivered in the end",)
-    return replace(compared(told, seen.instances, runs=count), broken=broken)
+    return replace(compared(senders.told, seen.instances, runs=count), broken=broken)
 
 
 async def county(folder: Path, count: int, ending: Ending, *, seed: int = 3) -> Figures:
     """End a county *count* times while a node sends to it; what it receipted must be there."""
     draw = random.Random(seed)
     disk = await asyncio.to_thread(Disk, folder / "disk", powerless=ending.powerless)
-    settings = settings_for(county_key=KEY.public_key())
+    # Eight that look every moment whether the county is there would be most of the work.
+    settings = settings_for(county_key=KEY.public_key(), probe_s=_PROBE_S)
     told: dict[str, str] = {}
     broken: tuple[str, ...] = ()
-    async with (
-        open_line(_NOWHERE, QUICK_LINE) as line,
-        node_in(folder / "township", door_to(line.port), settings=settings) as node,
-        nursery(ending.environment) as victims,
-    ):
+    async with AsyncExitStack() as held:
+        victims = await held.enter_async_context(nursery(ending.environment))
+        line = await held.enter_async_context(open_line(_NOWHERE, QUICK_LINE))
+        nodes = [
+            await held.enter_async_context(
+                node_in(folder / f"township-{number}", door_to(line.port), settings=settings)
+            )
+            for number in range(SENDERS)
+        ]
         for run in range(count):
-            numbers = range(1 + run * _EACH, 1 + (run + 1) * _EACH)
+            numbers = range(run * _OF_TOWNSHIP, (run + 1) * _OF_TOWNSHIP)
             with disk.mounted() as home:
                 command = processes.county(home / "county", *ending.without)
                 async with victims.started(command) as process:
                     line.target_port = await port_of(process)
-                    await node.store([raw_image(number) for number in numbers])
-                    _remember(told, numbers, 0)
-                    enough = _EACH if ending.without else draw.randrange(1, _EACH + 1)
-                    await _receipted(node, run * _EACH + enough)
-                    freeze(process)
+                    for sender, node in enumerate(nodes):
+                        raws = [image_from(sender, number) for number in numbers]
+                        await node.store(raws)
+                        told |= {each.uid: each.content for each in map(image_of, raws)}
+                    most = SENDERS * _OF_TOWNSHIP
+                    enough = most if ending.without else draw.randrange(1, most + 1)
+                    await _receipted(nodes, run * most + enough)
+                    await freeze(process)
                     disk.cut()
         with disk.mounted() as home:
             async with victims.started(processes.county(home / "county")) as process:
                 line.target_port = await port_of(process)
                 try:
-                    await node.until(at_county=len(told), timeout_s=_DELIVERED_S)
+                    for node in nodes:
+                        await node.until(at_county=count * _OF_TOWNSHIP, timeout_s=_DELIVERED_S)
                 except AssertionError as exc:
                     broken = (str(exc),)
+            await held.aclose()
             seen = await as_seen(home / "county" / "journal", folder / "seen")
     return replace(compared(told, seen.instances, runs=count), broken=broken)
 
@@ -182,16 +195,12 @@ async def early_signature(folder: Path) -> Figures:
     return await county(folder / "signed", 1, Ending(without=("sign-first",)))
 
 
-def _remember(told: dict[str, str], numbers: Sequence[int], first: int) -> int:
-    """Note what was acknowledged; return the number of the next image."""
-    for number in numbers:
-        image = image_of(raw_image(number))
-        told[image.uid] = image.content
-    return max(numbers, default=first - 1) + 1
-
-
-async def _receipted(node: Node, count: int) -> None:
-    """Return once *count* instances in all are at the county, by its receipts."""
+async def _receipted(nodes: Sequence[Node], count: int) -> None:
+    """Return once *count* instances of all *nodes* are at the county, by its receipts."""
     async with asyncio.timeout(_DELIVERED_S):
-        while (await node.states()).get("at-county", 0) < count:  # noqa: ASYNC110  # rows, no event
-            await asyncio.sleep(0.01)
+        while await _at_county(nodes) < count:  # noqa: ASYNC110  # rows, no event
+            await asyncio.sleep(0.02)
+
+
+async def _at_county(nodes: Sequence[Node]) -> int:
+    return sum([(await node.states()).get("at-county", 0) for node in nodes])

@@ -6,8 +6,9 @@ county's upload door until it is ended. Both say on standard output what they ha
 ``ack-first`` the node says that an image is safe before it is: the control. With ``one-lost`` it
 ends when all but one are delivered and no more come. The controls of a county: with ``sign-first``
 it signs for a parcel before it commits it, with ``no-flush`` it commits without a flush.
-``... cramped HOME PORT LAST`` is a node whose disk somebody else fills until images are refused,
-and frees again.
+``... door HOME PORT TOTAL`` is a node that takes images in over DICOM at a port it says; it ends
+when TOTAL are delivered, where that is above 0. ``... cramped HOME PORT LAST`` is a node whose
+disk somebody else fills until images are refused, and frees again.
 """
 
 import asyncio
@@ -20,14 +21,20 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.dimse.access import PeerTable
+from gateway.dimse.store_scp import JournalSink
+from kernel.clock import SystemClock
 from kernel.errors import PlatformError
+from kernel.identifiers import InstitutionCode
 from kernel.journal.writer import Disk, Draft, JournalWriter, Position
+from tests.dimse.doors import OUR_TITLE, open_door
 from tests.township.node import Node, door_to, node_in, settings_for
 from tests.uploads import county_door as doors
 from tests.uploads.dicom_files import ct_slice
 
 KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 """Of the county that dies and comes back; a test's, and nobody else's."""
+_HERE: Final = InstitutionCode("qingshan")
 _SEGMENT_BYTES: Final = 1 << 20
 _SIDE: Final = 64
 _LARGE_SIDE: Final = 256
@@ -65,6 +72,24 @@ async def township(home: Path, port: int, first: int, last: int, how: Sequence[s
             await asyncio.sleep(0.01)
             await node.until(at_county=delivered, timeout_s=60)
         say(f"delivered {delivered}")
+
+
+async def door(home: Path, port: int, total: int) -> None:
+    """Take in what modalities send while the forwarder works."""
+    settings = settings_for(county_key=KEY.public_key())
+    async with (
+        node_in(home, door_to(port), settings=settings, segment_bytes=_SEGMENT_BYTES) as node,
+        open_door(
+            JournalSink(node.journal, clock=SystemClock()),
+            peers=PeerTable(OUR_TITLE, [], loopback=_HERE),
+        ) as opened,
+    ):
+        say(f"port {opened.addresses[0][1]}")
+        if not total:
+            await asyncio.to_thread(sys.stdin.readline)
+            return
+        await node.until(at_county=total, timeout_s=60)
+        say(f"delivered {total}")
 
 
 async def cramped(home: Path, port: int, last: int, *, ack_first: bool) -> None:
@@ -160,6 +185,9 @@ def main(words: Sequence[str]) -> None:
     elif role == "cramped":
         port, last = (int(each) for each in rest[:2])
         asyncio.run(cramped(Path(home), port, last, ack_first="ack-first" in rest))
+    elif role == "door":
+        port, total = (int(each) for each in rest)
+        asyncio.run(door(Path(home), port, total))
     else:
         port, first, last = (int(each) for each in rest[:3])
         asyncio.run(township(Path(home), port, first, last, rest[3:]))
