@@ -2,15 +2,17 @@
 
 A node runs under strace, which kills it at the n-th call of a kind, or lets that call fail. What
 it was doing is read from the trace. Then the node starts again as it stands, and everything that
-was acknowledged has to end up at the county, once. Counts are by thread, as strace has them.
+was acknowledged has to end up at the county, once. Counts are by thread, as strace has them: the
+n-th call of the first thread that gets so far is struck. How many there are is counted in a run
+that is left alone. One sender only: eight would make another run of every strike.
 """
 
 import asyncio
 import re
 import shutil
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,13 +42,15 @@ _KILL: Final = "signal=KILL"
 _EIO: Final = "error=EIO"
 _ENOSPC: Final = "error=ENOSPC"
 _MOST: Final = 400
-MOST_MINUTES = 240.0
+MOST_MINUTES = 60.0
 """Of one sweep; the command line may give it less."""
 _IMAGES: Final = 3
 _WITHIN_S: Final = 30.0
 _HANGS_S: Final = 20.0
 _STUCK_S: Final = 8.0
 """After this a county that was refused something is started anew."""
+_TRACE: Final = "trace"
+_BEGUN: Final = re.compile(r"^(\d+) +(\w+)\(", re.MULTILINE)
 _CALL: Final = re.compile(r"^\d+ +(\w+)\((?:\d+<([^>]*)>|[^\"]*\"([^\"]*)\")", re.MULTILINE)
 _NAMES: Final = ((re.compile(r"[0-9a-f]{16,}"), "*"), (re.compile(r"[0-9a-z]{26}"), "*"))
 
@@ -59,15 +63,30 @@ class Strike:
 
     call: str
     when: int
+    """0 strikes nothing."""
     action: str = _KILL
 
     def tracer(self, log: Path) -> list[str]:
         """Return the command that does it to a program."""
-        return [
-            *("strace", "-f", "-y", "-o", str(log)),
-            *("-e", f"trace={self.call}"),
-            *("-e", f"inject={self.call}:{self.action}:when={self.when}"),
-        ]
+        watching = ["strace", "-f", "-y", "-o", str(log), "-e", f"trace={self.call}"]
+        inject = f"inject={self.call}:{self.action}:when={self.when}"
+        return [*watching, "-e", inject] if self.when else watching
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The system calls of a run that is left alone."""
+
+    counted: Mapping[str, Mapping[int, int]]
+    """By call and thread."""
+
+    def in_all(self) -> int:
+        """Return how many there were."""
+        return sum(sum(by_thread.values()) for by_thread in self.counted.values())
+
+    def to_strike(self, call: str) -> int:
+        """Return how often one thread calls *call*, at most."""
+        return max(self.counted.get(call, {}).values(), default=0)
 
 
 @dataclass
@@ -90,9 +109,14 @@ class Sum:
         self.places.add(place)
         self.broken += figures.broken
 
-    def figures(self, *, unfinished: Sequence[str] = ()) -> Figures:
+    def figures(self, *, asked: int, calls: Calls, unfinished: Sequence[str] = ()) -> Figures:
         """Return the sums; *unfinished* are the kinds of calls of which there are more."""
         notes = [f"{len(self.places)} different calls on different files"]
+        if asked:
+            notes.append(
+                f"{self.runs} of {asked} struck, each the n-th of its kind in a thread; "
+                f"{calls.in_all()} calls in a run left alone"
+            )
         if unfinished:
             told = ", ".join(each.partition("=")[2] for each in unfinished)
             notes.append(f"ended for time with more of {told} to come")
@@ -132,19 +156,29 @@ def expected() -> list[Image]:
 
 async def township(folder: Path, size: Size, *, refuse: bool = False) -> Figures:
     """Strike a node that takes images in and forwards them."""
-    return await _swept(folder, strikes(size, refuse=refuse), _strike_township)
+    rows = list(strikes(size, refuse=refuse))
+    return await _swept(folder, rows, _strike_township, counted=size is Size.LONG)
 
 
 async def _swept(
     folder: Path,
-    rows: Iterator[Sequence[Strike]],
+    rows: Sequence[Sequence[Strike]],
     strike_one: Callable[[Nursery, Path, Strike], _Struck],
+    *,
+    counted: bool,
 ) -> Figures:
     """Strike the first call of every kind, the second of every kind, and so on, within the time."""
     found = Sum()
     began = time.monotonic()
     going = {f"{row[0].action} {row[0].call}": deque(row) for row in rows}
+    calls = Calls({})
     async with nursery() as victims:
+        if counted:
+            names = dict.fromkeys(row[0].call for row in rows)
+            alone = Strike(",".join(names), 0)
+            await strike_one(victims, folder / "alone", alone)
+            log = folder / "alone" / _TRACE
+            calls = calls_in(await asyncio.to_thread(log.read_text, "utf-8", "replace"))
         while going and time.monotonic() - began < MOST_MINUTES * 60:
             for name, left in list(going.items()):
                 strike = left.popleft()
@@ -155,7 +189,16 @@ async def _swept(
                 await asyncio.to_thread(shutil.rmtree, home)
                 if not place or not left:
                     del going[name]
-    return found.figures(unfinished=tuple(going))
+    asked = sum(calls.to_strike(row[0].call) for row in rows)
+    return found.figures(asked=asked, calls=calls, unfinished=tuple(going))
+
+
+def calls_in(trace: str) -> Calls:
+    """Count what *trace*, strace's own, has."""
+    counted: dict[str, Counter[int]] = {}
+    for thread, call in _BEGUN.findall(trace):
+        counted.setdefault(call, Counter())[int(thread)] += 1
+    return Calls(counted)
 
 
 async def township_that_says_so_first(folder: Path) -> Figures:
@@ -170,7 +213,7 @@ async def _strike_township(
     victims: Nursery, home: Path, strike: Strike, *how: str
 ) -> tuple[str, Figures]:
     """Return the place of death (empty where it survived), and what was lost or doubled."""
-    node, log = home / "township", home / "trace"
+    node, log = home / "township", home / _TRACE
     node.mkdir(parents=True)
     with the_victims_key():
         async with doors.county_door(home / "county") as county:
@@ -193,7 +236,8 @@ async def _strike_township(
 
 async def county(folder: Path, size: Size, *, refuse: bool = False) -> Figures:
     """Strike a county that takes parcels."""
-    return await _swept(folder, strikes(size, refuse=refuse), _strike_county)
+    rows = list(strikes(size, refuse=refuse))
+    return await _swept(folder, rows, _strike_county, counted=size is Size.LONG)
 
 
 async def county_that_signs_first(folder: Path, strike: Strike) -> Figures:
@@ -206,7 +250,7 @@ async def county_that_signs_first(folder: Path, strike: Strike) -> Figures:
 async def _strike_county(
     victims: Nursery, home: Path, strike: Strike, *how: str
 ) -> tuple[str, Figures]:
-    there, log = home / "county", home / "trace"
+    there, log = home / "county", home / _TRACE
     there.mkdir(parents=True)
     images = await asyncio.to_thread(expected)
     settings = settings_for(county_key=KEY.public_key())
