@@ -58,7 +58,7 @@ def test_everybody_lands_on_their_own_page_and_sees_no_other_tab(
 
 @pytest.mark.parametrize(
     ("role", "called"),
-    [("coordinator", "转诊协调员"), ("laboratory", "检验")],
+    [("assistance-worker", "救助专员"), ("laboratory", "检验")],
 )
 def test_a_role_whose_page_comes_later_is_told_so_and_what_can_be_done_now(
     browser: Browser, demo: RunningDemo, role: str, called: str

@@ -36,6 +36,7 @@ const ConflictsPage = lazy(page(() => import('./features/conflicts/ConflictsPage
 const Emergency = lazy(page(() => import('./features/access/Emergency')));
 const LooksPage = lazy(page(() => import('./features/access/LooksPage')));
 const AdminPages = lazy(page(() => import('./features/admin/AdminPages')));
+const AmendPages = lazy(page(() => import('./features/amend/AmendPages')));
 const NodesPage = lazy(page(() => import('./features/nodes/NodesPage')));
 const StudiesPage = lazy(page(() => import('./features/studies/StudiesPage')));
 const viewer = () => import('./features/viewer/ViewerPage');
@@ -123,6 +124,7 @@ function Pages() {
               {paths.includes('/nodes') && <Route path="/nodes" element={<NodesPage />} />}
               {paths.includes('/looks') && <Route path="/looks" element={<LooksPage />} />}
               <Route path="/admin/*" element={<AdminPages />} />
+              <Route path="/amend/*" element={<AmendPages />} />
               {paths.includes('/studies') && <Route path="/studies" element={<StudiesPage />} />}
               {opensStudies(session) && <Route path="/studies/:study" element={<ViewerPage />} />}
               <Route path="*" element={landing ? <Navigate to={landing} replace /> : <NoPages />} />

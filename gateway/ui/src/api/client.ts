@@ -63,6 +63,8 @@ export interface Ask {
   version?: string;
   /** What is written must not be there yet. */
   added?: boolean;
+  /** Hears the version of what is answered, where it stands in no field. */
+  heard?: (version: string) => void;
 }
 
 const DEADLINE_MS = 30_000;
@@ -80,7 +82,7 @@ async function problemOf(answer: Response): Promise<Problem> {
 }
 
 /** Asks *path* and returns its JSON (undefined for 204); raises Problem, also when the server cannot be reached. */
-export async function ask<T>(path: string, { method = 'GET', body, signal, atSignIn, actKey, version, added }: Ask = {}): Promise<T> {
+export async function ask<T>(path: string, { method = 'GET', body, signal, atSignIn, actKey, version, added, heard }: Ask = {}): Promise<T> {
   // AbortSignal.any is younger than the oldest browser served here (Chromium 109).
   const stop = new AbortController();
   const answered = underSession();
@@ -116,5 +118,6 @@ export async function ask<T>(path: string, { method = 'GET', body, signal, atSig
     throw await problemOf(answer);
   }
   if (answer.status === 204) return undefined as T;
+  heard?.(answer.headers.get('ETag')?.replaceAll('"', '') ?? '');
   return (await answer.json()) as T;
 }

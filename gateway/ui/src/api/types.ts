@@ -2,6 +2,7 @@
 
 import type { Completeness, StudyArrival } from './node-types';
 
+export type * from './amend-types';
 export type * from './here-types';
 export type * from './node-types';
 export type * from './record-types';

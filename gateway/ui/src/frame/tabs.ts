@@ -99,10 +99,11 @@ export function tabsOf(session: Session | null): Tab[] {
   const choose = is(...REGISTERS) ? [CONFLICTS] : [];
   if (session?.node === 'township') return [...(is('technician') ? [TOWNSHIP] : []), ...day, ...choose];
   const centre = session?.user?.institution.kind === 'county';
+  const reads = readsStudies(roles) && !is('doctor');
   return [
-    ...(readsStudies(roles) && !is('doctor') ? [STUDIES] : []),
+    ...(reads ? [STUDIES] : []),
     ...day,
-    ...(is('doctor') ? [STUDIES] : []),
+    ...(!reads && is('doctor', 'registrar', 'coordinator') ? [STUDIES] : []),
     ...choose,
     ...(is('audit-administrator') ? [AUDIT] : []),
     ...((centre && is('technician')) || is('manager', 'system-administrator', 'audit-administrator') ? [NODES] : []),

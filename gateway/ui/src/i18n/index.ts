@@ -5,6 +5,8 @@ import { initReactI18next, useTranslation } from 'react-i18next';
 
 import type adminEn from '../features/admin/words/en.json';
 import type adminZh from '../features/admin/words/zh-CN.json';
+import type amendEn from '../features/amend/words/en.json';
+import type amendZh from '../features/amend/words/zh-CN.json';
 import type townshipEn from '../features/township/words/en.json';
 import type townshipZh from '../features/township/words/zh-CN.json';
 import type { Language } from '../frame/clock';
@@ -15,6 +17,7 @@ import zh from './zh-CN.json';
 export type TextKey =
   | (keyof typeof zh & keyof typeof en)
   | (keyof typeof adminZh & keyof typeof adminEn)
+  | (keyof typeof amendZh & keyof typeof amendEn)
   | (keyof typeof townshipZh & keyof typeof townshipEn);
 
 const KEPT = 'yilian.language';

@@ -12,6 +12,7 @@ import { PatientHeader } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
+import { AmendDoors } from '../amend/Doors';
 import { arriving } from './arrival';
 import { Conflicts } from './Conflicts';
 import { withOrderedAge } from './ordered-age';
@@ -88,6 +89,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
           {t('studies.open')}
           <span className="button-key">Enter</span>
         </Button>
+        <AmendDoors study={row} />
         {settled && detail.isError && <Trouble error={detail.error} again={() => void detail.refetch()} />}
         <ul className="preview-series">
           {series.map((one) => (

@@ -12,6 +12,8 @@ const SETTLE_MS = 150;
 interface Props<Item> {
   /** Names the question in the cache, and the field in tests. */
   name: string;
+  /** What the question is about, where the answer depends on more than the words typed. */
+  about?: string;
   label: string;
   load: (typed: string, signal: AbortSignal) => Promise<Item[]>;
   keyOf: (item: Item) => string;
@@ -27,7 +29,7 @@ interface Props<Item> {
 }
 
 /** A field with what it finds below it: typed, chosen by the arrows and Enter, nothing covered. */
-export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, empty, untyped, inputRef, autoFocus }: Props<Item>) {
+export function Lookup<Item>({ name, about = '', label, load, keyOf, draw, choose, other, empty, untyped, inputRef, autoFocus }: Props<Item>) {
   const t = useText();
   const trouble = useTroubleText();
   const id = useId();
@@ -40,7 +42,7 @@ export function Lookup<Item>({ name, label, load, keyOf, draw, choose, other, em
     return () => clearTimeout(timer);
   }, [typed]);
   const found = useQuery({
-    queryKey: ['lookup', name, asked],
+    queryKey: ['lookup', name, about, asked],
     queryFn: ({ signal }) => load(asked, signal),
     placeholderData: (before) => before,
     staleTime: 10_000,

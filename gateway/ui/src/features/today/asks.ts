@@ -1,6 +1,6 @@
 /** What the pages of patients and orders ask of the API. */
 
-import { ask, Problem } from '../../api/client';
+import { type Ask, ask, Problem } from '../../api/client';
 import type {
   DayPage,
   Examination,
@@ -15,7 +15,7 @@ import { ActKeys } from './act-key';
 const keys = new ActKeys();
 
 /** Sends *body* as one act; sent again after no answer, it is the same act. */
-export async function act<T>(path: string, body: unknown, rest: { method?: 'POST' | 'PATCH'; version?: string } = {}): Promise<T> {
+export async function act<T>(path: string, body: unknown, rest: Pick<Ask, 'method' | 'version' | 'heard'> = {}): Promise<T> {
   const asked = [body, rest.version ?? ''];
   const actKey = keys.keyOf(path, asked);
   try {

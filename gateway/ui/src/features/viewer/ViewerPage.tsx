@@ -23,6 +23,7 @@ import { LivePill } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { onLive } from '../../live/channel';
+import { AmendDoors } from '../amend/Doors';
 import type { CameFrom } from '../here/Look';
 import { useOrderBehind } from '../studies/OrderBehind';
 import { withOrderedAge } from '../studies/ordered-age';
@@ -180,6 +181,7 @@ function Viewer({ uid }: { uid: string }) {
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
         {!township && <StillComing uid={uid} row={row} />}
         <span className="stretch" />
+        <AmendDoors study={row} />
         <LivePill />
         <LanguageSwitch />
       </PatientHeader>

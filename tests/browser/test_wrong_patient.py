@@ -1,0 +1,148 @@
+"""A study of the wrong patient: found out, compared, put right with a reason, and taken back."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.beside import Placed, ask, place_order
+from tests.browser.test_accessibility import violations
+from tests.browser.test_administration import EACH
+from tests.browser.test_order_behind import examine
+from tests.browser.test_pictures import fits
+from tests.browser.workstation import Person, at_work, county, sign_in
+from tests.demo.running import RunningDemo
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+def pair(demo: RunningDemo, folder: Path, wrong: str, right: str) -> tuple[Placed, Placed]:
+    """Place an order for two patients, and examine the first under the second's name."""
+    said, meant = place_order(demo, wrong, "头痛"), place_order(demo, right, "复查")
+    examine(demo, folder, said.told.accession_number, said.told)
+    return said, meant
+
+
+def amending(person: Person, demo: RunningDemo, study: Placed, role: str = "technician") -> Page:
+    """Sign in and go from the study list's preview to where the study is put right."""
+    page = person.page
+    sign_in(person, demo, role)
+    page.goto(f"{county(demo)}/studies")
+    page.get_by_test_id("study-row").filter(has_text=study.told.accession_number).click()
+    page.get_by_test_id("wrong-patient").press("Enter")
+    person.see("target-find")
+    return page
+
+
+def shown(person: Person, name: str, language: str, size: str) -> None:
+    """Check the page as it stands, and keep its picture."""
+    fits(person)
+    assert violations(person.page) == []
+    person.picture(f"amend-patient-{name}-{language}-{size}")
+
+
+def find(page: Page, number: str) -> None:
+    page.get_by_test_id("target-find").fill(number)
+    expect(page.get_by_test_id("target-option").first).to_contain_text(number)
+    page.get_by_test_id("target-find").press("Enter")
+    expect(page.get_by_test_id("reason")).to_be_focused()
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
+def test_a_study_is_put_right_and_taken_back_without_a_mouse(
+    browser: Browser, demo: RunningDemo, tmp_path: Path, language: str, size: str
+) -> None:
+    names = ("欧阳锋", "欧阳克") if language == "zh-CN" else ("端木赐", "端木蓉")
+    said, meant = pair(demo, tmp_path, *names)
+    with at_work(browser, county(demo), language=language, size=size) as person:
+        page = amending(person, demo, said)
+        answer = page.get_by_test_id("amend-answer")
+        expect(answer).to_contain_text(names[0])
+        shown(person, "find", language, size)
+        page.get_by_test_id("target-find").fill("nobody-of-that-name")
+        person.see("target-none")
+        person.picture(f"amend-patient-none-{language}-{size}")
+        find(page, meant.told.accession_number)
+        # What the modality wrote is otherwise in every field than the register of the other.
+        expect(page.get_by_test_id("compare").locator(".is-other .chip")).to_have_count(5)
+        page.keyboard.type("选")
+        # One sign is no reason: Enter does nothing.
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("correct-go")).to_be_disabled()
+        page.keyboard.type("错了人")
+        shown(person, "compare", language, size)
+        assert page.locator(".ant-btn-primary").count() == 1
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("said")).to_be_focused()
+        expect(page.get_by_test_id("said")).to_contain_text(names[1])
+        expect(answer).to_contain_text(names[1])
+        expect(page.get_by_test_id("patient-header")).to_contain_text(names[1])
+        expect(page.get_by_test_id("correction")).to_have_count(1)
+        shown(person, "done", language, size)
+        page.get_by_test_id("undo").press("Enter")
+        expect(page.get_by_test_id("undo-reason")).to_be_focused()
+        page.keyboard.type("原来的对")
+        shown(person, "undo", language, size)
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("undone")).to_contain_text("原来的对")
+        expect(answer).to_contain_text(names[0])
+        expect(page.get_by_test_id("undo")).to_have_count(0)
+        shown(person, "undone", language, size)
+
+
+def test_of_two_who_put_it_right_at_once_the_second_is_told_and_keeps_the_reason(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    said, meant = pair(demo, tmp_path, "令狐冲", "令狐伤")
+    with at_work(browser, county(demo)) as person:
+        page = amending(person, demo, said)
+        find(page, meant.told.accession_number)
+        page.keyboard.type("选错了单子")
+        path = f"/api/v1/studies/{said.told.study_instance_uid}/corrections"
+        body = {"target": f"order:{meant.id}", "reason": "别人先改"}
+        ask(demo, "POST", path, body, at="county-hospital", version="0")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("refused")).to_contain_text("别人改过")
+        # What is true now has to be compared anew; what was typed is there.
+        person.see("target-find")
+        expect(page.get_by_test_id("amend-answer")).to_contain_text("令狐伤")
+        expect(page.get_by_test_id("correction")).to_contain_text("别人先改")
+        person.picture("amend-patient-late-zh-CN-1366x625")
+        find(page, said.told.accession_number)
+        expect(page.get_by_test_id("reason")).to_have_value("选错了单子")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("correction")).to_have_count(2)
+        # The earlier one waits for the later one to be taken back.
+        expect(page.get_by_test_id("undo")).to_have_count(1)
+
+
+def test_the_viewer_leads_there_and_back(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    said, _ = pair(demo, tmp_path, "慕容复", "慕容垂")
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "senior-radiologist")
+        address = f"{county(demo)}/studies/{said.told.study_instance_uid}"
+        page.goto(address)
+        page.locator("[data-testid=cell-0][data-state=ready]").wait_for()
+        fits(person)
+        person.picture("amend-viewer-door-zh-CN-1366x625")
+        page.get_by_test_id("wrong-patient").click()
+        person.see("target-find")
+        page.get_by_test_id("back").click()
+        person.see("cells")
+        assert page.url == address
+
+
+def test_nobody_is_shown_a_door_that_is_not_theirs(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    said, _ = pair(demo, tmp_path, "独孤求", "独孤败")
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        page.get_by_test_id("study-row").filter(has_text=said.told.accession_number).click()
+        page.get_by_test_id("preview").locator("li").first.wait_for()
+        expect(page.get_by_test_id("wrong-patient")).to_have_count(0)
