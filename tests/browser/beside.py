@@ -55,11 +55,17 @@ def ask(
     *,
     at: str = QINGSHAN,
     role: str = "technician",
+    house: str = "",
     version: str = "",
 ) -> Any:
-    """Return the JSON that the node *at* answers to a write of *role*."""
+    """Return the JSON that the node *at* answers to a write of *role*, of *house* where named."""
+    account = next(
+        each
+        for each in demo.ready["accounts"]
+        if each["role"] == role and house in {"", each["institution"]}
+    )
     headers = {
-        "Authorization": f"Bearer {demo.account(role)['token']}",
+        "Authorization": f"Bearer {account['token']}",
         "Content-Type": "application/json",
         "Idempotency-Key": uuid.uuid4().hex,
         **({"If-Match": f'"{version}"'} if version else {}),

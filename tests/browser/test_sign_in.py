@@ -45,7 +45,7 @@ def test_everybody_lands_on_their_own_page_and_sees_no_other_tab(
     with at_work(browser, county(demo)) as person:
         sign_in(person, demo, "radiologist")
         expect(person.page).to_have_url(re.compile(r"/studies$"))
-        assert person.page.locator("nav a").all_inner_texts() == ["检查库"]
+        assert person.page.locator("nav a").all_inner_texts() == ["检查库", "作废影像"]
     with at_work(browser, township(demo)) as person:
         sign_in(person, demo, "technician")
         expect(person.page).to_have_url(re.compile(r"/township$"))

@@ -1,11 +1,12 @@
 """A study of the wrong patient: found out, compared, put right with a reason, and taken back."""
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.beside import Placed, ask, place_order
+from tests.browser.beside import COUNTY, Placed, ask, place_order
 from tests.browser.test_accessibility import violations
 from tests.browser.test_administration import EACH
 from tests.browser.test_order_behind import examine
@@ -60,7 +61,8 @@ def test_a_study_is_put_right_and_taken_back_without_a_mouse(
         expect(answer).to_contain_text(names[0])
         shown(person, "find", language, size)
         page.get_by_test_id("target-find").fill("nobody-of-that-name")
-        person.see("target-none")
+        said_so = re.compile("没有这个号码或姓名|no order and no patient")
+        expect(page.get_by_test_id("target-none")).to_contain_text(said_so)
         person.picture(f"amend-patient-none-{language}-{size}")
         find(page, meant.told.accession_number)
         # What the modality wrote is otherwise in every field than the register of the other.
@@ -100,7 +102,7 @@ def test_of_two_who_put_it_right_at_once_the_second_is_told_and_keeps_the_reason
         page.keyboard.type("选错了单子")
         path = f"/api/v1/studies/{said.told.study_instance_uid}/corrections"
         body = {"target": f"order:{meant.id}", "reason": "别人先改"}
-        ask(demo, "POST", path, body, at="county-hospital", version="0")
+        ask(demo, "POST", path, body, at=COUNTY, version="0")
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("refused")).to_contain_text("别人改过")
         # What is true now has to be compared anew; what was typed is there.

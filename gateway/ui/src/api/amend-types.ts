@@ -45,3 +45,31 @@ export interface CorrectionRow {
 export interface Corrections {
   items: CorrectionRow[];
 }
+
+/** Why images do not count: quality, patient safety, wrong worklist entry, keeping time over. */
+export type RejectionTitle = '113001' | '113037' | '113038' | '113039';
+
+export interface RejectionRow {
+  id: number;
+  etag: string;
+  study_instance_uid: string;
+  patient_id: string;
+  title: RejectionTitle;
+  reason: string;
+  /** How many do not count by it. */
+  objects: number;
+  /** How many more its note names, which have not come. */
+  awaited: number;
+  /** AE title of the machine that sent the note; empty where it was made here. */
+  sent_by: string;
+  made_by: string;
+  made_at: string;
+  undone_by: string;
+  undone_reason: string;
+  undone_at: string | null;
+}
+
+export interface RejectionPage {
+  items: RejectionRow[];
+  next_cursor: string | null;
+}

@@ -15,6 +15,7 @@ const STUDIES: Tab = { path: '/studies', label: 'tab.studies', letter: 'S' };
 const CONFLICTS: Tab = { path: '/conflicts', label: 'tab.conflicts', letter: 'C' };
 const NODES: Tab = { path: '/nodes', label: 'tab.nodes', letter: 'N' };
 const LOOKS: Tab = { path: '/looks', label: 'tab.looks', letter: 'L' };
+const REJECTIONS: Tab = { path: '/amend/rejections', label: 'tab.rejections', letter: 'X' };
 const ACCOUNTS: Tab = { path: '/admin/accounts', label: 'tab.accounts', letter: 'A' };
 const AUDIT: Tab = { path: '/admin/audit', label: 'tab.audit', letter: 'R' };
 const INSTITUTIONS: Tab = { path: '/admin/institutions', label: 'tab.institutions', letter: 'I' };
@@ -105,6 +106,7 @@ export function tabsOf(session: Session | null): Tab[] {
     ...day,
     ...(!reads && is('doctor', 'registrar', 'coordinator') ? [STUDIES] : []),
     ...choose,
+    ...(is('technician', 'radiologist', 'senior-radiologist', 'coordinator') ? [REJECTIONS] : []),
     ...(is('audit-administrator') ? [AUDIT] : []),
     ...((centre && is('technician')) || is('manager', 'system-administrator', 'audit-administrator') ? [NODES] : []),
     ...(is('system-administrator') ? [DEVICES, INSTITUTIONS] : []),

@@ -5,8 +5,8 @@ import { useRowFocus } from '../../frame/moving';
 import type { TextKey } from '../../i18n';
 import { ledgerRow } from './Ledger';
 
-/** What a ledger's rows answer to: the arrows and J/K, Enter, `/` for the search and `A` for a new one. */
-export function useLedger(keys: readonly string[], add?: { label: TextKey; run: () => void }) {
+/** What a ledger's rows answer to: the arrows and J/K, Enter, `/` for the search, where it *finds*, and `A` for a new one. */
+export function useLedger(keys: readonly string[], add?: { label: TextKey; run: () => void }, finds = true) {
   const [open, setOpen] = useState<string | null>(null);
   const order = keys.join('\n');
   const steady = useMemo(() => (order ? order.split('\n') : []), [order]);
@@ -25,10 +25,10 @@ export function useLedger(keys: readonly string[], add?: { label: TextKey; run: 
       { keys: ['ArrowDown', 'J'], label: 'keys.next', run: () => move(1) },
       { keys: ['ArrowUp', 'K'], label: 'keys.previous', run: () => move(-1) },
       { keys: ['Enter'], label: 'keys.openRow', run: () => active && toggle(active) },
-      { keys: ['/'], label: 'keys.find', run: () => document.getElementById('admin-find')?.focus() },
+      ...(finds ? [{ keys: ['/'], label: 'keys.find', run: () => document.getElementById('admin-find')?.focus() }] : []),
       ...(run && label ? [{ keys: ['A'], label, run }] : []),
     ],
-    [active, label, move, run, toggle],
+    [active, finds, label, move, run, toggle],
   );
   usePageKeys(pageKeys);
   return { active, open, setActive, setOpen, toggle };

@@ -5,13 +5,19 @@ import './words';
 
 import { Navigate, useLocation } from 'react-router';
 
+import { useSession } from '../../api/session';
+import { tabsOf } from '../../frame/tabs';
+import { RejectImages } from './RejectImages';
+import { RejectionsPage } from './RejectionsPage';
 import { WrongPatient } from './WrongPatient';
 
-const STUDY = /^\/amend\/studies\/([\d.]{1,64})\/patient$/;
+const STUDY = /^\/amend\/studies\/([\d.]{1,64})\/(patient|images)$/;
 
 /** Where something is put right: a study, images that do not count, who is one person. */
 export default function AmendPages() {
   const { pathname } = useLocation();
-  const uid = STUDY.exec(pathname)?.[1];
-  return uid ? <WrongPatient uid={uid} /> : <Navigate to="/" replace />;
+  const mine = tabsOf(useSession((store) => store.session)).map(({ path }) => path);
+  const [, uid, what] = STUDY.exec(pathname) ?? [];
+  if (uid) return what === 'patient' ? <WrongPatient uid={uid} /> : <RejectImages uid={uid} />;
+  return mine.includes(pathname) ? <RejectionsPage /> : <Navigate to="/" replace />;
 }

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect } from 'react';
 import { Link, useLocation } from 'react-router';
 
-import { ask } from '../../api/client';
+import { ask, Problem } from '../../api/client';
 import type { StudyDetail } from '../../api/types';
 import { useLate } from '../../frame/late';
 import { LanguageSwitch } from '../../frame/LanguageSwitch';
@@ -17,8 +17,25 @@ export interface CameFrom {
   from?: string;
 }
 
+/** The study one looks at is there no more: all of it was rejected, or it went out of one's reach. */
+export function Gone() {
+  const t = useText();
+  return (
+    <p className="note note-soon" role="alert" data-testid="gone">
+      {t('amend.gone')}
+    </p>
+  );
+}
+
+interface Props {
+  uid: string;
+  title: string;
+  /** Draws the study; *gone* says that it is there no more. */
+  children: (detail: StudyDetail, gone: boolean) => ReactNode;
+}
+
 /** One study under its patient's header, with the way back to where one came from. */
-export function StudyFrame({ uid, title, children }: { uid: string; title: string; children: (detail: StudyDetail) => ReactNode }) {
+export function StudyFrame({ uid, title, children }: Props) {
   const t = useText();
   const from = (useLocation().state as CameFrom | null)?.from ?? '/studies';
   const study = useQuery({
@@ -28,6 +45,7 @@ export function StudyFrame({ uid, title, children }: { uid: string; title: strin
   });
   const late = useLate(study.isPending);
   const detail = study.data;
+  const gone = study.error instanceof Problem && study.error.status === 404;
   useEffect(() => {
     document.title = title;
   }, [title]);
@@ -58,7 +76,7 @@ export function StudyFrame({ uid, title, children }: { uid: string; title: strin
       <main className="amend" data-testid="amend" data-state={detail ? 'ready' : study.isError ? 'error' : 'loading'}>
         {!detail && study.isError && <Trouble error={study.error} again={() => void study.refetch()} />}
         {!detail && study.isPending && late && <GreyLines />}
-        {detail && children(detail)}
+        {detail && children(detail, gone)}
       </main>
     </div>
   );

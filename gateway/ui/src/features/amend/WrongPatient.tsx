@@ -17,7 +17,7 @@ import { Compare } from './Compare';
 import { CorrectionHistory } from './CorrectionHistory';
 import { isReason } from './reason';
 import { Reason } from './Reason';
-import { StudyFrame } from './StudyFrame';
+import { Gone, StudyFrame } from './StudyFrame';
 import { TargetOption } from './TargetOption';
 import { amendTrouble } from './words';
 
@@ -26,7 +26,7 @@ export function WrongPatient({ uid }: { uid: string }) {
   const t = useText();
   return (
     <StudyFrame uid={uid} title={t('amend.patientTitle')}>
-      {(detail) => <Whom uid={uid} detail={detail} />}
+      {(detail, gone) => (gone ? <Gone /> : <Whom uid={uid} detail={detail} />)}
     </StudyFrame>
   );
 }
@@ -97,7 +97,11 @@ function Whom({ uid, detail }: { uid: string; detail: StudyDetail }) {
         {done}
       </p>
       {trouble !== null && <Refused error={trouble} word={amendTrouble} />}
-      {target === null ? (
+      {done ? (
+        <Button className="amend-again" onClick={() => choose(null)} data-testid="again">
+          {t('amend.again')}
+        </Button>
+      ) : target === null ? (
         <section className="amend-find">
           <h2>{t('amend.whoseIsIt')}</h2>
           <Lookup<Found>
@@ -110,7 +114,7 @@ function Whom({ uid, detail }: { uid: string; detail: StudyDetail }) {
             choose={choose}
             empty={t('amend.noTarget', { house: study.institution.name })}
             untyped={t('amend.findHow', { house: study.institution.name })}
-            autoFocus={!done}
+            autoFocus
           />
           {reason && <p className="second">{t('amend.reasonKept', { reason })}</p>}
         </section>

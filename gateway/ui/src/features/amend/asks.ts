@@ -1,7 +1,16 @@
 /** What the pages of putting right ask of the county. */
 
 import { ask } from '../../api/client';
-import type { Corrections, CorrectionTarget, CorrectionTargets, Whose } from '../../api/types';
+import type {
+  Corrections,
+  CorrectionTarget,
+  CorrectionTargets,
+  RejectionPage,
+  RejectionRow,
+  RejectionTitle,
+  Whose,
+} from '../../api/types';
+import { type Instance, number, text } from '../viewer/dicom-json';
 import { act } from '../today/asks';
 
 const study = (uid: string) => `/api/v1/studies/${uid}`;
@@ -45,4 +54,46 @@ export function correct(uid: string, target: string, reason: string, version: st
 
 export function undoCorrection(uid: string, id: number, reason: string, version: string): Promise<Known> {
   return known((heard) => act(`${study(uid)}/corrections/${id}/undo`, { reason }, { version, heard }));
+}
+
+export const REJECTIONS = 'rejections';
+const PAGE = 50;
+
+/** A page of the rejections in the studies of one's house; of one study where it is named. */
+export function rejections(uid: string, cursor: string, signal: AbortSignal): Promise<RejectionPage> {
+  const asked = new URLSearchParams({ limit: String(PAGE), ...(uid ? { study: uid } : {}), ...(cursor ? { cursor } : {}) });
+  return ask<RejectionPage>(`/api/v1/rejections?${asked}`, { signal });
+}
+
+/** What does not count; the whole study where no part is named. */
+export interface Rejected {
+  title: RejectionTitle;
+  reason: string;
+  series: readonly string[];
+  instances: readonly string[];
+}
+
+export function reject(uid: string, body: Rejected): Promise<RejectionRow> {
+  return act<RejectionRow>(`${study(uid)}/rejections`, body);
+}
+
+export function undoRejection({ id, etag }: RejectionRow, reason: string): Promise<RejectionRow> {
+  return act<RejectionRow>(`/api/v1/rejections/${id}/undo`, { reason }, { version: etag });
+}
+
+/** One image or document of a series, to be chosen. */
+export interface Piece {
+  uid: string;
+  number: number | undefined;
+  thumbnail: string;
+}
+
+/** The images of a series as their machine numbered them. */
+export async function pieces(uid: string, series: string, signal: AbortSignal): Promise<Piece[]> {
+  const path = `/dicom-web/studies/${uid}/series/${series}/instances`;
+  const found = await ask<Instance[]>(`${path}?includefield=00200013`, { signal });
+  return found
+    .map((one) => ({ uid: text(one, '00080018'), number: number(one, '00200013') }))
+    .map((one) => ({ ...one, thumbnail: `${path}/${one.uid}/thumbnail` }))
+    .sort((one, other) => (one.number ?? Infinity) - (other.number ?? Infinity));
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import type { Session } from '../../api/types';
-import { corrects } from './may';
+import { corrects, rejects } from './may';
 
 const signedIn = (role: string, house: string, node: 'county' | 'township' = 'county') =>
   ({ node, user: { roles: [role], institution: { code: house, name: house } } }) as unknown as Session;
@@ -22,3 +22,12 @@ it('nobody puts right at a township, nor who is not signed in', () => {
   expect(corrects(signedIn('technician', 'qingshan', 'township'), study)).toBe(false);
   expect(corrects(null, study)).toBe(false);
 });
+
+it.each([
+  ['radiologist', 'county-hospital', true],
+  ['technician', 'qingshan', true],
+  ['registrar', 'qingshan', false],
+  ['radiologist', 'dahe', false],
+])('a %s of %s says which of its images do not count: %s', (role, house, may) =>
+  expect(rejects(signedIn(role, house), study)).toBe(may),
+);

@@ -2,6 +2,7 @@
 
 import type { Session, StudyRow } from '../../api/types';
 
+const REJECTS = ['technician', 'radiologist', 'senior-radiologist', 'coordinator'];
 const CORRECTS = ['technician', 'registrar', 'coordinator', 'senior-radiologist'];
 
 /** Whether the study belongs to the house of who is signed in, or was routed to it; only the county puts right. */
@@ -17,4 +18,9 @@ function are(session: Session | null, roles: readonly string[]): boolean {
 /** Whether who is signed in says whose *study* is. */
 export function corrects(session: Session | null, study: Pick<StudyRow, 'institution' | 'route'>): boolean {
   return within(session, study) && are(session, CORRECTS);
+}
+
+/** Whether who is signed in says that images of *study* do not count. */
+export function rejects(session: Session | null, study: Pick<StudyRow, 'institution' | 'route'>): boolean {
+  return within(session, study) && are(session, REJECTS);
 }

@@ -17,6 +17,7 @@ import { arriving } from './arrival';
 import { Conflicts } from './Conflicts';
 import { withOrderedAge } from './ordered-age';
 import { OrderBehind, useOrderBehind } from './OrderBehind';
+import { Picture } from './Picture';
 import { Coming } from './StudyLine';
 
 /** Moving through the list must not ask for every study passed on the way. */
@@ -120,13 +121,4 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
 
 function listed(conflicts: readonly Conflict[], what: 'sop_instance_uid' | 'ae_title'): string {
   return [...new Set(conflicts.map((conflict) => conflict[what]).filter(Boolean))].join(' ');
-}
-
-function Picture({ address, word }: { address: string; word: string }) {
-  const [away, setAway] = useState(false);
-  return away || !address ? (
-    <span className="no-picture">{word}</span>
-  ) : (
-    <img src={address} alt="" loading="lazy" onError={() => setAway(true)} />
-  );
 }

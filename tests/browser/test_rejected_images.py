@@ -1,0 +1,192 @@
+"""Images that do not count: chosen, rejected with a reason, listed, and brought back."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.browser.beside import COUNTY, Placed, ask, place_order
+from tests.browser.test_accessibility import violations
+from tests.browser.test_administration import EACH
+from tests.browser.test_order_behind import examine
+from tests.browser.test_pictures import fits
+from tests.browser.workstation import Person, at_work, county, sign_in
+from tests.demo.running import RunningDemo
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def study(demo: RunningDemo, tmp_path: Path) -> Placed:
+    """Two images of an order of the township."""
+    placed = place_order(demo, "司马光", "头痛")
+    examine(demo, tmp_path, placed.told.accession_number, placed.told)
+    return placed
+
+
+def choosing(person: Person, demo: RunningDemo, study: Placed, role: str = "technician") -> Page:
+    """Sign in and go from the study list's preview to where images are rejected."""
+    page = person.page
+    sign_in(person, demo, role)
+    page.goto(f"{county(demo)}/studies")
+    page.get_by_test_id("study-row").filter(has_text=study.told.accession_number).click()
+    page.get_by_test_id("preview").locator("li").first.wait_for()
+    page.get_by_test_id("reject-images").press("Enter")
+    person.see("series-choice")
+    return page
+
+
+def shown(person: Person, name: str, language: str, size: str) -> None:
+    """Check the page as it stands, and keep its picture."""
+    fits(person)
+    assert violations(person.page) == []
+    person.picture(f"amend-images-{name}-{language}-{size}")
+
+
+def reject(demo: RunningDemo, study: Placed, reason: str, **part: list[str]) -> None:
+    """Reject the study, or a *part* of it, beside the page."""
+    path = f"/api/v1/studies/{study.told.study_instance_uid}/rejections"
+    body = {"title": "113001", "reason": reason, **part}
+    ask(demo, "POST", path, body, at=COUNTY)
+
+
+def images_of(demo: RunningDemo, study: Placed) -> list[str]:
+    """Return the images of the study, as their machine numbered them."""
+    path = f"/dicom-web/studies/{study.told.study_instance_uid}/instances"
+    found = demo.get(path, role="technician")
+    found.sort(key=lambda one: one["00200013"]["Value"][0])
+    return [one["00080018"]["Value"][0] for one in found]
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
+def test_one_image_is_rejected_listed_and_brought_back_without_a_mouse(
+    browser: Browser, demo: RunningDemo, study: Placed, language: str, size: str
+) -> None:
+    with at_work(browser, county(demo), language=language, size=size) as person:
+        page = choosing(person, demo, study)
+        expect(page.get_by_test_id("reject-go")).to_be_disabled()
+        shown(person, "choose", language, size)
+        page.get_by_test_id("each").press("Enter")
+        page.get_by_test_id("pieces").locator("input").nth(1).press("Space")
+        page.get_by_test_id("title-113001").click()
+        page.get_by_test_id("reason").fill("动")
+        # One sign is no reason: Enter does nothing.
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("reject-go")).to_be_disabled()
+        page.get_by_test_id("reason").fill("病人动了")
+        shown(person, "chosen", language, size)
+        assert page.locator(".ant-btn-primary").count() == 1
+        page.get_by_test_id("reason").press("Enter")
+        expect(page.get_by_test_id("said")).to_be_focused()
+        expect(page.get_by_test_id("said")).to_contain_text("1")
+        shown(person, "done", language, size)
+        detail = demo.get(f"/api/v1/studies/{study.told.study_instance_uid}", role="technician")
+        assert detail["study"]["instance_count"] == 1
+
+        page.get_by_test_id("back").press("Enter")
+        person.see("study-row")
+        page.keyboard.press("g")
+        page.keyboard.press("x")
+        person.see("ledger-row")
+        row = page.get_by_test_id("ledger-row").filter(has_text=study.told.patient_id)
+        expect(row).to_contain_text("病人动了")
+        shown(person, "list", language, size)
+        row.press("Enter")
+        page.get_by_test_id("restore").press("Enter")
+        page.keyboard.type("看得清")
+        shown(person, "restore", language, size)
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("said")).to_be_focused()
+        expect(row.locator(".chip-done")).to_be_visible()
+        detail = demo.get(f"/api/v1/studies/{study.told.study_instance_uid}", role="technician")
+        assert detail["study"]["instance_count"] == 2
+        row.click()
+        shown(person, "restored", language, size)
+
+
+def test_a_whole_study_goes_from_the_list_and_comes_back(
+    browser: Browser, demo: RunningDemo, study: Placed
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = choosing(person, demo, study)
+        page.get_by_test_id("whole-study").press("Space")
+        page.get_by_test_id("title-113038").click()
+        page.get_by_test_id("reason").fill("选错了人")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("said")).to_contain_text("2幅")
+        # Nothing of it is left to choose.
+        expect(page.get_by_test_id("more-images")).to_have_count(0)
+        person.picture("amend-images-whole-zh-CN-1366x625")
+        page.get_by_test_id("back").click()
+        row = page.get_by_test_id("study-row").filter(has_text=study.told.accession_number)
+        person.see("study-row")
+        expect(row).to_have_count(0)
+        page.go_back()
+        # It is gone; what can be done stands in the list of what was rejected.
+        person.see("gone")
+        person.picture("amend-images-gone-zh-CN-1366x625")
+        page.get_by_test_id("back").click()
+        page.get_by_role("link", name="作废影像").click()
+        rejected = page.get_by_test_id("ledger-row").filter(has_text=study.told.patient_id)
+        rejected.click()
+        page.get_by_test_id("restore").click()
+        page.get_by_test_id("restore-reason").fill("没有错")
+        page.keyboard.press("Enter")
+        expect(rejected.locator(".chip-done")).to_be_visible()
+        page.get_by_role("link", name="检查库").click()
+        expect(row).to_be_visible()
+
+
+def test_what_somebody_else_rejected_first_is_told(
+    browser: Browser, demo: RunningDemo, study: Placed
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = choosing(person, demo, study)
+        page.get_by_test_id("each").press("Enter")
+        page.get_by_test_id("pieces").locator("input").first.press("Space")
+        page.get_by_test_id("title-113001").click()
+        page.get_by_test_id("reason").fill("全糊了")
+        reject(demo, study, "别人先作废", instances=images_of(demo, study)[:1])
+        page.get_by_test_id("reason").press("Enter")
+        expect(page.get_by_test_id("refused")).to_contain_text("已经作废了")
+        # What was typed is there, and so is what the other one did.
+        expect(page.get_by_test_id("reason")).to_have_value("全糊了")
+        expect(page.get_by_test_id("rejections")).to_contain_text("别人先作废")
+        person.picture("amend-images-late-zh-CN-1366x625")
+
+
+def test_the_list_says_when_it_is_empty_cannot_be_read_and_goes_on(
+    browser: Browser, demo: RunningDemo, study: Placed
+) -> None:
+    with at_work(browser, county(demo), language="zh-CN") as person:
+        page = person.page
+        # The second technician's house never rejected anything.
+        sign_in(person, demo, "technician", nth=1)
+        page.goto(f"{county(demo)}/amend/rejections")
+        person.see("empty")
+        person.picture("amend-images-empty-zh-CN-1366x625")
+    for _ in range(2):
+        reject(demo, study, "一次又一次")
+        found = demo.get("/api/v1/rejections?limit=1", role="technician")["items"][0]
+        path = f"/api/v1/rejections/{found['id']}/undo"
+        ask(demo, "POST", path, {"reason": "看得清"}, at=COUNTY, version=found["etag"])
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+
+        def away(route: Route) -> None:
+            route.fulfill(status=400, json={"code": "invalid-query", "detail": ""})
+
+        def short(route: Route) -> None:
+            route.continue_(url=route.request.url.replace("limit=50", "limit=1"))
+
+        page.route("**/api/v1/rejections*", away)
+        page.goto(f"{county(demo)}/amend/rejections")
+        page.get_by_role("alert").wait_for()
+        person.picture("amend-images-error-zh-CN-1366x625")
+        page.unroute("**/api/v1/rejections*", away)
+        page.route("**/api/v1/rejections*", short)
+        page.get_by_role("button", name="再试").click()
+        expect(page.get_by_test_id("ledger-row")).to_have_count(1)
+        page.get_by_test_id("more").click()
+        expect(page.get_by_test_id("ledger-row")).to_have_count(2)
