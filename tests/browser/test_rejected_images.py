@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.browser.amending import at_the_preview, checked
 from tests.browser.beside import COUNTY, Placed, ask, place_order
-from tests.browser.test_accessibility import violations
 from tests.browser.test_administration import EACH
 from tests.browser.test_order_behind import examine
-from tests.browser.test_pictures import fits
 from tests.browser.workstation import Person, at_work, county, sign_in
 from tests.demo.running import RunningDemo
 
@@ -24,23 +23,12 @@ def study(demo: RunningDemo, tmp_path: Path) -> Placed:
     return placed
 
 
-def choosing(person: Person, demo: RunningDemo, study: Placed, role: str = "technician") -> Page:
+def choosing(person: Person, demo: RunningDemo, study: Placed) -> Page:
     """Sign in and go from the study list's preview to where images are rejected."""
-    page = person.page
-    sign_in(person, demo, role)
-    page.goto(f"{county(demo)}/studies")
-    page.get_by_test_id("study-row").filter(has_text=study.told.accession_number).click()
-    page.get_by_test_id("preview").locator("li").first.wait_for()
+    page = at_the_preview(person, demo, study, "technician")
     page.get_by_test_id("reject-images").press("Enter")
     person.see("series-choice")
     return page
-
-
-def shown(person: Person, name: str, language: str, size: str) -> None:
-    """Check the page as it stands, and keep its picture."""
-    fits(person)
-    assert violations(person.page) == []
-    person.picture(f"amend-images-{name}-{language}-{size}")
 
 
 def reject(demo: RunningDemo, study: Placed, reason: str, **part: list[str]) -> None:
@@ -65,7 +53,7 @@ def test_one_image_is_rejected_listed_and_brought_back_without_a_mouse(
     with at_work(browser, county(demo), language=language, size=size) as person:
         page = choosing(person, demo, study)
         expect(page.get_by_test_id("reject-go")).to_be_disabled()
-        shown(person, "choose", language, size)
+        checked(person, f"images-choose-{language}-{size}")
         page.get_by_test_id("each").press("Enter")
         page.get_by_test_id("pieces").locator("input").nth(1).press("Space")
         page.get_by_test_id("title-113001").click()
@@ -74,12 +62,12 @@ def test_one_image_is_rejected_listed_and_brought_back_without_a_mouse(
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("reject-go")).to_be_disabled()
         page.get_by_test_id("reason").fill("病人动了")
-        shown(person, "chosen", language, size)
+        checked(person, f"images-chosen-{language}-{size}")
         assert page.locator(".ant-btn-primary").count() == 1
         page.get_by_test_id("reason").press("Enter")
         expect(page.get_by_test_id("said")).to_be_focused()
         expect(page.get_by_test_id("said")).to_contain_text("1")
-        shown(person, "done", language, size)
+        checked(person, f"images-done-{language}-{size}")
         detail = demo.get(f"/api/v1/studies/{study.told.study_instance_uid}", role="technician")
         assert detail["study"]["instance_count"] == 1
 
@@ -90,18 +78,18 @@ def test_one_image_is_rejected_listed_and_brought_back_without_a_mouse(
         person.see("ledger-row")
         row = page.get_by_test_id("ledger-row").filter(has_text=study.told.patient_id)
         expect(row).to_contain_text("病人动了")
-        shown(person, "list", language, size)
+        checked(person, f"images-list-{language}-{size}")
         row.press("Enter")
         page.get_by_test_id("restore").press("Enter")
         page.keyboard.type("看得清")
-        shown(person, "restore", language, size)
+        checked(person, f"images-restore-{language}-{size}")
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("said")).to_be_focused()
         expect(row.locator(".chip-done")).to_be_visible()
         detail = demo.get(f"/api/v1/studies/{study.told.study_instance_uid}", role="technician")
         assert detail["study"]["instance_count"] == 2
         row.click()
-        shown(person, "restored", language, size)
+        checked(person, f"images-restored-{language}-{size}")
 
 
 def test_a_whole_study_goes_from_the_list_and_comes_back(

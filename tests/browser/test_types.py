@@ -40,6 +40,18 @@ AT_COUNTY: Final = {
     "OrderBehind": "OrderBehind",
     "StudyOrder": "StudyOrder",
     "UnreadOrders": "UnreadOrders",
+    "Whose": "imaging.archive.http_corrections.Person",
+    "CorrectionTarget": "TargetRow",
+    "CorrectionTargets": "Targets",
+    "CorrectionRow": "CorrectionRow",
+    "Corrections": "Corrections",
+    "RejectionRow": "RejectionRow",
+    "RejectionPage": "RejectionPage",
+    "Identity": "Identity",
+    "Proposal": "Proposal",
+    "ProposalPage": "ProposalPage",
+    "PersonMerge": "Merge",
+    "CountyPerson": "imaging.patients.http.Person",
 }
 AT_TOWNSHIP: Final = {
     "TownshipNode": "TownshipFacts",

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.amending import at_the_preview, checked
 from tests.browser.beside import COUNTY, Placed, ask, place_order
-from tests.browser.test_accessibility import violations
 from tests.browser.test_administration import EACH
 from tests.browser.test_order_behind import examine
-from tests.browser.test_pictures import fits
 from tests.browser.workstation import Person, at_work, county, sign_in
 from tests.demo.running import RunningDemo
 
@@ -24,22 +23,12 @@ def pair(demo: RunningDemo, folder: Path, wrong: str, right: str) -> tuple[Place
     return said, meant
 
 
-def amending(person: Person, demo: RunningDemo, study: Placed, role: str = "technician") -> Page:
+def amending(person: Person, demo: RunningDemo, study: Placed) -> Page:
     """Sign in and go from the study list's preview to where the study is put right."""
-    page = person.page
-    sign_in(person, demo, role)
-    page.goto(f"{county(demo)}/studies")
-    page.get_by_test_id("study-row").filter(has_text=study.told.accession_number).click()
+    page = at_the_preview(person, demo, study, "technician")
     page.get_by_test_id("wrong-patient").press("Enter")
     person.see("target-find")
     return page
-
-
-def shown(person: Person, name: str, language: str, size: str) -> None:
-    """Check the page as it stands, and keep its picture."""
-    fits(person)
-    assert violations(person.page) == []
-    person.picture(f"amend-patient-{name}-{language}-{size}")
 
 
 def find(page: Page, number: str) -> None:
@@ -59,7 +48,7 @@ def test_a_study_is_put_right_and_taken_back_without_a_mouse(
         page = amending(person, demo, said)
         answer = page.get_by_test_id("amend-answer")
         expect(answer).to_contain_text(names[0])
-        shown(person, "find", language, size)
+        checked(person, f"patient-find-{language}-{size}")
         page.get_by_test_id("target-find").fill("nobody-of-that-name")
         said_so = re.compile("没有这个号码或姓名|no order and no patient")
         expect(page.get_by_test_id("target-none")).to_contain_text(said_so)
@@ -72,7 +61,7 @@ def test_a_study_is_put_right_and_taken_back_without_a_mouse(
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("correct-go")).to_be_disabled()
         page.keyboard.type("错了人")
-        shown(person, "compare", language, size)
+        checked(person, f"patient-compare-{language}-{size}")
         assert page.locator(".ant-btn-primary").count() == 1
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("said")).to_be_focused()
@@ -80,16 +69,16 @@ def test_a_study_is_put_right_and_taken_back_without_a_mouse(
         expect(answer).to_contain_text(names[1])
         expect(page.get_by_test_id("patient-header")).to_contain_text(names[1])
         expect(page.get_by_test_id("correction")).to_have_count(1)
-        shown(person, "done", language, size)
+        checked(person, f"patient-done-{language}-{size}")
         page.get_by_test_id("undo").press("Enter")
         expect(page.get_by_test_id("undo-reason")).to_be_focused()
         page.keyboard.type("原来的对")
-        shown(person, "undo", language, size)
+        checked(person, f"patient-undo-{language}-{size}")
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("undone")).to_contain_text("原来的对")
         expect(answer).to_contain_text(names[0])
         expect(page.get_by_test_id("undo")).to_have_count(0)
-        shown(person, "undone", language, size)
+        checked(person, f"patient-undone-{language}-{size}")
 
 
 def test_of_two_who_put_it_right_at_once_the_second_is_told_and_keeps_the_reason(
@@ -128,8 +117,7 @@ def test_the_viewer_leads_there_and_back(
         address = f"{county(demo)}/studies/{said.told.study_instance_uid}"
         page.goto(address)
         page.locator("[data-testid=cell-0][data-state=ready]").wait_for()
-        fits(person)
-        person.picture("amend-viewer-door-zh-CN-1366x625")
+        checked(person, "viewer-door-zh-CN-1366x625")
         page.get_by_test_id("wrong-patient").click()
         person.see("target-find")
         page.get_by_test_id("back").click()
@@ -143,8 +131,7 @@ def test_nobody_is_shown_a_door_that_is_not_theirs(
     said, _ = pair(demo, tmp_path, "独孤求", "独孤败")
     with at_work(browser, county(demo)) as person:
         page = person.page
-        sign_in(person, demo, "radiologist")
-        person.see("study-row")
-        page.get_by_test_id("study-row").filter(has_text=said.told.accession_number).click()
-        page.get_by_test_id("preview").locator("li").first.wait_for()
+        at_the_preview(person, demo, said, "radiologist")
+        # What is theirs stands there.
+        expect(page.get_by_test_id("reject-images")).to_be_visible()
         expect(page.get_by_test_id("wrong-patient")).to_have_count(0)

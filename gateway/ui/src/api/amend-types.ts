@@ -73,3 +73,62 @@ export interface RejectionPage {
   items: RejectionRow[];
   next_cursor: string | null;
 }
+
+/** A patient of one house; numbers masked, and for who is not in care the name and the birth date as well. */
+export interface Identity {
+  row: number;
+  person: number | null;
+  patient_id: string;
+  /** Code of the house whose number it is, or the issuer the images name. */
+  issuer: string;
+  name: string;
+  sex: Sex;
+  birth_date: string;
+  resident_id: string;
+  phone: string;
+  studies: number;
+}
+
+export type ProposalState = 'open' | 'confirmed' | 'refused';
+
+/** Two patients who may be one person. */
+export interface Proposal {
+  id: number;
+  etag: string;
+  state: ProposalState | string;
+  one: Identity;
+  other: Identity;
+  agrees: string[];
+  /** Fields both have, with other values; what only one has is in neither list. */
+  differs: string[];
+  proposed_at: string;
+  decided_by: string;
+  decided_at: string | null;
+}
+
+export interface ProposalPage {
+  items: Proposal[];
+  next_cursor: string | null;
+}
+
+export interface PersonMerge {
+  id: number;
+  gone: number;
+  /** Rows of the patients that went over. */
+  patients: number[];
+  basis: 'number' | 'person' | string;
+  reason: string;
+  made_by: string;
+  made_at: string;
+  undone_by: string;
+  undone_at: string | null;
+}
+
+/** A person of the county. */
+export interface CountyPerson {
+  id: number;
+  etag: string;
+  merged_into: number | null;
+  identities: Identity[];
+  merges: PersonMerge[];
+}

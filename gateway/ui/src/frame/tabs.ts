@@ -16,6 +16,7 @@ const CONFLICTS: Tab = { path: '/conflicts', label: 'tab.conflicts', letter: 'C'
 const NODES: Tab = { path: '/nodes', label: 'tab.nodes', letter: 'N' };
 const LOOKS: Tab = { path: '/looks', label: 'tab.looks', letter: 'L' };
 const REJECTIONS: Tab = { path: '/amend/rejections', label: 'tab.rejections', letter: 'X' };
+const PERSONS: Tab = { path: '/amend/persons', label: 'tab.persons', letter: 'P' };
 const ACCOUNTS: Tab = { path: '/admin/accounts', label: 'tab.accounts', letter: 'A' };
 const AUDIT: Tab = { path: '/admin/audit', label: 'tab.audit', letter: 'R' };
 const INSTITUTIONS: Tab = { path: '/admin/institutions', label: 'tab.institutions', letter: 'I' };
@@ -113,5 +114,6 @@ export function tabsOf(session: Session | null): Tab[] {
     ...(is('security-administrator') ? [ACCOUNTS] : []),
     ...(is('privacy-officer', 'security-administrator') ? [LOOKS] : []),
     ...(is('privacy-officer') ? [AUDIT] : []),
+    ...(centre && is('registrar', 'coordinator', 'privacy-officer') ? [PERSONS] : []),
   ];
 }

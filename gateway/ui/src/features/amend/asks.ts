@@ -5,6 +5,11 @@ import type {
   Corrections,
   CorrectionTarget,
   CorrectionTargets,
+  CountyPerson,
+  PersonMerge,
+  Proposal,
+  ProposalPage,
+  ProposalState,
   RejectionPage,
   RejectionRow,
   RejectionTitle,
@@ -96,4 +101,24 @@ export async function pieces(uid: string, series: string, signal: AbortSignal): 
     .map((one) => ({ uid: text(one, '00080018'), number: number(one, '00200013') }))
     .map((one) => ({ ...one, thumbnail: `${path}/${one.uid}/thumbnail` }))
     .sort((one, other) => (one.number ?? Infinity) - (other.number ?? Infinity));
+}
+
+export const PERSONS = 'persons';
+const persons = '/api/v1/persons';
+
+export function proposals(state: ProposalState, cursor: string, signal: AbortSignal): Promise<ProposalPage> {
+  const asked = new URLSearchParams({ state, limit: String(PAGE), ...(cursor ? { cursor } : {}) });
+  return ask<ProposalPage>(`${persons}/proposals?${asked}`, { signal });
+}
+
+export function decideProposal({ id, etag }: Proposal, same: boolean, reason: string): Promise<Proposal> {
+  return act<Proposal>(`${persons}/proposals/${id}/${same ? 'confirm' : 'refuse'}`, { reason }, { version: etag });
+}
+
+export function person(id: string, signal: AbortSignal): Promise<CountyPerson> {
+  return ask<CountyPerson>(`${persons}/${id}`, { signal });
+}
+
+export function undoMerge({ id, etag }: CountyPerson, merge: PersonMerge, reason: string): Promise<CountyPerson> {
+  return act<CountyPerson>(`${persons}/${id}/merges/${merge.id}/undo`, { reason }, { version: etag });
 }
