@@ -19,6 +19,7 @@ from imaging.archive.rejecting import STANDS, UNDONE, RejectionMissing
 from imaging.archive.rejection_note import MEANINGS, Title
 from kernel.errors import Invalid, Missing
 from kernel.idempotency import done_before, remember
+from kernel.identity import Principal
 from kernel.policy import Act, Decision, Subject, decide, masked_number, roles_for
 from kernel.web import (
     ADDRESS,
@@ -148,7 +149,7 @@ class RejectionDoor:
     @describe("List what does not count", query=RejectionQuery, answer=RejectionPage)
     @permit(roles=_ROLES)
     async def listing(self, request: web.Request) -> web.StreamResponse:
-        """Answer a page of the rejections in the studies of the asker's institution."""
+        """Answer a page of the rejections the asker can take back."""
         asked = read_query(request, RejectionQuery)
         if not 1 <= asked.limit <= _PAGE_MOST:
             raise Invalid(f"limit is 1 to {_PAGE_MOST}", code="invalid-query")
@@ -157,7 +158,7 @@ class RejectionDoor:
             raise Invalid("cursor is what an answer gave as next_cursor", code="invalid-query")
         await look_at_list(request, "rejections")
         page = await request.app[DATABASE].read(
-            lambda conn: _page(conn, asked, request[PRINCIPAL].institution, before)
+            lambda conn: _page(conn, asked, request[PRINCIPAL], before)
         )
         return json_response(page)
 
@@ -200,8 +201,8 @@ class RejectionDoor:
     async def _answer(
         self, request: web.Request, rejection: int, *, status: int = 200
     ) -> web.StreamResponse:
-        (row,) = await request.app[DATABASE].read(
-            lambda conn: _rows(conn, _query().where(rejections.c.id == rejection))
+        row = await request.app[DATABASE].read(
+            lambda conn: _row(conn.execute(_query().where(rejections.c.id == rejection)).one())
         )
         return json_response(row, status=status, headers={"ETag": f'"{row.etag}"'})
 
@@ -211,8 +212,10 @@ def _subject(conn: sa.Connection, *, rejection: int) -> Subject | None:
     row = conn.execute(
         sa.select(columns.institution, columns.shelf).where(columns.id == rejection)
     ).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _subject_of(row)
+
+
+def _subject_of(row: Any) -> Subject:
     given = {each["institution"] for each in row.shelf.get("reach", [])}
     return Subject(row.institution, frozenset(given - {row.institution}))
 
@@ -233,39 +236,42 @@ def _query() -> sa.Select[Any]:
 
 
 def _page(
-    conn: sa.Connection, asked: RejectionQuery, institution: str, before: int | None
+    conn: sa.Connection, asked: RejectionQuery, principal: Principal, before: int | None
 ) -> RejectionPage:
-    columns = rejections.c
-    query = _query().where(columns.institution == institution)
+    columns, mine = rejections.c, principal.institution
+    # Where a study was routed stands on the shelf. Who is only named there may not, and is left out
+    # of a page that is then shorter.
+    named = sa.cast(columns.shelf, sa.Text).contains(f'"{mine}"', autoescape=True)
+    query = _query().where((columns.institution == mine) | named)
     if asked.study:
         query = query.where(columns.study_instance_uid == asked.study)
     if before is not None:
         query = query.where(columns.id < before)
-    rows = _rows(conn, query.order_by(columns.id.desc()).limit(asked.limit + 1))
-    more = len(rows) > asked.limit
-    return RejectionPage(
-        items=rows[: asked.limit], next_cursor=str(rows[asked.limit - 1].id) if more else None
-    )
-
-
-def _rows(conn: sa.Connection, query: sa.Select[Any]) -> list[RejectionRow]:
-    return [
-        RejectionRow(
-            id=row.id,
-            etag=STANDS if row.undone_at is None else UNDONE,
-            study_instance_uid=row.study_instance_uid,
-            patient_id=masked_number(row.shelf["study"]["patient_id"]) if row.shelf else "",
-            title=Title(row.title),
-            meaning=MEANINGS[Title(row.title)],
-            reason=row.reason,
-            objects=row.objects,
-            awaited=row.awaited,
-            sent_by=row.sent_by,
-            made_by=row.made_by_name or row.made_by,
-            made_at=row.made_at,
-            undone_by=row.undone_by_name or row.undone_by,
-            undone_reason=row.undone_reason,
-            undone_at=row.undone_at,
-        )
-        for row in conn.execute(query)
+    rows = conn.execute(query.order_by(columns.id.desc()).limit(asked.limit + 1)).all()
+    shown = [
+        _row(row)
+        for row in rows[: asked.limit]
+        if decide(principal, Act.REJECT_IMAGES, _subject_of(row)).allowed
     ]
+    more = len(rows) > asked.limit
+    return RejectionPage(items=shown, next_cursor=str(rows[asked.limit - 1].id) if more else None)
+
+
+def _row(row: Any) -> RejectionRow:
+    return RejectionRow(
+        id=row.id,
+        etag=STANDS if row.undone_at is None else UNDONE,
+        study_instance_uid=row.study_instance_uid,
+        patient_id=masked_number(row.shelf["study"]["patient_id"]) if row.shelf else "",
+        title=Title(row.title),
+        meaning=MEANINGS[Title(row.title)],
+        reason=row.reason,
+        objects=row.objects,
+        awaited=row.awaited,
+        sent_by=row.sent_by,
+        made_by=row.made_by_name or row.made_by,
+        made_at=row.made_at,
+        undone_by=row.undone_by_name or row.undone_by,
+        undone_reason=row.undone_reason,
+        undone_at=row.undone_at,
+    )

@@ -12,11 +12,11 @@ from imaging.archive.correcting import Target
 from imaging.archive.http_corrections import CorrectionDoor
 from imaging.archive.http_rejections import RejectionDoor
 from imaging.archive.note_keeper import NoteJournal
-from imaging.archive.tables import instance
+from imaging.archive.tables import instance, study, study_reach
 from kernel.audit.trail import AuditEvent, audit_entries
 from tests.imaging.desk import Desk
 from tests.imaging.door import AS_INSTITUTION, AS_ROLE, serve
-from tests.imaging.sample import ROOT, ct
+from tests.imaging.sample import AT, ROOT, ct
 from tests.imaging.test_corrections import LI
 
 STUDY = f"/api/v1/studies/{ROOT}.1"
@@ -116,10 +116,22 @@ async def test_who_may_not_is_told_what_he_may_know(sqlite_desk: Desk, client: _
         assert (status, told["code"]) == (404, "correction-not-found")
 
 
+def _reached(conn: sa.Connection) -> None:
+    """Route the study to the centre, and let another house read it."""
+    whose = conn.scalar(sa.select(study.c.id))
+    for house, reason in (("centre", ""), ("treats", "treating")):
+        conn.execute(
+            sa.insert(study_reach).values(
+                study=whose, institution=house, rule="all", since=AT, reason=reason
+            )
+        )
+
+
 async def test_images_are_rejected_listed_and_brought_back(
     sqlite_desk: Desk, client: _Client
 ) -> None:
     await sqlite_desk.file(ct(1), ct(2))
+    await sqlite_desk.database.write(_reached)
     body = {"title": "113001", "reason": "moved", "instances": [f"{ROOT}.1.1.2"]}
     told = {"Idempotency_Key": "once"}
     status, made, seen = await client("POST", f"{STUDY}/rejections", body, **told)
@@ -135,8 +147,10 @@ async def test_images_are_rejected_listed_and_brought_back(
     assert (status, refused["code"]) == (409, "nothing-to-reject")
     _, page, _ = await client("GET", "/api/v1/rejections")
     assert [each["id"] for each in page["items"]] == [made["id"]]
-    _, page, _ = await client("GET", "/api/v1/rejections", **{AS_INSTITUTION: "baihe"})
-    assert page["items"] == []
+    # Not whom it was granted to, nor whose code is a word in it.
+    for house, listed in (("baihe", []), ("centre", [made["id"]]), ("treats", []), ("M", [])):
+        _, page, _ = await client("GET", "/api/v1/rejections", **{AS_INSTITUTION: house})
+        assert [each["id"] for each in page["items"]] == listed
     undo = f"/api/v1/rejections/{made['id']}/undo"
     other = {AS_INSTITUTION: "baihe", "If_Match": seen}
     assert (await client("POST", undo, {"reason": "no"}, **other))[0] == 404
