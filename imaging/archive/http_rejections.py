@@ -17,6 +17,7 @@ from imaging.archive.note_keeper import UnkeptNote, note_uid, unkept_note
 from imaging.archive.rejected_rows import Kind
 from imaging.archive.rejecting import STANDS, UNDONE, RejectionMissing
 from imaging.archive.rejection_note import MEANINGS, Title
+from kernel.dicom.shown import display_name
 from kernel.errors import Invalid, Missing
 from kernel.idempotency import done_before, remember
 from kernel.identity import Principal
@@ -65,7 +66,12 @@ class RejectionRow(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     etag: str
     study_instance_uid: str
+    institution: str
+    """Code of whose study it is."""
     patient_id: str
+    name: str
+    description: str
+    """Of the study; these are empty where nothing of it was here."""
     title: Title
     meaning: str
     reason: str
@@ -258,11 +264,15 @@ def _page(
 
 
 def _row(row: Any) -> RejectionRow:
+    told = row.shelf.get("study", {})
     return RejectionRow(
         id=row.id,
         etag=STANDS if row.undone_at is None else UNDONE,
         study_instance_uid=row.study_instance_uid,
-        patient_id=masked_number(row.shelf["study"]["patient_id"]) if row.shelf else "",
+        institution=row.institution,
+        patient_id=masked_number(told.get("patient_id", "")),
+        name=display_name(told.get("patient_name", "")),
+        description=told.get("study_description", ""),
         title=Title(row.title),
         meaning=MEANINGS[Title(row.title)],
         reason=row.reason,

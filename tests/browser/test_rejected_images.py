@@ -125,6 +125,30 @@ def test_a_whole_study_goes_from_the_list_and_comes_back(
         expect(row).to_be_visible()
 
 
+def test_the_centre_finds_what_it_rejected_of_a_township(
+    browser: Browser, demo: RunningDemo, study: Placed
+) -> None:
+    with at_work(browser, county(demo)) as person:
+        page = at_the_preview(person, demo, study, "radiologist")
+        page.get_by_test_id("reject-images").click()
+        page.get_by_test_id("whole-study").press("Space")
+        page.get_by_test_id("title-113037").click()
+        page.get_by_test_id("reason").fill("左右标反")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("said")).to_contain_text("2幅")
+        page.get_by_test_id("back").click()
+        page.get_by_role("link", name="作废影像").click()
+        row = page.get_by_test_id("ledger-row").filter(has_text=study.told.patient_id)
+        expect(row).to_contain_text("司马光")
+        expect(row).to_contain_text("青山卫生院")
+        checked(person, "images-centre-zh-CN-1366x625")
+        row.click()
+        page.get_by_test_id("restore").click()
+        page.get_by_test_id("restore-reason").fill("没有标反")
+        page.keyboard.press("Enter")
+        expect(row.locator(".chip-done")).to_be_visible()
+
+
 def test_what_somebody_else_rejected_first_is_told(
     browser: Browser, demo: RunningDemo, study: Placed
 ) -> None:

@@ -147,6 +147,7 @@ async def test_images_are_rejected_listed_and_brought_back(
     assert (status, refused["code"]) == (409, "nothing-to-reject")
     _, page, _ = await client("GET", "/api/v1/rejections")
     assert [each["id"] for each in page["items"]] == [made["id"]]
+    assert (made["name"], made["institution"]) == ("张三", "qingshan")
     # Not whom it was granted to, nor whose code is a word in it.
     for house, listed in (("baihe", []), ("centre", [made["id"]]), ("treats", []), ("M", [])):
         _, page, _ = await client("GET", "/api/v1/rejections", **{AS_INSTITUTION: house})

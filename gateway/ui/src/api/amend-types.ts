@@ -53,7 +53,12 @@ export interface RejectionRow {
   id: number;
   etag: string;
   study_instance_uid: string;
+  /** Code of whose study it is. */
+  institution: string;
   patient_id: string;
+  name: string;
+  /** Of the study; these are empty where nothing of it was here. */
+  description: string;
   title: RejectionTitle;
   reason: string;
   /** How many do not count by it. */
@@ -121,6 +126,7 @@ export interface PersonMerge {
   made_by: string;
   made_at: string;
   undone_by: string;
+  undone_reason: string;
   undone_at: string | null;
 }
 

@@ -11,6 +11,7 @@ import { Technical } from '../../frame/Technical';
 import { useText } from '../../i18n';
 import { onLive } from '../../live/channel';
 import { AdminFrame } from '../admin/Frame';
+import { useHouses } from '../admin/HouseSelect';
 import { type Column, Ledger } from '../admin/Ledger';
 import { useLedger } from '../admin/rows';
 import { REJECTIONS, rejections } from './asks';
@@ -36,24 +37,45 @@ export function RejectionsPage() {
   useEffect(() => onLive('study.rejected', () => void refetch()), [refetch]);
   const rows = list.data?.pages.flatMap(({ items }) => items) ?? [];
   const stands = rows.filter(({ undone_at }) => undone_at === null).length;
+  const houses = useHouses();
   const ledger = useLedger(rows.map(idOf), undefined, false);
   const columns: Column<RejectionRow>[] = [
-    { head: t('amend.when'), width: '150px', cell: (row) => <span title={absolute(row.made_at, language)}>{dayAndTime(row.made_at, language)}</span> },
-    { head: t('today.patientId'), width: '200px', cell: (row) => row.patient_id || t('amend.notHereYet') },
+    { head: t('amend.when'), width: '120px', cell: (row) => <span title={absolute(row.made_at, language)}>{dayAndTime(row.made_at, language)}</span> },
+    {
+      head: t('today.patient'),
+      width: 'minmax(220px, 1.2fr)',
+      cell: (row) =>
+        row.name || row.patient_id ? (
+          <>
+            <b>{row.name || t('patient.noName')}</b> <span className="second">{row.patient_id}</span>
+          </>
+        ) : (
+          <span className="second">{t('amend.notHereYet')}</span>
+        ),
+    },
+    {
+      head: t('today.examination'),
+      width: 'minmax(180px, 1fr)',
+      cell: (row) => (
+        <>
+          {row.description} <span className="second">{houses.get(row.institution)?.name ?? row.institution}</span>
+        </>
+      ),
+    },
     {
       head: t('amend.why'),
-      width: 'minmax(280px, 2fr)',
+      width: 'minmax(220px, 1.2fr)',
       cell: (row) => (
         <>
           {t(`amend.title.${row.title}`)} <span className="second">{row.reason}</span>
         </>
       ),
     },
-    { head: t('amend.howMany'), width: '90px', cell: (row) => (row.undone_at ? '-' : t('study.images', { count: row.objects })) },
-    { head: t('amend.by'), width: 'minmax(120px, 1fr)', cell: (row) => (row.sent_by ? t('amend.bySystem', { title: row.sent_by }) : row.made_by) },
+    { head: t('amend.howMany'), width: '84px', cell: (row) => (row.undone_at ? '-' : t('study.images', { count: row.objects })) },
+    { head: t('amend.by'), width: '110px', cell: (row) => (row.sent_by ? t('amend.bySystem', { title: row.sent_by }) : row.made_by) },
     {
       head: t('amend.now'),
-      width: '140px',
+      width: '110px',
       cell: (row) => (row.undone_at ? <Chip kind="done">{t('amend.restored')}</Chip> : <Chip kind="paused">{t('amend.stands')}</Chip>),
     },
   ];
