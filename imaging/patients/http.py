@@ -124,6 +124,7 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
     made_by: str
     made_at: dt.datetime
     undone_by: str
+    undone_reason: str
     undone_at: dt.datetime | None
 
 
@@ -380,6 +381,7 @@ def _person(conn: sa.Connection, person: int, *, full: bool) -> Person:
                 made_by=each.made_by_name or each.made_by,
                 made_at=each.made_at,
                 undone_by=each.undone_by_name or each.undone_by,
+                undone_reason=each.undone_reason,
                 undone_at=each.undone_at,
             )
             for each in merged

@@ -217,7 +217,13 @@ def decide_proposal(
     if same and kept != gone:
         _merge(conn, kept, gone, hand, basis="person")
     elif not same:
-        detail = {"act": "refuse-match", "one": found.one, "other": found.other}
+        # What is refused makes no merge that could keep the reason.
+        detail = {
+            "act": "refuse-match",
+            "one": found.one,
+            "other": found.other,
+            "reason": hand.reason,
+        }
         write_down(conn, hand, subject=f"person:{kept}", patient="", detail=detail)
 
 

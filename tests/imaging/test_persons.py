@@ -17,6 +17,7 @@ from imaging.patients.http import PersonDoor
 from imaging.patients.matching import Known, NumberKind, Verdict, verdict
 from imaging.patients.model import Demographics, PatientIdentity
 from imaging.patients.tables import match_proposals, person_merges
+from kernel.audit.trail import audit_entries
 from kernel.errors import Stale
 from kernel.events import publish
 from kernel.sql.db import Database
@@ -125,6 +126,9 @@ async def test_a_name_alone_is_a_question_somebody_answers_once(desk: Desk, *, s
     with pytest.raises(Stale):
         await answer("7")
     await answer("1")
+    told = [row["detail"] for row in await desk.rows(sa.select(audit_entries.c.detail))]
+    refused = [each["reason"] for each in told if each.get("act") == "refuse-match"]
+    assert refused == ([] if same else [hand().reason])
     assert await groups(desk) == ([[one, two]] if same else [[one], [two]])
     with pytest.raises(persons.Decided):
         await answer("2")
@@ -263,5 +267,6 @@ async def test_the_centre_decides_and_nobody_else_hears_of_it(desk: Desk) -> Non
         undo = f"/{person['id']}/merges/{person['merges'][0]['id']}/undo"
         status, parted = await ask("POST", undo, body, If_Match=f'"{person["etag"]}"')
         assert (status, len(parted["identities"])) == (200, 1)
+        assert parted["merges"][0]["undone_reason"] == body["reason"]
         for path in ("/0", "/x", f"/{'9' * 30}"):
             assert (await ask("GET", path))[0] == 404

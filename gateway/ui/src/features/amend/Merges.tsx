@@ -34,7 +34,10 @@ export function Merges({ rows, identities, undo, busy }: Props) {
             </p>
             {whose(merge) && <p>{t('amend.cameOver', { whose: whose(merge) })}</p>}
             {merge.undone_at ? (
-              <p data-testid="undone">{t('amend.partedBy', { at: dayAndTime(merge.undone_at, language), by: merge.undone_by })}</p>
+              <p data-testid="undone">
+                {t('amend.partedBy', { at: dayAndTime(merge.undone_at, language), by: merge.undone_by })}{' '}
+                <span className="second">{merge.undone_reason}</span>
+              </p>
             ) : (
               <WithReason
                 name="part"
