@@ -129,9 +129,17 @@ def test_nobody_is_shown_a_door_that_is_not_theirs(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:
     said, _ = pair(demo, tmp_path, "独孤求", "独孤败")
-    with at_work(browser, county(demo)) as person:
-        page = person.page
-        at_the_preview(person, demo, said, "radiologist")
-        # What is theirs stands there.
-        expect(page.get_by_test_id("reject-images")).to_be_visible()
-        expect(page.get_by_test_id("wrong-patient")).to_have_count(0)
+    for role, theirs, other in (
+        ("radiologist", "reject-images", "wrong-patient"),
+        ("registrar", "wrong-patient", "reject-images"),
+    ):
+        with at_work(browser, county(demo)) as person:
+            page = at_the_preview(person, demo, said, role)
+            expect(page.get_by_test_id(theirs)).to_be_visible()
+            expect(page.get_by_test_id(other)).to_have_count(0)
+            what = "patient" if other == "wrong-patient" else "images"
+            study = said.told.study_instance_uid
+            page.goto(f"{county(demo)}/amend/studies/{study}/{what}")
+            person.see("not-mine")
+            expect(page.get_by_test_id("target-find")).to_have_count(0)
+            expect(page.get_by_test_id("rejection-form")).to_have_count(0)

@@ -8,6 +8,7 @@ import { useText } from '../../i18n';
 import { Refused } from '../admin/Refused';
 import { reject, REJECTIONS, rejections } from './asks';
 import { count, isStudy, NOTHING, parts, toggleStudy } from './choice';
+import { rejects } from './may';
 import { type Grounds, RejectionForm } from './RejectionForm';
 import { RejectionFacts } from './RejectionFacts';
 import { SeriesChoice } from './SeriesChoice';
@@ -20,7 +21,7 @@ const NO_GROUNDS: Grounds = { title: null, reason: '' };
 export function RejectImages({ uid }: { uid: string }) {
   const t = useText();
   return (
-    <StudyFrame uid={uid} title={t('amend.imagesTitle')}>
+    <StudyFrame uid={uid} title={t('amend.imagesTitle')} allowed={rejects}>
       {(detail, gone) => <Which uid={uid} detail={detail} gone={gone} />}
     </StudyFrame>
   );

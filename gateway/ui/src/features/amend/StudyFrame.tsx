@@ -3,7 +3,8 @@ import { type ReactNode, useEffect } from 'react';
 import { Link, useLocation } from 'react-router';
 
 import { ask, Problem } from '../../api/client';
-import type { StudyDetail } from '../../api/types';
+import { useSession } from '../../api/session';
+import type { Session, StudyDetail, StudyRow } from '../../api/types';
 import { useLate } from '../../frame/late';
 import { LanguageSwitch } from '../../frame/LanguageSwitch';
 import { revealOfStudy } from '../../frame/Masked';
@@ -30,12 +31,14 @@ export function Gone() {
 interface Props {
   uid: string;
   title: string;
+  /** Whose the page is (`may.ts`): others come here by its address alone. */
+  allowed: (session: Session | null, study: StudyRow) => boolean;
   /** Draws the study; *gone* says that it is there no more. */
   children: (detail: StudyDetail, gone: boolean) => ReactNode;
 }
 
 /** One study under its patient's header, with the way back to where one came from. */
-export function StudyFrame({ uid, title, children }: Props) {
+export function StudyFrame({ uid, title, allowed, children }: Props) {
   const t = useText();
   const from = (useLocation().state as CameFrom | null)?.from ?? '/studies';
   const study = useQuery({
@@ -45,6 +48,7 @@ export function StudyFrame({ uid, title, children }: Props) {
   });
   const late = useLate(study.isPending);
   const detail = study.data;
+  const mine = useSession((store) => detail !== undefined && allowed(store.session, detail.study));
   const gone = study.error instanceof Problem && study.error.status === 404;
   useEffect(() => {
     document.title = title;
@@ -76,7 +80,14 @@ export function StudyFrame({ uid, title, children }: Props) {
       <main className="amend" data-testid="amend" data-state={detail ? 'ready' : study.isError ? 'error' : 'loading'}>
         {!detail && study.isError && <Trouble error={study.error} again={() => void study.refetch()} />}
         {!detail && study.isPending && late && <GreyLines />}
-        {detail && children(detail, gone)}
+        {detail &&
+          (mine ? (
+            children(detail, gone)
+          ) : (
+            <p className="trouble" role="alert" data-testid="not-mine">
+              {t('app.none')}
+            </p>
+          ))}
       </main>
     </div>
   );

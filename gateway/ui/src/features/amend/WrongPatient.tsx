@@ -15,6 +15,7 @@ import { Lookup } from '../today/Lookup';
 import { correct, CORRECTIONS, corrections, type Found, type Known, targets, undoCorrection } from './asks';
 import { Compare } from './Compare';
 import { CorrectionHistory } from './CorrectionHistory';
+import { corrects } from './may';
 import { isReason } from './reason';
 import { Reason } from './Reason';
 import { Gone, StudyFrame } from './StudyFrame';
@@ -25,7 +26,7 @@ import { amendTrouble } from './words';
 export function WrongPatient({ uid }: { uid: string }) {
   const t = useText();
   return (
-    <StudyFrame uid={uid} title={t('amend.patientTitle')}>
+    <StudyFrame uid={uid} title={t('amend.patientTitle')} allowed={corrects}>
       {(detail, gone) => (gone ? <Gone /> : <Whom uid={uid} detail={detail} />)}
     </StudyFrame>
   );
