@@ -137,7 +137,9 @@ function useColumns(): Column<Proposal>[] {
   const who = (one: Identity) => (
     <>
       <b>{one.name || t('patient.noName')}</b> {sexText(one.sex, language)} {dicomDate(one.birth_date)}{' '}
-      <span className="second">{houses.get(one.issuer)?.name ?? one.issuer}</span>
+      <span className="second">
+        {houses.get(one.issuer)?.name ?? one.issuer} {one.patient_id}
+      </span>
     </>
   );
   const fields = (row: Proposal, which: 'agrees' | 'differs') =>
@@ -145,8 +147,8 @@ function useColumns(): Column<Proposal>[] {
       .map((field) => t(IDENTITY_WORDS[field]))
       .join(t('app.listed'));
   return [
-    { head: t('amend.oneOf'), width: 'minmax(260px, 1fr)', cell: ({ one }) => who(one) },
-    { head: t('amend.otherOf'), width: 'minmax(260px, 1fr)', cell: ({ other }) => who(other) },
+    { head: t('amend.oneOf'), width: 'minmax(330px, 1.3fr)', cell: ({ one }) => who(one) },
+    { head: t('amend.otherOf'), width: 'minmax(330px, 1.3fr)', cell: ({ other }) => who(other) },
     { head: t('amend.agrees'), width: 'minmax(160px, 0.8fr)', cell: (row) => fields(row, 'agrees') },
     {
       head: t('amend.differs'),
@@ -155,7 +157,7 @@ function useColumns(): Column<Proposal>[] {
     },
     {
       head: t('amend.when'),
-      width: '150px',
+      width: '120px',
       cell: ({ proposed_at, decided_at }) => <span title={absolute(decided_at ?? proposed_at, language)}>{dayAndTime(decided_at ?? proposed_at, language)}</span>,
     },
   ];
