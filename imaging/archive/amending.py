@@ -17,6 +17,7 @@ from kernel.identity import Principal
 
 STUDY_CORRECTED: Final = "study.corrected"
 STUDY_REJECTED: Final = "study.rejected"
+STUDY_DECIDED: Final = "study.decided"
 REASON_LEAST, REASON_MOST = 2, 500
 
 

@@ -1,4 +1,4 @@
-"""The tables of what people put right: whose a study is, and which of its objects count.
+"""The tables of what people put right: whose a study is, which of its objects and contents count.
 
 Nothing in them is ever taken out: what was undone says so.
 """
@@ -40,6 +40,31 @@ study_corrections: Final = sa.Table(
     _text("undone_reason"),
     sa.Column("undone_at", UtcDateTime, nullable=True),
     sa.Index("ix_study_corrections_study_instance_uid", "study_instance_uid"),
+)
+
+content_decisions: Final = sa.Table(
+    "content_decisions",
+    metadata,
+    sa.Column("id", RowId, primary_key=True),
+    # No foreign keys, as above.
+    _code("study_instance_uid"),
+    _code("sop_instance_uid"),
+    _code("institution"),
+    # Digests (``ContentDigest.whole``): of the content that answers, and of the one that did.
+    _code("answers"),
+    _code("before"),
+    # The digests of all contents there were to choose from; another one opens the matter again.
+    sa.Column("contents", JsonDocument, nullable=False),
+    _text("reason"),
+    _text("made_by"),
+    _text("made_by_name"),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    _text("undone_by"),
+    _text("undone_by_name"),
+    _text("undone_reason"),
+    sa.Column("undone_at", UtcDateTime, nullable=True),
+    sa.Index("ix_content_decisions_sop_instance_uid", "sop_instance_uid"),
+    sa.Index("ix_content_decisions_study_instance_uid", "study_instance_uid"),
 )
 
 rejections: Final = sa.Table(

@@ -1,22 +1,40 @@
 """What of a study a person must decide: second contents under a UID, and strange patients."""
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
+from imaging.archive.amendment_tables import content_decisions
 from imaging.archive.locate import StudyRef
-from imaging.archive.model import OTHER_PATIENT, ConflictPage, ConflictRow, FirstContent
+from imaging.archive.model import (
+    OTHER_PATIENT,
+    ConflictPage,
+    ConflictRow,
+    DecisionRow,
+    FirstContent,
+)
 from imaging.archive.study_rows import institution_names
 from imaging.archive.tables import instance, instance_conflict, series
-from kernel.errors import Invalid
+from kernel.arrival import ContentDigest
+from kernel.errors import Invalid, Missing
 
 CONFLICTS_TOTAL_MAX: Final = 10_000
 """Conflicts of a study are counted up to here."""
 _CONTENT: Final = "conflict"
 _STRANGER: Final = "instance"
 _ID: Final = re.compile(rf"({_CONTENT}|{_STRANGER})-([0-9]{{1,18}})", re.ASCII)
+
+
+_IN_MAX: Final = 500
+
+
+class ConflictMissing(Missing):
+    """The study has no such conflict in the asker's reach."""
+
+    code = "conflict-not-found"
 
 
 class InvalidCursor(Invalid):
@@ -49,6 +67,61 @@ class After:
         return cls(number) if found[1] == _CONTENT else cls(None, number)
 
 
+def content_row(name: str) -> int:
+    """Return the row of the second content the conflict *name* is about.
+
+    Raises:
+        ConflictMissing: it is about none.
+    """
+    found = _ID.fullmatch(name)
+    if found is None or found[1] != _CONTENT:
+        raise ConflictMissing
+    return int(found[2])
+
+
+def one_conflict(conn: sa.Connection, ref: StudyRef, row: int) -> ConflictRow:
+    """Return the study's conflict about the second content *row*.
+
+    Raises:
+        ConflictMissing: the study has none.
+    """
+    query = _second_contents(ref).where(instance_conflict.c.id == row)
+    found = conn.execute(query).one_or_none()
+    if found is None:
+        raise ConflictMissing
+    names = institution_names(conn, {found.institution, found.first_institution})
+    uid = found.sop_instance_uid
+    return _second_content(ref, found, names, versions_of(conn, [uid])[uid])
+
+
+def versions_of(conn: sa.Connection, sop_instance_uids: Collection[str]) -> Mapping[str, str]:
+    """Return, by UID, what names the state of its contents and of what was decided of them."""
+    uids = sorted(set(sop_instance_uids))
+    contents, decided = instance_conflict.c, content_decisions.c
+    found = {uid: ["0", "0", "0"] for uid in uids}
+    for at in range(0, len(uids), _IN_MAX):
+        part = uids[at : at + _IN_MAX]
+        newest = (
+            sa.select(contents.sop_instance_uid, sa.func.max(contents.id))
+            .where(contents.sop_instance_uid.in_(part))
+            .group_by(contents.sop_instance_uid)
+        )
+        for uid, row in conn.execute(newest):
+            found[uid][0] = str(row)
+        made = (
+            sa.select(
+                decided.sop_instance_uid,
+                sa.func.max(decided.id),
+                sa.func.count(decided.undone_at),
+            )
+            .where(decided.sop_instance_uid.in_(part))
+            .group_by(decided.sop_instance_uid)
+        )
+        for uid, row, undone in conn.execute(made):
+            found[uid][1:] = [str(row), str(undone)]
+    return {uid: ".".join(parts) for uid, parts in found.items()}
+
+
 def conflicts_page(conn: sa.Connection, ref: StudyRef, *, limit: int, after: After) -> ConflictPage:
     """Return at most *limit* of the study's conflicts behind *after*.
 
@@ -63,8 +136,9 @@ def conflicts_page(conn: sa.Connection, ref: StudyRef, *, limit: int, after: Aft
     strangers = list(conn.execute(query.limit(left))) if left else []
     codes = {row.institution for row in (*contents, *strangers)}
     names = institution_names(conn, codes | {row.first_institution for row in contents})
+    versions = versions_of(conn, {row.sop_instance_uid for row in contents})
     rows = [
-        *(_second_content(ref, row, names) for row in contents),
+        *(_second_content(ref, row, names, versions[row.sop_instance_uid]) for row in contents),
         *(_other_patient(ref, row, names) for row in strangers),
     ]
     return ConflictPage(
@@ -80,7 +154,7 @@ def _count(conn: sa.Connection, query: sa.Select[Any]) -> int:
 
 
 def _second_contents(ref: StudyRef) -> sa.Select[Any]:
-    columns, first = instance_conflict.c, instance.c
+    columns, first, decided = instance_conflict.c, instance.c, content_decisions.c
     return (
         sa.select(
             columns.id,
@@ -91,8 +165,15 @@ def _second_contents(ref: StudyRef) -> sa.Select[Any]:
             columns.ae_title,
             columns.seen_count,
             columns.size_bytes,
-            (columns.dataset_digest != first.dataset_digest).label("other_dataset"),
-            (columns.pixels_digest != first.pixels_digest).label("other_pixels"),
+            columns.dataset_digest,
+            columns.pixels_digest,
+            first.dataset_digest.label("first_dataset_digest"),
+            first.pixels_digest.label("first_pixels_digest"),
+            decided.answers,
+            decided.reason.label("decided_reason"),
+            decided.made_by,
+            decided.made_by_name,
+            decided.made_at,
             first.received_at.label("first_received_at"),
             first.institution.label("first_institution"),
             first.ae_title.label("first_ae_title"),
@@ -101,13 +182,16 @@ def _second_contents(ref: StudyRef) -> sa.Select[Any]:
         )
         .join(instance, first.id == columns.instance)
         .join(series, series.c.id == first.series)
+        .outerjoin(content_decisions, decided.id == columns.decision)
         .where(columns.study == ref.id)
         .order_by(columns.id)
     )
 
 
-def _second_content(ref: StudyRef, row: Any, names: dict[str, str]) -> ConflictRow:
-    parts = (("dataset", row.other_dataset), ("pixels", row.other_pixels))
+def _second_content(ref: StudyRef, row: Any, names: dict[str, str], version: str) -> ConflictRow:
+    own = ContentDigest(dataset=row.dataset_digest, pixels=row.pixels_digest)
+    first = ContentDigest(dataset=row.first_dataset_digest, pixels=row.first_pixels_digest)
+    parts = (("dataset", own.dataset != first.dataset), ("pixels", own.pixels != first.pixels))
     return ConflictRow(
         id=f"{_CONTENT}-{row.id}",
         sop_instance_uid=row.sop_instance_uid,
@@ -126,7 +210,18 @@ def _second_content(ref: StudyRef, row: Any, names: dict[str, str]) -> ConflictR
             institution_name=names.get(row.first_institution, row.first_institution),
             ae_title=row.first_ae_title,
             size_bytes=row.first_size_bytes,
+            digest=first.whole,
             content=_instance_path(ref, row.first_series, row.sop_instance_uid),
+        ),
+        digest=own.whole,
+        etag=version,
+        decision=None
+        if row.made_at is None
+        else DecisionRow(
+            content=row.answers,
+            reason=row.decided_reason,
+            made_by=row.made_by_name or row.made_by,
+            made_at=row.made_at,
         ),
     )
 

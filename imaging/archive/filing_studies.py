@@ -16,6 +16,7 @@ from imaging.access.settling import settle
 from imaging.archive.correction import Correction, requested
 from imaging.archive.examined import Examined
 from imaging.archive.model import OTHER_PATIENT, PRIORITY_ORDER
+from imaging.archive.stated import PUT_RIGHT, STUDY_TOLD, series_told, study_told
 from imaging.archive.study_index import (
     index_name,
     index_patient,
@@ -24,9 +25,7 @@ from imaging.archive.study_index import (
 )
 from imaging.archive.tables import series, study, study_reach
 from imaging.patients.model import Demographics, PatientIdentity
-from imaging.patients.names import fold
 from imaging.patients.store import ensure_patient
-from imaging.query.matching import normal_date, normal_time
 
 _IN_MAX: Final = 500
 _MORE_URGENT: Final = {priority: number for number, priority in enumerate(PRIORITY_ORDER)}
@@ -37,25 +36,8 @@ _STUDY_NUMBERS: Final = (
     "conflict_count",
     "size_bytes",
 )
-_STUDY_TOLD: Final = (
-    "patient_name",
-    "patient_name_declared",
-    "patient_sex",
-    "patient_birth_date",
-    "patient_age",
-    "study_date",
-    "study_time",
-    "accession_number",
-    "study_id",
-    "study_description",
-    "referring_physician_name",
-    "referring_physician_folded",
-    "institution_name",
-    "timezone_offset_from_utc",
-    "body_part_examined",
-)
 _STUDY_SAVED: Final = (
-    *_STUDY_TOLD,
+    *STUDY_TOLD,
     *_STUDY_NUMBERS,
     "patient",
     "patient_id",
@@ -67,13 +49,6 @@ _STUDY_SAVED: Final = (
     "priority",
     "updated_at",
 )
-_PUT_RIGHT: Final = frozenset(
-    {
-        *("patient_name", "patient_name_declared", "patient_sex", "patient_birth_date"),
-        *("patient_age", "accession_number"),
-    }
-)
-"""What later objects no longer fill where a person said whose the study is."""
 _STUDY_COLUMNS: Final = (
     "id",
     "study_instance_uid",
@@ -155,7 +130,7 @@ class Shelves:
         held["size_bytes"] += each.size_bytes
         held["priority"] = min(held["priority"], _MORE_URGENT[each.arrival.priority])
         self._changed.add(held["id"])
-        other = header.patient_id not in _own_numbers(held)
+        other = header.patient_id not in own_numbers(held)
         return Place(held["id"], shelf.id, (OTHER_PATIENT,) if other else ())
 
     def count_duplicate(self, study_row: int) -> None:
@@ -231,7 +206,7 @@ class Shelves:
             "received_at": each.arrival.received_at,
             "updated_at": self._at,
             **dict.fromkeys(_STUDY_NUMBERS, 0),
-            **_told(each),
+            **study_told(each),
         }
         made = self._conn.execute(sa.insert(study).values(values))
         assert made.inserted_primary_key is not None  # noqa: S101  # for the type checker
@@ -266,9 +241,9 @@ class Shelves:
 
     def _fill(self, held: dict[str, Any], each: Examined) -> None:
         header = each.header
-        told = _told(each)
-        settled = _PUT_RIGHT if held["correction"] else frozenset[str]()
-        gaps = [n for n in _STUDY_TOLD if told[n] and not held[n] and n not in settled]
+        told = study_told(each)
+        settled = PUT_RIGHT if held["correction"] else frozenset[str]()
+        gaps = [n for n in STUDY_TOLD if told[n] and not held[n] and n not in settled]
         for name in gaps:
             held[name] = told[name]
         if "patient_name" in gaps:
@@ -278,7 +253,7 @@ class Shelves:
         if "study_description" in gaps:
             know_description(self._conn, held["study_description"])
         held["charset_repaired"] = held["charset_repaired"] or header.charset_repaired
-        if header.patient_id in _own_numbers(held):
+        if header.patient_id in own_numbers(held):
             return
         if held["unidentified"] and not header.unidentified:
             held.update(self._patient(each))
@@ -288,29 +263,11 @@ class Shelves:
             held["mixed_patients"] = True
 
     def _new_series(self, held: dict[str, Any], each: Examined) -> _Series:
-        header, extras = each.header, each.extras
+        header = each.header
         values = {
             "study": held["id"],
             "series_instance_uid": header.series_instance_uid,
-            "modality": header.modality,
-            "series_number": header.series_number,
-            "series_description": header.series_description,
-            "series_date": header.series_date,
-            "series_time": normal_time(header.series_time),
-            "body_part_examined": header.body_part_examined,
-            "laterality": extras.laterality,
-            "protocol_name": header.protocol_name,
-            "manufacturer": header.manufacturer,
-            "station_name": header.station_name,
-            "institution_name": header.institution_name,
-            "performed_procedure_step_start_date": normal_date(
-                extras.performed_procedure_step_start_date
-            ),
-            "performed_procedure_step_start_time": normal_time(
-                extras.performed_procedure_step_start_time
-            ),
-            "scheduled_procedure_step_id": extras.scheduled_procedure_step_id,
-            "requested_procedure_id": extras.requested_procedure_id,
+            **series_told(each),
             "received_at": each.arrival.received_at,
             "updated_at": self._at,
         }
@@ -326,7 +283,7 @@ class Shelves:
         return shelf
 
 
-def _own_numbers(held: Mapping[str, Any]) -> set[str]:
+def own_numbers(held: Mapping[str, Any]) -> set[str]:
     """Return what an object of the study may state as its patient ID."""
     stated = held["correction"]["stated"] if held["correction"] else ()
     return {"", held["patient_id"], *stated}
@@ -338,24 +295,3 @@ def _new_value(name: str) -> sa.ColumnElement[Any]:
     if name != "priority":
         return new
     return sa.case((study.c.priority < new, study.c.priority), else_=new)
-
-
-def _told(each: Examined) -> dict[str, str]:
-    header = each.header
-    return {
-        "patient_name": header.patient_name,
-        "patient_name_declared": each.declared_name,
-        "patient_sex": header.patient_sex,
-        "patient_birth_date": header.patient_birth_date,
-        "patient_age": header.patient_age,
-        "study_date": header.study_date,
-        "study_time": normal_time(header.study_time),
-        "accession_number": header.accession_number,
-        "study_id": header.study_id,
-        "study_description": header.study_description,
-        "referring_physician_name": header.referring_physician_name,
-        "referring_physician_folded": fold(header.referring_physician_name),
-        "institution_name": header.institution_name,
-        "timezone_offset_from_utc": each.extras.timezone_offset_from_utc,
-        "body_part_examined": header.body_part_examined,
-    }

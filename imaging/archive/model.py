@@ -135,7 +135,8 @@ class StudyRow(msgspec.Struct, frozen=True, kw_only=True):
     series_count: int
     unidentified: bool
     conflicts: int
-    """Contents kept beside the first, plus one where the objects name several patients."""
+    """Contents kept beside the first of which nobody has decided, plus one where the objects name
+    several patients."""
     priority: Priority
     route: Route | None
     completeness: StudyArrival | msgspec.UnsetType | None = msgspec.UNSET
@@ -156,19 +157,31 @@ class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FirstContent(msgspec.Struct, frozen=True, kw_only=True):
-    """The content that came first under a UID and answers for it."""
+    """The content that answers for a UID: the first that came, or the one a person chose."""
 
     received_at: dt.datetime
     institution: str
     institution_name: str
     ae_title: str
     size_bytes: int
+    digest: str
+    """Names the content, wherever it stands; what a decision takes as ``content``."""
     content: str
     """Path of the object as a DICOM file."""
 
 
+class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person decided of the contents under a UID, while that stands."""
+
+    content: str
+    """``digest`` of the content chosen."""
+    reason: str
+    made_by: str
+    made_at: dt.datetime
+
+
 class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Something of a study a person must decide."""
+    """Something of a study a person must decide, or has."""
 
     id: str
     sop_instance_uid: str
@@ -191,10 +204,16 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     """Path of the object as a DICOM file."""
     first: FirstContent | None = None
     """What answers for the UID meanwhile; None where no other content is in question."""
+    digest: str = ""
+    """Names the content, wherever it stands; empty where no other content is in question."""
+    etag: str = ""
+    """State of the matter, for ``If-Match`` of a decision; the same for all of one UID."""
+    decision: DecisionRow | None = None
+    """None while it is open."""
 
 
 class ConflictPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of what of a study a person must decide.
+    """A page of what of a study a person must decide, and of what was decided.
 
     Second contents come first, oldest first; then objects of other patients.
     """

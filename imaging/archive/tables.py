@@ -265,6 +265,11 @@ instance_conflict: Final = sa.Table(
     _code("reason"),
     _code("institution"),
     _code("ae_title"),
+    # Empty, as what is odd about it, for what was kept before these were written down.
+    _code("called_ae_title"),
+    _code("address"),
+    _code("door"),
+    _code("oddities"),
     _count("seen_count"),
     _code("native_transfer_syntax_uid"),
     _code("native_photometric_interpretation"),
@@ -273,6 +278,9 @@ instance_conflict: Final = sa.Table(
     # None for what was kept before this was written down.
     sa.Column("received_at", UtcDateTime, nullable=True),
     sa.Column("kept_at", UtcDateTime, nullable=False),
+    # What a person decided of it (``imaging.archive.amendment_tables.content_decisions``); NULL
+    # while nobody has.
+    sa.Column("decision", RowId, nullable=True),
     sa.Column("metadata_json", sa.LargeBinary(), nullable=False),
     sa.UniqueConstraint("sop_instance_uid", "dataset_digest", "pixels_digest"),
     sa.Index("ix_instance_conflict_study", "study"),

@@ -124,7 +124,9 @@ def _count_studies(
         _forget_patients(conn, [row for row in patients if row is not None])
     for row, total in totals.items():
         of_study = series.c.study == row
-        conflicts = sa.select(sa.func.count()).where(instance_conflict.c.study == row)
+        conflicts = sa.select(sa.func.count()).where(
+            instance_conflict.c.study == row, instance_conflict.c.decision.is_(None)
+        )
         modalities = set(conn.scalars(sa.select(series.c.modality).where(of_study)))
         conn.execute(
             sa.update(study)

@@ -2,29 +2,19 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 import sqlalchemy as sa
 from aiohttp import web
 
+from imaging.archive.conflicts import ConflictMissing, content_row
 from imaging.archive.objects import ObjectStore, pieces
 from imaging.archive.tables import instance_conflict
 from imaging.dicomweb.admission import Admission
 from imaging.dicomweb.answers import answered, stream
 from imaging.dicomweb.negotiate import DICOM
 from imaging.pixels.pool import Pieces, PixelPool
-from kernel.errors import Missing
 from kernel.policy import Act, Subject, decide
 from kernel.web import PRINCIPAL, describe, permit
-
-_KIND: Final = "conflict-"
-_DIGITS_MAX: Final = 18
-
-
-class ConflictMissing(Missing):
-    """The study has no such conflict in the asker's reach."""
-
-    code = "conflict-not-found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +48,7 @@ class ConflictDoor:
     async def instance(self, request: web.Request) -> web.StreamResponse:
         """Answer the object as it is stored; the look is in the audit trail before."""
         _, shelf = await self._admission.shelf(request)
-        row = _row(request.match_info["conflict"])
+        row = content_row(request.match_info["conflict"])
         found = await self._database.read(partial(_find, study=shelf.study_row, row=row))
         # Whoever sent it may be another institution than the study's, with its own patient in it.
         own = found.institution == shelf.subject.institution
@@ -76,13 +66,6 @@ class ConflictDoor:
     def _file(self, object_key: str) -> Pieces:
         with self._objects.open(object_key) as source:
             yield from pieces(source)
-
-
-def _row(text: str) -> int:
-    digits = text.removeprefix(_KIND)
-    if digits == text or not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX):
-        raise ConflictMissing
-    return int(digits)
 
 
 def _find(conn: sa.Connection, *, study: int, row: int) -> _Beside:

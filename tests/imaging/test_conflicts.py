@@ -66,6 +66,8 @@ async def test_the_list_says_what_answers_meanwhile(sqlite_desk: Desk) -> None:
     assert (each["institution"], each["ae_title"]) == ("baihe", "CT1")
     assert each["size_bytes"] == len(OTHER_HEADER)
     series, instance = f"{ROOT}.1.1", each["sop_instance_uid"]
+    assert each["first"].pop("digest") != each["digest"]
+    assert (each["decision"], each["etag"]) == (None, "1.0.0")
     assert each["first"] == {
         "received_at": "2026-03-05T08:30:00Z",
         "institution": "qingshan",

@@ -12,7 +12,9 @@ from gateway.uploads.receipt_http import ReceiptDoor
 from gateway.uploads.receipts import ReceiptBook
 from gateway.uploads.tus import TusServer, TusSettings
 from imaging.archive import http as studies
+from imaging.archive.examine import Examiner
 from imaging.archive.http_corrections import CorrectionDoor
+from imaging.archive.http_decisions import DecisionDoor
 from imaging.archive.http_rejections import RejectionDoor
 from imaging.archive.note_keeper import NoteJournal
 from imaging.archive.objects_fs import FileObjectStore
@@ -30,7 +32,7 @@ from kernel.journal.writer import JournalWriter
 from kernel.process.wake import Wake
 from referrals.orders.http_study import StudyOrderDoor
 from yilian.wiring.access import access_door, still_given, sweep_ended
-from yilian.wiring.context import Context
+from yilian.wiring.context import AeCharsets, Context
 from yilian.wiring.county_deliveries import delivery_routes
 from yilian.wiring.county_exchange import county_exchange
 from yilian.wiring.fhir import ERRORS, fhir_door
@@ -81,6 +83,13 @@ async def run_gateway(context: Context) -> None:
                 journal=StowJournal(journal, JOURNAL, FilingProgress(context.database)),
                 commitments=WebCommitments(context.database, context.clock),
             )
+            # As the filer reads them: what it kept is read by the same rules when it is chosen.
+            charsets = AeCharsets(context.database)
+            await charsets.load()
+            context.owner.keep("charsets", charsets.run)
+            examiner = Examiner(
+                decoder=decoder, charset_hint=lambda arrival: charsets(arrival.sender)
+            )
             searches = qido.routes(Search(context.database, PagingMemory(context.clock)))
             viewers = Cors(context.settings.dicomweb.viewer_origins)
             exchange = await county_exchange(context)
@@ -95,6 +104,7 @@ async def run_gateway(context: Context) -> None:
                 *studies.routes(arrivals(context.clock)),
                 *access_door(context).routes(),
                 *CorrectionDoor(OrderRegister(), chain=AMENDMENTS).routes(),
+                *DecisionDoor(dicomweb.objects, examiner, chain=AMENDMENTS).routes(),
                 *PersonDoor(context.institution, chain=AMENDMENTS).routes(),
                 *RejectionDoor(NoteJournal(journal), chain=AMENDMENTS).routes(),
                 *order_routes(context, written),
