@@ -94,7 +94,9 @@ def prune(
     """
     columns = feed.c
     named = sa.or_(
-        sa.and_(columns.kind == Kind.PRIOR.value, columns.at < before),
+        sa.and_(
+            columns.kind.in_((Kind.PRIOR.value, Kind.STUDY_URGENCY.value)), columns.at < before
+        ),
         sa.and_(columns.kind == Kind.REPORT.value, columns.at < (reports_before or before)),
     )
     # Without the newest number, nodes that have read it would seem to have read too far.

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     PRIOR_REQUEST = "prior-request"
     PROCEDURE_STEP = "procedure-step"
     STUDY_PRIORITY = "study-priority"
+    STUDY_URGENCY = "study-urgency"
     ACCOUNT = "account"
     VILLAGE_ACCOUNT = "village-account"
     """An account of a village house, told to the township whose register it works in. A kind of its

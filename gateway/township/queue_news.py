@@ -67,7 +67,8 @@ class QueueNews:
         """Return the time, the rate of the line, and what of its studies is over already."""
         rate = self._expected_bytes_per_s()
         over: dict[str, int] = {}
-        for study, count in self._over.values():
+        # As it is: who reads letters asks from another thread.
+        for study, count in list(self._over.values()):
             over[study] = over.get(study, 0) + count
         return Now(
             self._clock.now(),

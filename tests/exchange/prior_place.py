@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.line.model import QUICK_LINE
 from bench.line.proxy import Line, open_line
 from gateway.exchange import returns
+from gateway.exchange.ports import Handlers
 from gateway.exchange.return_fetch import FetcherSettings, ReturnFetcher, Shelf
 from gateway.exchange.return_letters import answer_request, take_return
 from gateway.exchange.returns import ReturnState
@@ -87,7 +88,7 @@ class Place:
 
 
 @asynccontextmanager
-async def place_in(home: Path) -> AsyncIterator[Place]:
+async def place_in(home: Path, down: Handlers | None = None) -> AsyncIterator[Place]:
     archive = archive_in(home)
     up = {"prior-request": answer_request(archive.of_study, archive.reports)}
     async with (
@@ -95,7 +96,7 @@ async def place_in(home: Path) -> AsyncIterator[Place]:
         open_line(county.port, QUICK_LINE) as line,
     ):
         enrolled, key = await county.new_node()
-        node_of = township_in(home, line.port, enrolled, key, handlers=DOWN)
+        node_of = township_in(home, line.port, enrolled, key, handlers=down or DOWN)
         async with node_of as node:
             objects = TownshipObjects(FileObjectStore(home / "objects"))
             folder = home / "scratch"

@@ -27,6 +27,7 @@ from gateway.exchange.return_letters import answer_request
 from gateway.exchange.silence import SilenceWatch
 from gateway.exchange.steps_up import take_steps
 from gateway.exchange.taking import retry_unknown
+from gateway.exchange.urgency_down import UrgencyDown
 from imaging.archive.model import STUDY_UPDATED
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.process.wake import Wake
@@ -104,6 +105,8 @@ async def keep_exchange(context: Context) -> None:
         put_right=put_right,
     )
     context.owner.keep("reports-down", lambda: reports.run(Wake.local()))
+    urgency = UrgencyDown(context.database, context.clock, topic=STUDY_UPDATED)
+    context.owner.keep("urgency-down", lambda: urgency.run(Wake.local()))
     context.owner.keep("old-letters", lambda: _prune_feed(context))
 
 

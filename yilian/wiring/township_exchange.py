@@ -18,6 +18,7 @@ from gateway.exchange.node_facts import NodeFacts
 from gateway.exchange.ports import Handlers
 from gateway.exchange.return_letters import take_return
 from gateway.exchange.sender import LetterSender
+from gateway.exchange.urgency_down import take_urgency
 from gateway.township.model import RANK
 from gateway.township.parcel_index import best_rank
 from gateway.township.queue_news import QueueNews
@@ -61,13 +62,14 @@ class TownshipExchange:
     """Tells whether an emergency needs the line."""
 
 
-def handlers(context: Context) -> Handlers:
+def handlers(context: Context, news: QueueNews) -> Handlers:
     """Return who reads the letters that come down."""
     return {
         Kind.ACCOUNT.value: take_account,
         Kind.VILLAGE_ACCOUNT.value: take_account,
         Kind.PRIOR.value: take_return,
         Kind.REPORT.value: take_return,
+        Kind.STUDY_URGENCY.value: take_urgency(news.now),
         **down_handlers(ledger(context)),
     }
 
@@ -91,7 +93,7 @@ async def township_exchange(context: Context, news: QueueNews) -> TownshipExchan
     follower = FeedFollower(
         context.database,
         link,
-        handlers(context),
+        handlers(context, news),
         clock=context.clock,
         settings=FollowerSettings(on_taken=taken.notify, back=back),
     )
