@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+import msgspec
 import sqlalchemy as sa
 
 from imaging.archive.amendment_tables import content_decisions
@@ -15,11 +16,16 @@ from imaging.archive.model import (
     ConflictRow,
     DecisionRow,
     FirstContent,
+    Said,
 )
+from imaging.archive.series_metadata import instance_json
+from imaging.archive.stated import told_by_json
 from imaging.archive.study_rows import institution_names
 from imaging.archive.tables import instance, instance_conflict, series
 from kernel.arrival import ContentDigest
+from kernel.dicom.shown import display_name
 from kernel.errors import Invalid, Missing
+from kernel.policy import masked_number
 
 CONFLICTS_TOTAL_MAX: Final = 10_000
 """Conflicts of a study are counted up to here."""
@@ -29,6 +35,7 @@ _ID: Final = re.compile(rf"({_CONTENT}|{_STRANGER})-([0-9]{{1,18}})", re.ASCII)
 
 
 _IN_MAX: Final = 500
+_NAMES: Final = ("patient_name", "referring_physician_name")
 
 
 class ConflictMissing(Missing):
@@ -169,6 +176,8 @@ def _second_contents(ref: StudyRef) -> sa.Select[Any]:
             columns.pixels_digest,
             first.dataset_digest.label("first_dataset_digest"),
             first.pixels_digest.label("first_pixels_digest"),
+            columns.metadata_json,
+            first.metadata_json.label("first_metadata_json"),
             decided.answers,
             decided.reason.label("decided_reason"),
             decided.made_by,
@@ -198,6 +207,7 @@ def _second_content(ref: StudyRef, row: Any, names: dict[str, str], version: str
         kept_at=row.kept_at,
         reason=row.reason,
         differs=[part for part, other in parts if other],
+        says=_says(row) if row.institution == ref.subject.institution else [],
         institution=row.institution,
         institution_name=names.get(row.institution, row.institution),
         ae_title=row.ae_title,
@@ -224,6 +234,21 @@ def _second_content(ref: StudyRef, row: Any, names: dict[str, str], version: str
             made_at=row.made_at,
         ),
     )
+
+
+def _says(row: Any) -> list[Said]:
+    first, other = _told(row.first_metadata_json), _told(row.metadata_json)
+    return [
+        Said(field=name, first=first[name], other=other[name])
+        for name in first
+        if first[name] != other[name]
+    ]
+
+
+def _told(metadata_json: bytes) -> dict[str, str]:
+    told = told_by_json(msgspec.json.decode(instance_json(metadata_json), type=dict[str, Any]))
+    named = {name: display_name(told[name]) for name in _NAMES}
+    return told | named | {"patient_id": masked_number(told["patient_id"])}
 
 
 def _other_patients(ref: StudyRef) -> sa.Select[Any]:

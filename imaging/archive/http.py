@@ -14,6 +14,7 @@ from imaging.archive.locate import Elsewhere, nowhere
 from imaging.archive.looks import look_at_list, look_at_study
 from imaging.archive.model import (
     ConflictPage,
+    ConflictRow,
     Revealed,
     RevealRequest,
     StudyArrival,
@@ -159,7 +160,9 @@ class _StudyDoor:
         after = After.parse(asked.cursor)
         ref = await look_at_study(request, request.match_info["study"])
         read = partial(conflicts_page, ref=ref, limit=asked.limit, after=after)
-        return json_response(await request.app[DATABASE].read(read))
+        page = await request.app[DATABASE].read(read)
+        items = _for_eyes(request[PRINCIPAL], page.items)
+        return json_response(msgspec.structs.replace(page, items=items))
 
     @describe("Show a study with its series and first conflicts", answer=StudyDetail)
     @permit(roles=roles_for(Act.READ_LIST))
@@ -169,7 +172,8 @@ class _StudyDoor:
         ref = await look_at_study(request, study, elsewhere=self.elsewhere)
         detail = await request.app[DATABASE].read(partial(read_detail, ref=ref))
         [row] = await self._with_arrivals(request, [detail.study])
-        return json_response(msgspec.structs.replace(detail, study=row))
+        conflicts = _for_eyes(request[PRINCIPAL], detail.conflicts)
+        return json_response(msgspec.structs.replace(detail, study=row, conflicts=conflicts))
 
     @describe(
         "Show one masked field; every look is written down", body=RevealRequest, answer=Revealed
@@ -213,6 +217,13 @@ def for_eyes_of(principal: Principal, row: StudyRow) -> StudyRow:
 def _check_limit(limit: int) -> None:
     if not 1 <= limit <= PAGE_MAX:
         raise InvalidListQuery(f"limit is 1 to {PAGE_MAX}")
+
+
+def _for_eyes(principal: Principal, rows: Sequence[ConflictRow]) -> list[ConflictRow]:
+    """Leave out what contents say, for whoever need not know the patient."""
+    if shows_full_name(principal):
+        return list(rows)
+    return [msgspec.structs.replace(row, says=[]) for row in rows]
 
 
 def _day(text: str) -> str:

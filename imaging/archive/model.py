@@ -183,6 +183,15 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
 class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     """Something of a study a person must decide, or has."""
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing of patient or study in which two contents differ; empty where one says nothing."""
+
+    field: str
+    """``patient_name``, ``study_description`` …, as the index calls it."""
+    first: str
+    other: str
+
+
     id: str
     sop_instance_uid: str
     kept_at: dt.datetime
@@ -207,6 +216,8 @@ class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     """Names the content, wherever it stands; empty where no other content is in question."""
     etag: str = ""
+    says: list[Said] = []
+    """What each says where they differ, numbers masked; of a content of the study's own house."""
     """State of the matter, for ``If-Match`` of a decision; the same for all of one UID."""
     decision: DecisionRow | None = None
     """None while it is open."""

@@ -116,6 +116,43 @@ def test_news_comes_in_by_itself_while_nobody_touches_the_list(
         assert person.number("total") == before + 1
 
 
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_a_person_says_which_content_answers_and_takes_it_back(
+    browser: Browser, demo: RunningDemo, tmp_path: Path, language: str
+) -> None:
+    number = "QS0039908" if language == "en" else "QS0039909"
+    twice = Patient(number, "Yu^Ping=于^萍", "F", dt.date(1974, 4, 4))
+    folder = folder_of(tmp_path, f"decide-{language}", slices=1, patient=twice, body_part="NECK")
+    first = next(folder.iterdir())
+    other = pydicom.dcmread(first)
+    other.StudyDescription = "AGAIN"
+    store(demo, [first.read_bytes()])
+    other.save_as(tmp_path / "again.dcm")
+    store(demo, [(tmp_path / "again.dcm").read_bytes()])
+    address = county(demo) + "/studies?conflicts=1"
+    with at_work(browser, address, language=language, size="1366x768") as person:
+        page = person.page
+        sign_in(person, demo, "senior-radiologist")
+        row = page.get_by_test_id("study-row").filter(has_text=number)
+        row.click()
+        conflict = page.get_by_test_id("conflict")
+        expect(conflict).to_have_attribute("data-decided", "false")
+        person.picture(f"studies-decide-{language}-1366x768")
+        conflict.get_by_test_id("use").last.click()
+        page.get_by_test_id("why").fill("装错了患者" if language == "zh-CN" else "wrong label")
+        person.picture(f"studies-decide-why-{language}-1366x768")
+        page.get_by_test_id("decide-it").click()
+        expect(conflict).to_have_attribute("data-decided", "true")
+        # What answers now says so in the list as well.
+        expect(row).to_contain_text("AGAIN")
+        person.picture(f"studies-decided-{language}-1366x768")
+        conflict.get_by_test_id("take-back").click()
+        page.get_by_test_id("why").fill("看错了" if language == "zh-CN" else "misread")
+        page.get_by_test_id("decide-it").click()
+        expect(conflict).to_have_attribute("data-decided", "false")
+        expect(row).not_to_contain_text("AGAIN")
+
+
 def test_many_contents_are_shown_a_page_at_a_time(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:

@@ -22,6 +22,8 @@ AT_COUNTY: Final = {
     "Conflict": "ConflictRow",
     "ConflictPage": "ConflictPage",
     "FirstContent": "FirstContent",
+    "ContentDecision": "DecisionRow",
+    "ContentSaid": "Said",
     "Institution": "InstitutionLine",
     "StudyArrival": "StudyArrival",
     "NodeList": "NodeList",

@@ -155,10 +155,20 @@ def township(demo: RunningDemo, nth: int = 0) -> str:
 
 
 def folder_of(
-    parent: Path, key: str, *, slices: int, patient: Patient = CHEN, days_ago: int = 0
+    parent: Path,
+    key: str,
+    *,
+    slices: int,
+    patient: Patient = CHEN,
+    days_ago: int = 0,
+    body_part: str = "HEAD",
 ) -> Path:
-    """Write a head CT of *slices* images into a fresh folder, as a disc would hold it."""
-    study = SampleStudy(key, "qingshan", patient, "CT-head", "头颅CT平扫", "HEAD", days_ago, slices)
+    """Write a CT of *slices* images into a fresh folder, as a disc would hold it.
+
+    One of the head of these days is an emergency by the demo's rules.
+    """
+    name = "头颅CT平扫" if body_part == "HEAD" else "CT平扫"
+    study = SampleStudy(key, "qingshan", patient, "CT-head", name, body_part, days_ago, slices)
     folder = parent / key
     folder.mkdir(parents=True)
     for number, content in enumerate(files_of(study, today=today())):

@@ -145,6 +145,12 @@ async def test_the_index_answers_from_the_chosen_content_and_back(
 ) -> None:
     await desk.file(FIRST, OTHER_PATIENT)
     before = await index(desk)
+    (each,) = await person.conflicts()
+    said = {one["field"]: (one["first"], one["other"]) for one in each["says"]}
+    assert said["patient_name"] == ("张三", "李四")
+    assert said["patient_id"] == ("990***********1234", "0007")
+    assert said["study_description"] == ("头颅平扫", "胸部")
+    assert "study_date" not in said
     made = await person.choose()
     assert (made["decision"]["reason"], made["decision"]["content"]) == (
         "taken twice",
@@ -442,8 +448,10 @@ async def test_what_another_institution_sent_is_not_let_into_the_study(
     sqlite_desk: Desk, lite: Person
 ) -> None:
     await sqlite_desk.file(FIRST)
-    await sqlite_desk.file(OTHER_PIXELS, told=arrival(institution="baihe"))
+    foreign = ct(1, pixels=7, PatientID="0007")
+    await sqlite_desk.file(foreign, told=arrival(institution="baihe"))
     (each,) = await lite.conflicts()
+    assert each["says"] == []
     body = {"content": each["digest"], "reason": "taken twice"}
     path, seen = f"/conflicts/{each['id']}", {"If_Match": f'"{each["etag"]}"'}
     status, told, _ = await lite("POST", path, body, **seen)

@@ -97,7 +97,7 @@ export interface SeriesRow {
   thumbnail: string;
 }
 
-/** The content that came first under a UID and answers for it. */
+/** The content that answers for a UID: the first that came, or the one a person chose. */
 export interface FirstContent {
   received_at: string;
   institution: string;
@@ -110,9 +110,27 @@ export interface FirstContent {
 /** Something of a study a person must look at: another content under a UID, or another patient's name in it. */
 export interface Conflict {
   id: string;
+  /** Names the content, wherever it stands. */
+  digest: string;
   sop_instance_uid: string;
   kept_at: string;
   reason: 'other-content' | 'other-patient' | string;
+/** One thing of patient or study in which two contents differ; empty where one says nothing. */
+export interface ContentSaid {
+  field: string;
+  first: string;
+  other: string;
+}
+
+/** What a person decided of the contents under a UID, while that stands. */
+export interface ContentDecision {
+  /** Digest of the content chosen. */
+  content: string;
+  reason: string;
+  made_by: string;
+  made_at: string;
+}
+
   /** What of it differs from the first. */
   differs: ('dataset' | 'pixels' | string)[];
   institution: string;
@@ -130,6 +148,13 @@ export interface StudyDetail {
   study: StudyRow;
   series: SeriesRow[];
   /** The first of them. */
+  /** What each says of patient and study where they differ. */
+  says: ContentSaid[];
+  digest: string;
+  /** State of the matter, from which a decision is made. */
+  etag: string;
+  /** null while it is open. */
+  decision: ContentDecision | null;
   conflicts: Conflict[];
   conflicts_cursor: string | null;
   conflicts_total: number;

@@ -66,6 +66,13 @@ export function breaksGlass(session: Session | null): boolean {
   return session?.node === 'county' && TREATS.some((role) => roles.includes(role));
 }
 
+/** Whether a signed-in person puts studies right (`correct-study`), which is done at the county. */
+export function correctsStudies(session: Session | null): boolean {
+  const roles = session?.user?.roles ?? [];
+  const theirs = ['technician', 'registrar', 'coordinator', 'senior-radiologist'];
+  return session?.node === 'county' && theirs.some((role) => roles.includes(role));
+}
+
 /** Whether *roles* have the study list, at the county. */
 export function readsStudies(roles: readonly string[]): boolean {
   return READS_STUDIES.some((role) => roles.includes(role));

@@ -5,6 +5,8 @@ import adminEn from '../features/admin/words/en.json';
 import adminZh from '../features/admin/words/zh-CN.json';
 import amendEn from '../features/amend/words/en.json';
 import amendZh from '../features/amend/words/zh-CN.json';
+import studiesEn from '../features/studies/words/en.json';
+import studiesZh from '../features/studies/words/zh-CN.json';
 import townshipEn from '../features/township/words/en.json';
 import townshipZh from '../features/township/words/zh-CN.json';
 import en from './en.json';
@@ -23,13 +25,14 @@ const BANNED_EN =
 const NAMES_OF_STANDARDS = /Yilian|DICOM|IP|PDF|AE|zip|UID|CT|HU|mm|Gbit|Mbit|kbit/g;
 
 it('no words that come later stand in for those of every page', () =>
-  expect([adminZh, amendZh, townshipZh].flatMap((words) => Object.keys(words).filter((key) => key in zh))).toEqual([]));
+  expect([adminZh, amendZh, studiesZh, townshipZh].flatMap((words) => Object.keys(words).filter((key) => key in zh))).toEqual([]));
 
 describe.each([
   ['of every page', zh, en],
   ['of the administration', adminZh, adminEn],
   ['of putting right', amendZh, amendEn],
   ['of the township', townshipZh, townshipEn],
+  ['of the study list', studiesZh, studiesEn],
 ] as const)('the two catalogues %s', (_whose, zh: Record<string, string>, en: Record<string, string>) => {
   it('hold the same keys in the same order', () => expect(Object.keys(en)).toEqual(Object.keys(zh)));
 

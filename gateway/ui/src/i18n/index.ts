@@ -7,6 +7,8 @@ import type adminEn from '../features/admin/words/en.json';
 import type adminZh from '../features/admin/words/zh-CN.json';
 import type amendEn from '../features/amend/words/en.json';
 import type amendZh from '../features/amend/words/zh-CN.json';
+import type studiesEn from '../features/studies/words/en.json';
+import type studiesZh from '../features/studies/words/zh-CN.json';
 import type townshipEn from '../features/township/words/en.json';
 import type townshipZh from '../features/township/words/zh-CN.json';
 import type { Language } from '../frame/clock';
@@ -18,7 +20,8 @@ export type TextKey =
   | (keyof typeof zh & keyof typeof en)
   | (keyof typeof adminZh & keyof typeof adminEn)
   | (keyof typeof amendZh & keyof typeof amendEn)
-  | (keyof typeof townshipZh & keyof typeof townshipEn);
+  | (keyof typeof townshipZh & keyof typeof townshipEn)
+  | (keyof typeof studiesZh & keyof typeof studiesEn);
 
 const KEPT = 'yilian.language';
 

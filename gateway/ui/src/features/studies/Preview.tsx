@@ -79,9 +79,9 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         </p>
         {settled && <OrderBehind study={uid} />}
         {coming && <Coming coming={coming} />}
-        {row.conflicts > 0 && (
-          <div className="note note-soon">
-            <p>{t('studies.conflictText', { count: row.conflicts })}</p>
+        {(row.conflicts > 0 || conflicts.length > 0) && (
+          <div className={row.conflicts > 0 ? 'note note-soon' : 'note'}>
+            <p>{row.conflicts > 0 ? t('studies.conflictText', { count: row.conflicts }) : t('conflict.allDecided')}</p>
             {here !== undefined && conflicts.length > 0 && <Conflicts key={uid} detail={here} />}
           </div>
         )}

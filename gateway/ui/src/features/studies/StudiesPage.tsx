@@ -14,7 +14,7 @@ import { useRowFocus } from '../../frame/moving';
 import { breaksGlass } from '../../frame/tabs';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
-import { useText } from '../../i18n';
+import { addWords, useText } from '../../i18n';
 import { useChannel } from '../../live/channel';
 import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
@@ -24,6 +24,10 @@ import { FilterBar } from './FilterBar';
 import { belongsTo, type Filters, fromAddress, isFiltered, NO_FILTERS, toAddress, toQuery } from './filters';
 import { Preview } from './Preview';
 import { StudyLine } from './StudyLine';
+import en from './words/en.json';
+import zh from './words/zh-CN.json';
+
+addWords(zh, en);
 
 const keyOf = (row: StudyRow) => row.study_instance_uid;
 const rowId = (key: string) => `study-${key}`;
