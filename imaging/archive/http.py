@@ -29,6 +29,7 @@ from kernel.errors import Invalid
 from kernel.identity import Principal
 from kernel.policy import Act, masked_id, masked_name, masked_number, roles_for, shows_full_name
 from kernel.web import (
+    CLOCK,
     DATABASE,
     PRINCIPAL,
     asked_reach,
@@ -119,7 +120,9 @@ class _StudyDoor:
             for row in rows
         ]
 
-    @describe("List studies, newest first", query=ListQuery, answer=StudyPage)
+    @describe(
+        "List studies, newest first, emergencies of now besides", query=ListQuery, answer=StudyPage
+    )
     @permit(roles=roles_for(Act.READ_LIST))
     async def list_studies(self, request: web.Request) -> web.Response:
         """Answer one page of the studies in the asker's reach."""
@@ -144,10 +147,12 @@ class _StudyDoor:
                 reach=asked_reach(request),
                 limit=asked.limit,
                 before=int(asked.cursor[:18]) if asked.cursor else None,
+                at=request.app[CLOCK].now(),
             )
         )
-        items = await self._with_arrivals(request, page.items)
-        return json_response(msgspec.structs.replace(page, items=items))
+        rows = await self._with_arrivals(request, [*page.items, *page.pinned])
+        items, pinned = rows[: len(page.items)], rows[len(page.items) :]
+        return json_response(msgspec.structs.replace(page, items=items, pinned=pinned))
 
     @describe(
         "List what of a study a person must decide", query=ConflictsQuery, answer=ConflictPage
@@ -214,16 +219,16 @@ def for_eyes_of(principal: Principal, row: StudyRow) -> StudyRow:
     return msgspec.structs.replace(row, patient=patient)
 
 
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= PAGE_MAX:
-        raise InvalidListQuery(f"limit is 1 to {PAGE_MAX}")
-
-
 def _for_eyes(principal: Principal, rows: Sequence[ConflictRow]) -> list[ConflictRow]:
     """Leave out what contents say, for whoever need not know the patient."""
     if shows_full_name(principal):
         return list(rows)
     return [msgspec.structs.replace(row, says=[]) for row in rows]
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= PAGE_MAX:
+        raise InvalidListQuery(f"limit is 1 to {PAGE_MAX}")
 
 
 def _day(text: str) -> str:

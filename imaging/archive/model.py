@@ -139,6 +139,9 @@ class StudyRow(msgspec.Struct, frozen=True, kw_only=True):
     several patients."""
     priority: Priority
     route: Route | None
+    pinned_until: dt.datetime | None = None
+    """Until when it stands in the zone of emergencies at the top of the list (``pinning``); null
+    where it has no place there."""
     completeness: StudyArrival | msgspec.UnsetType | None = msgspec.UNSET
     """Null where no township told of it; left out of events, which change nothing of it."""
 
@@ -180,9 +183,6 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     made_at: dt.datetime
 
 
-class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Something of a study a person must decide, or has."""
-
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """One thing of patient or study in which two contents differ; empty where one says nothing."""
 
@@ -191,6 +191,9 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     first: str
     other: str
 
+
+class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Something of a study a person must decide, or has."""
 
     id: str
     sop_instance_uid: str
@@ -213,11 +216,11 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     """Path of the object as a DICOM file."""
     first: FirstContent | None = None
     """What answers for the UID meanwhile; None where no other content is in question."""
+    says: list[Said] = []
+    """What each says where they differ, numbers masked; of a content of the study's own house."""
     digest: str = ""
     """Names the content, wherever it stands; empty where no other content is in question."""
     etag: str = ""
-    says: list[Said] = []
-    """What each says where they differ, numbers masked; of a content of the study's own house."""
     """State of the matter, for ``If-Match`` of a decision; the same for all of one UID."""
     decision: DecisionRow | None = None
     """None while it is open."""
@@ -244,6 +247,11 @@ class StudyPage(msgspec.Struct, frozen=True, kw_only=True):
     """Studies that match, counted up to ``TOTAL_MAX``."""
     last_event_id: int
     """Events after this one are not in the page yet."""
+    pinned: list[StudyRow] = []
+    """With the first page: the emergencies that stand above whatever is newest, newest first. Each
+    comes among ``items`` as well, in its turn."""
+    pinned_elsewhere: list[str] = []
+    """Study Instance UIDs of the emergencies that stand there where nothing is narrowed."""
 
 
 class StudyDetail(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """The study list: a page of rows, newest first, narrowed by what people type and tick."""
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +9,8 @@ import sqlalchemy as sa
 
 from imaging.archive.conflicts import After, conflicts_page
 from imaging.archive.locate import StudyRef
-from imaging.archive.model import SeriesRow, StudyDetail, StudyPage
+from imaging.archive.model import SeriesRow, StudyDetail, StudyPage, StudyRow
+from imaging.archive.pinning import PINNED_FOR, PINNED_MOST
 from imaging.archive.study_rows import rows_of
 from imaging.archive.tables import (
     series,
@@ -48,8 +50,14 @@ class Narrow:
     conflicts: bool = False
 
 
-def read_page(
-    conn: sa.Connection, narrow: Narrow, reach: Reach, *, limit: int, before: int | None
+def read_page(  # of what, whose, which part of it, when
+    conn: sa.Connection,
+    narrow: Narrow,
+    reach: Reach,
+    *,
+    limit: int,
+    before: int | None,
+    at: dt.datetime | None = None,
 ) -> StudyPage:
     """Return at most *limit* rows of the list below the row *before*, newest first.
 
@@ -59,6 +67,7 @@ def read_page(
         reach: whose studies the asker may find.
         limit: rows wanted.
         before: ``next_cursor`` of the page above; None for the first page.
+        at: the present instant, for the emergencies that come with the first page; None for none.
     """
     # Read in the same snapshot: what happens after this event is not in the page.
     last_event = last_event_id(conn)
@@ -75,12 +84,50 @@ def read_page(
         counted = newest(reach, below=_below(None), count=TOTAL_MAX).limit(TOTAL_MAX)
     ids = list(conn.scalars(page))
     total = conn.scalar(sa.select(sa.func.count()).select_from(counted.subquery()))
+    pinned, elsewhere = list[StudyRow](), list[str]()
+    if before is None and at is not None:
+        pinned, elsewhere = _pinned(conn, compiled, reach, at)
     return StudyPage(
         items=rows_of(conn, ids[:limit]),
         next_cursor=str(ids[limit - 1]) if len(ids) > limit else None,
         total=total or 0,
         last_event_id=last_event,
+        pinned=pinned,
+        pinned_elsewhere=elsewhere,
     )
+
+
+def _pinned(
+    conn: sa.Connection, compiled: Sequence[Compiled], reach: Reach, at: dt.datetime
+) -> tuple[list[StudyRow], list[str]]:
+    """Return the emergencies at the top that meet the conditions, and the UIDs of the others."""
+    columns = study.c
+    some = (
+        sa.select(columns.id)
+        # As the index says it: a bound value would pass it by.
+        .where(columns.priority == sa.literal_column("0"))
+        .where(columns.received_at > at - PINNED_FOR, within_reach(reach))
+        .order_by(columns.received_at.desc())
+        .limit(PINNED_MOST)
+    )
+    ids = sorted(conn.scalars(some), reverse=True)
+    fits = set(ids)
+    if ids and compiled:
+        narrowed = sa.select(columns.id).where(
+            columns.id.in_(ids), *(each.condition for each in compiled)
+        )
+        fits = set(conn.scalars(narrowed))
+    pinned: list[StudyRow] = []
+    elsewhere: list[str] = []
+    # Read in one transaction: none of them is missing.
+    for number, row in zip(ids, rows_of(conn, ids), strict=True):
+        if row.pinned_until is None or row.pinned_until <= at:
+            continue
+        if number in fits:
+            pinned.append(row)
+        else:
+            elsewhere.append(row.study_instance_uid)
+    return pinned, elsewhere
 
 
 def _below(before: int | None) -> int:

@@ -12,13 +12,20 @@ from imaging.archive.model import (
     Route,
     StudyRow,
 )
-from imaging.archive.tables import study, study_reach
+from imaging.archive.pinning import pinned_until
+from imaging.archive.tables import instance, series, study, study_reach
 from kernel.dicom.shown import age_at, date_time, display_name, name_groups
 from kernel.events import for_a_time
 from kernel.identity import institutions
 from kernel.policy import masked_number
 
 _IN_MAX: Final = 500
+_REPORT_MODALITIES: Final = frozenset({"SR", "DOC"})
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+_REPORTS: Final = tuple(
+    _STORAGE + end for end in ("88.11", "88.22", "88.33", "88.34", "88.35", "104.1", "104.2")
+)
+"""Written for a person to read (PS3.4 B.5): notes of machines, as of the dose, are none."""
 _COLUMNS: Final = (
     study.c.id,
     study.c.study_instance_uid,
@@ -63,7 +70,36 @@ def rows_of(conn: sa.Connection, ids: Sequence[int]) -> list[StudyRow]:
         for given in conn.execute(routed):
             routes[given.study] = Route(given.rule, given.institution)
     names = institution_names(conn, {row.institution for row in found.values()})
-    return [_row(found[each], names, routes.get(each)) for each in ids if each in found]
+    reported = _reported(conn, list(found.values()))
+    return [
+        _row(found[each], names, routes.get(each), reported=each in reported)
+        for each in ids
+        if each in found
+    ]
+
+
+def _reported(conn: sa.Connection, rows: Sequence[Any]) -> set[int]:
+    """Return the emergencies among *rows* on which another house than their own has reported."""
+    may = [
+        row.id
+        for row in rows
+        if not row.priority and _REPORT_MODALITIES & set(row.modalities.split("\\"))
+    ]
+    found: set[int] = set()
+    for at in range(0, len(may), _IN_MAX):
+        query = (
+            sa.select(study.c.id)
+            .join(series, series.c.study == study.c.id)
+            .join(instance, instance.c.series == series.c.id)
+            .where(
+                study.c.id.in_(may[at : at + _IN_MAX]),
+                series.c.modality.in_(sorted(_REPORT_MODALITIES)),
+                instance.c.sop_class_uid.in_(_REPORTS),
+                instance.c.institution != study.c.institution,
+            )
+        )
+        found |= set(conn.scalars(query))
+    return found
 
 
 def reach_of(conn: sa.Connection, ids: Sequence[int]) -> dict[int, list[str]]:
@@ -109,7 +145,7 @@ def institution_names(conn: sa.Connection, codes: set[str]) -> dict[str, str]:
     return {row.code: row.name for row in conn.execute(query)}
 
 
-def _row(row: Any, names: dict[str, str], route: Route | None) -> StudyRow:
+def _row(row: Any, names: dict[str, str], route: Route | None, *, reported: bool) -> StudyRow:
     birth = row.patient_birth_date
     return StudyRow(
         study_instance_uid=row.study_instance_uid,
@@ -136,4 +172,10 @@ def _row(row: Any, names: dict[str, str], route: Route | None) -> StudyRow:
         conflicts=row.conflict_count + int(row.mixed_patients),
         priority=PRIORITY_ORDER[row.priority],
         route=route,
+        pinned_until=pinned_until(
+            emergency=not row.priority,
+            study_date=row.study_date,
+            received_at=row.received_at,
+            reported=reported,
+        ),
     )

@@ -118,6 +118,15 @@ _TO_MEND: Final = {
 for _name, _which in _TO_MEND.items():
     sa.Index(_name, study.c.id, sqlite_where=_which, postgresql_where=_which)
 
+# The emergencies that have just come (``imaging.archive.pinning``).
+_EMERGENCY: Final = study.c.priority == sa.literal_column("0")
+sa.Index(
+    "ix_study_emergency",
+    study.c.received_at,
+    sqlite_where=_EMERGENCY,
+    postgresql_where=_EMERGENCY,
+)
+
 study_name: Final = sa.Table(
     "study_name",
     metadata,

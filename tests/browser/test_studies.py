@@ -72,7 +72,8 @@ def test_news_waits_above_and_moves_nothing_under_the_hand(
     browser: Browser, demo: RunningDemo, tmp_path: Path
 ) -> None:
     fresh = Patient("QS0039901", "Gao^Fei=高^飞", "M", dt.date(1990, 1, 5))
-    files = sorted(folder_of(tmp_path, "browser-news", slices=6, patient=fresh).iterdir())
+    folder = folder_of(tmp_path, "browser-news", slices=6, patient=fresh, body_part="NECK")
+    files = sorted(folder.iterdir())
     with at_work(browser, county(demo)) as person:
         page = person.page
         sign_in(person, demo, "radiologist")
@@ -91,12 +92,16 @@ def test_news_waits_above_and_moves_nothing_under_the_hand(
         person.picture("studies-news-zh-1366x625")
 
         page.get_by_test_id("fresh").click()
-        expect(page.get_by_test_id("study-row").first).to_contain_text("高飞")
-        expect(page.get_by_test_id("images").first).to_have_text("2幅")
+        # Emergencies stay above it.
+        above = page.get_by_test_id("pinned").get_by_test_id("study-row").count()
+        row = page.get_by_test_id("study-row").nth(above)
+        expect(row).to_contain_text("高飞")
+        expect(row.get_by_test_id("images")).to_have_text("2幅")
         # More images of a study that is shown change its cell in place.
         store(demo, [path.read_bytes() for path in files[2:]])
-        expect(page.get_by_test_id("images").first).to_have_text("6幅")
-        assert page.get_by_test_id("study-row").all_inner_texts()[1:] == before
+        expect(row.get_by_test_id("images")).to_have_text("6幅")
+        after = page.get_by_test_id("study-row").all_inner_texts()
+        assert after[:above] + after[above + 1 :] == before
 
 
 def test_news_comes_in_by_itself_while_nobody_touches_the_list(
@@ -114,6 +119,56 @@ def test_news_comes_in_by_itself_while_nobody_touches_the_list(
         expect(page.get_by_test_id("study-row").first).to_contain_text("何勇")
         expect(page.get_by_test_id("fresh")).to_have_count(0)
         assert person.number("total") == before + 1
+
+
+@pytest.mark.parametrize(("language", "chip"), [("zh-CN", "急"), ("en", "Emergency")])
+def test_an_emergency_joins_the_top_and_moves_nothing_under_the_hand(
+    browser: Browser, demo: RunningDemo, tmp_path: Path, language: str, chip: str
+) -> None:
+    number = "QS0039905" if language == "en" else "QS0039906"
+    urgent = Patient(number, "Xu^Wei=许^巍", "M", dt.date(1968, 7, 21))
+    files = sorted(folder_of(tmp_path, f"pin-{language}", slices=2, patient=urgent).iterdir())
+    with at_work(browser, county(demo), language=language, size="1366x768") as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        person.see("study-row")
+        expect(page.get_by_test_id("live")).to_have_attribute("data-state", "live")
+        zone = page.get_by_test_id("pinned").get_by_test_id("study-row")
+        rows = page.get_by_test_id("study-row")
+        # Far down, where a row that is added above would push the others.
+        rows.last.scroll_into_view_if_needed()
+        rows.last.click()
+        before, place = zone.count(), rows.last.bounding_box()
+        store(demo, [path.read_bytes() for path in files])
+        expect(page.get_by_test_id("joined")).to_be_visible()
+        expect(zone).to_have_count(before + 1)
+        assert rows.last.bounding_box() == place
+        expect(page.get_by_test_id("fresh")).to_have_count(0)
+        person.picture(f"studies-emergency-joined-{language}-1366x768")
+        page.get_by_test_id("joined").click()
+        expect(zone.first).to_contain_text(number)
+        expect(zone.first).to_contain_text(chip)
+        expect(page.get_by_test_id("joined")).to_have_count(0)
+        person.picture(f"studies-pinned-{language}-1366x768")
+        # A filter that leaves it out says so.
+        page.goto(county(demo) + "/studies?modality=US")
+        expect(page.get_by_test_id("outside")).to_contain_text(str(before + 1))
+        person.picture(f"studies-outside-{language}-1366x768")
+        page.get_by_test_id("outside").click()
+        expect(zone).to_have_count(before + 1)
+
+
+def test_an_examination_of_the_past_is_not_pinned(
+    browser: Browser, demo: RunningDemo, tmp_path: Path
+) -> None:
+    old = Patient("QS0039907", "Qin^Yue=秦^岳", "M", dt.date(1950, 2, 2))
+    folder = folder_of(tmp_path, "browser-old", slices=1, patient=old, days_ago=400)
+    store(demo, [path.read_bytes() for path in folder.iterdir()])
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "radiologist")
+        expect(page.get_by_test_id("study-row").filter(has_text="秦岳")).to_have_count(1)
+        expect(page.get_by_test_id("pinned")).not_to_contain_text("秦岳")
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
@@ -176,7 +231,8 @@ def test_many_contents_are_shown_a_page_at_a_time(
         for left, count in ((55, 55), (5, 60)):
             page.get_by_role("button", name=f"还有{left}处").click()
             expect(shown).to_have_count(count)
-        expect(page.get_by_role("button", name="还有")).to_have_count(0)
+        more = page.get_by_test_id("conflicts").get_by_role("button", name="还有")
+        expect(more).to_have_count(0)
 
 
 def test_both_contents_under_a_number_are_shown_with_what_differs(

@@ -81,8 +81,10 @@ async def test_a_row_says_what_a_radiologist_needs(desk: Desk, lists: Lists) -> 
         "conflicts": 0,
         "priority": "emergency",
         "route": None,
+        "pinned_until": "2026-03-06T08:30:00Z",
         "completeness": None,
     }
+    assert page["pinned"] == [row]
 
 
 async def a_few_studies(desk: Desk) -> None:

@@ -76,6 +76,8 @@ export interface StudyRow {
   conflicts: number;
   priority: string;
   route: { rule: string; destination: string } | null;
+  /** Until when it stands in the zone of emergencies at the top; null where it has no place there. */
+  pinned_until: string | null;
   /** How much of it its township has sent; left out of events, which change nothing of it. */
   completeness?: StudyArrival | null;
 }
@@ -85,6 +87,10 @@ export interface StudyPage {
   next_cursor: string | null;
   total: number;
   last_event_id: number;
+  /** With the first page: the emergencies that stand above whatever is newest. */
+  pinned: StudyRow[];
+  /** Study Instance UIDs of those the filter leaves out. */
+  pinned_elsewhere: string[];
 }
 
 export interface SeriesRow {
@@ -104,17 +110,11 @@ export interface FirstContent {
   institution_name: string;
   ae_title: string;
   size_bytes: number;
+  /** Names the content, wherever it stands. */
+  digest: string;
   content: string;
 }
 
-/** Something of a study a person must look at: another content under a UID, or another patient's name in it. */
-export interface Conflict {
-  id: string;
-  /** Names the content, wherever it stands. */
-  digest: string;
-  sop_instance_uid: string;
-  kept_at: string;
-  reason: 'other-content' | 'other-patient' | string;
 /** One thing of patient or study in which two contents differ; empty where one says nothing. */
 export interface ContentSaid {
   field: string;
@@ -131,6 +131,12 @@ export interface ContentDecision {
   made_at: string;
 }
 
+/** Something of a study a person must look at: another content under a UID, or another patient's name in it. */
+export interface Conflict {
+  id: string;
+  sop_instance_uid: string;
+  kept_at: string;
+  reason: 'other-content' | 'other-patient' | string;
   /** What of it differs from the first. */
   differs: ('dataset' | 'pixels' | string)[];
   institution: string;
@@ -142,12 +148,6 @@ export interface ContentDecision {
   content: string;
   /** null where no other content is in question. */
   first: FirstContent | null;
-}
-
-export interface StudyDetail {
-  study: StudyRow;
-  series: SeriesRow[];
-  /** The first of them. */
   /** What each says of patient and study where they differ. */
   says: ContentSaid[];
   digest: string;
@@ -155,6 +155,12 @@ export interface StudyDetail {
   etag: string;
   /** null while it is open. */
   decision: ContentDecision | null;
+}
+
+export interface StudyDetail {
+  study: StudyRow;
+  series: SeriesRow[];
+  /** The first of them. */
   conflicts: Conflict[];
   conflicts_cursor: string | null;
   conflicts_total: number;

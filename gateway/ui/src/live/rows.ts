@@ -56,6 +56,11 @@ export function withNew<Row, P extends Page<Row>>(
   return { ...data, pages: [{ ...first, ...counted, items: [...rows, ...first.items] }, ...rest] };
 }
 
+/** *rows* without the one of *key*; the same where it is not among them. */
+function without<Row>(rows: ReadonlyMap<string, Row>, key: string): ReadonlyMap<string, Row> {
+  return rows.has(key) ? new Map([...rows].filter(([one]) => one !== key)) : rows;
+}
+
 export function useLiveRows<Row, P extends Page<Row>>(options: Options<Row, P>) {
   const { queryKey, fetchPage, topic, keyOf, belongs, urgent, atRest } = options;
   const client = useQueryClient();
@@ -88,8 +93,11 @@ export function useLiveRows<Row, P extends Page<Row>>(options: Options<Row, P>) 
         if (changed) {
           client.setQueryData(queryKey, changed);
         } else if (belongs(row)) {
-          if (urgent?.(row) || asked.current?.()) client.setQueryData(queryKey, withNew(data, [row]));
-          else setFresh((was) => new Map(was).set(keyOf(row), row));
+          if (urgent?.(row) || asked.current?.()) {
+            client.setQueryData(queryKey, withNew(data, [row]));
+            // It may have waited as something less urgent.
+            setFresh((was) => without(was, keyOf(row)));
+          } else setFresh((was) => new Map(was).set(keyOf(row), row));
         }
       }),
     // The key names the list; the functions only read it.

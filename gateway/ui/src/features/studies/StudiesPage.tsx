@@ -2,12 +2,13 @@ import '../../styles/studies.css';
 
 import { useQuery } from '@tanstack/react-query';
 import { Button, type InputRef } from 'antd';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { useLocation, useNavigate, useSearchParams } from 'react-router';
 
 import { ask } from '../../api/client';
 import { useSession } from '../../api/session';
 import type { Institution, StudyPage, StudyRow } from '../../api/types';
+import { now } from '../../frame/clock';
 import { type Key, usePageKeys } from '../../frame/keys';
 import { useLate } from '../../frame/late';
 import { useRowFocus } from '../../frame/moving';
@@ -15,13 +16,14 @@ import { breaksGlass } from '../../frame/tabs';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { addWords, useText } from '../../i18n';
-import { useChannel } from '../../live/channel';
+import { onLive, useChannel } from '../../live/channel';
 import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
 import { openEmergency } from '../access/sheet';
 import { useArrivals } from './arrival-live';
 import { FilterBar } from './FilterBar';
 import { belongsTo, type Filters, fromAddress, isFiltered, NO_FILTERS, toAddress, toQuery } from './filters';
+import { isPinned, once, withPinned, zones } from './pinned';
 import { Preview } from './Preview';
 import { StudyLine } from './StudyLine';
 import en from './words/en.json';
@@ -32,6 +34,7 @@ addWords(zh, en);
 const keyOf = (row: StudyRow) => row.study_instance_uid;
 const rowId = (key: string) => `study-${key}`;
 const TYPING_MS = 300;
+const mayJoin = (row: StudyRow) => isPinned(row, now());
 
 interface Typed {
   /** What stands in the field. */
@@ -76,6 +79,64 @@ function useInstitutions(rows: readonly StudyRow[]): Institution[] {
   }, [data, rows]);
 }
 
+/** The emergencies the filter leaves out: as the list came, and as they have come since. */
+function useOutside(
+  key: string,
+  told: readonly string[] | undefined,
+  belongs: (row: StudyRow) => boolean,
+): ReadonlySet<string> {
+  const [since, setSince] = useState<ReadonlySet<string>>(new Set());
+  useEffect(() => setSince(new Set()), [key]);
+  useEffect(
+    () =>
+      onLive('study.updated', (payload) => {
+        const row = payload as StudyRow;
+        if (mayJoin(row) && !belongs(row)) setSince((was) => new Set(was).add(keyOf(row)));
+      }),
+    [belongs],
+  );
+  return useMemo(() => new Set([...(told ?? []), ...since]), [since, told]);
+}
+
+/**
+ * Holds what the reader is at where it is while a row joins the zone above it; how many have joined unseen, and how to
+ * see them.
+ */
+function useHeldStill(list: RefObject<HTMLDivElement | null>, pinned: readonly StudyRow[], atRest: () => boolean) {
+  const [joined, setJoined] = useState(0);
+  const before = useRef<{ keys: ReadonlySet<string>; anchor: string; top: number } | null>(null);
+  const look = useCallback(() => {
+    const box = list.current;
+    if (!box) return;
+    const rows = [...box.querySelectorAll<HTMLElement>('[data-study]')];
+    const at = rows.find((row) => row.classList.contains('is-active')) ?? rows.find((row) => row.offsetTop >= box.scrollTop);
+    const keys = new Set(rows.filter((row) => row.dataset.zone).map(({ id }) => id));
+    before.current = at ? { keys, anchor: at.id, top: at.offsetTop } : null;
+  }, [list]);
+  useLayoutEffect(() => {
+    const [box, was] = [list.current, before.current];
+    const more = was ? pinned.filter((row) => !was.keys.has(rowId(keyOf(row)))).length : 0;
+    if (box && was && more > 0 && !atRest()) {
+      const by = (document.getElementById(was.anchor)?.offsetTop ?? was.top) - was.top;
+      // A list that is all in view has nowhere to go: it gets the room below.
+      const last = box.lastElementChild as HTMLElement;
+      const room = box.scrollTop + by + box.clientHeight - (last.offsetTop + last.offsetHeight);
+      if (room > 0) box.style.paddingBottom = `${room}px`;
+      box.scrollTop += by;
+      if (box.scrollTop > 0) setJoined((count) => count + more);
+    }
+    look();
+  }, [atRest, list, look, pinned]);
+  const onScroll = useCallback(() => {
+    look();
+    if (list.current?.scrollTop !== 0) return;
+    list.current.style.paddingBottom = '';
+    setJoined(0);
+  }, [list, look]);
+  const seeJoined = useCallback(() => list.current?.scrollTo({ top: 0 }), [list]);
+  return { joined, seeJoined, onScroll };
+}
+
 export default function StudiesPage() {
   const t = useText();
   const navigate = useNavigate();
@@ -89,18 +150,27 @@ export default function StudiesPage() {
   const session = useSession((store) => store.session);
   const mayBreak = breaksGlass(session);
   const belongs = useCallback((row: StudyRow) => belongsTo(row, filters, asked), [filters, asked]);
-  const { query, rows, first, freshCount, showFresh } = useLiveRows<StudyRow, StudyPage>({
-    queryKey: ['studies', toAddress(filters).toString(), asked],
-    fetchPage: (cursor, signal) =>
-      ask<StudyPage>(`/api/v1/studies?${toQuery(filters, asked, cursor).toString()}`, { signal }),
+  const listKey = toAddress(filters).toString();
+  const atRest = useAtRest(list);
+  const live = useLiveRows<StudyRow, StudyPage>({
+    queryKey: ['studies', listKey, asked],
+    fetchPage: async (cursor, signal) =>
+      withPinned(await ask<StudyPage>(`/api/v1/studies?${toQuery(filters, asked, cursor).toString()}`, { signal })),
     topic: 'study.updated',
     keyOf,
     belongs,
-    atRest: useAtRest(list),
+    urgent: mayJoin,
+    atRest,
   });
+  const { query, first, freshCount, showFresh } = live;
+  const { pinned, rest } = useMemo(() => zones(once(live.rows), now()), [live.rows]);
+  const rows = useMemo(() => [...pinned, ...rest], [pinned, rest]);
+  const { joined, seeJoined, onScroll } = useHeldStill(list, pinned, atRest);
   useArrivals(rows, query.refetch);
   const institutions = useInstitutions(rows);
   const keys = useMemo(() => rows.map(keyOf), [rows]);
+  const left = useOutside(`${listKey} ${asked}`, first?.pinned_elsewhere, belongs);
+  const outside = [...left].filter((uid) => !keys.includes(uid)).length;
   const { active, setActive, move } = useRowFocus(keys, rowId);
   const late = useLate(query.isPending);
   const stale = channel.state === 'stale' || channel.state === 'offline';
@@ -149,6 +219,21 @@ export default function StudiesPage() {
   usePageKeys(pageKeys);
 
   const chosen = rows.find((row) => keyOf(row) === active);
+  const line = (row: StudyRow, isFirst: boolean, zone = false) => {
+    const key = keyOf(row);
+    return (
+      <StudyLine
+        key={key}
+        id={rowId(key)}
+        row={row}
+        zone={zone}
+        active={active === key}
+        reachable={active === key || (active === null && isFirst)}
+        choose={setActive}
+        open={open}
+      />
+    );
+  };
   return (
     <div className="page">
       <TopBar />
@@ -157,6 +242,16 @@ export default function StudiesPage() {
           <h1 className="answer" data-testid="total">
             {first ? t(filtered ? 'studies.found' : 'studies.all', { count: first.total }) : t('tab.studies')}
           </h1>
+          {joined > 0 && (
+            <Button danger onClick={seeJoined} data-testid="joined">
+              {t('studies.joined', { count: joined })}
+            </Button>
+          )}
+          {filtered && outside > 0 && (
+            <Button danger onClick={clear} data-testid="outside">
+              {t('studies.outside', { count: outside })}
+            </Button>
+          )}
           {freshCount > 0 && (
             <Button onClick={showFresh} data-testid="fresh">
               {t('studies.fresh', { count: freshCount })}
@@ -200,6 +295,7 @@ export default function StudiesPage() {
               role="grid"
               aria-label={t('tab.studies')}
               aria-rowcount={first?.total}
+              onScroll={onScroll}
             >
               <div role="rowgroup">
                 <div role="row" className="study-row study-head">
@@ -210,22 +306,13 @@ export default function StudiesPage() {
                   ))}
                 </div>
               </div>
-              <div role="rowgroup">
-                {rows.map((row, index) => {
-                  const key = keyOf(row);
-                  return (
-                    <StudyLine
-                      key={key}
-                      id={rowId(key)}
-                      row={row}
-                      active={active === key}
-                      reachable={active === key || (active === null && index === 0)}
-                      choose={setActive}
-                      open={open}
-                    />
-                  );
-                })}
-              </div>
+              {pinned.length > 0 && (
+                <div role="rowgroup" aria-label={t('queue.pinned')} data-testid="pinned">
+                  {pinned.map((row, index) => line(row, index === 0, true))}
+                </div>
+              )}
+              {pinned.length > 0 && <div className="pinned-edge">{t('queue.pinned')}</div>}
+              <div role="rowgroup">{rest.map((row, index) => line(row, index === 0 && pinned.length === 0))}</div>
               {query.hasNextPage && (
                 <Button className="more" onClick={() => void query.fetchNextPage()} loading={query.isFetchingNextPage}>
                   {t('list.more')}

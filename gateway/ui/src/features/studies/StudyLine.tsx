@@ -14,6 +14,8 @@ interface Props {
   row: StudyRow;
   id: string;
   active: boolean;
+  /** Whether it stands among the emergencies at the top. */
+  zone?: boolean;
   /** Whether Tab leads to it: one row of the list at a time. */
   reachable: boolean;
   choose: (uid: string) => void;
@@ -21,7 +23,7 @@ interface Props {
 }
 
 /** One study in 32 px. */
-export const StudyLine = memo(function StudyLine({ row, id, active, reachable, choose, open }: Props) {
+export const StudyLine = memo(function StudyLine({ row, id, active, zone = false, reachable, choose, open }: Props) {
   const t = useText();
   const language = useLanguage();
   const uid = row.study_instance_uid;
@@ -37,6 +39,7 @@ export const StudyLine = memo(function StudyLine({ row, id, active, reachable, c
       aria-selected={active}
       data-testid="study-row"
       data-study={uid}
+      data-zone={zone || undefined}
       onClick={() => choose(uid)}
       onDoubleClick={() => open(uid)}
     >
