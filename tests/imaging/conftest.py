@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from kernel.sql.db import Database
 from tests.databases import open_filled
+from tests.imaging.decider import Person, somebody
 from tests.imaging.desk import Desk, open_desk
 from tests.imaging.web_door import WebDoor, open_door
 
@@ -39,3 +40,17 @@ async def filing_door(sqlite_desk: Desk) -> AsyncIterator[WebDoor]:
     """The DICOMweb door before an archive that files what comes."""
     async with open_door(sqlite_desk) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def person(desk: Desk) -> AsyncIterator[Person]:
+    """Who decides, before an archive on each kind of database."""
+    async with somebody(desk) as found:
+        yield found
+
+
+@pytest_asyncio.fixture
+async def lite(sqlite_desk: Desk) -> AsyncIterator[Person]:
+    """Who decides, where the database does not matter."""
+    async with somebody(sqlite_desk) as found:
+        yield found
