@@ -103,3 +103,13 @@ def test_what_somebody_marks_at_the_township_is_read_first_at_the_county(
     )
     assert marked["priority"] == "emergency"
     until(lambda: listed(demo, study) == "emergency", WITHIN_S, "the mark at the county")
+
+
+def test_what_a_rule_of_the_county_makes_an_emergency_is_one_at_the_township(
+    demo: RunningDemo,
+) -> None:
+    study = f"{ROOT}.990778"
+    # The demo's rule is for every head.
+    send(demo, ct_slice(1, study=990778, BodyPartExamined="HEAD", StudyDescription="CT"))
+    until(lambda: listed(demo, study) == "emergency", WITHIN_S, "the emergency at the county")
+    until(lambda: queued(demo, study) == "emergency", WITHIN_S, "the same at the township")
