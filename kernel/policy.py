@@ -54,6 +54,8 @@ class Act(StrEnum):
     """Invite a township's machine, and let one go; the centre does it for all."""
     MANAGE_SYSTEM = "manage-system"
     """Institutions, DICOM peers, settings; how the machines run."""
+    WATCH_STORAGE = "watch-storage"
+    """See which stored objects are damaged; no patient is in it."""
     MANAGE_ACCOUNTS = "manage-accounts"
     READ_AUDIT = "read-audit"
     READ_LOOKS = "read-looks"
@@ -158,6 +160,7 @@ _ROLES: Final[dict[Act, frozenset[Role]]] = {
     },
     Act.ADMIT_NODES: frozenset({Role.MANAGER, Role.SYSTEM_ADMINISTRATOR}),
     Act.MANAGE_SYSTEM: frozenset({Role.SYSTEM_ADMINISTRATOR}),
+    Act.WATCH_STORAGE: frozenset({Role.SYSTEM_ADMINISTRATOR, Role.SECURITY_ADMINISTRATOR}),
     Act.MANAGE_ACCOUNTS: frozenset({Role.SECURITY_ADMINISTRATOR}),
     Act.READ_AUDIT: frozenset({Role.AUDIT_ADMINISTRATOR, Role.PRIVACY_OFFICER}),
     Act.READ_LOOKS: frozenset({Role.PRIVACY_OFFICER}),
@@ -168,7 +171,13 @@ _ROLES: Final[dict[Act, frozenset[Role]]] = {
 
 # These act on the node itself, whoever's it is.
 _NODE_ACTS: Final = frozenset(
-    {Act.MANAGE_SYSTEM, Act.MANAGE_ACCOUNTS, Act.READ_AUDIT, Act.BREAK_GLASS}
+    {
+        Act.MANAGE_SYSTEM,
+        Act.WATCH_STORAGE,
+        Act.MANAGE_ACCOUNTS,
+        Act.READ_AUDIT,
+        Act.BREAK_GLASS,
+    }
 )
 # Nobody does these for another institution, however near.
 _OWN_ONLY: Final = frozenset(

@@ -165,6 +165,15 @@ class Objects(Section, frozen=True, kw_only=True):
     """Holds its secret key. Not in use yet."""
 
 
+class Integrity(Section, frozen=True, kw_only=True):
+    """Reading a county's stored objects again, to find what a disk has lost."""
+
+    scrub_bytes_per_s: Annotated[int, Meta(ge=0)] = 4 << 20
+    """How much is read at most; 0 for never."""
+    scrub_days: Positive = 30
+    """How long an object counts as whole after it was filed or read."""
+
+
 class Journal(Section, frozen=True, kw_only=True):
     """The ingest journals."""
 
@@ -281,6 +290,7 @@ class Settings(Section, frozen=True, kw_only=True):
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     objects: Objects = Objects()
+    integrity: Integrity = Integrity()
     journal: Journal = Journal()
     routing: Routing = Routing()
     access: Access = Access()

@@ -26,7 +26,7 @@ from imaging.query.attributes import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from kernel.arrival import Arrival, ContentDigest, decode_arrival
 from kernel.dicom.charset import decode_as_declared
 from kernel.dicom.codecs import FrameDecoder
-from kernel.dicom.content import content_digest
+from kernel.dicom.content import content_digest, undecoded_digest
 from kernel.dicom.dataset import scan
 from kernel.dicom.elements import Scan
 from kernel.dicom.header import Header, person_name, read_header
@@ -86,6 +86,39 @@ class _Seen(NamedTuple):
             pixel_offset=pixel.value_offset + moved if pixel is not None else 0,
             pixel_length=_pixel_length(self.walked) if pixel is not None else 0,
         )
+
+
+def has_name(source: Source, key: str, *, decoder: FrameDecoder) -> bool:
+    """Return whether *source*, as it lies, is what *key* was made for.
+
+    A key is made of the UID, the content digest and the layout of the bytes, so this needs no
+    index. Where compressed frames do not decode (any more, or on this machine), their streams
+    may have given the name.
+
+    Raises:
+        PlatformError: a resource of the house is short; ask again later.
+    """
+    try:
+        meta = read_file_meta(source)
+        walked = scan(
+            source, offset=meta.dataset_offset, transfer_syntax_uid=meta.transfer_syntax_uid
+        )
+        header = read_header(source, walked)
+        digest = content_digest(walked, decoder=decoder)
+        seen = _Seen(source, meta, walked, header, "", {}, digest)
+        layout, uid = seen.layout(moved=0), header.sop_instance_uid
+        if layout.key(uid, digest) == key:
+            return True
+        if walked.pixel is None or not walked.encapsulated:
+            return False
+        streams = undecoded_digest(walked, walked.pixel)
+        return layout.key(uid, ContentDigest(dataset=digest.dataset, pixels=streams)) == key
+    except PlatformError as exc:
+        if exc.category in _OUTAGES:
+            raise
+        return False
+    except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
+        return False
 
 
 CharsetHint = Callable[[Arrival], str]

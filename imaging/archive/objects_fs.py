@@ -39,6 +39,10 @@ class FileReader:
         """Return the bytes at [pos, pos + n), fewer at the end of the file."""
         return os.pread(self._fd, n, pos)
 
+    def from_disk(self) -> None:
+        """Have the next reads come from the disk itself, not from the memory before it."""
+        os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def __enter__(self) -> Self:
         return self
 
@@ -159,6 +163,10 @@ class FileObjectStore:
         _flush(self._root, self._syncfs)
         if time.monotonic() - began > _SLOW_S:
             self._syncfs_not_before = time.monotonic() + _SLOW_REST_S
+
+    def is_there(self) -> bool:
+        """Return whether the store itself is, as it is not while its disk is not mounted."""
+        return self._incoming.is_dir()
 
     def open(self, key: str) -> FileReader:
         """Return the object for reading; raises ``ObjectMissing``."""

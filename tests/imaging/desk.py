@@ -84,13 +84,19 @@ class Desk:
         self.filer = make_filer(self, decoder=decoder, hint=hint)
 
 
-def make_filer(desk: Desk, *, decoder: FrameDecoder | None = None, hint: str = "") -> Filer:
-    """Return a filer of *desk*'s journal."""
+def make_filer(
+    desk: Desk,
+    *,
+    decoder: FrameDecoder | None = None,
+    hint: str = "",
+    folder: Path | None = None,
+) -> Filer:
+    """Return a filer of *desk*'s journal, in its own *folder* or another."""
     return Filer(
         desk.database,
         desk.objects,
         Examiner(decoder=decoder or HereDecoder(), charset_hint=lambda _: hint),
-        journals={desk.journal: desk.folder / "journal"},
+        journals={desk.journal: folder or desk.folder / "journal"},
         clock=desk.clock,
     )
 

@@ -62,6 +62,8 @@ def _who(role: Role, institution: str = TOWNSHIP) -> Principal:
         (Role.RADIOLOGIST, TOWNSHIP, Act.READ_ORDERS, Reason.NOT_THIS_ROLE, False),
         (Role.DOCTOR, COUNTY, Act.READ_ORDERS, Reason.OTHER_INSTITUTION, False),
         (Role.SYSTEM_ADMINISTRATOR, TOWNSHIP, Act.MANAGE_SYSTEM, Reason.OWN_DUTY, True),
+        (Role.SYSTEM_ADMINISTRATOR, COUNTY, Act.WATCH_STORAGE, Reason.OWN_DUTY, True),
+        (Role.AUDIT_ADMINISTRATOR, COUNTY, Act.WATCH_STORAGE, Reason.NOT_THIS_ROLE, False),
         (Role.SECURITY_ADMINISTRATOR, COUNTY, Act.MANAGE_ACCOUNTS, Reason.OWN_DUTY, True),
         (Role.AUDIT_ADMINISTRATOR, COUNTY, Act.READ_AUDIT, Reason.OWN_DUTY, True),
     ],

@@ -13,6 +13,7 @@ from kernel.errors import Invalid
 from kernel.settings import NodeKind
 from kernel.sql.db import Database, parse_url
 from kernel.sql.migrate import migrate
+from yilian.commands import integrity
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring import tables
 from yilian.wiring.database_copy import DUMP_SUFFIX
@@ -28,7 +29,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     verb = verbs.add_parser(
         "db",
-        help="the database: migrate, backup, restore, verify",
+        help="the database: migrate, backup, restore, verify, damaged",
         epilog="example: yilian db verify --home /srv/yilian",
     )
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
@@ -62,9 +63,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     back.add_argument("--from", type=Path, required=True, dest="copy", help="what `backup` made")
     check = acts.add_parser(
         "verify",
-        help="check its pages, keys and object files",
+        help="check its pages, keys and object files, and with --objects what is in them",
         epilog="example: yilian db verify --home /srv/yilian",
     )
+    integrity.add_objects(check)
+    integrity.add_damaged(acts)
     for one, run in ((up, _migrate), (copy, _backup), (back, _restore), (check, _verify)):
         add_home(one)
         one.set_defaults(run=run)
@@ -118,6 +121,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     if source is None or source.is_file():
         count, missing = asyncio.run(_objects(arguments))
         faults += missing
+    if getattr(arguments, "objects", False):
+        read, damaged = integrity.verify_objects(arguments)
+        print(f"{read} objects read")
+        faults += damaged
     for fault in faults[:_SHOWN]:
         print(f"BAD  {fault}")
     print(f"{count} objects looked up, {len(faults)} faults")

@@ -35,6 +35,7 @@ from yilian.wiring.access import access_door, still_given, sweep_ended
 from yilian.wiring.context import AeCharsets, Context
 from yilian.wiring.county_deliveries import delivery_routes
 from yilian.wiring.county_exchange import county_exchange
+from yilian.wiring.county_integrity import integrity_routes
 from yilian.wiring.fhir import ERRORS, fhir_door
 from yilian.wiring.hl7_door import hl7_door
 from yilian.wiring.order_ledger import ledger
@@ -99,6 +100,7 @@ async def run_gateway(context: Context) -> None:
             routes: list[web.RouteDef] = [
                 *exchange.routes,
                 *delivery_routes(context),
+                *integrity_routes(context),
                 *dicomweb_routes(dicomweb, searches),
                 *viewers.routes(),
                 *studies.routes(arrivals(context.clock)),

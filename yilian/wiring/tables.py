@@ -21,6 +21,7 @@ _ROOMS: Final = (
     "gateway.uploads.batches",
     "imaging.access.tables",
     "imaging.archive.amendment_tables",
+    "imaging.archive.integrity_tables",
     "imaging.archive.tables",
     "imaging.patients.tables",
     "referrals.hl7.tables",

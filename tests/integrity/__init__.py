@@ -1,0 +1,1 @@
+"""Tests of what keeps stored objects whole, and of what comes back after a loss."""

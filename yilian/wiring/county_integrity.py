@@ -1,0 +1,36 @@
+"""The county's scrub, bound to its worker; its list and its numbers, bound to the web door."""
+
+import datetime as dt
+
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from imaging.archive.http_integrity import StorageDoor
+from imaging.archive.integrity_metrics import IntegrityMetrics
+from imaging.archive.object_truth import Stored
+from imaging.archive.scrubbing import Scrubber, SteadyPace
+from kernel.dicom.codecs import FrameDecoder
+from yilian.wiring.context import Context
+
+
+def keep_scrubbing(context: Context, objects: Stored, decoder: FrameDecoder) -> None:
+    """Keep looking at *objects* in this role, unless the settings say not to."""
+    asked = context.settings.integrity
+    if not asked.scrub_bytes_per_s:
+        return
+    scrubber = Scrubber(
+        context.database,
+        objects,
+        decoder,
+        context.clock,
+        pace=SteadyPace(asked.scrub_bytes_per_s, context.clock),
+        every=dt.timedelta(days=asked.scrub_days),
+        chain=f"{context.role}-integrity",
+    )
+    context.owner.keep("scrub", scrubber.run)
+
+
+def integrity_routes(context: Context) -> list[web.RouteDef]:
+    """Return the routes of the store's health, and keep counting it for ``/metrics``."""
+    context.owner.keep("integrity-metrics", IntegrityMetrics(context.database, REGISTRY).run)
+    return StorageDoor().routes()
