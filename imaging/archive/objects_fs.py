@@ -22,6 +22,7 @@ from kernel.errors import StorageFull, Unavailable
 from kernel.identifiers import new_id
 
 _INCOMING: Final = ".incoming"
+_DAMAGED: Final = ".damaged"
 _SYNCFS_FROM: Final = 5
 """Batches of fewer objects are flushed one by one: others' dirty pages would dominate."""
 _SLOW_S: Final = 1.0
@@ -183,6 +184,31 @@ class FileObjectStore:
             return (self._root / check_key(key)).stat().st_size
         except FileNotFoundError:
             return None
+
+    def open_staged(self, staged: StagedFile) -> FileReader:
+        """Return what ``stage`` took, on disk by then, for reading from there."""
+        with _translated():
+            _flush(staged.path, os.fdatasync)
+            reader = FileReader(staged.path)
+        reader.from_disk()
+        return reader
+
+    def replace(self, staged: StagedFile) -> None:
+        """Put *staged*, which is on disk, in the place of a damaged object; only for repair.
+
+        Its name means the one or the other at any moment, also after a power cut. What lay there
+        is kept in ``.damaged``.
+        """
+        final = Path(f"{self._root_text}/{staged.key}")
+        aside = self._root / _DAMAGED
+        with _translated():
+            aside.mkdir(exist_ok=True)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.link(final, aside / f"{final.name}-{new_id()}")
+            os.replace(staged.path, final)
+            for folder in (aside, final.parent, final.parent.parent, self._root):
+                _flush(folder, os.fsync)
 
     def delete(self, key: str) -> bool:
         """Remove the object; returns whether it was there."""

@@ -29,7 +29,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     verb = verbs.add_parser(
         "db",
-        help="the database: migrate, backup, restore, verify, damaged",
+        help="the database: migrate, backup, restore, verify, damaged, repair",
         epilog="example: yilian db verify --home /srv/yilian",
     )
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
@@ -68,6 +68,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     integrity.add_objects(check)
     integrity.add_damaged(acts)
+    integrity.add_repair(acts)
     for one, run in ((up, _migrate), (copy, _backup), (back, _restore), (check, _verify)):
         add_home(one)
         one.set_defaults(run=run)

@@ -1,13 +1,16 @@
-"""``yilian db verify --objects`` and ``yilian db damaged``: what the disk has kept of a county."""
+"""``yilian db verify --objects``, ``damaged``, ``repair``: what a county's disk has kept."""
 
 import argparse
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from imaging.archive.damaged import DamagedObject, damaged
+from imaging.archive.mending import GoodCopies, Mended, Mender
 from imaging.archive.object_truth import Pace
+from imaging.archive.objects import check_key
 from imaging.archive.objects_fs import FileObjectStore
 from imaging.archive.scrubbing import Looked, Scrubber, SteadyPace, unhurried
 from kernel.clock import SystemClock
@@ -106,6 +109,49 @@ def _damaged(arguments: argparse.Namespace) -> int:
     open_ones = sum(1 for each in found if each.mended_at is None)
     print(f"{open_ones} damaged" if open_ones else "nothing is damaged")
     return 1 if open_ones else 0
+
+
+def add_repair(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare ``repair``."""
+    mending = acts.add_parser(
+        "repair",
+        help="put good copies in the place of damaged objects",
+        epilog="example: yilian db repair --home /srv/yilian --from /mnt/backup/county",
+    )
+    mending.add_argument(
+        "--from",
+        type=Path,
+        required=True,
+        dest="copies",
+        metavar="DIR",
+        help="a folder `backup` made, the home of another node (county or township), or objects",
+    )
+    mending.add_argument(
+        "--key", action="append", metavar="KEY", help="only this object; may be said again"
+    )
+    add_home(mending)
+    mending.set_defaults(run=_repair)
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    home, settings = county_home(arguments), settings_of(arguments)
+    objects = store_of(home)
+    copies = GoodCopies.at(arguments.copies, not_of=home.objects)
+
+    async def mend() -> dict[str, Mended]:
+        async with opened_database(home, settings) as database:
+            found = [each.object_key for each in await all_damaged(database)]
+            keys = [check_key(each) for each in arguments.key or found]
+            with DecodePool() as decoder:
+                mender = Mender(database, objects, decoder, SystemClock(), chain=CHAIN)
+                return {key: await mender.mend(key, copies) for key in keys}
+
+    done = asyncio.run(mend())
+    for key, result in done.items():
+        print(f"{key}  {result}")
+    left = sum(1 for result in done.values() if result in {Mended.ABSENT, Mended.DIFFERS})
+    print(f"{len(done) - left} of {len(done)} mended" if done else "nothing is damaged")
+    return 1 if left else 0
 
 
 async def all_damaged(database: Database, *, mended: bool = False) -> list[DamagedObject]:
