@@ -28,7 +28,7 @@ async def desk_in(home: Home, url: str = "") -> AsyncIterator[Desk]:
     address = url or home.database_url
     await migrate(address)
     database = await Database.open(address)
-    writer = JournalWriter.open(home.journal(JOURNAL), segment_bytes=1 << 20, reserve_bytes=0)
+    writer = JournalWriter.open(home.journal(JOURNAL), segment_bytes=16 << 10, reserve_bytes=0)
     objects, clock = FileObjectStore(home.objects), FrozenClock(AT)
     desk = Desk(database, home.root, writer, None, objects, clock, JOURNAL)  # type: ignore[arg-type]
     desk.filer = make_filer(desk, folder=home.journal(JOURNAL))

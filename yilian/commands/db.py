@@ -104,9 +104,10 @@ def _backup(arguments: argparse.Namespace) -> int:
         copy_rows(url, target)
         print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, the database alone")
         return 0
-    new = copy_home(Home(arguments.home.absolute()), target, url=url)
-    print(f"{target}: {new} new files; it holds keys: keep it as closed as the node")
-    return 0
+    copied = copy_home(Home(arguments.home.absolute()), target, url=url)
+    print(f"{target}: {copied.new} new files; it holds keys: keep it as closed as the node")
+    count, missing = asyncio.run(_objects(arguments, copy=target))
+    return _tell(count, copied.unreadable + missing)
 
 
 def _restore(arguments: argparse.Namespace) -> int:
@@ -126,6 +127,10 @@ def _verify(arguments: argparse.Namespace) -> int:
         read, damaged = integrity.verify_objects(arguments)
         print(f"{read} objects read")
         faults += damaged
+    return _tell(count, faults)
+
+
+def _tell(count: int, faults: list[str]) -> int:
     for fault in faults[:_SHOWN]:
         print(f"BAD  {fault}")
     print(f"{count} objects looked up, {len(faults)} faults")
@@ -147,13 +152,17 @@ def _pages(source: Path) -> list[str]:
     ]
 
 
-async def _objects(arguments: argparse.Namespace) -> tuple[int, list[str]]:
+async def _objects(
+    arguments: argparse.Namespace, *, copy: Path | None = None
+) -> tuple[int, list[str]]:
+    """Return how many objects rows name, and what is wrong with which in the node or its *copy*."""
     home, count = Home(arguments.home.absolute()), 0
     faults: list[str] = []
     # Not brought up to date first: a check changes nothing.
     database = await Database.open(database_url(home, settings_of(arguments)))
     try:
-        async for looked_up, wrong in objects_missing(database, home.objects):
+        folder, newer = (home.objects, None) if copy is None else (copy / "objects", home.objects)
+        async for looked_up, wrong in objects_missing(database, folder, newer=newer):
             count += looked_up
             faults += wrong
     finally:

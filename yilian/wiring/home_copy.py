@@ -1,8 +1,9 @@
 """A node's home as a folder on another disk, and a new home made from such a folder.
 
-The copy holds settings, secrets, receipts, the signed audit heads, what the journals hold, the
-database and every object. It does not hold the node's id: a home that was brought back has
-forgotten what came after the copy was made, and those who send must not think otherwise.
+The copy holds settings and the files they name in the home, secrets, receipts, the signed audit
+heads, what the journals hold, the database and every object. It does not hold the node's id: a
+home that was brought back has forgotten what came after the copy was made, and those who send must
+not think otherwise.
 
 The order makes it one whole though the node runs. What was acknowledged is in the journal until its
 row is there: the journals are copied before the rows, so that it is in the one or in the other. A
@@ -13,6 +14,7 @@ come last.
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +31,9 @@ from yilian.wiring.database_copy import (
     fill_database,
     to_disk,
 )
+from yilian.wiring.files_named import files_named
 from yilian.wiring.homes import Home, database_url
+from yilian.wiring.objects_copy import can_be_read, new_objects
 
 _NAME: Final = "yilian"
 DATABASE: Final = f"{_NAME}.sqlite"
@@ -41,8 +45,18 @@ _BEFORE: Final = ("secrets", "receipts", "audit")
 _OBJECTS: Final = "objects"
 
 
-def copy_home(home: Home, folder: Path, *, url: sa.URL) -> int:
-    """Copy *home*, whose node may run, to *folder*; returns how many files were new to it.
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a copy brought."""
+
+    new: int
+    """Files that were not there before."""
+    unreadable: list[str]
+    """Objects that the node's disk did not give."""
+
+
+def copy_home(home: Home, folder: Path, *, url: sa.URL) -> Copied:
+    """Copy *home*, whose node may run, to *folder*.
 
     Begun again it copies only what is not there yet, and journals and rows anew.
 
@@ -54,12 +68,14 @@ def copy_home(home: Home, folder: Path, *, url: sa.URL) -> int:
     Raises:
         Unsupported, DumpFailed: rows are on PostgreSQL and cannot be had.
     """
+    kind = home.kind() or NodeKind.COUNTY
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     copied = 0
     for name in (_KIND, _SETTINGS):
         if (home.root / name).is_file():
             (folder / name).unlink(missing_ok=True)
             copied += _copy_file(home.root / name, folder / name)
+    copied += _copy_named(home, folder, Settings.load(kind, file=home.settings_file))
     for name in _BEFORE:
         copied += sum(_copied(home.root / name, folder / name))
     journals = home.root / _JOURNALS
@@ -70,8 +86,45 @@ def copy_home(home: Home, folder: Path, *, url: sa.URL) -> int:
     _copy_rows(url, folder)
     for place, names in segments.items():
         drop_older(place, names)
-    copied += sum(_copied(home.root / _OBJECTS, folder / _OBJECTS))
+    new, unreadable = _copy_objects(home, folder)
     to_disk(folder)
+    return Copied(copied + new, unreadable)
+
+
+def _copy_objects(home: Home, folder: Path) -> tuple[int, list[str]]:
+    copied = 0
+    unreadable: list[str] = []
+    source, target = home.root / _OBJECTS, folder / _OBJECTS
+    for inside, names in new_objects(source, target, home.kind() or NodeKind.COUNTY):
+        place = target / inside
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = 0
+        for name in names:
+            # One bad sector must not leave all the others without a copy.
+            try:
+                new += _copy_file(source / inside / name, place / name)
+            except OSError:
+                if can_be_read(source / inside / name):
+                    raise
+                unreadable.append(f"object {inside / name} cannot be read")
+        if new:
+            to_disk(place)
+        copied += new
+    return copied, unreadable
+
+
+def _copy_named(source: Home, target: Path, settings: Settings) -> int:
+    """Copy the files that *settings* name inside the home; those elsewhere are the machine's."""
+    copied = 0
+    for _, path, _ in files_named(source, settings):
+        try:
+            inside = path.resolve().relative_to(source.root.resolve())
+        except ValueError:
+            continue
+        if path.is_file():
+            place = target / inside
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            copied += _copy_file(path, place)
     return copied
 
 
@@ -120,6 +173,8 @@ def restore_home(folder: Path, root: Path) -> Home:
     home = Home(root.resolve())
     if (folder / _SETTINGS).is_file():
         _copy_file(folder / _SETTINGS, home.settings_file)
+        settings = Settings.load(kind, file=folder / _SETTINGS)
+        _copy_named(Home(folder.resolve()), home.root, settings)
     for name in (*_BEFORE, _JOURNALS, _OBJECTS):
         sum(_copied(folder / name, home.root / name))
     if (folder / DATABASE).is_file():
@@ -139,8 +194,8 @@ def _copied(source: Path, target: Path) -> Iterator[int]:
         new = 0
         for name in sorted(names):
             path = Path(folder, name)
-            # Objects and receipts never change; the rest is small and may have.
-            if source.name in ("objects", "receipts") and _same(path, place / name):
+            # Receipts never change; the rest is small and may have.
+            if source.name == "receipts" and _same(path, place / name):
                 continue
             new += _copy_file(path, place / name)
         if new:

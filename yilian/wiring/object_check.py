@@ -23,13 +23,22 @@ _KEPT: Final = (
 """The tables whose rows name objects, and which of the rows."""
 
 
-async def objects_missing(database: Database, folder: Path) -> AsyncIterator[tuple[int, list[str]]]:
-    """Yield, page by page, how many objects were looked up and what is wrong with which."""
+async def objects_missing(
+    database: Database, folder: Path, *, newer: Path | None = None
+) -> AsyncIterator[tuple[int, list[str]]]:
+    """Yield, page by page, how many objects were looked up and what is wrong with which.
+
+    Args:
+        database: names the objects.
+        folder: where they belong.
+        newer: the store of a node that went on while *folder* was copied from it; what is only
+            there came after.
+    """
     for table, kept in _KEPT:
         last = 0
         while rows := await database.read(partial(_page, table=table, kept=kept, after=last)):
             last = rows[-1].id
-            faults = [fault for row in rows if (fault := _fault(folder, row))]
+            faults = [fault for row in rows if (fault := _fault(folder, row, newer))]
             yield len(rows), faults
 
 
@@ -45,10 +54,12 @@ def _page(
     )
 
 
-def _fault(folder: Path, row: sa.Row[Any]) -> str:
+def _fault(folder: Path, row: sa.Row[Any], newer: Path | None) -> str:
     key, size = row.object_key, row.size_bytes
     try:
         found = (folder / key).stat().st_size
     except OSError:
+        if newer is not None and (newer / key).is_file():
+            return ""
         return f"object {key} is missing"
     return "" if found == size else f"object {key} has another size"
