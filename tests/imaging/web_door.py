@@ -40,6 +40,7 @@ PEOPLE = {
     },
     "own": Principal("u1", "li", "李", frozenset({Role.TECHNICIAN}), "qingshan"),
     "other": Principal("u2", "wu", "吴", frozenset({Role.RADIOLOGIST}), "baihe"),
+    "centre": Principal("u4", "zhou", "周", frozenset({Role.RADIOLOGIST}), "county-hospital"),
     "manager": Principal("u3", "he", "何", frozenset({Role.MANAGER}), "qingshan"),
     "machine": Principal(
         "m1", "node", "node", frozenset({Role.TECHNICIAN}), "qingshan", PrincipalKind.MACHINE

@@ -1,6 +1,7 @@
 """All that a county answers about its images, to be held against another county's answers."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,7 +68,10 @@ async def _second_contents(desk: Desk, door: WebDoor, found: Answers, who: str) 
     query = sa.select(columns.id, columns.sop_instance_uid, study.c.study_instance_uid)
     rows = await desk.rows(query.join_from(instance_conflict, study).order_by(columns.id))
     root = door.url.removesuffix("/dicom-web")
-    for number, row in enumerate(rows):
+    seen: Counter[str] = Counter()
+    for row in rows:
+        uid = row["sop_instance_uid"]
+        seen[uid] += 1
         place = f"{root}/api/v1/studies/{row['study_instance_uid']}/conflicts"
         status, _, body = await door.get(f"{place}/conflict-{row['id']}/instance", who=who)
-        found[f"second content {number} of {row['sop_instance_uid']}"] = (status, body)
+        found[f"second content {seen[uid]} of {uid}"] = (status, body)

@@ -13,7 +13,7 @@ from kernel.errors import Invalid
 from kernel.settings import NodeKind
 from kernel.sql.db import Database, parse_url
 from kernel.sql.migrate import migrate
-from yilian.commands import integrity
+from yilian.commands import integrity, rebuild
 from yilian.commands.nodes import add_home, settings_of
 from yilian.wiring import tables
 from yilian.wiring.database_copy import DUMP_SUFFIX
@@ -29,7 +29,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     verb = verbs.add_parser(
         "db",
-        help="the database: migrate, backup, restore, verify, damaged, repair",
+        help="the database: migrate, backup, restore, verify, damaged, repair, rebuild-index",
         epilog="example: yilian db verify --home /srv/yilian",
     )
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
@@ -69,6 +69,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     integrity.add_objects(check)
     integrity.add_damaged(acts)
     integrity.add_repair(acts)
+    rebuild.add(acts)
     for one, run in ((up, _migrate), (copy, _backup), (back, _restore), (check, _verify)):
         add_home(one)
         one.set_defaults(run=run)

@@ -1,15 +1,19 @@
-"""The county's scrub, bound to its worker; its list and its numbers, bound to the web door."""
+"""The county's scrub and register, bound to its worker; list and numbers, bound to the web door."""
 
 import datetime as dt
 
+import sqlalchemy as sa
 from aiohttp import web
 from prometheus_client import REGISTRY
 
 from imaging.archive.http_integrity import StorageDoor
 from imaging.archive.integrity_metrics import IntegrityMetrics
 from imaging.archive.object_truth import Stored
+from imaging.archive.register import Register
+from imaging.archive.registering import Registrar
 from imaging.archive.scrubbing import Scrubber, SteadyPace
 from kernel.dicom.codecs import FrameDecoder
+from kernel.identity import ae_table
 from yilian.wiring.context import Context
 
 
@@ -28,6 +32,19 @@ def keep_scrubbing(context: Context, objects: Stored, decoder: FrameDecoder) -> 
         chain=f"{context.role}-integrity",
     )
     context.owner.keep("scrub", scrubber.run)
+
+
+def keep_registering(context: Context) -> None:
+    """Keep the register beside the objects up to date in this role."""
+    registrar = Registrar(
+        context.database, Register(context.home.objects), context.clock, hints=charset_hints
+    )
+    context.owner.keep("register", registrar.run)
+
+
+def charset_hints(conn: sa.Connection) -> dict[str, str]:
+    """Return what the text of each AE really is, where an administrator wrote it down."""
+    return {peer.ae_title: peer.charset_hint for peer in ae_table(conn) if peer.charset_hint}
 
 
 def integrity_routes(context: Context) -> list[web.RouteDef]:

@@ -14,7 +14,7 @@ from yilian.wiring.archive_studies import let_grow, put_where_rules_say
 from yilian.wiring.context import EVENTS, AeCharsets, Context, relay_events
 from yilian.wiring.county_deliveries import keep_deliveries, rules_of
 from yilian.wiring.county_exchange import keep_exchange
-from yilian.wiring.county_integrity import keep_scrubbing
+from yilian.wiring.county_integrity import keep_registering, keep_scrubbing
 from yilian.wiring.county_priors import CountyPriors, keep_priors
 from yilian.wiring.county_routing import study_facts
 from yilian.wiring.order_ledger import ledger
@@ -72,6 +72,7 @@ async def run_worker(context: Context) -> None:
         deliveries = keep_deliveries(context, objects, rules)
         keep_priors(context)
         keep_scrubbing(context, objects, decoder)
+        keep_registering(context)
         await keep_exchange(context)
         context.inherited.ready()
         await context.stop.wait()
