@@ -109,6 +109,11 @@ class ObjectStore(Protocol):
         ...
 
 
+def is_key(text: str) -> bool:
+    """Return whether *text* has the shape of ``object_key``."""
+    return _KEY.fullmatch(text) is not None
+
+
 def check_key(key: str) -> str:
     """Return *key* if it has the shape of ``object_key``; raises ``InvalidObjectKey``."""
     if not _KEY.fullmatch(key):

@@ -10,6 +10,7 @@ import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -23,19 +24,21 @@ from imaging.archive.examine import Examiner
 from imaging.archive.examined import Examined
 from imaging.archive.model import OTHER_PATIENT
 from imaging.archive.object_truth import is_named_by_bytes, is_whole
-from imaging.archive.objects import ObjectMissing
+from imaging.archive.objects import ObjectMissing, is_key
 from imaging.archive.objects_fs import FileObjectStore
 from imaging.archive.register import Decisions, Register, Role, Told
 from imaging.archive.tables import set_aside, study
 from kernel.arrival import Arrival, Door, Sender
 from kernel.clock import Clock
 from kernel.dicom.codecs import FrameDecoder
-from kernel.errors import Conflict
+from kernel.errors import Conflict, Unavailable
 from kernel.sql.db import Database
 
 T = TypeVar("T")
 
 _BATCH: Final = 64
+UNREADABLE: Final = "object-store-failed"
+_WITHIN_S: Final = 30.0
 JOURNAL: Final = "rebuilt"
 """Stands where a journal's name would, at bytes nobody can read."""
 _RANKS: Final = {Role.ANSWERS: 0, Role.BESIDE: 1, Role.BYTES: 2}
@@ -107,9 +110,7 @@ class Rebuilder:
             await self._file(told)
         await self._decide()
         for keys in _parts(iter(await asyncio.to_thread(self._strays, known | hidden))):
-            told = await asyncio.to_thread(self._guessed, keys)
-            self.done.unregistered += len(told)
-            await self._file(told)
+            await self._file_strays(keys)
         return self.done
 
     def _places(self, hidden: set[str], known: set[str]) -> list[int]:
@@ -131,24 +132,41 @@ class Rebuilder:
             with os.scandir(first) as entries:
                 for entry in entries:
                     key = f"{first.parent.name}/{first.name}/{entry.name}"
-                    if key not in known:
+                    if is_key(key) and key not in known:
                         found.append((entry.stat().st_mtime_ns, key))
         return [key for _, key in sorted(found)]
 
-    def _guessed(self, keys: Sequence[str]) -> list[Told]:
-        guessed = []
-        for key in keys:
-            if not self._institution:
-                self.done.of_nobody.append(key)
-                continue
-            at = dt.datetime.fromtimestamp((self._store / key).stat().st_mtime, dt.UTC)
-            arrival = _arrival(Sender(institution=self._institution), at)
-            told = Told(key=key, role=Role.ANSWERS, number=0, arrival=arrival, oddities=JOURNAL)
-            guessed.append(told)
-        return guessed
+    async def _file_strays(self, keys: Sequence[str]) -> None:
+        """File objects nobody wrote down; other encodings of what is there are passed over."""
+        looked = await asyncio.to_thread(
+            lambda: [(told, self._look(told)) for told in map(self._guessed, keys)]
+        )
+        uids = [found.header.sop_instance_uid for _, found in looked if isinstance(found, Examined)]
+        there = await self._database.read(
+            partial(filing.known_contents, sop_instance_uids=uids), within_s=_WITHIN_S
+        )
+        new = [
+            (told, found)
+            for told, found in looked
+            if not (isinstance(found, Examined) and found.content in there)
+        ]
+        if not self._institution:
+            self.done.of_nobody += [told.key for told, found in new if isinstance(found, Examined)]
+            new = [(told, found) for told, found in new if not isinstance(found, Examined)]
+        self.done.unregistered += sum(1 for _, found in new if found is not None)
+        await self._write(new)
+
+    def _guessed(self, key: str) -> Told:
+        at = dt.datetime.fromtimestamp((self._store / key).stat().st_mtime, dt.UTC)
+        arrival = _arrival(Sender(institution=self._institution), at)
+        return Told(key=key, role=Role.ANSWERS, number=0, arrival=arrival, oddities=JOURNAL)
 
     async def _file(self, told: Sequence[Told]) -> None:
-        looked = await asyncio.to_thread(lambda: [(each, self._look(each)) for each in told])
+        await self._write(
+            await asyncio.to_thread(lambda: [(each, self._look(each)) for each in told])
+        )
+
+    async def _write(self, looked: Sequence[tuple[Told, Examined | int | None]]) -> None:
         now = self._clock.now()
         examined = [found for _, found in looked if isinstance(found, Examined)]
         aside = [(each, found) for each, found in looked if isinstance(found, int)]
@@ -177,6 +195,12 @@ class Rebuilder:
         except ObjectMissing:
             self.done.missing.append(told.key)
             return None
+        except OSError:
+            found = None
+        except Unavailable as exc:
+            if exc.code != UNREADABLE:
+                raise
+            found = None
         if found is None:
             self.done.damaged.append(told.key)
             return None

@@ -23,7 +23,7 @@ from kernel.sql.db import Database
 _LOG: Final = logging.getLogger(__name__)
 _BATCH: Final = 64
 _BATCH_BYTES: Final = 16 << 20
-_LOOK_EVERY_S: Final = 60.0
+_LOOK_EVERY_S: Final = 10.0
 _TAKE_EVERY_S: Final = 1.0
 _DAY: Final = dt.timedelta(days=1)
 _NEXT: Final = dt.timedelta(microseconds=1)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from imaging.archive.integrity_tables import object_checks
 from imaging.archive.register import FOLDER
 from imaging.archive.tables import instance
 from tests.demo.acknowledged import Modality, images
@@ -75,6 +76,18 @@ def _sent_and_copied(demo: RunningDemo, home: Home, copy: Path) -> set[str]:
 
 
 def _registered(demo: RunningDemo, home: Home) -> None:
+    """Return when the worker has written all of it down, for the scrub and beside the objects."""
+    counted = sa.select(sa.func.count()).select_from(object_checks)
+
+    def written_down() -> bool:
+        engine = sa.create_engine(home.database_url)
+        try:
+            with engine.connect() as conn:
+                return (conn.scalar(counted) or 0) >= _IMAGES
+        finally:
+            engine.dispose()
+
+    until(written_down, 60, "the scrub to know them", alive=demo.process)
     register = home.objects / FOLDER / "contents.jsonl"
     until(
         lambda: register.is_file() and register.read_bytes().count(b"\n") >= _IMAGES,
