@@ -96,7 +96,10 @@ class Mender:
         """
         known = await self._database.read(partial(integrity.known, keys=[key]))
         if not known:
-            raise Missing(f"no row has ever named {key}", code="object-unknown")
+            raise Missing(
+                f"nothing is written down of {key}: yilian db verify --objects does",
+                code="object-unknown",
+            )
         where = await self._database.read(
             partial(integrity.stands, key=key, sop_instance_uid=known[0].sop_instance_uid)
         )

@@ -1,5 +1,6 @@
 """What somebody at the machine is told of damaged objects."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,9 @@ def test_a_flipped_bit_is_found_by_reading_and_by_nothing_less(
     assert key_of(object_files(home)[0]) in listed
     assert "1 damaged" in listed
     assert "Zhang" not in listed
+    main(["doctor", "--home", str(home.root), "--json"])
+    (finding,) = [f for f in json.loads(capsys.readouterr().out) if f["what"] == "stored objects"]
+    assert (finding["good"], finding["found"]) == (False, "1 are damaged")
 
 
 def test_bad_questions_are_answered_in_one_line(

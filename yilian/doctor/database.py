@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 
 from gateway.commitment import store
+from imaging.archive.damaged import Health, health
 from kernel.audit.trail import audit_entries
 from kernel.errors import PlatformError
 from kernel.settings import Settings
@@ -49,6 +50,7 @@ def database(home: Home, settings: Settings, now: dt.datetime) -> Iterator[Findi
         if newest is not None:
             yield _clock(newest, now)
         yield from _commitments(asyncio.run(_within(_without_address(address))))
+        yield from _damaged(asyncio.run(_within(_health(address))), home)
 
 
 def _unusable(shown: str, exc: Exception) -> Finding:
@@ -77,6 +79,14 @@ async def _without_address(address: str) -> list[tuple[str, int]]:
         await opened.close()
 
 
+async def _health(address: str) -> Health:
+    opened = await Database.open(address)
+    try:
+        return await opened.read(health)
+    finally:
+        await opened.close()
+
+
 async def _within(work: Awaitable[T]) -> T:
     async with asyncio.timeout(_WITHIN_S):
         return await work
@@ -90,6 +100,17 @@ def _commitments(waiting: list[tuple[str, int]]) -> Iterator[Finding]:
             found=f"{reports} reports wait: no port is known to call {title} back at",
             mend=f"tell where it listens: yilian admin ae add {title} INSTITUTION --host H --port N"
             "   (with --change where it is listed already); they go out within the hour",
+        )
+
+
+def _damaged(found: Health, home: Home) -> Iterator[Finding]:
+    count = sum(found.damaged.values())
+    if count:
+        yield Finding(
+            "stored objects",
+            good=False,
+            found=f"{count} are damaged",
+            mend=f"yilian db damaged --home {home.root}, then yilian db repair --from a copy",
         )
 
 

@@ -121,7 +121,8 @@ def _copy_named(source: Home, target: Path, settings: Settings) -> int:
             inside = path.resolve().relative_to(source.root.resolve())
         except ValueError:
             continue
-        if path.is_file():
+        # A program, such as redis.server, is the machine's as well.
+        if path.is_file() and not path.stat().st_mode & 0o111:
             place = target / inside
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             copied += _copy_file(path, place)
