@@ -25,6 +25,8 @@ from yilian.cli import main, parser
 from yilian.wiring import home_copy
 from yilian.wiring.homes import Home
 
+pytestmark = pytest.mark.timeout(120)
+
 FILED = [ct(1), ct(2), ct(1, pixels=3), ct(1, series=2), ct(1, study=2), b"no DICOM at all"]
 WAITING = [ct(number, study=3) for number in range(1, 25)]
 """Acknowledged, and not filed when the copy begins."""

@@ -3,6 +3,7 @@
 import datetime as dt
 import errno
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,18 @@ async def test_after_the_first_look_a_bit_of_the_head_counts_as_well(desk: Desk)
     assert [each.damage for each in (await scrubber(desk).look_at_all()).damaged] == [
         Damage.DIFFERS
     ]
+
+
+async def test_of_a_hundred_flipped_bits_a_hundred_are_found(desk: Desk) -> None:
+    await desk.file(*(ct(number) for number in range(1, 101)))
+    await scrubber(desk).look_at_all()
+    desk.clock.advance(DAY)
+    chance = random.Random(20)
+    for path in desk.object_files():
+        flip(path, chance.randrange(path.stat().st_size))
+    looked = await scrubber(desk).look_at_all()
+    assert {each.key for each in looked.damaged} == {key_of(path) for path in desk.object_files()}
+    assert len(looked.damaged) == 100
 
 
 async def test_a_lost_and_an_unreadable_object_are_told_apart(
