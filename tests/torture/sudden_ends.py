@@ -110,7 +110,8 @@ async def township(folder: Path, count: int, ending: Ending, *, seed: int = 2) -
                             taken_at = await port_of(process)
                             group.create_task(senders.send(taken_at, _OF_MODALITY))
                             await enough.wait()
-                            await asyncio.sleep(draw.uniform(0, 0.2))
+                            for _ in range(draw.randrange(200)):
+                                await asyncio.sleep(0.001)
                             # What it said until it was frozen, it said before the cut.
                             await freeze(process)
                             disk.cut()
