@@ -131,7 +131,7 @@ def _rule(row: Mapping[str, Any], place: Place, keywords: Collection[str]) -> Ru
     with faults.noted():
         destinations = _destinations(row.get("to", []), place, "to")
         if not destinations:
-            raise place.fail("to", f"rule {name!r} has no destination")
+            raise place.fail("to", f"rule {name or ''!r} has no destination")
     faults.check()
     return Rule(str(name), place.first, conditions, destinations)
 

@@ -205,7 +205,8 @@ class Rebuilder:
             self.done.damaged.append(told.key)
             return None
         odd = tuple(each for each in told.oddities.split() if each != OTHER_PATIENT)
-        return replace(found, oddities=odd) if told.role is Role.ANSWERS else found
+        known = told.role is Role.ANSWERS or odd
+        return replace(found, oddities=odd) if known else found
 
     async def _decide(self) -> None:
         metadata: dict[str, bytes | None] = {}

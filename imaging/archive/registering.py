@@ -31,6 +31,7 @@ _KEPT: Final = (
     *("id", "object_key", "sop_instance_uid", "institution", "ae_title", "dataset_digest"),
     *("pixels_digest", "received_at", "native_transfer_syntax_uid"),
     *("native_photometric_interpretation", "native_planar_configuration", "native_pixel_vr"),
+    *("called_ae_title", "address", "door", "oddities"),
     *_SENT,
 )
 
@@ -107,11 +108,9 @@ class Registrar:
 
 def _answers(conn: sa.Connection, *, after: int) -> list[Told]:
     columns = instance.c
-    more = (columns.called_ae_title, columns.address, columns.door, columns.oddities)
     query = (
         sa.select(
             *(columns[name] for name in _KEPT),
-            *more,
             study.c.study_instance_uid,
             study.c.priority,
             series.c.series_instance_uid,
@@ -124,13 +123,7 @@ def _answers(conn: sa.Connection, *, after: int) -> list[Told]:
     )
     found = []
     for row in conn.execute(query).mappings():
-        sender = Sender(
-            institution=row["institution"],
-            ae_title=row["ae_title"],
-            called_ae_title=row["called_ae_title"],
-            address=row["address"],
-        )
-        arrival = _arrival(dict(row), sender, Door(row["door"] or Door.C_STORE))
+        arrival = _arrival(row)
         priority = PRIORITY_ORDER[row["priority"]]
         found.append(
             Told(
@@ -160,19 +153,19 @@ def _beside(conn: sa.Connection, *, after: int) -> list[Told]:
     found = []
     for row in conn.execute(query).mappings():
         told = {**row, "received_at": row["received_at"] or row["kept_at"]}
-        sender = Sender(institution=row["institution"], ae_title=row["ae_title"])
         found.append(
             Told(
                 key=row["object_key"],
                 role=Role.BESIDE,
                 number=row["id"],
-                arrival=_arrival(told, sender, Door.C_STORE),
+                arrival=_arrival(told),
+                oddities=row["oddities"],
             )
         )
     return found
 
 
-def _arrival(row: Mapping[str, Any], sender: Sender, door: Door) -> Arrival:
+def _arrival(row: Mapping[str, Any]) -> Arrival:
     native = None
     if row["native_transfer_syntax_uid"]:
         native = NativeForm(
@@ -182,9 +175,15 @@ def _arrival(row: Mapping[str, Any], sender: Sender, door: Door) -> Arrival:
             pixel_vr=row["native_pixel_vr"],
         )
     return Arrival(
-        door=door,
+        # Kept before the door was written down.
+        door=Door(row["door"] or Door.C_STORE),
         received_at=row["received_at"],
-        sender=sender,
+        sender=Sender(
+            institution=row["institution"],
+            ae_title=row["ae_title"],
+            called_ae_title=row["called_ae_title"],
+            address=row["address"],
+        ),
         sop_instance_uid=row["sop_instance_uid"],
         study_instance_uid=row["study_instance_uid"],
         series_instance_uid=row["series_instance_uid"],

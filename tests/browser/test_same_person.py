@@ -99,7 +99,7 @@ def test_two_patients_are_said_to_be_one_person_and_parted_again(
 def test_two_persons_are_not_asked_about_again(
     browser: Browser, demo: RunningDemo, language: str, size: str
 ) -> None:
-    name = "公孙胜" if language == "zh-CN" else "公孙瓒"
+    name = "公孙渊" if language == "zh-CN" else "公孙瓒"
     asked_about(demo, name)
     with at_work(browser, county(demo), language=language, size=size) as person:
         page = at_the_questions(person, demo)
@@ -119,7 +119,7 @@ def test_two_persons_are_not_asked_about_again(
 def test_who_comes_second_is_told_that_it_was_decided(
     browser: Browser, demo: RunningDemo, language: str, size: str
 ) -> None:
-    name = "呼延灼" if language == "zh-CN" else "呼延赞"
+    name = "呼延平" if language == "zh-CN" else "呼延赞"
     asked = asked_about(demo, name)
     with at_work(browser, county(demo), language=language, size=size) as person:
         page = at_the_questions(person, demo)
@@ -154,7 +154,7 @@ def test_the_privacy_officer_decides_without_reading_names(
 def test_the_questions_say_when_there_are_none_cannot_be_read_and_go_on(
     browser: Browser, demo: RunningDemo, language: str, size: str
 ) -> None:
-    for name in ("夏侯惇", "夏侯渊") if language == "zh-CN" else ("夏侯霸", "夏侯尚"):
+    for name in ("夏侯婴", "夏侯胜") if language == "zh-CN" else ("夏侯霸", "夏侯尚"):
         asked_about(demo, name)
 
     held: list[Route] = []

@@ -322,7 +322,7 @@ def test_a_newer_build_at_the_server_is_told_as_such_and_typed_text_outlives_the
         page.get_by_test_id("find").fill("cjg")
         expect(page.get_by_test_id("total")).to_contain_text("找到")
         page.route(county(demo) + "/", lambda route: route.fulfill(body=index))
-        page.get_by_test_id("study-row").first.dblclick()
+        page.get_by_test_id("study-row").filter(has_text="A56142").dblclick()
         expect(page.get_by_role("alert")).to_contain_text("医联换了新版本")
         person.picture("studies-newversion-zh-1366x625")
         page.unroute_all()

@@ -58,7 +58,7 @@ def test_files_that_are_there_but_useless_are_named(tmp_path: Path) -> None:
         check_files(home, settings)
     home.settings_file.write_text('[routing]\nrules = "r.toml"\n', "utf-8")
     (home.root / "r.toml").write_text("[[rule]]\nnome = 1\n", "utf-8")
-    with pytest.raises(SettingsRefused, match=r"routing.rules: .*line 2"):
+    with pytest.raises(SettingsRefused, match=r"(?s)routing.rules: .*line 2"):
         check_files(home, Settings.load(NodeKind.COUNTY, file=home.settings_file))
     home.settings_file.write_text('[township]\ncounty_public_key = "xyz"\n', "utf-8")
     with pytest.raises(SettingsRefused, match="64 hex digits"):
