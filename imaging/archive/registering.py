@@ -123,7 +123,7 @@ def _answers(conn: sa.Connection, *, after: int) -> list[Told]:
     )
     found = []
     for row in conn.execute(query).mappings():
-        arrival = _arrival(row)
+        arrival = _arrival(dict(row))
         priority = PRIORITY_ORDER[row["priority"]]
         found.append(
             Told(
