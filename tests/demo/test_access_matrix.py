@@ -182,6 +182,8 @@ def county(demo: RunningDemo) -> Iterator[Node]:
     assert answer.status == 200, answer.body
     show = f"/api/v1/studies/{STUDY}"
     until(lambda: made.ask("GET", show, CENTRE).status == 200, 60, "the study at the centre")
+    # Until its door has read the table again, the device is one of the county's own machine.
+    until(lambda: finds(demo) == 0, 60, "the device to be dahe's")
     yield made
     made.close()
 
