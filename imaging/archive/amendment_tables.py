@@ -3,7 +3,7 @@
 Nothing in them is ever taken out: what was undone says so.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -16,6 +16,16 @@ def _code(name: str) -> sa.Column[str]:
 
 def _text(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text(), nullable=False, server_default="")
+
+
+def _made() -> tuple[sa.Column[Any], ...]:
+    made_at = sa.Column("made_at", UtcDateTime, nullable=False)
+    return _text("made_by"), _text("made_by_name"), made_at
+
+
+def _undone() -> tuple[sa.Column[Any], ...]:
+    undone_at = sa.Column("undone_at", UtcDateTime, nullable=True)
+    return _text("undone_by"), _text("undone_by_name"), _text("undone_reason"), undone_at
 
 
 study_corrections: Final = sa.Table(
@@ -32,13 +42,8 @@ study_corrections: Final = sa.Table(
     # What stood in the index, for taking it back.
     sa.Column("before", JsonDocument, nullable=False),
     _text("reason"),
-    _text("made_by"),
-    _text("made_by_name"),
-    sa.Column("made_at", UtcDateTime, nullable=False),
-    _text("undone_by"),
-    _text("undone_by_name"),
-    _text("undone_reason"),
-    sa.Column("undone_at", UtcDateTime, nullable=True),
+    *_made(),
+    *_undone(),
     sa.Index("ix_study_corrections_study_instance_uid", "study_instance_uid"),
 )
 
@@ -56,13 +61,8 @@ content_decisions: Final = sa.Table(
     # The digests of all contents there were to choose from; another one opens the matter again.
     sa.Column("contents", JsonDocument, nullable=False),
     _text("reason"),
-    _text("made_by"),
-    _text("made_by_name"),
-    sa.Column("made_at", UtcDateTime, nullable=False),
-    _text("undone_by"),
-    _text("undone_by_name"),
-    _text("undone_reason"),
-    sa.Column("undone_at", UtcDateTime, nullable=True),
+    *_made(),
+    *_undone(),
     sa.Index("ix_content_decisions_sop_instance_uid", "sop_instance_uid"),
     sa.Index("ix_content_decisions_study_instance_uid", "study_instance_uid"),
 )
@@ -80,15 +80,10 @@ rejections: Final = sa.Table(
     sa.Column("note", Code, nullable=False, unique=True),
     # AE title of whoever sent the note; empty where it was made here.
     _code("sent_by"),
-    _text("made_by"),
-    _text("made_by_name"),
-    sa.Column("made_at", UtcDateTime, nullable=False),
+    *_made(),
     # Rows of the study, its series and who may find it, as they were.
     sa.Column("shelf", JsonDocument, nullable=False),
-    _text("undone_by"),
-    _text("undone_by_name"),
-    _text("undone_reason"),
-    sa.Column("undone_at", UtcDateTime, nullable=True),
+    *_undone(),
     sa.Index("ix_rejections_study_instance_uid", "study_instance_uid"),
     sa.Index("ix_rejections_institution", "institution", "id"),
 )
