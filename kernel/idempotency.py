@@ -9,6 +9,7 @@ its content.
 import datetime as dt
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -88,6 +89,22 @@ def remember(conn: sa.Connection, ask: Ask, made: str, *, at: dt.datetime) -> No
             owner=ask.owner, key=ask.key, fingerprint=ask.fingerprint, made=made, at=at
         )
     )
+
+
+def once(
+    conn: sa.Connection, *, ask: Ask, act: Callable[[sa.Connection], object], at: dt.datetime
+) -> str:
+    """Do *act* in this transaction unless *ask* is done already; returns what it made, as text.
+
+    Raises:
+        KeyReused: the key was used for something else.
+    """
+    before = done_before(conn, ask)
+    if before is not None:
+        return before
+    made = str(act(conn))
+    remember(conn, ask, made, at=at)
+    return made
 
 
 def forget(conn: sa.Connection, *, before: dt.datetime) -> int:

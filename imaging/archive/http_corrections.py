@@ -16,7 +16,7 @@ from imaging.archive.looks import look_at_study
 from imaging.archive.tables import study
 from kernel.dicom.shown import display_name
 from kernel.errors import Invalid
-from kernel.idempotency import Ask, done_before, remember
+from kernel.idempotency import once
 from kernel.policy import Act, decide, masked_number, roles_for
 from kernel.web import (
     ADDRESS,
@@ -169,7 +169,7 @@ class CorrectionDoor:
             row = correcting.correct(conn, ref.id, target, hand, seen=seen, system=SYSTEM)
             return str(row)
 
-        await request.app[DATABASE].write(partial(_once, ask=ask, act=write, at=hand.at))
+        await request.app[DATABASE].write(partial(once, ask=ask, act=write, at=hand.at))
         return await _answer(request, ref.study_instance_uid, status=201)
 
     @describe("Take a correction back", body=UndoBody, answer=Corrections)
@@ -189,7 +189,7 @@ class CorrectionDoor:
             correcting.undo(conn, ref.id, number, hand, seen=seen)
             return str(number)
 
-        await request.app[DATABASE].write(partial(_once, ask=ask, act=write, at=hand.at))
+        await request.app[DATABASE].write(partial(once, ask=ask, act=write, at=hand.at))
         return await _answer(request, ref.study_instance_uid)
 
     def _hand(self, request: web.Request, allowed: str, reason: str) -> Hand:
@@ -206,16 +206,6 @@ class CorrectionDoor:
 def row_number(text: str) -> int | None:
     """Return the row *text* names, None where it names none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
-
-
-def _once(conn: sa.Connection, *, ask: Ask, act: Any, at: dt.datetime) -> str:
-    before = done_before(conn, ask)
-    if before is not None:
-        return before
-    # Publishing holds a lock to the end, so what is done is remembered before.
-    made: str = act(conn)
-    remember(conn, ask, made, at=at)
-    return made
 
 
 async def _answer(

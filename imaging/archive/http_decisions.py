@@ -1,7 +1,6 @@
 """``/api/v1/studies/{study}/conflicts/{conflict}``: which of several contents answers, and undo."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -21,7 +20,7 @@ from imaging.archive.looks import look_at_study
 from imaging.archive.model import ConflictRow
 from imaging.archive.objects import ObjectMissing, ObjectStore
 from kernel.arrival import Arrival, Sender
-from kernel.idempotency import Ask, done_before, remember
+from kernel.idempotency import once
 from kernel.policy import Act, Subject, decide, roles_for
 from kernel.web import (
     ADDRESS,
@@ -77,7 +76,7 @@ class DecisionDoor:
         def write(conn: sa.Connection) -> int:
             return deciding.decide(conn, ref.id, row, choice, hand, seen=seen)
 
-        await request.app[DATABASE].write(partial(_once, ask=ask, act=write, hand=hand))
+        await request.app[DATABASE].write(partial(once, ask=ask, act=write, at=hand.at))
         return await _answer(request, ref, row, status=201)
 
     @describe("Take back which content answers", body=UndoBody, answer=ConflictRow)
@@ -94,7 +93,7 @@ class DecisionDoor:
         def write(conn: sa.Connection) -> int:
             return deciding.undo(conn, ref.id, row, read, hand, seen=seen)
 
-        await request.app[DATABASE].write(partial(_once, ask=ask, act=write, hand=hand))
+        await request.app[DATABASE].write(partial(once, ask=ask, act=write, at=hand.at))
         return await _answer(request, ref, row)
 
     async def _matter(self, request: web.Request) -> tuple[StudyRef, int, Matter]:
@@ -152,15 +151,6 @@ def _check_own(request: web.Request, ref: StudyRef, kept: Kept) -> None:
         return
     if not decide(request[PRINCIPAL], Act.READ_STUDY, Subject(kept.institution)).allowed:
         raise ContentMissing
-
-
-def _once(conn: sa.Connection, *, ask: Ask, act: Callable[[sa.Connection], int], hand: Hand) -> str:
-    before = done_before(conn, ask)
-    if before is not None:
-        return before
-    made = str(act(conn))
-    remember(conn, ask, made, at=hand.at)
-    return made
 
 
 async def _answer(

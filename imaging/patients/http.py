@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from imaging.patients.tables import match_proposals, person_merges, persons
 from kernel.audit.trail import AuditEvent
 from kernel.dicom.shown import display_name
 from kernel.errors import Invalid
-from kernel.idempotency import done_before, remember
+from kernel.idempotency import once
 from kernel.policy import (
     Act,
     Subject,
@@ -271,11 +272,7 @@ class PersonDoor:
     ) -> None:
         ask, now = read_ask(request, body), request.app[CLOCK].now()
 
-        def write(conn: sa.Connection) -> None:
-            if done_before(conn, ask) is None:
-                remember(conn, ask, str(act(conn)), at=now)
-
-        await request.app[DATABASE].write(write)
+        await request.app[DATABASE].write(partial(once, ask=ask, act=act, at=now))
 
     async def _answer(self, request: web.Request, person: int) -> web.StreamResponse:
         full = shows_full_name(request[PRINCIPAL])
