@@ -28,7 +28,7 @@ from kernel.sql.db import Database
 _LOG: Final = logging.getLogger(__name__)
 _READER: Final = "reports-down"
 _BATCH: Final = 200
-_LOOK_S: Final = 1.0
+_LOOK_S: Final = 5.0
 _LATER_S: Final = 5.0
 
 

@@ -35,7 +35,7 @@ from kernel.sql.db import Database
 _LOG: Final = logging.getLogger(__name__)
 _READER: Final = "urgency-down"
 _BATCH: Final = 200
-_LOOK_S: Final = 1.0
+_LOOK_S: Final = 5.0
 _LATER_S: Final = 5.0
 _URGENT: Final = (Priority.URGENT, Priority.EMERGENCY)
 """Those that are told; the version of a letter is the place here, for it only ever rises."""

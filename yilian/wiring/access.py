@@ -27,10 +27,9 @@ from referrals.orders import store
 from referrals.orders.ledger import ORDER_UPDATED
 from referrals.orders.model import OPEN, Order, Patient
 from referrals.orders.register import numbered, patients_of_resident_id
-from yilian.wiring.context import EVENTS, Context
+from yilian.wiring.context import Context, follow_outbox
 
 _CHAIN: Final = "gateway-emergency"
-_LOOK_EVERY_S: Final = 0.5
 _SWEEP_EVERY_S: Final = 300.0
 _REVEALED: Final = ("resident_id", "phone", "patient_id")
 
@@ -118,15 +117,7 @@ def watch_treating(context: Context) -> Callable[[], Coroutine[Any, Any, None]]:
         registered,
         {ORDER_UPDATED: ordered, STUDY_UPDATED: examined},
     )
-
-    async def run() -> None:
-        async with context.bus.listen([EVENTS]) as hints:
-            while True:
-                while await watch.look():
-                    pass
-                await hints.wait(_LOOK_EVERY_S)
-
-    return run
+    return partial(follow_outbox, context, watch.look)
 
 
 def ordered(conn: sa.Connection, event: Event) -> list[Encounter]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 EVENTS: Final = "events"
 """Topic of the hint that the outbox has grown."""
 _RELAY_EVERY_S: Final = 0.2
+_LOOK_EVERY_S: Final = 5.0
+"""For a hint that was lost; ``relay_events`` runs in each process that has followers."""
 _CHARSETS_EVERY_S: Final = 2.0
 _BEAT_EVERY_S: Final = 2.0
 _BEAT_OLD_S: Final = 15.0
@@ -110,13 +112,27 @@ def _redis(kind: NodeKind, home: Home, settings: Settings) -> "RedisBus | None":
 
 async def relay_events(context: Context) -> None:
     """Hint every process of the node whenever the outbox has grown, until cancelled."""
-    seen = await context.database.read(last_event_id)
+    seen = await context.database.look_up(last_event_id)
     while True:
         await asyncio.sleep(_RELAY_EVERY_S)
-        newest = await context.database.read(last_event_id)
+        newest = await context.database.look_up(last_event_id)
         if newest != seen:
             seen = newest
             await context.bus.notify(EVENTS)
+
+
+async def follow_outbox(context: Context, look: Callable[[], Awaitable[int]]) -> None:
+    """Let *look* deal with what is new whenever the outbox has grown, until cancelled.
+
+    Args:
+        context: of the process.
+        look: deals with some of it and returns how many events that were; 0 when none was left.
+    """
+    async with context.bus.listen([EVENTS]) as hints:
+        while True:
+            while await look():
+                pass
+            await hints.wait(_LOOK_EVERY_S)
 
 
 class AeCharsets:

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -30,9 +31,9 @@ from gateway.exchange.taking import retry_unknown
 from gateway.exchange.urgency_down import UrgencyDown
 from imaging.archive.model import STUDY_UPDATED
 from imaging.archive.objects_fs import FileObjectStore
-from kernel.process.wake import Wake
+from kernel.process.bus import Hints
 from referrals.orders.retelling import tell_again
-from yilian.wiring.context import Context
+from yilian.wiring.context import EVENTS, Context
 from yilian.wiring.enrolment import county_enrolment
 from yilian.wiring.named_objects import NamedArchive, put_right
 from yilian.wiring.order_ledger import ledger
@@ -104,10 +105,15 @@ async def keep_exchange(context: Context) -> None:
         topic=STUDY_UPDATED,
         put_right=put_right,
     )
-    context.owner.keep("reports-down", lambda: reports.run(Wake.local()))
+    context.owner.keep("reports-down", partial(_hinted, context, reports.run))
     urgency = UrgencyDown(context.database, context.clock, topic=STUDY_UPDATED)
-    context.owner.keep("urgency-down", lambda: urgency.run(Wake.local()))
+    context.owner.keep("urgency-down", partial(_hinted, context, urgency.run))
     context.owner.keep("old-letters", lambda: _prune_feed(context))
+
+
+async def _hinted(context: Context, run: Callable[[Hints], Awaitable[None]]) -> None:
+    async with context.bus.listen([EVENTS]) as hints:
+        await run(hints)
 
 
 def _archive(context: Context) -> NamedArchive:

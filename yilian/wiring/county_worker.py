@@ -1,6 +1,7 @@
 """The county's worker: files the journals, relays events, routes what is new."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from gateway.routing.service import Router, RouterPorts
@@ -11,7 +12,7 @@ from kernel.dicom.decode_pool import DecodePool
 from kernel.process.wake import Wake
 from yilian.wiring.access import watch_treating
 from yilian.wiring.archive_studies import let_grow, put_where_rules_say
-from yilian.wiring.context import EVENTS, AeCharsets, Context, relay_events
+from yilian.wiring.context import AeCharsets, Context, follow_outbox, relay_events
 from yilian.wiring.county_deliveries import keep_deliveries, rules_of
 from yilian.wiring.county_exchange import keep_exchange
 from yilian.wiring.county_integrity import keep_registering, keep_scrubbing
@@ -24,7 +25,6 @@ from yilian.wiring.urgency import watch_shown_urgency
 
 JOURNALS: Final = ("dicom", "gateway")
 """The journals of the county's doors; a name never changes."""
-_ROUTE_EVERY_S: Final = 0.5
 
 
 async def run_worker(context: Context) -> None:
@@ -53,17 +53,10 @@ async def run_worker(context: Context) -> None:
             RouterPorts(study_facts, put_where_rules_say, let_grow, CountyPriors(rules)),
         )
 
-        async def route() -> None:
-            async with context.bus.listen([EVENTS]) as hints:
-                while True:
-                    while await router.route_new():
-                        pass
-                    await hints.wait(_ROUTE_EVERY_S)
-
         context.owner.keep("charsets", charsets.run)
         context.owner.keep("filer", filer.run)
         context.owner.keep("events", lambda: relay_events(context))
-        context.owner.keep("router", route)
+        context.owner.keep("router", partial(follow_outbox, context, router.route_new))
         context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
         context.owner.keep("shown-urgency", watch_shown_urgency(context))
         if context.settings.access.orders_open_patients:

@@ -23,9 +23,8 @@ from referrals.orders.performing import Performed
 from referrals.orders.ports import NotRead, nobody_reads
 from referrals.orders.records import RecordKind
 from referrals.orders.service import OrderDesk
-from yilian.wiring.context import EVENTS, Context
+from yilian.wiring.context import Context, follow_outbox
 
-_LOOK_EVERY_S: Final = 0.5
 _FORGET_EVERY_S: Final = 3600.0
 STUDY_UPDATED: Final = "study.updated"
 QUEUE_UPDATED: Final = "queue.updated"
@@ -66,15 +65,7 @@ def watch_arrivals(context: Context, written: Ledger) -> Callable[[], Coroutine[
     identity: StudyIdentity = archived_study if county else queued_study
     topic = STUDY_UPDATED if county else QUEUE_UPDATED
     watch = ArrivalWatch(context.database, context.clock, written, identity, topic=topic)
-
-    async def run() -> None:
-        async with context.bus.listen([EVENTS]) as hints:
-            while True:
-                while await watch.note_new():
-                    pass
-                await hints.wait(_LOOK_EVERY_S)
-
-    return run
+    return partial(follow_outbox, context, watch.note_new)
 
 
 def archived_study(conn: sa.Connection, event: Event) -> Performed | None:

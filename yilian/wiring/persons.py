@@ -1,7 +1,8 @@
 """The county's persons, bound to the register of patients and to the node's events."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,9 +13,7 @@ from referrals.orders import store
 from referrals.orders.model import PatientStatus
 from referrals.orders.tables import patients
 from referrals.orders.worklist import person_name
-from yilian.wiring.context import EVENTS, Context
-
-_LOOK_EVERY_S: Final = 0.5
+from yilian.wiring.context import Context, follow_outbox
 
 
 class OrderRegistrations:
@@ -48,12 +47,4 @@ def watch_persons(context: Context) -> Callable[[], Coroutine[Any, Any, None]]:
     follower = PersonFollower(
         context.database, context.clock, OrderRegistrations(), institution=context.institution
     )
-
-    async def run() -> None:
-        async with context.bus.listen([EVENTS]) as hints:
-            while True:
-                while await follower.look():
-                    pass
-                await hints.wait(_LOOK_EVERY_S)
-
-    return run
+    return partial(follow_outbox, context, follower.look)

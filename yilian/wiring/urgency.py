@@ -1,8 +1,8 @@
 """How urgent studies are, bound: orders and townships' people tell, queue and archive listen."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -18,10 +18,9 @@ from kernel.settings import NodeKind
 from referrals.orders import store
 from referrals.orders.ledger import ORDER_UPDATED
 from referrals.orders.model import State
-from yilian.wiring.context import EVENTS, Context
+from yilian.wiring.context import Context, follow_outbox
 from yilian.wiring.study_orders import order_of
 
-_LOOK_EVERY_S: Final = 0.5
 Running: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Runs until cancelled."""
 
@@ -59,7 +58,7 @@ def watch_queued_urgency(
         topic=ORDER_UPDATED,
         on_raised=on_raised,
     )
-    return partial(_follow, context, watch.look)
+    return partial(follow_outbox, context, watch.look)
 
 
 def watch_shown_urgency(context: Context) -> Running:
@@ -75,7 +74,7 @@ def watch_shown_urgency(context: Context) -> Running:
             ORDER_UPDATED: ordered_studies,
         },
     )
-    return partial(_follow, context, watch.look)
+    return partial(follow_outbox, context, watch.look)
 
 
 def told_urgency(conn: sa.Connection, study: NamedStudy, /) -> Priority | None:
@@ -97,11 +96,3 @@ def ordered_studies(conn: sa.Connection, event: Event) -> list[str]:
     return studies_bearing(
         conn, names.institution, names.study_instance_uid, names.accession_numbers
     )
-
-
-async def _follow(context: Context, look: Callable[[], Awaitable[int]]) -> None:
-    async with context.bus.listen([EVENTS]) as hints:
-        while True:
-            while await look():
-                pass
-            await hints.wait(_LOOK_EVERY_S)
