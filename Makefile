@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 TMPDIR ?= /var/tmp
 export TMPDIR
 
-.PHONY: help setup setup-test ui demo check $(CHECKS) format test python-tests browser-tests bench torture lock clean
+.PHONY: help setup setup-test ui demo check $(CHECKS) format test python-tests node-tests browser-tests bench torture lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -61,11 +61,16 @@ test: ## everything: check, all tests, the browser tests (installs what only tes
 	@$(BOOTSTRAP) --test
 	@$(PYTHON) tools/test_needs.py
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync $(CHECKS); checked=$$?; \
-	$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=line \
-		python-tests browser-tests && exit $$checked
+	$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=line \
+		python-tests node-tests browser-tests && exit $$checked
 
 python-tests: setup-test
-	$(PYTEST) -n 3 --dist worksteal --ignore tests/browser -m "not bench and not torture and not e2e" $(ARGS)
+	$(PYTEST) -n 2 --dist worksteal --ignore tests/browser --ignore tests/demo \
+		-m "not bench and not torture and not e2e" $(ARGS)
+
+# One after another: a county with two townships is a dozen processes, which all of these share.
+node-tests: setup-test
+	$(PYTEST) -m "not bench and not torture and not e2e" tests/demo $(ARGS) || [ $$? -eq 5 ]
 
 # Two browsers, each with a county of its own; a file's tests stay together, for they share what the
 # file begins with. Exit code 5 is "no such tests".

@@ -134,7 +134,7 @@ def pinyin(written: str) -> list[tuple[str, ...]]:
     han = "".join(_HAN_RUN.findall(written))
     if not han:
         return []
-    usual = tuple(_syllables()(han))
+    usual = _syllables()(han)
     if not usual:
         return []
     surname = _SURNAMES.get(han[0])
@@ -144,13 +144,15 @@ def pinyin(written: str) -> list[tuple[str, ...]]:
 
 
 @functools.cache
-def _syllables() -> Callable[[str], list[str]]:
+def _syllables() -> Callable[[str], tuple[str, ...]]:
     # Loaded with the first Chinese name; without the phrases it costs 15 MB instead of 60.
     os.environ.setdefault("PYPINYIN_NO_PHRASES", "true")
     from pypinyin import lazy_pinyin  # noqa: PLC0415  # see above
 
-    def syllables(han: str) -> list[str]:
-        return lazy_pinyin(han, errors="ignore")
+    # A name comes with each image of its patient.
+    @functools.lru_cache(maxsize=4096)
+    def syllables(han: str) -> tuple[str, ...]:
+        return tuple(lazy_pinyin(han, errors="ignore"))
 
     return syllables
 

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.util import LRUCache
 
 from kernel.errors import Busy, PlatformError, StorageFull, Unavailable
 
@@ -107,6 +108,19 @@ def _raw(conn: sa.Connection) -> sqlite3.Connection:
     return cast("sqlite3.Connection", conn.connection.dbapi_connection)
 
 
+_ANY: Final = sa.create_engine("sqlite://")
+_COMPILED: Final = LRUCache[Any, Any](1000)
+
+
+def _opens(path: Path, **how: Any) -> Callable[[], Any]:
+    return lambda: connect(path, **how)
+
+
+def _engine(pool: sa.Pool) -> sa.Engine:
+    """Return an engine of *pool*; what a statement was compiled to serves all of this process."""
+    return sa.Engine(pool, _ANY.dialect, _ANY.url).execution_options(compiled_cache=_COMPILED)
+
+
 class SqliteEngine:
     """One file; any number of processes may write it, each through its own writer thread."""
 
@@ -115,19 +129,13 @@ class SqliteEngine:
         self._queue: queue.Queue[_Unit | None] = queue.Queue(_WRITES_WAITING_MAX)
         self._closed = False
         self._reading = 0
-        self._read_engine = sa.create_engine(
-            "sqlite://",
-            creator=lambda: connect(path, query_only=True),
-            poolclass=QueuePool,
-            pool_size=_READERS,
-            max_overflow=0,
+        self._read_engine = _engine(
+            QueuePool(_opens(path, query_only=True), pool_size=_READERS, max_overflow=0)
         )
         self._own = threading.local()
         self._held: list[sa.Connection] = []
         sa.event.listen(self._read_engine, "begin", self._begin_read)
-        self._write_engine = sa.create_engine(
-            "sqlite://", creator=lambda: connect(path, busy_s=0), poolclass=StaticPool
-        )
+        self._write_engine = _engine(StaticPool(_opens(path, busy_s=0)))
         sa.event.listen(self._write_engine, "begin", _begin_immediate)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-read")
         # A daemon: a program that dies without closing must not hang on it.

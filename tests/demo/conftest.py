@@ -21,3 +21,20 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     home = tmp_path_factory.mktemp("shared") / "home"
     with running_demo(home, environment=settings) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def _mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    with running_demo(tmp_path_factory.mktemp("mortal") / "home") as running:
+        yield running
+
+
+@pytest.fixture
+def mortal(_mortal: RunningDemo) -> RunningDemo:
+    """Another one, running, whose processes a test may end as it likes.
+
+    What a test stores there is not conflicting, and its UIDs and devices are its own.
+    """
+    if _mortal.process is None or _mortal.process.poll() is not None:
+        _mortal.start()
+    return _mortal

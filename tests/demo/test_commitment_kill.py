@@ -10,7 +10,7 @@ import pytest
 from pynetdicom import AE, evt
 
 from gateway.dimse.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
-from tests.demo.running import ROOT, running_demo
+from tests.demo.running import ROOT, RunningDemo
 from tests.demo.test_modality import Told, question
 from tests.dimse.samples import small_ct
 from tests.dimse.wire_bytes import CT, EXPLICIT_LE
@@ -32,7 +32,7 @@ def _known(home: Path, port: int) -> None:
     )
 
 
-def test_a_request_that_was_answered_is_reported_after_a_kill(tmp_path: Path) -> None:
+def test_a_request_that_was_answered_is_reported_after_a_kill(mortal: RunningDemo) -> None:
     told = Told()
     listener = AE(ae_title="CT9")
     listener.add_supported_context(STORAGE_COMMITMENT, scu_role=False, scp_role=True)
@@ -42,26 +42,23 @@ def test_a_request_that_was_answered_is_reported_after_a_kill(tmp_path: Path) ->
     sent = small_ct(81)
     asked = question("2.25.990181", (CT, sent.SOPInstanceUID), (CT, "2.25.99009998"))
     try:
-        with running_demo(tmp_path / "home") as demo:
-            _known(demo.home, server.server_address[1])
-            door = demo.door(HERE)
-            ae = AE(ae_title="CT9")
-            ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
-            ae.add_requested_context(CT, EXPLICIT_LE)
-            ae.add_requested_context(STORAGE_COMMITMENT)
-            assoc = ae.associate(door["host"], door["port"], ae_title=door["ae_title"])
-            assert assoc.is_established
-            assert assoc.send_c_store(sent).Status == 0
-            answer, _ = assoc.send_n_action(
-                asked, 1, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
-            )
-            assert answer.Status == 0
-            ended = threading.Thread(target=assoc.abort)
-            demo.kill()
-            ended.start()
-            ended.join(30)
-            demo.start()
-            assert told.came.wait(90)
+        _known(mortal.home, server.server_address[1])
+        door = mortal.door(HERE)
+        ae = AE(ae_title="CT9")
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
+        ae.add_requested_context(CT, EXPLICIT_LE)
+        ae.add_requested_context(STORAGE_COMMITMENT)
+        assoc = ae.associate(door["host"], door["port"], ae_title=door["ae_title"])
+        assert assoc.is_established
+        assert assoc.send_c_store(sent).Status == 0
+        answer, _ = assoc.send_n_action(asked, 1, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE)
+        assert answer.Status == 0
+        ended = threading.Thread(target=assoc.abort)
+        mortal.kill()
+        ended.start()
+        ended.join(30)
+        mortal.start()
+        assert told.came.wait(90)
     finally:
         server.shutdown()
     assert told.committed == {sent.SOPInstanceUID}

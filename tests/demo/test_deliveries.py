@@ -101,12 +101,11 @@ def _survive(demo: RunningDemo, kills: int) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_a_sudden_end_of_the_county_loses_nothing_on_its_way_elsewhere(tmp_path: Path) -> None:
-    with running_demo(tmp_path / "home") as demo:
-        _survive(demo, kills=1)
-        unknown = {"destination": "dicom:NOBODY", "study_instance_uid": "1.2"}
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            _ask(demo, "POST", "/api/v1/destinations/send", unknown)
+def test_a_sudden_end_of_the_county_loses_nothing_on_its_way_elsewhere(mortal: RunningDemo) -> None:
+    _survive(mortal, kills=1)
+    unknown = {"destination": "dicom:NOBODY", "study_instance_uid": "1.2"}
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        _ask(mortal, "POST", "/api/v1/destinations/send", unknown)
 
 
 @pytest.mark.torture

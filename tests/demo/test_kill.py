@@ -53,9 +53,8 @@ def _some_moment(
 
 
 @pytest.mark.timeout(280)
-def test_a_few_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    with running_demo(tmp_path / "home") as demo:
-        _survive(demo, kills=2, seed=11)
+def test_a_few_kills_lose_nothing_and_double_nothing(mortal: RunningDemo) -> None:
+    _survive(mortal, kills=2, seed=11)
 
 
 @pytest.mark.torture

@@ -6,28 +6,18 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.demo.running import RunningDemo, running_demo, until
+from tests.demo.running import RunningDemo, until
 
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    with running_demo(tmp_path_factory.mktemp("restart") / "home") as running:
-        yield running
-
-
 @pytest.fixture
-def demo(started: RunningDemo) -> RunningDemo:
-    """The demo of this module, started again where a test has ended it."""
-    if started.process is None or started.process.poll() is not None:
-        started.start()
-    return started
+def demo(mortal: RunningDemo) -> RunningDemo:
+    return mortal
 
 
 class Knocker:
