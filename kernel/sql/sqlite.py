@@ -8,6 +8,7 @@ has its own SAVEPOINT, and readers cannot write.
 
 import asyncio
 import contextlib
+import functools
 import queue
 import random
 import sqlite3
@@ -108,7 +109,6 @@ def _raw(conn: sa.Connection) -> sqlite3.Connection:
     return cast("sqlite3.Connection", conn.connection.dbapi_connection)
 
 
-_ANY: Final = sa.create_engine("sqlite://")
 _COMPILED: Final = LRUCache[Any, Any](1000)
 
 
@@ -118,7 +118,16 @@ def _opens(path: Path, **how: Any) -> Callable[[], Any]:
 
 def _engine(pool: sa.Pool) -> sa.Engine:
     """Return an engine of *pool*; what a statement was compiled to serves all of this process."""
-    return sa.Engine(pool, _ANY.dialect, _ANY.url).execution_options(compiled_cache=_COMPILED)
+    known = _known()
+    return sa.Engine(pool, known.dialect, known.url).execution_options(compiled_cache=_COMPILED)
+
+
+@functools.cache
+def _known() -> sa.Engine:
+    """Return one that has looked at SQLite, which it does with its first connection."""
+    engine = sa.create_engine("sqlite://")
+    engine.connect().close()
+    return engine
 
 
 class SqliteEngine:

@@ -24,8 +24,12 @@ _ENDING_S: Final = 20.0
 _PAUSE_S: Final = 0.02
 
 
+_CLAIMS: Final[list[socket.socket]] = []
+"""One for each port this process was given; Linux lets them go when it ends."""
+
+
 def free_offset() -> int:
-    """Return an offset under which every port of the demo is free now.
+    """Return an offset under which every port of the demo is free, and given to nobody else.
 
     All lie below the ports that Linux gives to those who connect, from 32,768 on: one of these may
     be somebody's end of a connection by the time the demo wants to listen there.
@@ -33,10 +37,26 @@ def free_offset() -> int:
     chance = random.SystemRandom()
     for _ in range(200):
         offset = chance.randrange(2_000, 32_768 - max(_PORTS), 10)
-        if all(_is_free(port + offset) for port in _PORTS):
+        claims = [_claim(port + offset) for port in _PORTS if _is_free(port + offset)]
+        mine = [claim for claim in claims if claim is not None]
+        if len(mine) == len(_PORTS):
+            _CLAIMS.extend(mine)
             return offset
+        for claim in mine:
+            claim.close()
     msg = "no free ports"
     raise RuntimeError(msg)
+
+
+def _claim(port: int) -> socket.socket | None:
+    """Return what keeps other test processes off *port*, which nobody listens on yet."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0yilian-tests-port-{port}")
+    except OSError:
+        claim.close()
+        return None
+    return claim
 
 
 def _is_free(port: int) -> bool:

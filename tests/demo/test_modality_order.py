@@ -14,6 +14,7 @@ from pynetdicom import AE
 
 from gateway.dimse.sop_classes import PERFORMED_PROCEDURE_STEP
 from tests.demo.running import RunningDemo
+from tests.demo.test_modality import county_away
 from tests.dimse.test_mpps_scp import as_dataset
 from tests.procedure_steps.steps import COMPLETION, CREATION, without
 
@@ -83,6 +84,15 @@ def worklist(demo: RunningDemo, folder: Path, name: str) -> list[pydicom.Dataset
 
 
 def test_an_order_is_on_the_worklist_performed_and_over(demo: RunningDemo, tmp_path: Path) -> None:
+    _perform(demo, tmp_path, "欧阳誠", "2.25.990401")
+
+
+def test_with_the_county_away_it_is_the_same(demo: RunningDemo, tmp_path: Path) -> None:
+    with county_away(demo):
+        _perform(demo, tmp_path, "欧阳謙", "2.25.990402")
+
+
+def _perform(demo: RunningDemo, folder: Path, name: str, step_uid: str) -> None:
     examinations = api(demo, "GET", "/examinations")
     code = next(one["code"] for one in examinations if one["modality"] == "CT")
     made = api(
@@ -90,13 +100,13 @@ def test_an_order_is_on_the_worklist_performed_and_over(demo: RunningDemo, tmp_p
         "POST",
         "/orders",
         {
-            "new_patient": {"name": "欧阳誠", "sex": "M", "birth_date": "1961-03-07"},
+            "new_patient": {"name": name, "sex": "M", "birth_date": "1961-03-07"},
             "order": {"examination": code},
         },
     )["order"]
-    (found,) = worklist(demo, tmp_path / "first", "欧阳誠")
+    (found,) = worklist(demo, folder / "first", name)
     assert found.SpecificCharacterSet == "GB18030"
-    assert "欧阳誠" in str(found.PatientName)
+    assert name in str(found.PatientName)
     assert found.AccessionNumber == made["accession_number"]
     step = found.ScheduledProcedureStepSequence[0]
     scheduled = {
@@ -123,12 +133,10 @@ def test_an_order_is_on_the_worklist_performed_and_over(demo: RunningDemo, tmp_p
             (assoc.send_n_create, creation),
             (assoc.send_n_set, COMPLETION),
         ):
-            answer, _ = send(
-                as_dataset(attributes, "GB18030"), PERFORMED_PROCEDURE_STEP, "2.25.990401"
-            )
+            answer, _ = send(as_dataset(attributes, "GB18030"), PERFORMED_PROCEDURE_STEP, step_uid)
             assert answer.Status == 0
             states.append(api(demo, "GET", f"/orders/{made['id']}")["order"]["state"])
     finally:
         assoc.release()
     assert states == ["in-progress", "completed"]
-    assert worklist(demo, tmp_path / "last", "欧阳誠") == []
+    assert worklist(demo, folder / "last", name) == []
