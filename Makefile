@@ -65,7 +65,7 @@ test: ## everything: check, all tests, the browser tests (installs what only tes
 		python-tests node-tests browser-tests && exit $$checked
 
 python-tests: setup-test
-	$(PYTEST) -n 2 --dist worksteal --ignore tests/browser --ignore tests/demo \
+	$(PYTEST) -n 3 --dist worksteal --ignore tests/browser --ignore tests/demo \
 		-m "not bench and not torture and not e2e" $(ARGS)
 
 # One after another: a county with two townships is a dozen processes, which all of these share.

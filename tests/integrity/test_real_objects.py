@@ -51,9 +51,18 @@ async def rows(database: Database, table: sa.Table) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(300)
-async def test_each_is_whole_and_comes_again_as_it_was(small_desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("every", "least"),
+    [
+        pytest.param(1, 1900, id="whole-series", marks=pytest.mark.torture),
+        pytest.param(10, 360, id="every-tenth-image"),
+    ],
+)
+async def test_each_is_whole_and_comes_again_as_it_was(
+    small_desk: Desk, tmp_path: Path, every: int, least: int
+) -> None:
     waiting: list[bytes] = []
-    for sample in dicom_samples():
+    for sample in dicom_samples(every=every):
         waiting.append(sample.data)
         if len(waiting) == AT_ONCE:
             await small_desk.file(*waiting)
@@ -73,7 +82,7 @@ async def test_each_is_whole_and_comes_again_as_it_was(small_desk: Desk, tmp_pat
             counted = looked.objects
             assert list(looked.damaged) == []
             # Some lie there in a second encoding, which no row names.
-            assert 1900 < counted <= len(small_desk.object_files())
+            assert least < counted <= len(small_desk.object_files())
             small_desk.clock.advance(dt.timedelta(days=1))
         new = await open_filled(f"sqlite:///{tmp_path / 'new.sqlite'}")
         try:
