@@ -40,7 +40,9 @@ class Seen:
 
 async def as_seen(journal: Path, scratch: Path) -> Seen:
     """File a copy of *journal* into an archive in *scratch*, made here; return what is there."""
-    await asyncio.to_thread(shutil.copytree, journal, scratch / "journal")
+    # The next empty segment is made beside the others while the node lives, and comes and goes.
+    without = shutil.ignore_patterns("spare*")
+    await asyncio.to_thread(shutil.copytree, journal, scratch / "journal", ignore=without)
     database = await Database.open(f"sqlite:///{scratch}/archive.sqlite")
     objects = FileObjectStore(scratch / "objects")
     filer = Filer(
