@@ -9,6 +9,7 @@ import pydicom
 import pytest
 
 from tests.demo.running import RunningDemo
+from tests.imaging.sample import ct
 from yilian.cli import main
 from yilian.samples.studies import STUDIES, files_of
 
@@ -81,3 +82,28 @@ def test_what_a_node_refuses_is_told_in_its_words_by_either_door(
         assert "nameless.dcm: 0xC000 The object has no SOP class or no SOP instance UID." in told
         assert "1 sent" in told
         assert "1 refused" in told
+
+
+def test_what_is_kept_beside_another_content_is_named(
+    demo: RunningDemo,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("YILIAN_TOKEN", demo.account("radiologist")["token"])
+    to = ("--again", "--to", demo.http("county-hospital"))
+    told = []
+    file = tmp_path / "image.dcm"
+    for number in range(3):
+        content = f"content {number}"
+        file.write_bytes(ct(1, study=990801, PatientID="990000-SEND", ImageComments=content))
+        assert main(["send", str(file), *to, "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert [each["sent"] for each in told] == [1, 1, 1]
+    assert [len(each["warned"]) for each in told] == [0, 1, 1]
+    assert told[1]["warned"][0]["reason"].startswith("0xB007 kept, but not as what answers")
+    assert main(["send", str(file), *to]) == 0
+    printed = capsys.readouterr().out
+    assert f"warned: {file}: 0xB007" in printed
+    assert "1 of those sent with a warning" in printed

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -103,6 +104,8 @@ def _quiet_libraries() -> None:
     # What they say of a refused connection, this program says once and in words.
     for name in ("pynetdicom", "pydicom", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    # Of a value that is odd and valid; whether the file is taken, the destination says.
+    warnings.filterwarnings("ignore", module="pydicom")
 
 
 def _survey_all(places: Sequence[Path], summary: Summary, bar: Progress) -> list[Found]:
@@ -175,7 +178,7 @@ def _report(done: Summary, *, as_json: bool) -> None:
             "sent": done.sent,
             "sent_bytes": done.sent_bytes,
             "already_there": done.already_there,
-            "warned": done.warned,
+            "warned": [{"path": str(path), "reason": why} for path, why in done.warned],
             "refused": [{"path": str(path), "reason": why} for path, why in done.refused],
             "not_sent": [{"path": str(path), "reason": why} for path, why in done.not_sent],
             "skipped": dict(done.skipped),
@@ -183,14 +186,17 @@ def _report(done: Summary, *, as_json: bool) -> None:
         }
         print(json.dumps(body, ensure_ascii=False))
         return
-    for title, rows in (("refused", done.refused), ("not sent", done.not_sent)):
+    titles = (("refused", done.refused), ("warned", done.warned), ("not sent", done.not_sent))
+    for title, rows in titles:
         for line in _by_reason(title, rows):
             print(line)
     skipped = ", ".join(f"{count} {code}" for code, count in sorted(done.skipped.items()))
     print(
         f"{done.found} DICOM files: {done.sent} sent ({done.sent_bytes / 1e6:.1f} MB), "
         f"{done.already_there} already there, {len(done.refused)} refused, "
-        f"{len(done.not_sent)} not sent" + (f"; skipped {skipped}" if skipped else "")
+        f"{len(done.not_sent)} not sent"
+        + (f"; {len(done.warned)} of those sent with a warning" if done.warned else "")
+        + (f"; skipped {skipped}" if skipped else "")
     )
     if done.not_sent and done.again:
         print("Run the same command again: it goes on where it stopped.", file=sys.stderr)

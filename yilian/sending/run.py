@@ -34,9 +34,10 @@ class Summary:
     sent: int = 0
     sent_bytes: int = 0
     already_there: int = 0
-    warned: int = 0
     refused: list[tuple[Path, str]] = field(default_factory=list)
     not_sent: list[tuple[Path, str]] = field(default_factory=list)
+    warned: list[tuple[Path, str]] = field(default_factory=list)
+    """Of those sent, what the destination took with a warning, and which."""
     skipped: Counter[str] = field(default_factory=Counter)
     again: bool = True
     """Whether the same command may do better later with nothing changed here."""
@@ -45,6 +46,19 @@ class Summary:
     def complete(self) -> bool:
         """Whether every DICOM file found is at the destination."""
         return not self.refused and not self.not_sent
+
+
+_WARNINGS: Final = {
+    0xB000: "elements were changed there",
+    0xB006: "elements were left out there",
+    0xB007: "kept, but not as what answers for its UID: somebody there has to look",
+}
+"""PS3.4 B.2.3 and PS3.18 Table I.2-1, in words of what a sender may have to do."""
+
+
+def warning(status: int) -> str:
+    """Return a status that is no failure, with what it means where that is known."""
+    return f"0x{status:04X} {_WARNINGS.get(status, 'taken with a warning')}"
 
 
 STOP: Final = NotReached("stopped", again=True)
@@ -227,7 +241,8 @@ class StoreRun:
         self._ledger.add(found)
         self.summary.sent += 1
         self.summary.sent_bytes += found.size_bytes
-        self.summary.warned += answer.status != 0
+        if answer.status:
+            self.summary.warned.append((found.path, warning(answer.status)))
         self._progress(found, "sent")
 
 

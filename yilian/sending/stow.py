@@ -17,7 +17,7 @@ from kernel.errors import Category, PlatformError
 from kernel.identifiers import new_id
 from yilian.sending.greeting import NotReached
 from yilian.sending.ledger import Ledger
-from yilian.sending.run import STOP, Progress, Summary
+from yilian.sending.run import STOP, Progress, Summary, warning
 from yilian.sending.survey import Found
 from yilian.sending.web_door import REFUSALS, explained, greet, pause, refused
 
@@ -31,6 +31,7 @@ _REFERENCED: Final = "00081199"
 _OTHER_FAILURES: Final = "0008119A"
 _SOP_INSTANCE: Final = "00081155"
 _FAILURE_REASON: Final = "00081197"
+_WARNING_REASON: Final = "00081196"
 _SOP_INSTANCE_UID: Final = "00080018"
 _NO_CONTENT: Final = 204
 _NO_BODY: Final = 415
@@ -225,16 +226,25 @@ class StowRun:
             return made, _words(answer.headers.getall("Warning", []))
 
     def _note(self, batch: Sequence[Found], answer: dict[str, Any], words: dict[int, str]) -> None:
-        taken = {_value(row, _SOP_INSTANCE) for row in _rows(answer, _REFERENCED)}
-        failed = {_value(row, _SOP_INSTANCE): _reason(row) for row in _rows(answer, _FAILED)}
+        taken: dict[str, list[int]] = {}
+        for row in _rows(answer, _REFERENCED):
+            reason = _number(row, _WARNING_REASON)
+            taken.setdefault(_value(row, _SOP_INSTANCE), []).append(reason)
+        failed = {
+            _value(row, _SOP_INSTANCE): _number(row, _FAILURE_REASON)
+            for row in _rows(answer, _FAILED)
+        }
         # Parts without a SOP instance cannot be told apart in the answer (PS3.18 I.2.2).
-        unnamed = {_reason(row) for row in _rows(answer, _OTHER_FAILURES)}
+        unnamed = {_number(row, _FAILURE_REASON) for row in _rows(answer, _OTHER_FAILURES)}
         for part, found in enumerate(batch, start=1):
             uid = found.sop_instance_uid
             if uid in taken and uid not in failed:
                 self._ledger.add(found)
                 self.summary.sent += 1
                 self.summary.sent_bytes += found.size_bytes
+                # One UID may be there several times, each with its own content and answer.
+                if reason := taken[uid].pop(0) if taken[uid] else 0:
+                    self.summary.warned.append((found.path, warning(reason)))
                 self._progress(found, "sent")
             else:
                 code = failed.get(uid, next(iter(unnamed), 0))
@@ -270,9 +280,9 @@ def _value(row: dict[str, Any], tag: str) -> str:
     return str(next(iter((row.get(tag) or {}).get("Value") or []), ""))
 
 
-def _reason(row: dict[str, Any]) -> int:
+def _number(row: dict[str, Any], tag: str) -> int:
     try:
-        return int(_value(row, _FAILURE_REASON))
+        return int(_value(row, tag))
     except ValueError:
         return 0
 
