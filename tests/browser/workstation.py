@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect
 
@@ -92,23 +94,23 @@ def await_samples(demo: RunningDemo) -> None:
     until(receipts_read, 60, "the receipts of the sample studies")
 
 
+_DESKS: Final[WeakKeyDictionary[Browser, dict[tuple[str, str], list[BrowserContext]]]] = (
+    WeakKeyDictionary()
+)
+"""Browsers nobody sits at: each has read the program before, which takes longer than most pages."""
+_KEPT_BY_PAGES: Final = "local_storage,indexeddb,service_workers,cache_storage,file_systems"
+
+
 @contextmanager
 def at_work(
     browser: Browser, address: str, *, language: str = "zh-CN", size: str = SMALL
 ) -> Iterator[Person]:
     """Open *address* as a fresh browser user; a script error on the page fails the test."""
-    width, height = (int(side) for side in size.split("x"))
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, locale=language, accept_downloads=True
-    )
-    context.set_default_timeout(WAIT_MS)
-    # Only the first time: a choice made on the page must survive a reload.
-    context.add_init_script(
-        "try { localStorage.getItem('yilian.language') ??"
-        f" localStorage.setItem('yilian.language', '{language}') }} catch {{}}"
-    )
-    page = context.new_page()
+    desks = _DESKS.setdefault(browser, {}).setdefault((language, size), [])
+    context = desks.pop() if desks else _desk(browser, language, size)
+    page = context.pages[0] if context.pages else context.new_page()
     person = Person(page, context)
+    origins = set[str]()
 
     def heard(message: ConsoleMessage) -> None:
         if message.type != "error":
@@ -123,13 +125,51 @@ def at_work(
 
     page.on("console", heard)
     page.on("pageerror", broke)
+    page.on("framenavigated", lambda frame: origins.add(_origin(frame.url)))
     try:
         page.goto(address)
         yield person
         faults = [*person.faults, *person.orders_nobody_knew()]
         assert not faults, "\n".join(faults)
-    finally:
+    except BaseException:
         context.close()
+        raise
+    _tidy(context, origins)
+    desks.append(context)
+
+
+def _desk(browser: Browser, language: str, size: str) -> BrowserContext:
+    width, height = (int(side) for side in size.split("x"))
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, locale=language, accept_downloads=True
+    )
+    context.set_default_timeout(WAIT_MS)
+    # Only the first time: a choice made on the page must survive a reload.
+    context.add_init_script(
+        "try { localStorage.getItem('yilian.language') ??"
+        f" localStorage.setItem('yilian.language', '{language}') }} catch {{}}"
+    )
+    return context
+
+
+def _tidy(context: BrowserContext, origins: set[str]) -> None:
+    """Leave nothing of who sat there but what the program itself is."""
+    blank = context.new_page()
+    for page in context.pages[:-1]:
+        origins.add(_origin(page.url))
+        page.close()
+    session = context.new_cdp_session(blank)
+    for origin in origins:
+        kept = {"origin": origin, "storageTypes": _KEPT_BY_PAGES}
+        session.send("Storage.clearDataForOrigin", kept)
+    session.detach()
+    context.clear_cookies()
+    context.clear_permissions()
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def sign_in(person: Person, demo: RunningDemo, role: str, *, nth: int = 0) -> dict[str, str]:
