@@ -19,11 +19,10 @@ from imaging.archive.examined import Examined
 from imaging.archive.filing_rows import instance_row
 from imaging.archive.filing_studies import Place, own_numbers
 from imaging.archive.model import OTHER_PATIENT
-from imaging.archive.stated import PUT_RIGHT, series_told, study_told, told_by_json
+from imaging.archive.stated import PUT_RIGHT, folded_name, series_told, study_told, told_by_json
 from imaging.archive.study_index import forget_patient, index_patient, know_description
 from imaging.archive.tables import instance, instance_conflict, series, study
 from imaging.patients.model import Demographics, PatientIdentity
-from imaging.patients.names import fold
 from imaging.patients.store import ensure_patient
 
 _NUMBERS: Final = frozenset({"patient_id", "issuer_of_patient_id"})
@@ -225,7 +224,7 @@ def _first_said(
     if "patient_name" in values:
         values["patient_name_declared"] = declared
     if "referring_physician_name" in values:
-        values["referring_physician_folded"] = fold(values["referring_physician_name"])
+        values["referring_physician_folded"] = folded_name(values["referring_physician_name"])
     return values
 
 

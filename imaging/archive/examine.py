@@ -24,6 +24,7 @@ from imaging.archive.examined import (
 from imaging.dicomweb.dicom_json import DatasetEncoder
 from imaging.query.attributes import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from kernel.arrival import Arrival, ContentDigest, decode_arrival
+from kernel.dicom.bounds import bounded, bounded_name
 from kernel.dicom.charset import decode_as_declared
 from kernel.dicom.codecs import FrameDecoder
 from kernel.dicom.content import content_digest, undecoded_digest
@@ -325,7 +326,7 @@ def _declared_name(walked: Scan, header: Header) -> str:
         return ""
     raw = walked.value(_PATIENT_NAME)
     declared = header.specific_character_set.split("\\")
-    name = person_name(decode_as_declared(raw, "PN", declared))
+    name = bounded_name(person_name(decode_as_declared(raw, "PN", declared)))
     return "" if name == header.patient_name else name
 
 
@@ -340,14 +341,14 @@ def _extras(walked: Scan) -> SeriesExtras:
             elif element.tag == 0x00401001:  # noqa: PLR2004  # Requested Procedure ID
                 requested = _ascii(walked.raw(element))
     return SeriesExtras(
-        timezone_offset_from_utc=walked.text(0x00080201),
-        laterality=walked.text(0x00200060),
-        performed_procedure_step_start_date=walked.text(0x00400244),
-        performed_procedure_step_start_time=walked.text(0x00400245),
+        timezone_offset_from_utc=bounded(walked.text(0x00080201)),
+        laterality=bounded(walked.text(0x00200060)),
+        performed_procedure_step_start_date=bounded(walked.text(0x00400244)),
+        performed_procedure_step_start_time=bounded(walked.text(0x00400245)),
         scheduled_procedure_step_id=scheduled,
         requested_procedure_id=requested,
     )
 
 
 def _ascii(raw: bytes) -> str:
-    return raw.decode("latin-1").strip(" \0")
+    return bounded(raw.decode("latin-1").strip(" \0"))

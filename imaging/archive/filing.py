@@ -5,6 +5,7 @@ seen to be filed and a batch that was not leaves nothing. Object files are durab
 they hold is only ever named here.
 """
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from imaging.archive import filing_rejections, study_rows
 from imaging.archive.amendment_tables import rejected_contents
+from imaging.archive.blame import Blame, Suspects, UnknownTrouble, blame
 from imaging.archive.cursor import cursor
 from imaging.archive.examined import Examined, Opaque
 from imaging.archive.filing_rows import conflict_row, instance_row
@@ -33,6 +35,9 @@ _CHAIN: Final = "filing"
 """Of the audit trail; one process of a node files."""
 
 
+_Entry = tuple[Position, int, Examined | Opaque]
+
+
 @dataclass(frozen=True, slots=True)
 class FilingBatch:
     """Consecutive batches of one journal, examined."""
@@ -40,7 +45,7 @@ class FilingBatch:
     journal: str
     position: Position
     """Where the last of them ends."""
-    entries: Sequence[tuple[Position, int, Examined | Opaque]]
+    entries: Sequence[_Entry]
     """Each with the position of its own batch and its number in it."""
 
 
@@ -97,7 +102,11 @@ class FilingResult:
 
 
 def file_batch(
-    conn: sa.Connection, batch: FilingBatch, *, at: dt.datetime, careful: bool = False
+    conn: sa.Connection,
+    batch: FilingBatch,
+    *,
+    at: dt.datetime,
+    suspects: Suspects | None = None,
 ) -> FilingResult:
     """Write *batch* and move the journal's cursor to its end; nothing where it is filed already.
 
@@ -105,13 +114,17 @@ def file_batch(
         conn: the transaction.
         batch: what to file.
         at: the present instant.
-        careful: file each object by itself, and one the database refuses as what nobody can read;
-            for a batch that failed as a whole.
+        suspects: for a batch that failed as a whole: file each object by itself, and one the
+            database refuses as what nobody can read; one that fails for an unknown reason only
+            once it failed often enough.
+
+    Raises:
+        UnknownTrouble: one failed for an unknown reason; nothing was written.
     """
     if cursor(conn, batch.journal) >= batch.position:
         return FilingResult([], frozenset())
-    if careful:
-        result = _file_each(conn, batch, at)
+    if suspects is not None:
+        result = _file_each(conn, batch, at, suspects)
     else:
         result = _file(conn, batch.journal, batch.entries, at)
     _move_cursor(conn, batch, at)
@@ -126,28 +139,64 @@ def file_kept(
     return _file(conn, "", [(nowhere, place, each) for place, each in enumerate(examined)], at)
 
 
-def _file_each(conn: sa.Connection, batch: FilingBatch, at: dt.datetime) -> FilingResult:
+def _file_each(
+    conn: sa.Connection, batch: FilingBatch, at: dt.datetime, suspects: Suspects
+) -> FilingResult:
+    """File each by itself, what the database refuses as what nobody can read.
+
+    Raises:
+        UnknownTrouble: nobody can tell yet whether the object or the house is to blame.
+    """
     filed: list[Filed] = []
     grown: set[int] = set()
+    unclear: list[tuple[_Entry, Exception]] = []
     for entry in batch.entries:
         apart = conn.begin_nested()
         try:
             result = _file(conn, batch.journal, [entry], at)
             apart.commit()
-        except (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.InterfaceError, ValueError) as exc:
-            apart.rollback()
-            refused = (entry[0], entry[1], _refused(entry[2], type(exc).__name__))
-            result = _file(conn, batch.journal, [refused], at)
-        except sa.exc.DBAPIError as exc:
-            # asyncpg gives most of its data errors no class of their own.
-            if not str(getattr(exc.orig, "sqlstate", "")).startswith("22"):
+        except (sa.exc.SQLAlchemyError, ValueError) as exc:
+            whose = blame(exc)
+            if whose is Blame.HOUSE:
                 raise
             apart.rollback()
-            refused = (entry[0], entry[1], _refused(entry[2], "DataError"))
-            result = _file(conn, batch.journal, [refused], at)
+            if whose is Blame.UNKNOWN:
+                unclear.append((entry, exc))
+                continue
+            result = _file_refused(conn, batch.journal, entry, _cause(exc), at)
         filed += result.filed
         grown |= result.series
+    others = any(each.outcome is not Outcome.OPAQUE for each in filed)
+    failed = [entry[:2] for entry, _ in unclear]
+    if not suspects.are_guilty(failed, others_filed=others):
+        raise UnknownTrouble(failed, _cause(unclear[0][1]))
+    for entry, why in unclear:
+        filed += _file_refused(conn, batch.journal, entry, _cause(why), at).filed
     return FilingResult(filed, frozenset(grown))
+
+
+def _cause(exc: Exception) -> str:
+    """Return what is known of *exc* that quotes no patient data."""
+    state = getattr(getattr(exc, "orig", None), "sqlstate", None)
+    return f"{type(exc).__name__} {state}" if state else type(exc).__name__
+
+
+def _file_refused(
+    conn: sa.Connection, journal: str, entry: _Entry, detail: str, at: dt.datetime
+) -> FilingResult:
+    refused = _refused(entry[2], detail)
+    apart = conn.begin_nested()
+    try:
+        result = _file(conn, journal, [(entry[0], entry[1], refused)], at)
+        apart.commit()
+    except (sa.exc.SQLAlchemyError, ValueError) as exc:
+        if blame(exc) is Blame.HOUSE:
+            raise
+        apart.rollback()
+        # It is the door's own words the database cannot take.
+        bare = dataclasses.replace(refused, arrival=None)
+        return _file(conn, journal, [(entry[0], entry[1], bare)], at)
+    return result
 
 
 def _refused(each: Examined | Opaque, detail: str) -> Opaque:
@@ -163,7 +212,7 @@ def _refused(each: Examined | Opaque, detail: str) -> Opaque:
 def _file(
     conn: sa.Connection,
     journal: str,
-    entries: Sequence[tuple[Position, int, Examined | Opaque]],
+    entries: Sequence[_Entry],
     at: dt.datetime,
 ) -> FilingResult:
     examined = [each for _, _, each in entries if isinstance(each, Examined)]

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from imaging.archive import filing
 from imaging.archive.attempts import Attempts
+from imaging.archive.blame import Suspects, UnknownTrouble
 from imaging.archive.cursor import cursor
 from imaging.archive.examine import Examiner
 from imaging.archive.examined import Examined, Opaque, StoredObject, opaque
@@ -64,6 +65,7 @@ class _Desk:
     name: str
     reader: JournalReader
     attempts: Attempts
+    suspects: Suspects = field(default_factory=Suspects)
     waiting: deque[Committed] = field(default_factory=deque)
     retry_s: float = 0.0
     look_at: float = 0.0
@@ -131,7 +133,8 @@ class Filer:
         """File one round of every journal; returns how many objects were filed.
 
         Trouble of the house (a full disk, a database that is away) leaves the journal as it is,
-        to be tried again after a while; it is never the end of an object.
+        to be tried again after a while; it is never the end of an object. Nor does one object
+        hold a journal for good: ``imaging.archive.blame`` finds the culprit.
         """
         if not self._desks:
             await self._open()
@@ -145,10 +148,12 @@ class Filer:
                 desk.retry_s = 0.0
                 if 0 < count < _GATHER_OBJECTS and desk.name in self._unhurried:
                     desk.look_at = self._clock.monotonic_s() + GATHER_S
-            except (PlatformError, OSError, sa.exc.SQLAlchemyError) as exc:
+            except (PlatformError, OSError, sa.exc.SQLAlchemyError, UnknownTrouble) as exc:
                 desk.retry_s = min(max(desk.retry_s * 2, _RETRY_FIRST_S), _RETRY_LAST_S)
                 desk.look_at = self._clock.monotonic_s() + desk.retry_s
                 desk.attempts.put_off()
+                if isinstance(exc, UnknownTrouble):
+                    desk.suspects.note(exc.failed)
                 code = exc.code if isinstance(exc, PlatformError) else type(exc).__name__
                 _LOG.warning("filing.delayed", extra={"journal": desk.name, "reason": code})
         return filed
@@ -189,8 +194,9 @@ class Filer:
         finally:
             await self._in_thread(partial(_discard, staged))
         batch = FilingBatch(desk.name, taken[-1].position, entries)
-        result = await self._write(batch)
+        result = await self._write(batch, desk.suspects)
         desk.attempts.done()
+        desk.suspects.clear()
         for _ in taken:
             desk.waiting.popleft()
         self._progress.note(desk.name, batch.position)
@@ -254,7 +260,7 @@ class Filer:
             entries.append((position, number, each))
         return entries
 
-    async def _write(self, batch: FilingBatch) -> FilingResult:
+    async def _write(self, batch: FilingBatch, suspects: Suspects) -> FilingResult:
         now = self._clock.now()
         try:
             return await self._database.write(lambda conn: filing.file_batch(conn, batch, at=now))
@@ -264,7 +270,7 @@ class Filer:
                 "filing.careful", extra={"journal": batch.journal, "reason": type(exc).__name__}
             )
         return await self._database.write(
-            lambda conn: filing.file_batch(conn, batch, at=now, careful=True)
+            lambda conn: filing.file_batch(conn, batch, at=now, suspects=suspects)
         )
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from imaging.archive.examined import Examined
-from imaging.patients.names import fold
+from imaging.patients.names import FORM_MAX, fold
 from imaging.query.matching import normal_date, normal_time
+from kernel.dicom.bounds import bounded, bounded_name
 
 STUDY_TOLD: Final = (
     "patient_name",
@@ -53,6 +54,11 @@ _DATES: Final = frozenset({"patient_birth_date", "study_date"})
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
 
+def folded_name(name: str) -> str:
+    """Return *name* folded; folding may make a character many, and an index takes so much."""
+    return fold(name)[:FORM_MAX]
+
+
 def study_told(each: Examined) -> dict[str, str]:
     """Return what *each* says of its study, by column."""
     header = each.header
@@ -68,7 +74,7 @@ def study_told(each: Examined) -> dict[str, str]:
         "study_id": header.study_id,
         "study_description": header.study_description,
         "referring_physician_name": header.referring_physician_name,
-        "referring_physician_folded": fold(header.referring_physician_name),
+        "referring_physician_folded": folded_name(header.referring_physician_name),
         "institution_name": header.institution_name,
         "timezone_offset_from_utc": each.extras.timezone_offset_from_utc,
         "body_part_examined": header.body_part_examined,
@@ -115,5 +121,6 @@ def _first(element: Any) -> str:
     value = values[0] if values else ""
     if isinstance(value, Mapping):
         # Person Name (PS3.18 F.2.2); empty groups at the end are left out.
-        return "=".join(str(value.get(group, "")) for group in _GROUPS).rstrip("=")
-    return value if isinstance(value, str) else ""
+        name = "=".join(str(value.get(group, "")) for group in _GROUPS).rstrip("=")
+        return bounded_name(name.replace("\0", ""))
+    return bounded(value) if isinstance(value, str) else ""

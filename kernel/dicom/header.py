@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kernel.dicom.bounds import bounded, bounded_name
 from kernel.dicom.charset import decode_as_declared, decode_text, settle
 from kernel.dicom.elements import Scan
 from kernel.dicom.part10 import BrokenDataset, Source
@@ -68,11 +69,16 @@ _TIME: Final = re.compile(
 )
 _INTEGER: Final = re.compile(r"[+-]?\d{1,10}(?=\.0*$|$)", re.ASCII)
 _FRAMES_MAX: Final = 2**31 - 1
+_CUT: Final = "text-cut"
 _WILDCARDS: Final = frozenset("*?")
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What one object says of itself. Text is decoded, repaired and without padding."""
+    """What one object says of itself.
+
+    Text is decoded, repaired, without padding, and cut to what every index takes
+    (``kernel.dicom.bounds``); ``text-cut`` among the oddities says so.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -154,6 +160,11 @@ def read_header(source: Source, scan: Scan, *, charset_hint: str = "") -> Header
         else ""
         for name, raw in raws.items()
     }
+    for name, whole in texts.items():
+        kept = bounded_name(whole) if _TEXTS[name][1] == "PN" else bounded(whole)
+        if kept != whole:
+            texts[name] = kept
+            _note(oddities, _CUT)
     facts = _facts(scan, oddities)
     unidentified = not texts["patient_id"] or not _WILDCARDS.isdisjoint(texts["patient_id"])
     return Header(
@@ -192,7 +203,10 @@ def _facts(scan: Scan, oddities: list[str]) -> dict[str, Any]:
     """Return everything that is no UID and no free text; what does not parse is left out."""
     facts: dict[str, Any] = {}
     for name, tag in _CODES.items():
-        facts[name] = _first(scan.text(tag))
+        whole = _first(scan.text(tag))
+        facts[name] = bounded(whole)
+        if facts[name] != whole:
+            _note(oddities, _CUT)
     for name, tag in _DATES.items():
         facts[name] = _matched(_DATE, _first(scan.text(tag)), "bad-date", oddities)
     for name, tag in _TIMES.items():
@@ -207,14 +221,19 @@ def _facts(scan: Scan, oddities: list[str]) -> dict[str, Any]:
 
 
 def _first(text: str) -> str:
-    return text.partition("\\")[0].strip(" \0")
+    return text.partition("\\")[0].replace("\0", "").strip(" ")
+
+
+def _note(oddities: list[str], oddity: str) -> None:
+    if oddity not in oddities:
+        oddities.append(oddity)
 
 
 def _matched(pattern: re.Pattern[str], text: str, oddity: str, oddities: list[str]) -> str:
     found = pattern.fullmatch(text)
     if found is None:
-        if text and oddity not in oddities:
-            oddities.append(oddity)
+        if text:
+            _note(oddities, oddity)
         return ""
     return "".join(group or "" for group in found.groups())
 
@@ -222,8 +241,8 @@ def _matched(pattern: re.Pattern[str], text: str, oddity: str, oddities: list[st
 def _integer(text: str, oddities: list[str]) -> int | None:
     found = _INTEGER.match(text)
     if found is None:
-        if text and "bad-integer" not in oddities:
-            oddities.append("bad-integer")
+        if text:
+            _note(oddities, "bad-integer")
         return None
     return int(found[0])
 
@@ -233,6 +252,7 @@ def _clean(text: str, vr: str) -> str:
 
 
 def person_name(text: str) -> str:
-    """Return a decoded person name with padding and empty groups and components cut off."""
-    groups = [group.strip(" \0").rstrip("^ ") for group in text.partition("\\")[0].split("=")]
+    """Return a decoded person name without NULs, padding and empty groups and components."""
+    first = text.partition("\\")[0].replace("\0", "")
+    groups = [group.strip(" ").rstrip("^ ") for group in first.split("=")]
     return "=".join(groups).rstrip("=")

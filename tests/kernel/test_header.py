@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pydicom.dataset import Dataset
 
+from kernel.dicom.bounds import TEXT_MAX, bounded, bounded_name
 from kernel.dicom.charset import codecs_of, decode_text
 from kernel.dicom.dataset import EXPLICIT_BE, IMPLICIT_LE, BrokenDataset
 from kernel.dicom.header import Header, person_name, read_header
@@ -355,3 +356,16 @@ def test_an_object_without_sop_uids_is_refused_and_without_a_study_is_not() -> N
     assert header_of(part10(SOP)).study_instance_uid == ""
     zeros = header_of(part10(SOP + element(0x0020000D, "UI", b"1.02.003\0\0\0")))
     assert zeros.study_instance_uid == "1.02.003"
+
+
+def test_a_nul_anywhere_in_a_name_is_left_out() -> None:
+    assert person_name("Nul\0Inside^Name\0 =\0王") == "NulInside^Name=王"
+
+
+def test_what_is_over_long_is_cut_to_what_every_index_takes_and_told() -> None:
+    long = "x" * 300
+    found = bounded(long), bounded_name(f"{long}=王={long}=four")
+    assert [len(each) for each in found] == [TEXT_MAX, 2 * TEXT_MAX + 3]
+    assert found[1].split("=")[1] == "王"
+    assert bounded(long + "y") != found[0]
+    assert bounded("x" * TEXT_MAX) == "x" * TEXT_MAX

@@ -1,17 +1,23 @@
 """The spool: what was acknowledged becomes one row and one file per content."""
 
+import random
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
+from pydicom import config
 
 from gateway.township.queue_view import queue_items
 from gateway.township.tables import studies
 from kernel.arrival import Priority, encode_arrival
+from kernel.dicom.bounds import bounded
 from kernel.dicom.codecs import InThread
 from kernel.dicom.content import content_digest
 from kernel.dicom.dataset import BytesSource, read_file_meta, scan
 from kernel.events import events_after
+from tests.imaging.sample import ct
 from tests.township.node import AT, arrival_of, node_in
 from tests.uploads.dicom_files import ct_slice, structured_report
 from tests.uploads.tus_door import until
@@ -147,3 +153,20 @@ async def test_a_filed_journal_gives_its_room_back(tmp_path: Path) -> None:
             return 1 << 60
 
         await until(lambda: room() < sum(map(len, images)) / 2)
+
+
+async def test_an_over_long_patient_id_is_cut_as_the_county_cuts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config.settings, "writing_validation_mode", config.IGNORE)
+    text = random.Random(1).randbytes(3000).hex()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = ct(1, PatientID=text)
+    async with node_in(tmp_path) as node:
+        await node.store([image, ct_slice(1)])
+        await node.until(waiting=2)
+        told = await node.database.read(
+            lambda conn: set(conn.scalars(sa.select(studies.c.patient_id)))
+        )
+        assert told == {bounded(text), "990000-1"}

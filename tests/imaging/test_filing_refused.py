@@ -1,0 +1,203 @@
+"""No single object holds a journal: what is over-long is cut for the index, what fails is aside."""
+
+import base64
+import datetime as dt
+import random
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydicom import config, dcmread
+
+from imaging.archive.blame import TRIES_ALONE, TRIES_BESIDE
+from imaging.archive.series_metadata import instance_json
+from imaging.archive.tables import instance, patient, series, set_aside, study
+from kernel.dicom.bounds import TEXT_MAX
+from tests.imaging.desk import Desk
+from tests.imaging.sample import ROOT, ct
+
+OVER_LONG = (
+    *("StudyDescription", "PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyID"),
+    *("ReferringPhysicianName", "PatientName", "SeriesDescription", "ProtocolName"),
+    *("StationName", "Manufacturer", "InstitutionName", "BodyPartExamined", "PatientAge"),
+    *("PatientSex", "Modality", "Laterality", "TimezoneOffsetFromUTC"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _any_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config.settings, "writing_validation_mode", config.IGNORE)
+    monkeypatch.setattr(config.settings, "reading_validation_mode", config.IGNORE)
+
+
+def incompressible(seed: int = 1) -> str:
+    """Return 6,000 characters no database compresses enough."""
+    return base64.b64encode(random.Random(seed).randbytes(4500)).decode()
+
+
+def crowded(**more: Any) -> bytes:
+    """Return the second of three studies, with what other devices never send."""
+    return ct(1, study=2, **more)
+
+
+async def listed(desk: Desk) -> int:
+    return len(await desk.rows(sa.select(study.c.id)))
+
+
+@pytest.mark.parametrize("keyword", OVER_LONG)
+async def test_an_object_of_an_over_long_text_is_filed_between_the_others(
+    desk: Desk, keyword: str
+) -> None:
+    text = incompressible()
+    sent = crowded(**{keyword: text})
+    await desk.file(ct(1), sent, ct(1, study=3))
+    assert (await listed(desk), await desk.rows(sa.select(set_aside.c.id))) == (3, [])
+    query = sa.select(instance).join(study).where(study.c.instance_count == 1)
+    rows = await desk.rows(query.where(instance.c.oddities.contains("text-cut")))
+    # What is only read by queries of series is cut without a word.
+    assert len(rows) == (keyword not in {"Laterality", "TimezoneOffsetFromUTC"})
+    odd = sa.select(instance).where(instance.c.size_bytes == len(sent))
+    (kept,) = await desk.rows(odd)
+    with desk.objects.open(kept["object_key"]) as reader:
+        assert reader.read(0, reader.size) == sent
+    assert text.encode() in instance_json(kept["metadata_json"])
+
+
+async def test_every_text_at_once_in_four_byte_characters_fits_every_index(desk: Desk) -> None:
+    chance = random.Random(3)
+    wide = "".join(chr(chance.randrange(0x20000, 0x2A6D0)) for _ in range(2000))
+    # ... and what folding makes eighteen characters of one.
+    folds = "\ufdfa" * 2000
+    keywords = [each for each in OVER_LONG if each not in {"Modality", "TimezoneOffsetFromUTC"}]
+    texts = dict.fromkeys(keywords, wide) | {"PatientSex": "M", "PatientAge": "030Y"}
+    texts |= {"BodyPartExamined": "HEAD", "Laterality": "L"}
+    await desk.file(
+        ct(1),
+        crowded(**texts),
+        ct(1, study=3),
+        ct(1, study=4, PatientName=folds, ReferringPhysicianName=folds),
+    )
+    assert (await listed(desk), await desk.rows(sa.select(set_aside.c.id))) == (4, [])
+
+
+async def test_two_over_long_patient_ids_that_begin_alike_stay_two_patients(desk: Desk) -> None:
+    text = incompressible()
+    await desk.file(ct(1, PatientID=f"{text}1"), ct(1, study=2, PatientID=f"{text}2"))
+    found = await desk.rows(sa.select(patient.c.patient_id))
+    assert len({row["patient_id"] for row in found}) == 2
+    assert {len(row["patient_id"]) for row in found} == {TEXT_MAX}
+    # Again the same one: it is nobody else.
+    await desk.file(ct(2, PatientID=f"{text}1"))
+    assert await desk.rows(sa.select(study.c.id).where(study.c.mixed_patients)) == []
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    ["PatientName", "StudyDescription", "BodyPartExamined", "Laterality", "ProtocolName"],
+)
+async def test_a_nul_inside_a_text_is_left_out(desk: Desk, keyword: str) -> None:
+    await desk.file(ct(1), crowded(**{keyword: "Nul\0Inside"}), ct(1, study=3))
+    assert (await listed(desk), await desk.rows(sa.select(set_aside.c.id))) == (3, [])
+    of_study = sa.select(study, series).join(series).order_by(study.c.id)
+    told = (await desk.rows(of_study))[1]
+    assert "NulInside" in told.values()
+    with desk.objects.open((await desk.rows(sa.select(instance)))[1]["object_key"]) as reader:
+        ds = dcmread(BytesIO(reader.read(0, reader.size)))
+    assert str(ds[keyword].value).replace("\\0", "\0").startswith("Nul")
+
+
+HOLDS = dt.timedelta(seconds=30)
+NONE_AT_ALL = 2 * TRIES_ALONE
+
+
+async def refuse(desk: Desk, refusal: str) -> None:
+    """Let PostgreSQL refuse the instance of study 2, and only it, with the state *refusal*."""
+
+    def write(conn: sa.Connection) -> None:
+        conn.exec_driver_sql(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{refusal}'; END $$"
+        )
+        conn.exec_driver_sql(
+            "CREATE TRIGGER refusing BEFORE INSERT ON instance FOR EACH ROW WHEN "
+            f"(NEW.sop_instance_uid = '{ROOT}.2.1.1') EXECUTE FUNCTION refuse()"
+        )
+
+    await desk.database.write(write)
+
+
+async def refuse_in_sqlite(desk: Desk) -> None:
+    """Let SQLite fail over that instance with an error that says nothing (``SQLITE_ERROR``)."""
+    least = "(-9223372036854775807 - 1)"  # has no absolute value
+    await desk.database.write(
+        lambda conn: conn.exec_driver_sql(
+            "CREATE TRIGGER refusing BEFORE INSERT ON instance WHEN "
+            f"NEW.sop_instance_uid = '{ROOT}.2.1.1' "
+            f"BEGIN SELECT abs({least} - 0 * NEW.size_bytes); END"
+        )
+    )
+
+
+async def try_until_filed(desk: Desk, most: int) -> int:
+    """Return after how many tries something was filed, *most* where nothing was."""
+    for tried in range(1, most + 1):
+        if await desk.filer.file_waiting():
+            return tried
+        desk.clock.advance(HOLDS)
+    return most
+
+
+def on_postgres(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Run *test* only there: SQLite has no states to be refused with."""
+    only = pytest.param("postgres", marks=pytest.mark.postgres)
+    marked: Callable[..., Any] = pytest.mark.parametrize("database_url", [only], indirect=True)(
+        test
+    )
+    return marked
+
+
+@on_postgres
+async def test_what_the_database_refuses_for_its_own_sake_is_aside_at_once(
+    desk: Desk,
+) -> None:
+    await refuse(desk, "54000")
+    await desk.file(ct(1), crowded(), ct(1, study=3))
+    (aside,) = await desk.rows(sa.select(set_aside))
+    assert (aside["reason"], "54000" in aside["detail"]) == ("not-filed", True)
+    assert await listed(desk) == 2
+
+
+@on_postgres
+async def test_an_unknown_error_of_one_object_again_and_again_sets_it_aside(
+    desk: Desk,
+) -> None:
+    await refuse(desk, "XX000")
+    await desk.receive(ct(1), crowded(), ct(1, study=3))
+    assert await try_until_filed(desk, NONE_AT_ALL) == TRIES_BESIDE + 1
+    (aside,) = await desk.rows(sa.select(set_aside))
+    assert (aside["reason"], aside["entry"]) == ("not-filed", 0)
+    assert await listed(desk) == 2
+
+
+async def test_an_unknown_error_of_an_object_alone_holds_longer_but_not_for_good(
+    desk: Desk,
+) -> None:
+    await (refuse_in_sqlite(desk) if desk.database.dialect == "sqlite" else refuse(desk, "P0001"))
+    await desk.receive(crowded())
+    assert await try_until_filed(desk, NONE_AT_ALL) == TRIES_ALONE + 1
+    await desk.file(ct(1))
+    assert await listed(desk) == 1
+    assert len(await desk.rows(sa.select(set_aside.c.id))) == 1
+
+
+@on_postgres
+@pytest.mark.parametrize("refusal", ["08006", "53100", "53200", "57P01", "40001", "58030", "55P03"])
+async def test_an_outage_never_sets_anything_aside(desk: Desk, refusal: str) -> None:
+    await refuse(desk, refusal)
+    await desk.receive(ct(1), crowded(), ct(1, study=3))
+    tries = 4 if refusal == "40001" else NONE_AT_ALL
+    assert await try_until_filed(desk, tries) == tries
+    assert await desk.rows(sa.select(set_aside.c.id)) == []
+    assert await listed(desk) == 0
