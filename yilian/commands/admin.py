@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from gateway.accounts.administration import OPERATOR, Administration, NewAccount
 from kernel.errors import Conflict, Missing
 from kernel.identity import ApplicationEntity, Institution, InstitutionKind, PrincipalKind, Role
-from yilian.commands import examinations, hl7, routes, township
+from yilian.commands import examinations, hl7, routes, set_aside, township
 from yilian.commands.nodes import add_home, settings_of
 from yilian.commands.shown import show
 from yilian.wiring.homes import Home
@@ -26,6 +26,7 @@ _EXAMPLE: Final = """examples:
   yilian admin --home H routes explain image.dcm
   yilian admin --home H examinations import items.toml --institution qingshan
   yilian admin --home H township invite qingshan
+  yilian admin --home H set-aside list
 """
 
 
@@ -49,6 +50,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     routes.add(below.add_parser("routes", help="check or explain the routing rules"))
     township.add_admin(
         below.add_parser("township", help="nodes of townships: invite, withdraw, list, revoke")
+    )
+    set_aside.add(
+        below.add_parser("set-aside", help="images that came and could not be filed: list, export")
     )
     key = below.add_parser("key", help="print this node's public key, for a township's settings")
     key.set_defaults(run=_print_key)

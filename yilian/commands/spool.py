@@ -208,7 +208,7 @@ def _export(arguments: argparse.Namespace) -> int:
     for one in given:
         path = arguments.folder / one.filename
         with store.open(one.object_key) as source:
-            _copy(path, pieces(source))
+            copy_out(path, pieces(source))
         written.append(str(path))
     if arguments.json:
         print(json.dumps(written, ensure_ascii=False))
@@ -217,7 +217,8 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _copy(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+def copy_out(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+    """Write *chunks* to a new file at *path*, only for whoever runs this; never over another."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as exc:

@@ -12,9 +12,10 @@ from gateway.commitment import store
 from imaging.archive.damaged import Health, health
 from kernel.audit.trail import audit_entries
 from kernel.errors import PlatformError
-from kernel.settings import Settings
+from kernel.settings import NodeKind, Settings
 from kernel.sql.db import Database, parse_url
 from kernel.sql.migrate import pending
+from yilian.doctor.filing import filing
 from yilian.doctor.finding import Finding
 from yilian.wiring import tables
 from yilian.wiring.homes import Home, database_url
@@ -51,6 +52,8 @@ def database(home: Home, settings: Settings, now: dt.datetime) -> Iterator[Findi
             yield _clock(newest, now)
         yield from _commitments(asyncio.run(_within(_without_address(address))))
         yield from _damaged(asyncio.run(_within(_health(address))), home)
+        if home.kind() is NodeKind.COUNTY:
+            yield from asyncio.run(_within(filing(address, home, now)))
 
 
 def _unusable(shown: str, exc: Exception) -> Finding:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from aiohttp import web
 from prometheus_client import REGISTRY
 
+from imaging.archive.filing_metrics import FilingMetrics
 from imaging.archive.http_integrity import StorageDoor
 from imaging.archive.integrity_metrics import IntegrityMetrics
 from imaging.archive.object_truth import Stored
@@ -15,6 +16,7 @@ from imaging.archive.scrubbing import Scrubber, SteadyPace
 from kernel.dicom.codecs import FrameDecoder
 from kernel.identity import ae_table
 from yilian.wiring.context import Context
+from yilian.wiring.homes import COUNTY_JOURNALS
 
 
 def keep_scrubbing(context: Context, objects: Stored, decoder: FrameDecoder) -> None:
@@ -48,6 +50,9 @@ def charset_hints(conn: sa.Connection) -> dict[str, str]:
 
 
 def integrity_routes(context: Context) -> list[web.RouteDef]:
-    """Return the routes of the store's health, and keep counting it for ``/metrics``."""
+    """Return the routes of the store's health; keep counting it and the filing for ``/metrics``."""
     context.owner.keep("integrity-metrics", IntegrityMetrics(context.database, REGISTRY).run)
+    journals = {name: context.home.journal(name) for name in COUNTY_JOURNALS}
+    filing = FilingMetrics(context.database, journals, REGISTRY)
+    context.owner.keep("filing-metrics", filing.run)
     return StorageDoor().routes()

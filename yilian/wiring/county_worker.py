@@ -2,7 +2,6 @@
 
 import asyncio
 from functools import partial
-from typing import Final
 
 from gateway.routing.service import Router, RouterPorts
 from imaging.archive.examine import Examiner
@@ -18,13 +17,11 @@ from yilian.wiring.county_exchange import keep_exchange
 from yilian.wiring.county_integrity import keep_registering, keep_scrubbing
 from yilian.wiring.county_priors import CountyPriors, keep_priors
 from yilian.wiring.county_routing import study_facts
+from yilian.wiring.homes import COUNTY_JOURNALS
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders import watch_arrivals
 from yilian.wiring.persons import watch_persons
 from yilian.wiring.urgency import watch_shown_urgency
-
-JOURNALS: Final = ("dicom", "gateway")
-"""The journals of the county's doors; a name never changes."""
 
 
 async def run_worker(context: Context) -> None:
@@ -40,7 +37,7 @@ async def run_worker(context: Context) -> None:
             context.database,
             objects,
             Examiner(decoder=decoder, charset_hint=lambda arrival: charsets(arrival.sender)),
-            journals={name: context.home.journal(name) for name in JOURNALS},
+            journals={name: context.home.journal(name) for name in COUNTY_JOURNALS},
             clock=context.clock,
             wake=wake,
             unhurried={"dicom"},

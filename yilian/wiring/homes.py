@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 from kernel.errors import Category, Conflict, PlatformError
 from kernel.settings import NodeKind, Settings
 
+COUNTY_JOURNALS: Final = ("dicom", "gateway")
+"""The journals of the county's doors; a name never changes."""
 _FOLDERS: Final = ("db", "journal", "objects", "uploads", "receipts", "logs", "secrets")
 _KIND: Final = "node.kind"
 _NODE_ID: Final = "node.id"
