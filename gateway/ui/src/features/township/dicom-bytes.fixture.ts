@@ -2,8 +2,13 @@
 
 const encoder = new TextEncoder();
 
-export function explicit(group: number, element: number, vr: string, value: string): Uint8Array {
-  let text = encoder.encode(value);
+const utf8 = (value: string): Uint8Array => encoder.encode(value);
+
+/** *value* whose characters stand for single bytes. */
+export const latin1 = (value: string): Uint8Array => Uint8Array.from(value, (character) => character.charCodeAt(0));
+
+export function explicit(group: number, element: number, vr: string, value: string, bytesOf = utf8): Uint8Array {
+  let text = bytesOf(value);
   if (text.length % 2) text = Uint8Array.from([...text, vr === 'UI' ? 0 : 0x20]);
   const head = [
     group & 255,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { explicit, part10 } from './dicom-bytes.fixture';
+import { explicit, latin1, part10 } from './dicom-bytes.fixture';
 import { readHeader } from './dicom-header';
 
 const dataset = [
@@ -37,6 +37,19 @@ describe('what a file is', () => {
         study: '2.25.2',
         series: '2.25.3',
       },
+    });
+  });
+
+  it('reads GBK under a Latin-1 label that is valid UTF-8, too, as the node does', () => {
+    const gbk = (text: string) => String.fromCharCode(...(({ 谢平: [0xd0, 0xbb, 0xc6, 0xbd], 头: [0xcd, 0xb7] })[text] ?? []));
+    const mislabelled = [
+      explicit(0x0008, 0x0005, 'CS', 'ISO_IR 100'),
+      explicit(0x0008, 0x0018, 'UI', '2.25.1'),
+      explicit(0x0008, 0x1030, 'LO', gbk('头'), latin1),
+      explicit(0x0010, 0x0010, 'PN', gbk('谢平'), latin1),
+    ];
+    expect(readHeader(part10('1.2.840.10008.1.2.1', mislabelled))).toMatchObject({
+      header: { name: '谢平', description: '头' },
     });
   });
 

@@ -5,7 +5,7 @@ import dicomParser from 'dicom-parser';
 import type { Age, Sex } from '../../api/types';
 import { countyMoment, dicomDate } from '../../frame/clock';
 import { dicomAge, personName } from '../../frame/patient';
-import { decodeText } from './charset';
+import { decodeText, type Kind, settle } from './charset';
 
 /** How much of a file is read: group 0010 and 0020 lie in the first kilobytes of all but the oddest. */
 export const HEAD_BYTES = 64 * 1024;
@@ -106,14 +106,32 @@ function bytesOf(data: dicomParser.DataSet, tag: string): Uint8Array {
   return data.byteArray.subarray(element.dataOffset, element.dataOffset + element.length) as Uint8Array;
 }
 
-function text(data: dicomParser.DataSet, tag: string, charset = ''): string {
-  return decodeText(bytesOf(data, tag), charset).trim();
+function text(data: dicomParser.DataSet, tag: string, charset = '', kind: Kind = 'text'): string {
+  return decodeText(bytesOf(data, tag), charset, kind).trim();
 }
+
+/** Free text of an object, the same the node looks at: all of it together tells what character set it really is in. */
+const FREE_TEXT = [
+  'x00080050',
+  'x00080070',
+  'x00080080',
+  'x00080090',
+  'x00081010',
+  'x00081030',
+  'x0008103e',
+  'x00081090',
+  'x00100010',
+  'x00100020',
+  'x00100021',
+  'x00181030',
+  'x00200010',
+];
 
 function headerOf(data: dicomParser.DataSet): Header | null {
   // Nothing of the patient in reach: behind the compression, or behind the cut.
   if (DEFLATED.has(text(data, 'x00020010')) || !data.elements.x00080018) return null;
-  const charset = text(data, 'x00080005');
+  const samples = FREE_TEXT.map((tag) => bytesOf(data, tag));
+  const charset = settle(samples, text(data, 'x00080005'));
   const read = (tag: string) => text(data, tag, charset);
   const sex = read('x00100040').toUpperCase();
   return {
@@ -121,7 +139,7 @@ function headerOf(data: dicomParser.DataSet): Header | null {
     study: read('x0020000d'),
     series: read('x0020000e'),
     patientId: read('x00100020'),
-    name: personName(read('x00100010')),
+    name: personName(text(data, 'x00100010', charset, 'name')),
     sex: sex === 'M' || sex === 'F' || sex === 'O' ? sex : '',
     age: dicomAge(read('x00101010')),
     birthDate: dicomDate(read('x00100030')),
