@@ -93,6 +93,45 @@ def test_a_study_is_found_opened_and_measured(
         person.picture(f"reading-measured{query[1:]}-zh-1366x625")
 
 
+def test_what_one_person_drew_is_theirs_and_gone_for_the_next(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    def open_from_the_list() -> None:
+        page.locator(f"[data-testid=study-row][data-study='{HEAD}']").dblclick()
+        ready(person)
+
+    with at_work(browser, county(demo)) as person:
+        page = person.page
+        drawn = page.get_by_test_id("cell-0").locator("svg text").filter(has_text="mm")
+        sign_in(person, demo, "radiologist")
+        open_from_the_list()
+        page.keyboard.press("d")
+        x, y = middle(person)
+        drag(person, (x - 100, y), (x + 100, y))
+        expect(drawn).to_have_count(1)
+        page.get_by_test_id("back").click()
+        open_from_the_list()
+        expect(drawn).to_have_count(1)
+
+        page.get_by_test_id("back").click()
+        page.get_by_test_id("person").click()
+        page.get_by_role("menuitem", name="退出").click()
+        person.see("signin")
+        sign_in(person, demo, "senior-radiologist")
+        # The pixels went with the person, too: they are fetched under the new session.
+        with page.expect_request(re.compile("/frames/")):
+            open_from_the_list()
+        assert person.text("image-number") == f"图 20/{HEAD_IMAGES}"
+        expect(drawn).to_have_count(0)
+        for key in ("Control+z", "Control+y"):
+            page.keyboard.press(key)
+            # Whatever comes of it is drawn with the picture.
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("ArrowUp")
+            expect(page.get_by_test_id("image-number")).to_have_text(f"图 20/{HEAD_IMAGES}")
+            expect(drawn).to_have_count(0)
+
+
 def test_millimetres_are_absent_without_calibration(browser: Browser, demo: RunningDemo) -> None:
     with at_work(browser, county(demo)) as person:
         open_study(person, demo, KNEE)

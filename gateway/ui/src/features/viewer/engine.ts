@@ -18,6 +18,7 @@ import * as tools from '@cornerstonejs/tools';
 import { underSession } from '../../api/client';
 import { text } from './dicom-json';
 import { drawingOf } from './kinds';
+import { forgetWithThePerson } from './leaving';
 import { frameOf } from './library';
 import { textLinesOf } from './measure';
 
@@ -71,6 +72,7 @@ export function startEngine(query: URLSearchParams = new URLSearchParams(locatio
     tools.init();
     for (const tool of ALL) tools.addTool(tool);
     paint();
+    forgetWithThePerson();
   });
   return started;
 }

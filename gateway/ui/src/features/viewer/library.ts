@@ -1,6 +1,6 @@
 /** The series of one study: metadata fetched once each, turned into stacks of image ids. */
 
-import { utilities as metadata } from '@cornerstonejs/metadata';
+import { Enums, utilities as metadata } from '@cornerstonejs/metadata';
 
 import { Problem, underSession } from '../../api/client';
 import type { Instance } from './dicom-json';
@@ -23,6 +23,12 @@ const FRAMES = new Map<string, Frame>();
 /** The frame behind an image id of this page. */
 export function frameOf(imageId: string): Frame | undefined {
   return FRAMES.get(imageId);
+}
+
+/** Forgets every frame and what its header says. */
+export function forgetFrames(): void {
+  FRAMES.clear();
+  metadata.clearTypedCacheData(Enums.MetadataModules.NATURALIZED);
 }
 
 function base(study: string, series: string): string {
