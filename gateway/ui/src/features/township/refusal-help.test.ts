@@ -9,7 +9,9 @@ describe('what helps with a refusal', () => {
     ['truncated', 'resend'],
     ['empty-file', 'resend'],
     ['storage-full', 'again'],
-    ['digest-mismatch', 'again'],
+    ['parcel-damaged', 'again'],
+    ['digest-mismatch', 'disk'],
+    ['object-missing', 'disk'],
     ['zip-encrypted', 'repack'],
     ['dicomdir', 'none'],
     ['too-deep', 'county'],
@@ -25,6 +27,7 @@ describe('what helps with a refusal', () => {
   it('is said below the reasons and not by them: nobody reads it twice', () => {
     const said: Record<string, RegExp> = {
       resend: /重发|send it again|export/i,
+      disk: /重发|send it again|on the way|传的过程/i,
       repack: /打包|解开|pack/i,
       county: /找县里|ask the county/i,
     };

@@ -5,6 +5,8 @@ export type Help =
   | 'again'
   /** The file itself is broken: the machine that made it has to give it out once more. */
   | 'resend'
+  /** What this machine keeps is not what it was given: it has to be given it anew, and its disk looked at. */
+  | 'disk'
   /** The zip is at fault, not what lies in it. */
   | 'repack'
   /** Nobody here can tell; the county can, and then trying again may help. */
@@ -20,8 +22,10 @@ const HELP: Readonly<Record<string, Help>> = {
   busy: 'again',
   'object-store-failed': 'again',
   'decoder-busy': 'again',
-  'digest-mismatch': 'again',
-  'size-mismatch': 'again',
+  'digest-mismatch': 'disk',
+  'size-mismatch': 'disk',
+  'body-broken': 'disk',
+  'object-damaged': 'disk',
   'parcel-damaged': 'again',
   'not-dicom': 'resend',
   truncated: 'resend',
@@ -36,8 +40,8 @@ const HELP: Readonly<Record<string, Help>> = {
   'sop-class-mismatch': 'resend',
   'transfer-syntax-mismatch': 'resend',
   'empty-file': 'resend',
-  'object-unreadable': 'resend',
-  'object-missing': 'resend',
+  'object-unreadable': 'disk',
+  'object-missing': 'disk',
   'journal-corrupt': 'resend',
   'zip-no-images': 'none',
   dicomdir: 'none',
@@ -51,5 +55,5 @@ export function helpFor(code: string): Help {
 /** What helps with all of *codes*, each kind once, the most useful first. */
 export function helpsFor(codes: readonly string[]): Exclude<Help, 'none'>[] {
   const found = new Set(codes.map(helpFor));
-  return (['again', 'resend', 'repack', 'county'] as const).filter((help) => found.has(help));
+  return (['again', 'resend', 'disk', 'repack', 'county'] as const).filter((help) => found.has(help));
 }
