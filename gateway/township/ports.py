@@ -42,6 +42,16 @@ class ObjectFiles(Protocol):
         """
         ...
 
+    def put_anew(self, key: str, chunks: Iterable[bytes | memoryview]) -> None:
+        """Make an object durable in the place of what lies under its key, if anything does.
+
+        The key means the one or the other at any moment, whole, also after a power cut.
+
+        Raises:
+            StorageFull, Unavailable: what lay there still does, or the object took its place.
+        """
+        ...
+
     def open(self, key: str) -> OpenObject:
         """Return the object for reading; raises ``Missing`` or ``Unavailable``."""
         ...

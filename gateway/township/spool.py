@@ -24,7 +24,7 @@ from gateway.township.model import Filed
 from gateway.township.order_urgency import emergencies_among, raise_to_orders
 from gateway.township.ports import ObjectFiles, OrderUrgency, QueuedStudy, nobody_ordered
 from gateway.township.queue_news import QueueNews
-from gateway.township.spool_index import FiledAs, Outcome, file_batch, position_of
+from gateway.township.spool_index import FiledAs, Outcome, file_batch, position_of, written_anew
 from gateway.uploads.threads import finish_in_thread
 from kernel.arrival import Priority
 from kernel.errors import PlatformError
@@ -39,6 +39,7 @@ _READ: Final = 256
 _THREADS: Final = 2
 _TROUBLE_FIRST_S: Final = 0.5
 _TROUBLE_MAX_S: Final = 15.0
+_WORTH_SAYING: Final = {Outcome.CONFLICT: "spool.conflict", Outcome.ANEW: "spool.anew"}
 
 
 class Hint(Protocol):
@@ -156,20 +157,34 @@ class Spool:
     async def _file(self, journal: str, turn: Turn, pool: ThreadPoolExecutor) -> None:
         with ExitStack() as held:
             prepared = await self._prepare(turn.stored, pool, held)
-            files = [(one.filed.object_key, one.chunks) for one in prepared if one.filed.object_key]
-            await finish_in_thread(lambda: self._objects.put_new(files))
+            batch = [one.filed for one in prepared]
+            anew = await self._database.read(lambda conn: written_anew(conn, batch))
+            await finish_in_thread(lambda: self._keep(prepared, anew))
         told = await self._news.write(
-            lambda conn: self._enter(conn, journal, turn.upto, [one.filed for one in prepared]),
+            lambda conn: self._enter(conn, journal, turn.upto, batch, anew),
             lambda filed: [one.filed.study_key for one in filed],
         )
-        await self._drop_returned(told)
+        await self._after(told)
         self._on_filed()
 
+    def _keep(self, prepared: Sequence[Prepared], anew: Collection[str]) -> None:
+        """Make the files of *prepared* durable, *anew* in the place of what lies there."""
+        files = [(one.filed.object_key, one.chunks) for one in prepared if one.filed.object_key]
+        self._objects.put_new([(key, chunks) for key, chunks in files if key not in anew])
+        for key, chunks in files:
+            if key in anew:
+                self._objects.put_anew(key, chunks)
+
     def _enter(
-        self, conn: sa.Connection, journal: str, position: Position | None, batch: Sequence[Filed]
+        self,
+        conn: sa.Connection,
+        journal: str,
+        position: Position | None,
+        batch: Sequence[Filed],
+        anew: Collection[str],
     ) -> list[FiledAs]:
         """File *batch*; before anybody sees its studies they are as urgent as they were ordered."""
-        told = file_batch(conn, journal, position, batch)
+        told = file_batch(conn, journal, position, batch, anew)
         raise_to_orders(conn, [one.study_key for one in batch], self._urgency)
         return told
 
@@ -186,13 +201,13 @@ class Spool:
             await finish_in_thread(lambda: wait(futures))
             raise
 
-    async def _drop_returned(self, told: Sequence[FiledAs]) -> None:
-        """Delete again the files of instances the county has had for longer than they are kept."""
+    async def _after(self, told: Sequence[FiledAs]) -> None:
+        """Say what is worth it; files the county has had for longer than they are kept go again."""
         for one in told:
             if one.outcome is Outcome.GONE_BEFORE:
                 await finish_in_thread(partial(self._objects.delete, one.filed.object_key))
-            elif one.outcome is Outcome.CONFLICT:
+            elif one.outcome in _WORTH_SAYING:
                 _LOG.warning(
-                    "spool.conflict",
+                    _WORTH_SAYING[one.outcome],
                     extra={"sop_instance_uid": one.filed.arrival.sop_instance_uid},
                 )

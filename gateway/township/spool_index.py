@@ -1,7 +1,7 @@
 """The spool's rows: what is here, and how far each journal is filed. Store functions of SQL."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     """The same instance with the same content was here before."""
     GONE_BEFORE = "gone-before"
     """A duplicate of one whose object file was deleted after its receipt."""
+    ANEW = "anew"
+    """A duplicate of one that was set aside for its file; this one took the file's place."""
     CONFLICT = "conflict"
     """Stored; the same UID is here with other content, too. Both are kept."""
 
@@ -47,6 +49,10 @@ _FROM_HEADER: Final = (
     "study_time",
     "modality",
 )
+_ASIDE: Final = (InstanceState.SET_ASIDE, InstanceState.RELEASED)
+_NOT_THE_FILES: Final = ("too-large", "parcel-institution")
+"""Reasons to be set aside that the same image, sent again, is met by again."""
+_IN_MAX: Final = 500
 
 
 def position_of(conn: sa.Connection, journal: str) -> Position:
@@ -57,52 +63,143 @@ def position_of(conn: sa.Connection, journal: str) -> Position:
     return Position(0, 0) if row is None else Position(row.segment, row.at_offset)
 
 
+def wanted_again(conn: sa.Connection, sop_instance_uids: Collection[str]) -> set[str]:
+    """Return those of *sop_instance_uids* that are set aside, and that sending again may mend."""
+    return {
+        uid for uid, _, state in _aside(conn, sop_instance_uids) if state == InstanceState.SET_ASIDE
+    }
+
+
+def written_anew(conn: sa.Connection, batch: Sequence[Filed]) -> set[str]:
+    """Return the object keys of *batch* whose file may be bad, and is written anew from it."""
+    keys = {filed.object_key for filed in batch if filed.object_key}
+    uids = {filed.arrival.sop_instance_uid for filed in batch}
+    return {key for _, key, _ in _aside(conn, uids) if key in keys}
+
+
+def _aside(
+    conn: sa.Connection, sop_instance_uids: Collection[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield UID, object key and state of what is set aside, or was, for what a new file mends."""
+    columns, uids = instances.c, sorted(sop_instance_uids)
+    for begin in range(0, len(uids), _IN_MAX):
+        query = sa.select(columns.sop_instance_uid, columns.object_key, columns.state).where(
+            columns.sop_instance_uid.in_(uids[begin : begin + _IN_MAX]),
+            columns.state.in_(_ASIDE),
+            columns.reason_code.not_in(_NOT_THE_FILES),
+        )
+        for row in conn.execute(query):
+            yield row.sop_instance_uid, row.object_key, row.state
+
+
 def file_batch(
-    conn: sa.Connection, journal: str, position: Position | None, batch: Sequence[Filed]
+    conn: sa.Connection,
+    journal: str,
+    position: Position | None,
+    batch: Sequence[Filed],
+    anew: Collection[str] = (),
 ) -> list[FiledAs]:
     """Enter *batch* and move the journal's cursor to *position*, all in one transaction.
 
-    None leaves the cursor: *batch* stands behind what is not filed yet. Doing it again after a
-    crash changes nothing: an instance is one row for each content.
+    Doing it again after a crash changes nothing: an instance is one row for each content.
+
+    Args:
+        conn: a transaction.
+        journal: the door's.
+        position: None leaves the cursor: *batch* stands behind what is not filed yet.
+        batch: instances whose object files are durable.
+        anew: keys of those whose files took the place of what lay there (``written_anew``).
     """
-    told = [_file(conn, filed) for filed in batch]
+    told = [_file(conn, filed, anew) for filed in batch]
     if position is not None:
         _move_cursor(conn, journal, position)
     return told
 
 
-def _file(conn: sa.Connection, filed: Filed) -> FiledAs:
-    arrival = filed.arrival
-    content = arrival.digest.whole if arrival.digest else ""
+def _file(conn: sa.Connection, filed: Filed, anew: Collection[str]) -> FiledAs:
+    columns, content = instances.c, _content(filed)
     before = conn.execute(
-        sa.select(instances.c.content, instances.c.deleted_at).where(
-            instances.c.sop_instance_uid == arrival.sop_instance_uid
+        sa.select(
+            columns.id,
+            columns.study_instance_uid,
+            columns.content,
+            columns.object_key,
+            columns.deleted_at,
+            columns.state,
         )
+        .where(columns.sop_instance_uid == filed.arrival.sop_instance_uid)
+        .order_by(columns.id)
     ).all()
     for row in before:
         if row.content == content:
-            gone = row.deleted_at is not None
-            return FiledAs(filed, Outcome.GONE_BEFORE if gone else Outcome.DUPLICATE)
+            return _file_again(conn, row, filed, anew)
+    lost = next((row for row in before if _was_lost(row, filed)), None)
+    if lost is not None:
+        _take_place(conn, lost, filed)
+        return FiledAs(filed, Outcome.ANEW)
     _put_study(conn, filed, conflict=bool(before))
-    refused = bool(filed.reason_code)
     conn.execute(
         sa.insert(instances).values(
             study_instance_uid=filed.study_key,
-            series_instance_uid=arrival.series_instance_uid,
-            sop_instance_uid=arrival.sop_instance_uid,
-            content=content,
-            object_key=filed.object_key,
-            size_bytes=arrival.size_bytes,
-            arrival=msgspec.to_builtins(arrival),
-            received_at=arrival.received_at,
-            instance_number=filed.header.instance_number if filed.header else None,
-            position_mm=filed.position_mm,
-            state=InstanceState.SET_ASIDE if refused else InstanceState.WAITING,
+            sop_instance_uid=filed.arrival.sop_instance_uid,
+            received_at=filed.arrival.received_at,
+            state=InstanceState.SET_ASIDE if filed.reason_code else InstanceState.WAITING,
             reason_code=filed.reason_code,
             reason=filed.reason,
+            **_of_the_file(filed),
         )
     )
     return FiledAs(filed, Outcome.CONFLICT if before else Outcome.STORED)
+
+
+def _file_again(conn: sa.Connection, row: Any, filed: Filed, anew: Collection[str]) -> FiledAs:
+    if row.deleted_at is not None:
+        return FiledAs(filed, Outcome.GONE_BEFORE)
+    if filed.object_key not in anew:
+        return FiledAs(filed, Outcome.DUPLICATE)
+    _take_place(conn, row, filed)
+    return FiledAs(filed, Outcome.ANEW)
+
+
+def _was_lost(row: Any, filed: Filed) -> bool:
+    """Return whether *filed* is what a row stands for whose bytes the disk lost.
+
+    What they were nobody knows any more; what the sender gives under the UID now is the best.
+    """
+    lost = row.object_key == "" and row.state == InstanceState.SET_ASIDE
+    return lost and not filed.reason_code and row.study_instance_uid == filed.study_key
+
+
+def _take_place(conn: sa.Connection, row: Any, filed: Filed) -> None:
+    """Have *row* tell of the file that is there now, and wait again unless a person released it."""
+    mine = instances.c.id == row.id
+    conn.execute(sa.update(instances).where(mine).values(shown_at=None, **_of_the_file(filed)))
+    if filed.reason_code:
+        return
+    freed = conn.execute(
+        sa.update(instances)
+        .where(mine, instances.c.state == InstanceState.SET_ASIDE)
+        .values(state=InstanceState.WAITING, reason_code="", reason="", alone=True)
+    )
+    if freed.rowcount:
+        _put_study(conn, filed, conflict=False)
+
+
+def _content(filed: Filed) -> str:
+    return filed.arrival.digest.whole if filed.arrival.digest else ""
+
+
+def _of_the_file(filed: Filed) -> dict[str, Any]:
+    arrival = filed.arrival
+    return {
+        "series_instance_uid": arrival.series_instance_uid,
+        "content": _content(filed),
+        "object_key": filed.object_key,
+        "size_bytes": arrival.size_bytes,
+        "arrival": msgspec.to_builtins(arrival),
+        "instance_number": filed.header.instance_number if filed.header else None,
+        "position_mm": filed.position_mm,
+    }
 
 
 def _put_study(conn: sa.Connection, filed: Filed, *, conflict: bool) -> None:

@@ -1,7 +1,7 @@
 """What became of the files people chose in a browser, kept so that a page can go on from there."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -65,6 +65,16 @@ class SoughtFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     sop_instance_uid: str = ""
     study_instance_uid: str = ""
+
+
+WantedAgain = Callable[[sa.Connection, Collection[str]], Collection[str]]
+"""Tells which SOP Instance UIDs have to be sent again, safe as they once were."""
+
+
+def nothing_again(conn: sa.Connection, sop_instance_uids: Collection[str]) -> Collection[str]:
+    """Want nothing again (``WantedAgain``)."""
+    del conn, sop_instance_uids
+    return ()
 
 
 upload_files: Final = sa.Table(
@@ -147,22 +157,22 @@ def files_of(conn: sa.Connection, institution: str, batch: str) -> list[ChosenFi
 
 
 def safe_already(
-    conn: sa.Connection, institution: str, batch: str, sought: Sequence[SoughtFile]
+    conn: sa.Connection,
+    institution: str,
+    batch: str,
+    sought: Sequence[SoughtFile],
+    wanted_again: WantedAgain = nothing_again,
 ) -> set[str]:
     """Return the names of *sought* that need not be sent again.
 
     A file is here when one of that name and size in the same batch is safe, or one of that SOP
     instance and size in any batch: a changed file of the same instance has another length, or is
-    sent again and found to be a conflict where it belongs.
+    sent again and found to be a conflict where it belongs. What came to harm here since is not.
     """
     columns = upload_files.c
     safe = sa.and_(columns.institution == institution, columns.state == FileState.SAFE)
-    by_name = {
-        (row.filename, row.size_bytes)
-        for row in conn.execute(
-            sa.select(columns.filename, columns.size_bytes).where(safe, columns.batch == batch)
-        )
-    }
+    name_of_uid = sa.select(columns.filename, columns.size_bytes, columns.sop_instance_uid)
+    named = conn.execute(name_of_uid.where(safe, columns.batch == batch)).all()
     uids = sorted({file.sop_instance_uid for file in sought if file.sop_instance_uid})
     by_uid: set[tuple[str, int]] = set()
     for begin in range(0, len(uids), 500):
@@ -170,6 +180,10 @@ def safe_already(
             safe, columns.sop_instance_uid.in_(uids[begin : begin + 500])
         )
         by_uid.update((row.sop_instance_uid, row.size_bytes) for row in conn.execute(query))
+    known = {row.sop_instance_uid for row in named} | {uid for uid, _ in by_uid}
+    again = set(wanted_again(conn, known - {""}))
+    by_name = {(row.filename, row.size_bytes) for row in named if row.sop_instance_uid not in again}
+    by_uid = {(uid, size) for uid, size in by_uid if uid not in again}
     return {
         file.name
         for file in sought

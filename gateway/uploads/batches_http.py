@@ -10,7 +10,13 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from gateway.uploads import batches
-from gateway.uploads.batches import ChosenFile, FileState, SoughtFile
+from gateway.uploads.batches import (
+    ChosenFile,
+    FileState,
+    SoughtFile,
+    WantedAgain,
+    nothing_again,
+)
 from gateway.uploads.tus import TusServer
 from kernel.policy import Act, roles_for
 from kernel.sql.db import Database
@@ -57,10 +63,18 @@ class HaveAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class BatchDoor:
     """Answers for the batches of the asker's own institution."""
 
-    def __init__(self, database: Database, uploads: TusServer, *, chosen: Chosen) -> None:
+    def __init__(
+        self,
+        database: Database,
+        uploads: TusServer,
+        *,
+        chosen: Chosen,
+        wanted_again: WantedAgain = nothing_again,
+    ) -> None:
         self._database = database
         self._uploads = uploads
         self._chosen = chosen
+        self._wanted_again = wanted_again
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes below ``/api/v1/uploads``."""
@@ -101,7 +115,9 @@ class BatchDoor:
 
         def ask(conn: sa.Connection) -> Collection[str]:
             self._chosen(conn, chosen)
-            return batches.safe_already(conn, institution, batch, question.files)
+            return batches.safe_already(
+                conn, institution, batch, question.files, self._wanted_again
+            )
 
         names = await self._database.write(ask)
         here = [HaveFile(name=file.name) for file in question.files if file.name in names]

@@ -185,29 +185,36 @@ class FileObjectStore:
         except FileNotFoundError:
             return None
 
-    def open_staged(self, staged: StagedFile) -> FileReader:
-        """Return what ``stage`` took, on disk by then, for reading from there."""
+    def flush_staged(self, staged: StagedFile) -> None:
+        """Put what ``stage`` took on disk; raises as ``publish``."""
         with _translated():
             _flush(staged.path, os.fdatasync)
+
+    def open_staged(self, staged: StagedFile) -> FileReader:
+        """Return what ``stage`` took, on disk by then, for reading from there."""
+        self.flush_staged(staged)
+        with _translated():
             reader = FileReader(staged.path)
         reader.from_disk()
         return reader
 
-    def replace(self, staged: StagedFile) -> None:
+    def replace(self, staged: StagedFile, *, keep_old: bool = True) -> None:
         """Put *staged*, which is on disk, in the place of a damaged object; only for repair.
 
         Its name means the one or the other at any moment, also after a power cut. What lay there
-        is kept in ``.damaged``.
+        is kept in ``.damaged``, unless not *keep_old*.
         """
         final = Path(f"{self._root_text}/{staged.key}")
         aside = self._root / _DAMAGED
         with _translated():
-            aside.mkdir(exist_ok=True)
             final.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                os.link(final, aside / f"{final.name}-{new_id()}")
+            if keep_old:
+                aside.mkdir(exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.link(final, aside / f"{final.name}-{new_id()}")
+                _flush(aside, os.fsync)
             os.replace(staged.path, final)
-            for folder in (aside, final.parent, final.parent.parent, self._root):
+            for folder in (final.parent, final.parent.parent, self._root):
                 _flush(folder, os.fsync)
 
     def delete(self, key: str) -> bool:

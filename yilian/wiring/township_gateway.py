@@ -24,6 +24,7 @@ from gateway.township.keeping import Keeper, KeepSettings
 from gateway.township.metrics import QueueMetrics
 from gateway.township.queue_news import QueueNews
 from gateway.township.spool import DoorJournal, Spool
+from gateway.township.spool_index import wanted_again
 from gateway.uploads.batches_http import BatchDoor
 from gateway.uploads.browser_upload import DicomFileSink, ZipSink
 from gateway.uploads.intake import Intake
@@ -134,6 +135,7 @@ async def run_gateway(context: Context) -> None:
                 context.database,
                 uploads,
                 chosen=lambda conn, chosen: note_chosen(conn, chosen, at=context.clock.now()),
+                wanted_again=wanted_again,
             ).routes(),
             *uploads.routes(),
         ]
