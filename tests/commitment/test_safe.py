@@ -58,12 +58,16 @@ def look(conn: sa.Connection, safe: Safe, *references: Reference) -> list[Verdic
         pytest.param(["packed"], Verdict.WAITING, Verdict.COMMITTED, id="in-a-parcel"),
         pytest.param(["sent"], Verdict.WAITING, Verdict.COMMITTED, id="no-receipt-yet"),
         pytest.param(["at-county"], Verdict.COMMITTED, Verdict.COMMITTED, id="receipted"),
-        pytest.param(["set-aside"], Verdict.FAILED, Verdict.COMMITTED, id="set-aside"),
+        pytest.param(["set-aside"], Verdict.FAILED, Verdict.FAILED, id="set-aside"),
+        pytest.param(["released"], Verdict.FAILED, Verdict.FAILED, id="released"),
         pytest.param(
             ["at-county", "waiting"], Verdict.WAITING, Verdict.COMMITTED, id="second-content-waits"
         ),
         pytest.param(
-            ["at-county", "set-aside"], Verdict.FAILED, Verdict.COMMITTED, id="second-set-aside"
+            ["at-county", "set-aside"], Verdict.FAILED, Verdict.FAILED, id="second-set-aside"
+        ),
+        pytest.param(
+            ["waiting", "set-aside"], Verdict.WAITING, Verdict.FAILED, id="waits-and-set-aside"
         ),
     ],
 )

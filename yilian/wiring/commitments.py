@@ -28,7 +28,7 @@ class Safe(StrEnum):
     COUNTY = "county"
     """The county's receipt is here."""
     SPOOL = "spool"
-    """It is durable on the township's own disk."""
+    """It is durable on the township's own disk, and nothing keeps it there."""
 
 
 class TownshipCommitted:
@@ -67,11 +67,14 @@ class TownshipCommitted:
         states = {state for sop_class, state in kept if sop_class == reference.sop_class_uid}
         if not states:
             return Verdict.OTHER_CLASS
-        if self._safe is Safe.SPOOL or states == {InstanceState.AT_COUNTY}:
+        # What is set aside or was released may be damaged, or not be here at all.
+        on_the_way = {InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT}
+        safe = {InstanceState.AT_COUNTY}
+        if self._safe is Safe.SPOOL:
+            safe |= on_the_way
+        if states <= safe:
             return Verdict.COMMITTED
-        if states & {InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT}:
-            return Verdict.WAITING
-        return Verdict.FAILED
+        return Verdict.WAITING if states & (on_the_way - safe) else Verdict.FAILED
 
 
 class CountyCommitted:
