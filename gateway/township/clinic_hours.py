@@ -96,9 +96,10 @@ def allowed_bytes_per_s(
 ) -> float | None:
     """Return what images may take of the line at *now*; None for all there is.
 
-    An emergency may take more than the share, never more than the operator's limit. While it is
-    not known what the line carries, or not lately, images may take all of it for some seconds: a
-    share of an unknown is no number.
+    The share is of what the operator gave or of what the line was found to carry, whichever is
+    less. An emergency may take more than the share, never more than the operator's limit. While
+    neither is known, or what was learnt is old, images may take all of it for some seconds: a share
+    of an unknown is no number.
 
     Args:
         shares: what the operator set.
@@ -109,11 +110,10 @@ def allowed_bytes_per_s(
     most = shares.most_bytes_per_s
     if emergency or not shares.hours.hold(now):
         return most
-    if most is not None:
-        return most * shares.share
-    if learnt is None or now - learnt.at >= _LEARN_AGAIN:
-        return None
-    return learnt.bytes_per_s * shares.share
+    fresh = learnt is not None and now - learnt.at < _LEARN_AGAIN
+    carried = learnt.bytes_per_s if learnt is not None and fresh else None
+    line = min((each for each in (most, carried) if each is not None), default=None)
+    return None if line is None else line * shares.share
 
 
 def learn(before: Learnt | None, bytes_per_s: float, now: dt.datetime) -> Learnt:

@@ -77,13 +77,14 @@ class Traffic:
 
     def reserve(self, count: int, *, lane: Priority) -> float:
         """Take *count* bytes and return how many seconds to wait before they go."""
-        now_s = self._clock.monotonic_s()
-        allowed = allowed_bytes_per_s(
-            self._shares, self._learnt, self._now(), emergency=lane is Priority.EMERGENCY
-        )
+        now_s, now, emergency = self._clock.monotonic_s(), self._now(), lane is Priority.EMERGENCY
+        allowed = allowed_bytes_per_s(self._shares, self._learnt, now, emergency=emergency)
+        unlearnt = allowed_bytes_per_s(self._shares, None, now, emergency=emergency)
         self._bucket.set_rate(allowed, now_s=now_s)
-        self._learn(now_s, limited=allowed is not None)
-        return self._bucket.take(count, now_s=now_s)
+        wait_s = self._bucket.take(count, now_s=now_s)
+        # A line slower than what the operator gave never empties the bucket: it is what limits.
+        self._learn(now_s, limited=allowed != unlearnt or wait_s > 0)
+        return wait_s
 
     async def pass_bytes(self, count: int, *, lane: Priority = Priority.ROUTINE) -> None:
         """See ``LineShare``."""

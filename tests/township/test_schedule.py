@@ -238,6 +238,29 @@ def test_half_of_what_the_line_was_found_to_carry_is_left_to_the_clinic() -> Non
     assert traffic.reserve(10_000_000, lane=Priority.ROUTINE) == 0
 
 
+@pytest.mark.parametrize(
+    ("line", "limit"),
+    [
+        pytest.param(250_000, 125_000, id="slower-than-given"),
+        pytest.param(2_500_000, 625_000, id="faster-than-given"),
+    ],
+)
+def test_half_of_a_line_is_left_to_the_clinic_whatever_the_operator_gave(
+    line: int, limit: int
+) -> None:
+    clock, meter = FrozenClock(NINE), LineMeter()
+    traffic = Traffic(
+        Shares(ClinicHours.parse("08:00-12:00"), 0.5, 1_250_000), meter, clock, zone=ZONE
+    )
+    meter.reached(clock.now())
+    meter.began(clock.monotonic_s())
+    for _ in range(300):
+        wait_s = traffic.reserve(16_384, lane=Priority.ROUTINE)
+        clock.advance(dt.timedelta(seconds=wait_s + 16_384 / line))
+        meter.sent(16_384, clock.monotonic_s())
+    assert traffic.state().limit_bytes_per_s == pytest.approx(limit, rel=0.05)
+
+
 async def test_what_comes_down_waits_for_an_emergency_and_for_a_held_line() -> None:
     clock = FrozenClock(NINE)
     traffic = Traffic(Shares(), LineMeter(), clock, zone=ZONE)
