@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ from gateway.exchange.county_link import CountyLink, body_of, refusal
 from gateway.exchange.feed import COUNTY, take_page
 from gateway.exchange.model import FeedPage, Source, Versions
 from gateway.exchange.ports import Handlers
-from gateway.exchange.sender import BACKOFF, Hint
+from gateway.exchange.sender import BACKOFF, Hint, wait_out
 from gateway.exchange.taking import retry_unknown
 from gateway.exchange.versions import VERSIONS
 from gateway.exchange.wire import unpack
@@ -30,6 +30,10 @@ def _nothing() -> None:
     """Nobody waits for news."""
 
 
+async def _not_told() -> None:
+    """Nobody waits for the line."""
+
+
 @dataclass(frozen=True, slots=True)
 class FollowerSettings:
     """How the follower behaves."""
@@ -43,6 +47,8 @@ class FollowerSettings:
     """Called when letters were made true."""
     back: Hint | None = None
     """Hints that the line is back: what waits to try again tries at once."""
+    on_heard: Callable[[], Awaitable[None]] = _not_told
+    """Called when the county has answered."""
 
 
 class FeedFollower:
@@ -85,10 +91,8 @@ class FeedFollower:
                 failures += 1
                 _LOG.info("feed.later", extra={"code": exc.code, "failures": failures})
                 delay_s = self._settings.backoff.delay_s(failures, self._settings.chance())
-                if self._settings.back is None:
-                    await asyncio.sleep(delay_s)
-                else:
-                    await self._settings.back.wait(delay_s)
+                if await wait_out(delay_s, self._settings.back):
+                    failures = 0
 
     async def follow_once(self) -> int:
         """Read one page and make it true here; returns how many letters it had.
@@ -108,6 +112,7 @@ class FeedFollower:
                 raise await refusal(answer)
             raw = await body_of(answer)
         page = await asyncio.to_thread(unpack, raw, FeedPage)
+        await self._settings.on_heard()
         source = self._source()
         await self._database.write(
             partial(take_page, page=page, handlers=self._handlers, source=source)

@@ -23,7 +23,7 @@ from gateway.exchange.county_link import CountyLink, CountyUnreachable, is_bare,
 from gateway.exchange.return_turns import WAIT_AT_MOST, Fetched
 from gateway.exchange.return_verdict import HERE, TRIES, Outcome, Verdict, outcome_of, verdict
 from gateway.exchange.returns import ObjectState, ReturnedObject
-from gateway.exchange.sender import BACKOFF, Hint
+from gateway.exchange.sender import BACKOFF, Hint, wait_out
 from gateway.township.backoff import Backoff
 from gateway.township.keeping import Forget, forget_nothing
 from gateway.township.model import KeptObject
@@ -78,6 +78,10 @@ class FetcherSettings:
     aside: Backoff = _ASIDE_BACKOFF
     """Of an object that was set aside: what hinders it may pass all the same."""
     chance: Callable[[], float] = random.random
+    back: Hint | None = None
+    """Hints that the county is heard again: what waits for the line goes on."""
+    spread_s: float = 2.0
+    """Within so long, for other nodes are back, too."""
     stall_s: float = _STALL_S
     on_here: Callable[[], None] = lambda: None
     """Called when an object is here."""
@@ -137,7 +141,10 @@ class ReturnFetcher:
                 failures += 1
                 _LOG.info("return.later", extra={"code": exc.code, "failures": failures})
                 chance = self._settings.chance()
-                await asyncio.sleep(self._settings.backoff.delay_s(failures, chance))
+                delay_s = self._settings.backoff.delay_s(failures, chance)
+                if await wait_out(delay_s, self._settings.back):
+                    failures = 0
+                    await asyncio.sleep(min(delay_s, self._settings.spread_s * chance))
 
     async def fetch_next(self) -> bool:
         """Try one object; returns False where there is none to fetch, or not now.

@@ -39,6 +39,14 @@ class Hint(Protocol):
         ...
 
 
+async def wait_out(delay_s: float, back: Hint | None) -> bool:
+    """Return False after *delay_s*, True as soon as *back* hints that the county is heard."""
+    if back is not None:
+        return await back.wait(delay_s)
+    await asyncio.sleep(delay_s)
+    return False
+
+
 class LineSide(Protocol):
     """Is told whether the county answers, and knows what else needs the line."""
 
@@ -64,6 +72,8 @@ class SenderSettings:
     heartbeat_s: float = EVERY_S
     versions: Versions = VERSIONS
     since: Mapping[str, int] = field(default_factory=lambda: SINCE)
+    back: Hint | None = None
+    """Hints that the county is heard again: what waits to try again tries at once."""
 
 
 class LetterSender:
@@ -121,7 +131,10 @@ class LetterSender:
                         await self._line.lost(exc.code)
                 _LOG.info("letters.later", extra={"code": exc.code, "failures": failures})
                 chance = self._settings.chance()
-                await asyncio.sleep(self._settings.backoff.delay_s(failures, chance))
+                if await wait_out(
+                    self._settings.backoff.delay_s(failures, chance), self._settings.back
+                ):
+                    failures = 0
 
     def _begin(self, conn: sa.Connection) -> None:
         outbox.make_place(conn)

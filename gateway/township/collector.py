@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gateway.township import parcel_index
 from gateway.township.backoff import Backoff
 from gateway.township.county_client import CountyClient, ParcelRefused, UploadGone
-from gateway.township.county_session import NotNow, Outage
+from gateway.township.county_session import NotNow, Outage, Unheard
 from gateway.township.line_plan import PARALLEL_MOST
 from gateway.township.parcel_maker import ParcelMaker
 from gateway.township.parcel_queue import ParcelRow
@@ -56,6 +56,8 @@ class ForwarderSettings:
     """Silence after which the line is tried although nothing is to be sent."""
     chance: Callable[[], float] = random.random
     """At least 0 and below 1; spreads the waits after failures."""
+    spread_s: float = 2.0
+    """Once the line is back, what is no emergency begins within so long: other nodes are, too."""
 
 
 class Collector:
@@ -103,9 +105,11 @@ class Collector:
             except PlatformError as exc:
                 failures += 1
                 await self._note_trouble(parcel, exc)
-            if failures:
-                chance = self._settings.chance()
-                await asyncio.sleep(self._settings.backoff.delay_s(failures, chance))
+                delay_s = self._settings.backoff.delay_s(failures, self._settings.chance())
+                if not isinstance(exc, Unheard):
+                    await asyncio.sleep(delay_s)
+                elif await self._news.back.wait(delay_s):
+                    failures = 0
 
     async def refused(self, parcel: ParcelRow, exc: ParcelRefused) -> None:
         """Act on a refusal of the whole parcel.

@@ -21,6 +21,7 @@ from gateway.township.county_session import (
     Credential,
     LeftOff,
     Outage,
+    Unheard,
     body_of,
     outage,
     problem_of,
@@ -190,7 +191,7 @@ class CountyClient:
                     return whole
             except TimeoutError as exc:
                 await self.close()
-                raise Outage("no byte moved for too long", code="line-stalled") from exc
+                raise Unheard("no byte moved for too long", code="line-stalled") from exc
             except Outage:
                 # Leaving off in mid-body ends the connection, and looks like an outage.
                 if sending.stop.is_set():

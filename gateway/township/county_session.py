@@ -28,12 +28,17 @@ _WRITE_AHEAD_BYTES: Final = 16 * 1024
 _CONNECTIONS_MAX: Final = 24
 _TUS: Final = {"Tus-Resumable": TUS_VERSION}
 _UNAUTHENTICATED: Final = 401
+_BARE: Final = "http-"
 
 
 class Outage(Unavailable):
     """The line is down, or the county is not able or not willing to talk now; try again later."""
 
     code = "line-down"
+
+
+class Unheard(Outage):
+    """Nobody answered, or only somebody on the way: over once anything of the node is heard."""
 
 
 class NotNow(Outage):
@@ -147,7 +152,7 @@ class CountySession:
                 yield answer
         except (aiohttp.ClientError, OSError) as exc:
             await self._failed(opened, exc)
-            raise Outage(f"{method}: {type(exc).__name__}") from exc
+            raise Unheard(f"{method}: {type(exc).__name__}") from exc
 
     async def _failed(self, opened: _Connections, exc: Exception) -> None:
         """Take no connection again of a set of which one failed."""
@@ -168,7 +173,8 @@ class CountySession:
         try:
             return await self._door.token.token()
         except Unavailable as exc:
-            raise Outage(exc.detail, code=exc.code) from exc
+            kind = Unheard if exc.code == Unheard.code else Outage
+            raise kind(exc.detail, code=exc.code) from exc
 
     def _connect(self) -> _Connections:
         connector = _Connector(
@@ -216,12 +222,15 @@ async def outage(answer: aiohttp.ClientResponse) -> Outage:
     text = f"the county answers {answer.status}"
     # For everybody: sign-in, too many, no room, going down. Anything else may be for this one.
     whole = answer.status in (401, 403, 429, 502, 503, 504, 507)
-    return Outage(text, code=code) if whole else NotNow(text, code=code)
+    if not whole:
+        return NotNow(text, code=code)
+    away = answer.status in (502, 503, 504) and code == f"{_BARE}{answer.status}"
+    return Unheard(text, code=code) if away else Outage(text, code=code)
 
 
 async def problem_of(answer: aiohttp.ClientResponse) -> tuple[str, str]:
     """Return code and detail of a problem+json answer, ``http-<status>`` where it is none."""
-    code = f"http-{answer.status}"
+    code = f"{_BARE}{answer.status}"
     if answer.content_type != "application/problem+json":
         return code, ""
     try:

@@ -15,7 +15,7 @@ from typing import Final
 from gateway.township import parcel_index, parcel_queue, queue_acts
 from gateway.township.collector import Collector, ForwarderSettings
 from gateway.township.county_client import CountyClient, Sending
-from gateway.township.county_session import NotNow, Outage
+from gateway.township.county_session import NotNow, Outage, Unheard
 from gateway.township.delivery import Delivery
 from gateway.township.fair_turns import FairTurns
 from gateway.township.line_plan import LinePlan, line_plan
@@ -26,7 +26,7 @@ from gateway.township.parcel_queue import Board, ParcelRow, Precedence
 from gateway.township.queue_news import QueueNews
 from gateway.township.schedule import OnTheLine, decide, idle_parcel_of
 from gateway.township.spool import Hint
-from gateway.township.waits import Waits
+from gateway.township.waits import LINE, REFUSED, Waits
 from gateway.uploads.parcel import version_to_write
 from gateway.uploads.threads import finish_in_thread
 from kernel.arrival import Priority
@@ -40,7 +40,6 @@ _LOOK_S: Final = 0.5
 _URGENT_LEVEL: Final = 6
 """What is urgent is not held up by thorough compression."""
 _URGENT: Final = (RANK[Priority.EMERGENCY], RANK[Priority.URGENT])
-_LINE: Final = ""
 _AHEAD: Final = 1
 """Uploads that are made and announced while others send, so that the line does not wait."""
 _ANSWERS_MOST: Final = 2
@@ -117,6 +116,7 @@ class Forwarder:
         try:
             async with Owner() as owner:
                 owner.keep("hearing", partial(self._hear, hint))
+                owner.keep("line-back", self._hear_back)
                 async with asyncio.TaskGroup() as group:
                     for parcel in await self._database.read(parcel_queue.awaiting_receipt):
                         self._collect_in(group, parcel)
@@ -132,6 +132,13 @@ class Forwarder:
         while True:
             self._look.set()
             await hint.wait(_LOOK_S)
+
+    async def _hear_back(self) -> None:
+        while True:
+            await self._news.back.wait(None)
+            now_s = asyncio.get_running_loop().time()
+            self._waits.heard(now_s, spread_s=self._settings.spread_s)
+            self._look.set()
 
     async def _schedule(self, group: asyncio.TaskGroup) -> None:
         while True:
@@ -159,7 +166,7 @@ class Forwarder:
         self._delivery.places.hold(plan.parallel)
         self._note_lanes(board)
         await self._news.held(board.held_until, board.held_by)
-        if _LINE in blocked:
+        if self._waits.keep_off(now_s, emergency=_is_urgent(board)):
             return
         if moves.start and self._has_room(board):
             study_key = self._turns.next_of(moves.start, plan.parcel_bytes)
@@ -201,9 +208,7 @@ class Forwarder:
 
     def _has_room(self, board: Board) -> bool:
         """Return whether the county is not too far behind with its receipts for one more."""
-        firsts = [*(one.rank for one in board.parcels), *(s.precedence[0] for s in board.studies)]
-        urgent = min(firsts, default=RANK[Priority.BACKFILL]) == RANK[Priority.EMERGENCY]
-        most = self._settings.unreceipted_max * (2 if urgent else 1)
+        most = self._settings.unreceipted_max * (2 if _is_urgent(board) else 1)
         return len(self._now.collecting) < most
 
     def _is_silent(self) -> bool:
@@ -213,9 +218,9 @@ class Forwarder:
         try:
             self._now.versions = await self._client.versions()
             await self._news.reached()
-            self._waits.over(_LINE)
+            self._waits.over(LINE, REFUSED)
         except PlatformError as exc:
-            await self._failed(_LINE, exc)
+            await self._failed(LINE, exc)
         finally:
             self._now.probing = False
 
@@ -244,10 +249,10 @@ class Forwarder:
             if parcel is None or upload.sending.stop.is_set():
                 return
             over = await self._delivery.deliver(
-                parcel, upload.sending, partial(self._waits.over, _LINE)
+                parcel, upload.sending, partial(self._waits.over, LINE, REFUSED)
             )
             if over:
-                self._waits.over(_LINE, study)
+                self._waits.over(LINE, REFUSED, study)
                 self._collect_in(group, parcel)
         except PlatformError as exc:
             await self._failed(study, exc)
@@ -260,10 +265,11 @@ class Forwarder:
     async def _failed(self, study_key: str, exc: PlatformError) -> None:
         """Wait a while with the line where it is to blame, else with the study only."""
         line = isinstance(exc, Outage) and not isinstance(exc, NotNow)
+        whole = LINE if isinstance(exc, Unheard) else REFUSED
         if exc.code == "parcel-version":
             self._now.versions = None
         loop = asyncio.get_running_loop()
-        wait_s = self._waits.add(_LINE if line else study_key, loop.time())
+        wait_s = self._waits.add(whole if line else study_key, loop.time())
         loop.call_later(wait_s, self._look.set)
         if line:
             await self._news.lost(exc.code)
@@ -337,3 +343,8 @@ class Forwarder:
         finally:
             collecting.discard(parcel.parcel_id)
             self._look.set()
+
+
+def _is_urgent(board: Board) -> bool:
+    firsts = [*(one.rank for one in board.parcels), *(s.precedence[0] for s in board.studies)]
+    return min(firsts, default=RANK[Priority.BACKFILL]) == RANK[Priority.EMERGENCY]

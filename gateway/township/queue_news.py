@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gateway.exchange.completeness import QUIET
 from gateway.township.line import Line, LineMeter, LineState
+from gateway.township.line_back import LineBack
 from gateway.township.line_plan import LineWindow
 from gateway.township.line_told import LINE_CHANGED
 from gateway.township.ports import OrderAges, nobody_told
@@ -53,8 +54,8 @@ class QueueNews:
         """After how long without a new image a study is taken for whole."""
         self.traffic: Callable[[], TrafficState] | None = None
         """Says what holds images back; None where nothing is sent from here."""
-        self.on_back: Callable[[], None] | None = None
-        """Called when the line is back, for whoever waits to try again."""
+        self.back = LineBack()
+        """Hints when the county is heard again, for whoever waits to try again."""
         self._over: dict[str, tuple[str, int]] = {}
         self._held: dt.datetime | None = None
         self._held_by = ""
@@ -188,8 +189,7 @@ class QueueNews:
         """Note that the county answered; the pages hear it when it is news."""
         self.heard_s = self._clock.monotonic_s()
         if self._meter.reached(self._clock.now()):
-            if self.on_back is not None:
-                self.on_back()
+            self.back.notify()
             await self._tell_line()
 
     async def lost(self, code: str) -> None:

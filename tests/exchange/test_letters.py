@@ -20,6 +20,7 @@ from gateway.exchange.inbox import InvalidPost, take_post
 from gateway.exchange.model import PostAnswer, Sent, Source, Versions
 from gateway.exchange.nodes import Node, add_node
 from gateway.exchange.taking import kept_letters, retry_unknown
+from gateway.township.backoff import Backoff
 from kernel.errors import Invalid, Unavailable
 from kernel.identity import Institution, InstitutionKind, put_institution
 from kernel.letter import Letter
@@ -327,6 +328,28 @@ async def test_the_trail_waits_while_an_emergency_needs_the_line_and_is_not_lost
             await until(lambda: len(read.keys) == 3)
             assert sorted(read.keys) == ["1-2", "o1", "o2"]
             await until(_none_waits(node))
+
+
+async def test_letters_go_both_ways_once_anything_of_the_node_reaches_the_county(
+    tmp_path: Path,
+) -> None:
+    read, slow = Read(), Backoff(first_s=3600.0, cap_s=3600.0)
+    async with county_in(tmp_path, {"order": read}) as county:
+        enrolled, key = await county.new_node()
+        async with (
+            open_line(county.port, QUICK_LINE) as line,
+            township_in(tmp_path, line.port, enrolled, key, backoff=slow) as node,
+        ):
+            line.take_down()
+            node.start()
+            await node.write(order(1))
+            await until(lambda: "line-down" in node.line.words)
+            await until(lambda: len(node.line.back._waiting) == 2)
+            line.bring_up()
+            # One is heard, and takes the other with it.
+            await node.follower.follow_once()
+            await until(lambda: read.keys == ["o1"])
+            assert (await node.database.read(outbox.make_place)).heard_at is not None
 
 
 async def test_the_same_letters_go_again_under_the_same_numbers(sqlite_url: str) -> None:

@@ -38,6 +38,7 @@ from gateway.http.app import ShellParts, ShellSettings, build_app
 from gateway.http.server import serve
 from gateway.http.session import NodeFacts as PageFacts
 from gateway.township.backoff import Backoff
+from gateway.township.line_back import LineBack
 from imaging.dicomweb import qido
 from imaging.dicomweb.routes import DicomWebParts, routes as dicomweb_routes
 from imaging.pixels.pool import PixelPool
@@ -221,11 +222,14 @@ class SeenLine:
 
     words: list[str] = field(default_factory=list)
     emergency: bool = False
+    back: LineBack = field(default_factory=LineBack)
 
     async def urgent(self) -> bool:
         return self.emergency
 
     async def reached(self) -> None:
+        if self.words[-1:] != ["up"]:
+            self.back.notify()
         self.words.append("up")
 
     async def lost(self, code: str) -> None:
@@ -281,6 +285,7 @@ async def township_in(
     since: Mapping[str, int] = SINCE,
     heartbeat_s: float = 0.2,
     line_facts: Callable[[], LineFacts] = line_up,
+    backoff: Backoff = QUICK,
 ) -> AsyncIterator[Township]:
     """Run a node in *home* whose county is at *port*."""
     clock = clock or ShiftedClock()
@@ -298,7 +303,12 @@ async def township_in(
         disk=lambda: DiskFacts(total_bytes=100, free_bytes=40),
     )
     settings = SenderSettings(
-        backoff=QUICK, heartbeat_s=heartbeat_s, versions=versions, since=since
+        backoff=backoff,
+        chance=lambda: 0.9,
+        heartbeat_s=heartbeat_s,
+        versions=versions,
+        since=since,
+        back=line.back,
     )
     sender = LetterSender(database, link, facts, line, clock=clock, settings=settings)
     follower = FeedFollower(
@@ -307,7 +317,13 @@ async def township_in(
         handlers or {},
         clock=clock,
         settings=FollowerSettings(
-            backoff=QUICK, wait_s=1.0, versions=versions, on_taken=taken.notify
+            backoff=backoff,
+            chance=lambda: 0.9,
+            wait_s=1.0,
+            versions=versions,
+            on_taken=taken.notify,
+            back=line.back,
+            on_heard=line.reached,
         ),
     )
     try:

@@ -44,6 +44,7 @@ def township_priors(
                 on_here=view.grown.notify,
                 on_asked=exchange.written.notify,
                 forget=view.forget,
+                back=exchange.back,
             ),
         )
         context.owner.keep("priors", lambda: fetcher.run(exchange.taken))

@@ -17,7 +17,7 @@ from gateway.exchange.model import Kind
 from gateway.exchange.node_facts import NodeFacts
 from gateway.exchange.ports import Handlers
 from gateway.exchange.return_letters import take_return
-from gateway.exchange.sender import LetterSender
+from gateway.exchange.sender import Hint, LetterSender, SenderSettings
 from gateway.exchange.urgency_down import take_urgency
 from gateway.township.model import RANK
 from gateway.township.parcel_index import best_rank
@@ -60,6 +60,8 @@ class TownshipExchange:
     """Hinted when letters came down."""
     urgent: Callable[[], Awaitable[bool]]
     """Tells whether an emergency needs the line."""
+    back: Hint
+    """Hints that the county is heard again."""
 
 
 def handlers(context: Context, news: QueueNews) -> Handlers:
@@ -87,21 +89,27 @@ async def township_exchange(context: Context, news: QueueNews) -> TownshipExchan
     link = await _link(context, pairing)
     await tell_catalogue(context)
     line = _Line(context.database, news)
-    sender = LetterSender(context.database, link, facts(context, news), line, clock=context.clock)
-    written, taken, back = Wake.local(), Wake.local(), Wake.local()
-    news.on_back = back.notify
+    sender = LetterSender(
+        context.database,
+        link,
+        facts(context, news),
+        line,
+        clock=context.clock,
+        settings=SenderSettings(back=news.back),
+    )
+    written, taken = Wake.local(), Wake.local()
     follower = FeedFollower(
         context.database,
         link,
         handlers(context, news),
         clock=context.clock,
-        settings=FollowerSettings(on_taken=taken.notify, back=back),
+        settings=FollowerSettings(on_taken=taken.notify, back=news.back, on_heard=news.reached),
     )
     context.owner.keep("letters", lambda: sender.run(written))
     context.owner.keep("feed", follower.run)
     context.owner.keep("accession-numbers", lambda: keep_numbers(context))
     context.owner.keep("audit-up", lambda: keep_collected(context.database, context.clock))
-    return TownshipExchange(link, written, taken, line.urgent)
+    return TownshipExchange(link, written, taken, line.urgent, news.back)
 
 
 async def _link(context: Context, pairing: Pairing) -> CountyLink:
