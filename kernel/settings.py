@@ -212,7 +212,7 @@ class Township(Section, frozen=True, kw_only=True):
     token_file: str = ""
     """Holds this node's token (``yilian admin token add`` at the county), closed to others."""
     bandwidth_bits_per_s: Annotated[int, Meta(ge=0)] = 0
-    """How much of the line images may take; 0 for all of it."""
+    """How much of the line images and letters may take; 0 for all of it."""
     parallel_uploads: Annotated[int, Meta(ge=1, le=3)] = 3
     """Parcels on the line at a time, at most; how many there are is decided by the line."""
     keep_days: Annotated[int, Meta(ge=0)] = 30
@@ -231,7 +231,7 @@ class Line(Section, frozen=True, kw_only=True):
     clinic_hours: str = ""
     """Such as ``mon-sat 08:00-12:00,14:00-17:30``, by the clinic's clock; empty for never."""
     share_in_clinic_hours: Annotated[float, Meta(gt=0, le=1)] = 0.5
-    """Of the line, what images and letters may take then; an emergency may take all."""
+    """Of the line, what images and letters may take then; an emergency's images may take all."""
 
 
 class Limits(Section, frozen=True, kw_only=True):

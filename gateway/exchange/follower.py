@@ -30,6 +30,11 @@ def _nothing() -> None:
     """Nobody waits for news."""
 
 
+def _for_nothing(_count: int, /) -> float:
+    """Nobody else uses the line."""
+    return 0.0
+
+
 async def _not_told() -> None:
     """Nobody waits for the line."""
 
@@ -47,6 +52,8 @@ class FollowerSettings:
     """Called when letters were made true."""
     back: Hint | None = None
     """Hints that the line is back: what waits to try again tries at once."""
+    owe: Callable[[int], float] = _for_nothing
+    """Called with the bytes of a page; says after how many seconds the next may be asked for."""
     on_heard: Callable[[], Awaitable[None]] = _not_told
     """Called when the county has answered."""
 
@@ -68,6 +75,8 @@ class FeedFollower:
         self._handlers = handlers
         self._clock = clock
         self._settings = settings or FollowerSettings()
+        self._owed_s = 0.0
+        """For how long what came leaves the line to others."""
 
     async def run(self) -> None:
         """Follow until cancelled; there is no last attempt."""
@@ -87,6 +96,7 @@ class FeedFollower:
             try:
                 await self.follow_once()
                 failures = 0
+                await asyncio.sleep(self._owed_s)
             except PlatformError as exc:
                 failures += 1
                 _LOG.info("feed.later", extra={"code": exc.code, "failures": failures})
@@ -111,6 +121,7 @@ class FeedFollower:
             if answer.status != _OK:
                 raise await refusal(answer)
             raw = await body_of(answer)
+        self._owed_s = self._settings.owe(len(path) + len(raw))
         page = await asyncio.to_thread(unpack, raw, FeedPage)
         await self._settings.on_heard()
         source = self._source()

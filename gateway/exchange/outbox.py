@@ -65,7 +65,7 @@ def write_letters(conn: sa.Connection, letters: Iterable[Letter], *, at: dt.date
 
 
 def next_letters(
-    conn: sa.Connection, held: Sequence[str] = (), *, urgent_only: bool = False
+    conn: sa.Connection, held: Sequence[str] = (), *, trail: bool = True
 ) -> list[Sent]:
     """Return the letters of the next post, numbered; what was sent and not answered comes first.
 
@@ -75,13 +75,13 @@ def next_letters(
     Args:
         conn: a transaction.
         held: kinds that stay back, because the county is too old for them.
-        urgent_only: leave the trail for later: something that must not wait needs the line.
+        trail: whether the audit trail may go; False where the line has something else to do.
     """
     columns = letters_out.c
     sent = _fitting(conn, columns.sent_as.is_not(None), columns.sent_as)
     if sent:
         return sent
-    back = sorted({*held, *([Kind.AUDIT.value] if urgent_only else ())})
+    back = sorted({*held, *(() if trail else [Kind.AUDIT.value])})
     fresh = columns.sent_as.is_(None) & columns.kind.not_in(back)
     found = _fitting(conn, fresh, columns.sequence)
     number = _last_number(conn)

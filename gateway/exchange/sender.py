@@ -1,4 +1,8 @@
-"""Letters up and heartbeats: one post at a time, for as long as it takes."""
+"""Letters up and heartbeats: one post at a time, for as long as it takes.
+
+A heartbeat goes when it is due. Letters leave the line to others until the ones before are paid for
+(``LineSide.owe``), the trail also until nothing else waits, and while a person holds the line.
+"""
 
 import asyncio
 import datetime as dt
@@ -15,11 +19,12 @@ import sqlalchemy as sa
 from gateway.exchange import outbox
 from gateway.exchange.county_link import CountyLink, CountyUnreachable, body_of, refusal
 from gateway.exchange.heartbeat import EVERY_S, Heartbeat, Post, StudyState
-from gateway.exchange.model import MEDIA_TYPE, PostAnswer, Sent, Versions
+from gateway.exchange.model import MEDIA_TYPE, Kind, PostAnswer, Sent, Versions
 from gateway.exchange.node_facts import NodeFacts
 from gateway.exchange.versions import SINCE, VERSIONS, carries
 from gateway.exchange.wire import pack, unpack
 from gateway.township.backoff import Backoff
+from kernel.arrival import Priority
 from kernel.clock import Clock
 from kernel.errors import PlatformError
 from kernel.sql.db import Database
@@ -28,6 +33,7 @@ _LOG: Final = logging.getLogger(__name__)
 _LOOK_S: Final = 1.0
 _ALL_STUDIES_EVERY_S: Final = 600.0
 _OK: Final = 200
+_TRAIL: Final = Priority.ROUTINE
 BACKOFF: Final = Backoff(first_s=1.0, cap_s=60.0)
 
 
@@ -60,6 +66,14 @@ class LineSide(Protocol):
 
     async def lost(self, code: str) -> None:
         """The county cannot be talked to now."""
+        ...
+
+    def held(self) -> bool:
+        """Tell whether a person holds the line."""
+        ...
+
+    def owe(self, count: int, lane: Priority) -> float:
+        """Note *count* bytes of letters on the line; returns after how many seconds the next go."""
         ...
 
 
@@ -97,6 +111,8 @@ class LetterSender:
         self._settings = settings or SenderSettings()
         self._agreed: int | None = None
         self._beat_s = float("-inf")
+        self._next_s: dict[Priority, float] = {}
+        """By lane: when its next letters may go."""
         self._held: tuple[dt.datetime | None, str] = (None, "")
         """Of the line, as last told."""
         self._studies: list[StudyState] | None = None
@@ -122,7 +138,7 @@ class LetterSender:
                     failures = 0
                     continue
                 failures = 0
-                await hint.wait(_LOOK_S)
+                await hint.wait(self._look_s())
             except PlatformError as exc:
                 failures += 1
                 if isinstance(exc, CountyUnreachable):
@@ -135,6 +151,10 @@ class LetterSender:
                     self._settings.backoff.delay_s(failures, chance), self._settings.back
                 ):
                     failures = 0
+
+    def _look_s(self) -> float:
+        now_s = self._clock.monotonic_s()
+        return min([_LOOK_S, *(at_s - now_s for at_s in self._next_s.values() if at_s > now_s)])
 
     def _begin(self, conn: sa.Connection) -> None:
         outbox.make_place(conn)
@@ -176,12 +196,20 @@ class LetterSender:
     async def _letters(self) -> list[Sent]:
         agreed, since = self._agreed or 1, self._settings.since
         held = [kind for kind in since if not carries(kind, agreed, since)]
-        urgent = await self._line.urgent()
+        if self._owes(Priority.URGENT):
+            return []
+        trail = not (self._owes(_TRAIL) or self._line.held() or await self._line.urgent())
         if not (await self._database.read(outbox.waiting)).waiting:
             return []
-        return await self._database.write(
-            lambda conn: outbox.next_letters(conn, held, urgent_only=urgent)
-        )
+
+        def choose(conn: sa.Connection) -> list[Sent]:
+            found = outbox.next_letters(conn, held, trail=False)
+            return found or (outbox.next_letters(conn, held) if trail else [])
+
+        return await self._database.write(choose)
+
+    def _owes(self, lane: Priority) -> bool:
+        return self._clock.monotonic_s() < self._next_s.get(lane, float("-inf"))
 
     def _note(self, conn: sa.Connection, *, letters: list[Sent], answer: PostAnswer) -> bool:
         """Keep what the county said; returns False where the two remember different letters."""
@@ -201,6 +229,14 @@ class LetterSender:
             return msgspec.structs.replace(beat, studies=None)
         return beat
 
+    def _pay(self, letters: list[Sent], count: int) -> None:
+        trail = any(letter.kind == Kind.AUDIT.value for letter in letters)
+        lane = _TRAIL if trail else Priority.URGENT
+        wait_s = self._line.owe(count, lane)
+        if letters:
+            # A heartbeat by itself is owed for, too; letters do not wait for it.
+            self._next_s[lane] = self._clock.monotonic_s() + wait_s
+
     async def _post(self, letters: list[Sent], beat: Heartbeat | None) -> PostAnswer:
         place = await self._database.write(outbox.make_place)
         post = Post(
@@ -208,10 +244,14 @@ class LetterSender:
         )
         body = await asyncio.to_thread(pack, post)
         path, headers = "/api/v1/nodes/letters", {"Content-Type": MEDIA_TYPE}
-        async with self._link.ask("POST", path, headers=headers, body=body) as answer:
-            if answer.status != _OK:
-                raise await refusal(answer)
-            raw = await body_of(answer)
+        raw = b""
+        try:
+            async with self._link.ask("POST", path, headers=headers, body=body) as answer:
+                if answer.status != _OK:
+                    raise await refusal(answer)
+                raw = await body_of(answer)
+        finally:
+            self._pay(letters, len(body) + len(raw))
         if beat is not None and beat.studies is not None:
             self._studies, self._studies_s = beat.studies, self._clock.monotonic_s()
         return unpack(raw, PostAnswer)

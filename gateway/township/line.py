@@ -47,7 +47,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     """Why it is down, where more is known than that."""
     held_until: dt.datetime | None = None
-    """Until when a person holds it; nothing is sent before."""
+    """Until when a person holds it; before, no image goes or comes, of letters what is urgent."""
     held_by: str = ""
     limit_bits_per_s: int | None = None
     """What images may take of it now; None for all there is."""

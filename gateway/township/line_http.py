@@ -32,7 +32,7 @@ _MOVERS: Final = roles_for(Act.MANAGE_QUEUE)
 
 
 class HoldBody(msgspec.Struct, frozen=True, kw_only=True):
-    """For how long nothing shall be sent, emergencies included."""
+    """For how long no images and no trail shall be sent, emergencies included."""
 
     minutes: Annotated[int, Meta(ge=1, le=HOLD_MOST_MINUTES)] = 60
 
@@ -63,7 +63,7 @@ class LineDoor:
             require(who, Act.READ_LIST, house)
         return json_response(self.news.line())
 
-    @describe("Send nothing for a while", body=HoldBody, answer=Line)
+    @describe("Send no images and no trail for a while", body=HoldBody, answer=Line)
     @permit(roles=_MOVERS)
     async def _pause(self, request: web.Request) -> web.StreamResponse:
         body = await read_json(request, HoldBody)

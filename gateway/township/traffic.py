@@ -12,6 +12,8 @@ from kernel.arrival import Priority
 from kernel.clock import Clock
 
 BURST_BYTES: Final = 64 * 1024
+HELD_BYTES_PER_S: Final = 8 * 1024
+"""What letters may take while a person holds the line: orders pass, the clinic does not feel it."""
 _LEARN_SPAN_S: Final = 5.0
 
 
@@ -43,7 +45,8 @@ class TrafficState:
 class Traffic:
     """The line's one bucket, with the clinic's hours and what was learnt of the line.
 
-    Sends of images take from it with ``reserve``; everybody else waits in ``pass_bytes``.
+    Sends of images take from it with ``reserve``, letters are owed for with ``owe``; everybody else
+    waits in ``pass_bytes``.
     """
 
     def __init__(self, shares: Shares, meter: LineMeter, clock: Clock, *, zone: dt.tzinfo) -> None:
@@ -58,6 +61,11 @@ class Traffic:
         self._held = False
         self._free = asyncio.Event()
         self._free.set()
+
+    @property
+    def held(self) -> bool:
+        """Whether a person holds the line."""
+        return self._held
 
     def note(self, *, held: bool, emergency: bool) -> None:
         """Note whether a person holds the line, and whether an emergency is on its way up."""
@@ -85,6 +93,24 @@ class Traffic:
         # A line slower than what the operator gave never empties the bucket: it is what limits.
         self._learn(now_s, limited=allowed != unlearnt or wait_s > 0)
         return wait_s
+
+    def owe(self, count: int, lane: Priority) -> float:
+        """Take what letters moved over the line, and return after how many seconds the next go.
+
+        Letters are small and go first; who comes after them waits until they are paid for.
+
+        Args:
+            count: bytes of a question and its answer.
+            lane: ``ROUTINE`` waits for all that was taken, by images too; what is more urgent for
+                its own bytes only.
+        """
+        rate = self.state().limit_bytes_per_s
+        if self._held:
+            rate = min(rate or HELD_BYTES_PER_S, HELD_BYTES_PER_S)
+        now_s = self._clock.monotonic_s()
+        self._bucket.set_rate(rate, now_s=now_s)
+        wait_s = self._bucket.take(count, now_s=now_s)
+        return wait_s if rate is None or lane is Priority.ROUTINE else min(wait_s, count / rate)
 
     async def pass_bytes(self, count: int, *, lane: Priority = Priority.ROUTINE) -> None:
         """See ``LineShare``."""

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,16 @@ from gateway.http.app import ShellParts, ShellSettings, build_app
 from gateway.http.server import serve
 from gateway.http.session import NodeFacts as PageFacts
 from gateway.township.backoff import Backoff
+from gateway.township.clinic_hours import Shares
+from gateway.township.line import LineMeter
 from gateway.township.line_back import LineBack
+from gateway.township.traffic import Traffic
 from imaging.dicomweb import qido
 from imaging.dicomweb.routes import DicomWebParts, routes as dicomweb_routes
 from imaging.pixels.pool import PixelPool
 from imaging.query.paging import PagingMemory
 from imaging.query.service import Search
+from kernel.arrival import Priority
 from kernel.audit.access_log import AccessLog
 from kernel.clock import Clock, SystemClock
 from kernel.dicom.decode_pool import DecodePool
@@ -223,6 +228,10 @@ class SeenLine:
     words: list[str] = field(default_factory=list)
     emergency: bool = False
     back: LineBack = field(default_factory=LineBack)
+    traffic: Traffic = field(
+        default_factory=lambda: Traffic(Shares(), LineMeter(), SystemClock(), zone=dt.UTC)
+    )
+    owed_bytes: dict[Priority, int] = field(default_factory=dict)
 
     async def urgent(self) -> bool:
         return self.emergency
@@ -234,6 +243,13 @@ class SeenLine:
 
     async def lost(self, code: str) -> None:
         self.words.append(code)
+
+    def held(self) -> bool:
+        return self.traffic.held
+
+    def owe(self, count: int, lane: Priority) -> float:
+        self.owed_bytes[lane] = self.owed_bytes.get(lane, 0) + count
+        return self.traffic.owe(count, lane)
 
 
 @dataclass
@@ -324,6 +340,7 @@ async def township_in(
             on_taken=taken.notify,
             back=line.back,
             on_heard=line.reached,
+            owe=partial(line.owe, lane=Priority.URGENT),
         ),
     )
     try:

@@ -23,7 +23,7 @@ def tell_refusal(conn: sa.Connection, settings: Settings) -> None:
 
 
 def tell_hold(conn: sa.Connection, clock: Clock) -> None:
-    """Say on standard error until when a person lets nothing go, who, and how to end it."""
+    """Say on standard error until when a person lets no images go, who, and how to end it."""
     held = line_hold(conn, now=clock.now())
     if held is None:
         return
@@ -31,7 +31,7 @@ def tell_hold(conn: sa.Connection, clock: Clock) -> None:
     told = until.astimezone().isoformat(timespec="minutes")
     who = f" by {by}" if by else ""
     print(
-        f"yilian spool: everything is held until {told}{who}, emergencies included; "
+        f"yilian spool: all images are held until {told}{who}, emergencies included; "
         "yilian spool resume lets it go",
         file=sys.stderr,
     )

@@ -66,7 +66,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         ),
         (
             "pause",
-            "send nothing for a while, emergencies included",
+            "send no images for a while, emergencies included; orders still pass",
             _pause,
             "spool pause --home H --minutes 30",
         ),
@@ -284,7 +284,8 @@ def _hold(arguments: argparse.Namespace, until: dt.datetime | None) -> int:
     if arguments.json:
         print(json.dumps({"held_until": told}))
     else:
-        print(f"nothing is sent before {told}" if told else "the line is free")
+        passes = "heartbeats, orders and registrations pass, in a trickle"
+        print(f"no image goes before {told}; {passes}" if told else "the line is free")
     return 0
 
 

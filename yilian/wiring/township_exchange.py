@@ -22,6 +22,7 @@ from gateway.exchange.urgency_down import take_urgency
 from gateway.township.model import RANK
 from gateway.township.parcel_index import best_rank
 from gateway.township.queue_news import QueueNews
+from gateway.township.traffic import Traffic
 from kernel.arrival import Priority
 from kernel.process.wake import Wake
 from kernel.sql.db import Database
@@ -30,6 +31,7 @@ from yilian.wiring.context import Context
 from yilian.wiring.order_ledger import ledger
 from yilian.wiring.orders_letters import down_handlers, keep_numbers, tell_catalogue
 from yilian.wiring.pairing import Pairing, pairing_of
+from yilian.wiring.township_line import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class _Line:
 
     database: Database
     news: QueueNews
+    traffic: Traffic
 
     async def urgent(self) -> bool:
         return await self.database.read(best_rank) == RANK[Priority.EMERGENCY]
@@ -47,6 +50,12 @@ class _Line:
 
     async def lost(self, code: str) -> None:
         await self.news.lost(code)
+
+    def held(self) -> bool:
+        return self.traffic.held
+
+    def owe(self, count: int, lane: Priority) -> float:
+        return self.traffic.owe(count, lane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +90,15 @@ def guard(context: Context) -> CountyAccounts:
     return CountyAccounts(dt.timedelta(days=context.settings.township.offline_days))
 
 
-async def township_exchange(context: Context, news: QueueNews) -> TownshipExchange | None:
+async def township_exchange(context: Context, shared: Line) -> TownshipExchange | None:
     """Keep running the exchange with the county; None where this node is enrolled nowhere."""
     pairing = await asyncio.to_thread(pairing_of, context.home)
     if pairing is None:
         return None
     link = await _link(context, pairing)
     await tell_catalogue(context)
-    line = _Line(context.database, news)
+    news = shared.news
+    line = _Line(context.database, news, shared.traffic)
     sender = LetterSender(
         context.database,
         link,
@@ -103,7 +113,12 @@ async def township_exchange(context: Context, news: QueueNews) -> TownshipExchan
         link,
         handlers(context, news),
         clock=context.clock,
-        settings=FollowerSettings(on_taken=taken.notify, back=news.back, on_heard=news.reached),
+        settings=FollowerSettings(
+            on_taken=taken.notify,
+            back=news.back,
+            on_heard=news.reached,
+            owe=partial(line.owe, lane=Priority.URGENT),
+        ),
     )
     context.owner.keep("letters", lambda: sender.run(written))
     context.owner.keep("feed", follower.run)

@@ -97,7 +97,7 @@ async def run_gateway(context: Context) -> None:
         _keep_house(context, objects, news, view)
         context.owner.keep("ordered-urgency", watch_queued_urgency(context, news, filed.notify))
         context.owner.keep("shown-urgency", watch_shown_urgency(context))
-        exchange = await township_exchange(context, news)
+        exchange = await township_exchange(context, line)
         if township.county_url:
             forwarder = await forwarder_of(
                 context, objects, line, exchange.link if exchange else None
