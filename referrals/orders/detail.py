@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from kernel.identity import Principal
 from kernel.policy import Act as Duty, Subject, decide, sees_own_orders_only
 from referrals.orders import store
+from referrals.orders.following import taken_along
 from referrals.orders.machine import PERFORMING, acts_in
 from referrals.orders.model import Order, Patient, PatientStatus
 from referrals.orders.records import Record, RecordKind, kind_of
@@ -154,17 +155,24 @@ def _own(conn: sa.Connection, patient: str, institution: str) -> list[Patient]:
 
 
 def history(conn: sa.Connection, kind: RecordKind, record: str) -> list[HistoryLine]:
-    """Return who did what to the record, oldest first; what machines noted once each."""
+    """Return who did what to the record, oldest first; what machines noted once each.
+
+    Of an order also who said that its patient is another.
+    """
+    kept = store.versions_of(conn, kind, record)
+    order = store.find_order(conn, record) if kind is RecordKind.ORDER else None
+    if order is not None and order.first_patient:
+        kept = taken_along(conn, order, kept)
     return [
         HistoryLine(
-            version=f"{kept.version.version}.{kept.version.node}",
-            node=kept.version.node,
-            act=kept.change.act,
-            at=kept.change.at,
-            by=kept.change.by_name or kept.change.by_username,
-            reason=kept.change.reason,
+            version=f"{each.version.version}.{each.version.node}",
+            node=each.version.node,
+            act=each.change.act,
+            at=each.change.at,
+            by=each.change.by_name or each.change.by_username,
+            reason=each.change.reason,
         )
-        for kept in noted_once(store.versions_of(conn, kind, record))
+        for each in noted_once(kept)
     ]
 
 

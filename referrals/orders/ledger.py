@@ -21,12 +21,14 @@ from kernel.letter import Letter
 from kernel.policy import Reason
 from referrals.orders import numbers, store
 from referrals.orders.accession import folded
+from referrals.orders.following import followed, way_of
 from referrals.orders.model import Order, Patient
 from referrals.orders.numbers import Numbers
 from referrals.orders.ports import Post, Spellings
 from referrals.orders.records import (
     Change,
     Record,
+    RecordKind,
     as_urgent,
     from_letter,
     kind_of,
@@ -215,17 +217,28 @@ class Ledger:
         conflicts, shown = stands.conflicts, as_urgent(shown, stands.urgency)
         if isinstance(shown, Patient):
             terms = self.spellings.terms(shown.name, shown.name_pinyin)
+            was = way_of(conn, shown.id)[-1]
             store.put(conn, shown, conflicts=conflicts, terms=terms)
-            topic = PATIENT_REGISTERED if first else PATIENT_UPDATED
+            self.tell(page, PATIENT_REGISTERED if first else PATIENT_UPDATED, shown)
+            if way_of(conn, shown.id)[-1] != was:
+                self._take_along(page, was)
         else:
+            shown = followed(conn, shown)
             store.put(conn, shown, conflicts=conflicts)
-            topic = ORDER_UPDATED
-        self.tell(page, topic, shown)
+            self.tell(page, ORDER_UPDATED, shown)
         if before or conflicts or settles:
             told = {"id": shown.id, "kind": kind_of(shown).value, "open": conflicts}
             whose = shown.institution
             hear = {self.centre} - {"", whose}
             page.events.append(EventDraft(CONFLICT_UPDATED, told, whose, sorted(hear)))
+
+    def _take_along(self, page: Page, was: str) -> None:
+        """Show the orders of the patient *was* as they are now that somebody is another."""
+        conn = page.conn
+        for order in store.orders_of_patient(conn, was):
+            stands = store.standing_of(conn, RecordKind.ORDER, order.id)
+            shown = store.record_at(conn, RecordKind.ORDER, order.id, stands.shown)
+            self._show(page, shown, first=False, settles=False)
 
     def tell(
         self, page: Page, topic: str, record: Record, more: Mapping[str, Any] | None = None

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from kernel.dicom.shown import Age
 from referrals.orders import numbers, store
+from referrals.orders.following import people_of
 from referrals.orders.ledger import STUDY_MISMATCH, By, Ledger, Page
 from referrals.orders.machine import TRANSITIONS, Act
 from referrals.orders.model import Order, State
@@ -81,8 +82,7 @@ def _by_number(conn: sa.Connection, performed: Performed) -> list[Order]:
 def _same_patient(conn: sa.Connection, order: Order, performed: Performed) -> bool:
     if not performed.patient_id:
         return True
-    people = store.patients_by_id(conn, {order.patient, order.first_patient} - {""})
-    known = {patient.patient_id for patient in people.values()}
+    known = {patient.patient_id for patient in people_of(conn, order)}
     return not known or performed.patient_id in known
 
 

@@ -24,6 +24,7 @@ from referrals.orders.asked import (
     OrderChanges,
     PatientChanges,
 )
+from referrals.orders.following import RECONCILE
 from referrals.orders.gate import OrderGate
 from referrals.orders.ledger import By, Ledger, Page
 from referrals.orders.machine import Act
@@ -100,7 +101,8 @@ class OrderDesk:
     async def reconcile(self, by: By, seen: Seen, real: str, ask: Ask) -> str:
         """Say that a patient registered as unknown is *real*; returns the first one's id.
 
-        Every order goes over to *real* and keeps whom it was ordered for.
+        Every order goes over to *real* and keeps whom it was ordered for; those this node hears
+        of later follow (``following``).
 
         Raises:
             PatientMissing: one of them is not there, or another institution's.
@@ -119,10 +121,11 @@ class OrderDesk:
                 raise Conflict("only a temporary patient is reconciled", code="not-temporary")
             if known.temporary is not None or known.id == before.id:
                 raise Conflict("reconcile with a real patient", code="not-a-real-patient")
-            change = by.change("reconcile", now)
+            change = by.change(RECONCILE, now)
+            theirs = store.orders_of_patient(conn, before.id)
             gone = replace(before, status=PatientStatus.RECONCILED, reconciled_with=known.id)
             self._ledger.write(page, gone, change, by)
-            for order in store.orders_of_patient(conn, before.id):
+            for order in theirs:
                 first = order.first_patient or before.id
                 moved = replace(order, patient=known.id, first_patient=first)
                 self._ledger.write(page, moved, change, by)

@@ -79,8 +79,9 @@ export function History({ lines }: { lines: readonly HistoryLine[] }) {
   const language = useLanguage();
   return (
     <ol className="history">
-      {lines.map((line) => (
-        <li key={line.version}>
+      {lines.map((line, number) => (
+        // A line of the patient's may bear the version one of the order's has.
+        <li key={`${number} ${line.version}`}>
           <span title={absolute(line.at, language)}>{dayAndTime(line.at, language)}</span> {line.by || t('order.byMachine')}{' '}
           {historyWord(line.act, t)}
           {reasonWord(line, t)}

@@ -1,0 +1,200 @@
+"""An order goes where its patient turned out to be, whichever node hears of what first."""
+
+import datetime as dt
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from kernel.events import events_after
+from kernel.identity import Role
+from kernel.letter import Letter
+from kernel.sql.db import Database
+from referrals.orders.asked import NewPatient, OrderChanges
+from referrals.orders.detail import history
+from referrals.orders.ledger import ORDER_UPDATED
+from referrals.orders.machine import Act
+from referrals.orders.model import Patient, PatientStatus, Sex, State, Temporary
+from referrals.orders.performing import Performed, matching
+from referrals.orders.records import Change, RecordKind, to_letter
+from referrals.orders.worklist import WorklistQuery, worklist
+from tests.databases import open_filled
+from tests.orders.desk import AT, COUNTY, LIU, QINGSHAN, Desk, ask, by, open_desk, seen
+from tests.orders.test_letters import rows, tell, wiped
+
+UNKNOWN = NewPatient(sex=Sex.FEMALE, temporary=Temporary(estimated_age_years=45))
+VILLAGE = by(Role.VILLAGE_DOCTOR, username="tianshui")
+
+
+@pytest_asyncio.fixture
+async def county(database: Database) -> Desk:
+    return await open_desk(database, node=COUNTY, allots=True)
+
+
+@pytest_asyncio.fixture
+async def township(tmp_path: Path) -> AsyncIterator[Desk]:
+    database = await open_filled(f"sqlite:///{tmp_path / 'township.sqlite'}")
+    yield await open_desk(database)
+    await database.close()
+
+
+async def reconciled(desk: Desk, unknown: str) -> str:
+    """The id of whom *unknown* turned out to be."""
+    real = await desk.desk.register(by(), LIU, ask())
+    await desk.desk.reconcile(by(), seen(await desk.find_patient(unknown)), real, ask())
+    return real
+
+
+async def on_the_worklist(desk: Desk) -> list[str]:
+    found = await desk.read(lambda conn: worklist(conn, QINGSHAN, WorklistQuery(), now=AT, limit=9))
+    return [str(item["PatientID"]) for _, item in found]
+
+
+async def test_an_order_made_elsewhere_meanwhile_goes_to_who_it_was(
+    township: Desk, county: Desk
+) -> None:
+    unknown = await township.desk.register(by(), UNKNOWN, ask())
+    await tell(township.letters, county)
+    here = len(township.letters)
+    order = await county.order(unknown, who=VILLAGE)
+    real = await reconciled(township, unknown)
+    # Now the line is back.
+    await tell(county.letters, township)
+    await tell(township.letters[here:], county)
+    number = (await township.find_patient(real)).patient_id
+    for desk in (township, county):
+        moved = await desk.find_order(order.id)
+        assert (moved.patient, moved.first_patient, moved.state) == (real, unknown, State.ORDERED)
+        assert await on_the_worklist(desk) == [number]
+        lines = await desk.read(lambda conn: history(conn, RecordKind.ORDER, order.id))
+        assert [(line.act, line.by, line.node) for line in lines] == [
+            ("order", "罗丽", COUNTY),
+            ("reconcile", "罗丽", QINGSHAN),
+        ]
+        events = await desk.read(lambda conn: events_after(conn, 0, limit=99))
+        told = [event.payload for event in events if event.topic == ORDER_UPDATED][-1]
+        assert told["patient"]["id"] == real
+    assert await rows(township) == await rows(county)
+
+
+async def test_what_is_done_to_it_afterwards_is_done_for_who_it_was(
+    township: Desk, county: Desk
+) -> None:
+    unknown = await township.desk.register(by(), UNKNOWN, ask())
+    await tell(township.letters, county)
+    here = len(township.letters)
+    order = await county.order(unknown, who=VILLAGE)
+    real = await reconciled(township, unknown)
+    await tell(county.letters, township)
+    township.clock.advance(dt.timedelta(minutes=1))
+    await township.desk.move(by(), seen(await township.find_order(order.id)), Act.BEGIN, "", ask())
+    await tell(township.letters[here:], county)
+    for desk in (township, county):
+        lines = await desk.read(lambda conn: history(conn, RecordKind.ORDER, order.id))
+        assert [line.act for line in lines] == ["order", "reconcile", "begin"]
+        assert (await desk.find_order(order.id)).patient == real
+    assert await rows(township) == await rows(county)
+
+
+async def test_what_was_begun_elsewhere_under_the_first_name_does_not_go_back(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order(UNKNOWN)
+    await tell(township.letters, county)
+    here = len(township.letters)
+    real = await reconciled(township, order.patient)
+    await county.desk.move(by(), seen(order), Act.BEGIN, "", ask())
+    await tell(county.letters, township)
+    await tell(township.letters[here:], county)
+    for desk in (township, county):
+        moved = await desk.find_order(order.id)
+        assert (moved.patient, moved.state) == (real, State.IN_PROGRESS)
+        lines = await desk.read(lambda conn: history(conn, RecordKind.ORDER, order.id))
+        assert sorted(line.act for line in lines) == ["begin", "order", "reconcile"]
+    assert await rows(township) == await rows(county)
+
+
+async def arrivals_end_alike(county: Desk, letters: Sequence[Letter], *, every: int) -> None:
+    """Fail unless the county shows the same, in whatever order *letters* come."""
+    first = None
+    for arrival in itertools.islice(itertools.permutations(letters), 0, None, every):
+        await wiped(county)
+        await tell(arrival, county)
+        end = [sorted(map(repr, table)) for table in await rows(county)]
+        first = first or end
+        assert end == first
+
+
+@pytest.mark.timeout(120)
+async def test_every_order_of_arrival_ends_alike(township: Desk, county: Desk) -> None:
+    unknown = await township.desk.register(by(), UNKNOWN, ask())
+    await tell(township.letters, county)
+    order = await county.order(unknown, who=VILLAGE)
+    questions = OrderChanges(clinical_question="跌倒")
+    await county.desk.change(VILLAGE, seen(order), questions, ask())
+    real = await reconciled(township, unknown)
+    letters = [*township.letters, *county.letters]
+    assert len(letters) == 5
+    every = 1 if county.database.dialect == "sqlite" else 7
+    await arrivals_end_alike(county, letters, every=every)
+    shown = await county.find_order(order.id)
+    assert (shown.patient, shown.first_patient) == (real, unknown)
+    assert shown.clinical_question == "跌倒"
+
+
+def found_to_be(patient: Patient, whom: str) -> Letter:
+    """What a node tells that found *patient* to be *whom*."""
+    gone = replace(patient, status=PatientStatus.RECONCILED, reconciled_with=whom, version=2)
+    return to_letter(gone, Change(act="reconcile", at=AT, by_username="luoli", by_name="罗丽"))
+
+
+@pytest.mark.timeout(120)
+async def test_who_turns_out_to_be_somebody_else_again_is_followed_to_the_end(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order(UNKNOWN)
+    first = await township.find_patient(order.patient)
+    second, third = [
+        await township.find_patient(await township.desk.register(by(), new, ask()))
+        for new in (UNKNOWN, LIU)
+    ]
+    letters = [*township.letters, found_to_be(first, second.id), found_to_be(second, third.id)]
+    assert len(letters) == 6
+    every = 7 if county.database.dialect == "sqlite" else 41
+    await arrivals_end_alike(county, letters, every=every)
+    shown = await county.find_order(order.id)
+    assert (shown.patient, shown.first_patient) == (third.id, first.id)
+    lines = await county.read(lambda conn: history(conn, RecordKind.ORDER, order.id))
+    assert [line.act for line in lines] == ["order", "reconcile", "reconcile"]
+    # Images made while it was the second one's are no other patient's.
+    performed = Performed(
+        institution=QINGSHAN,
+        accession_number=order.accession_number,
+        patient_id=second.patient_id,
+    )
+    match = await county.read(lambda conn: matching(conn, performed))
+    assert match is not None
+    assert match.same_patient
+
+
+@pytest.mark.timeout(120)
+async def test_two_found_to_be_each_other_are_whoever_was_registered_first(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order(UNKNOWN)
+    first = await township.find_patient(order.patient)
+    second = await township.find_patient(await township.desk.register(by(), UNKNOWN, ask()))
+    other = await township.order(second.id)
+    letters = [
+        *township.letters,
+        found_to_be(first, second.id),
+        found_to_be(second, first.id),
+    ]
+    assert len(letters) == 6
+    every = 7 if county.database.dialect == "sqlite" else 41
+    await arrivals_end_alike(county, letters, every=every)
+    for one in (order, other):
+        assert (await county.find_order(one.id)).patient == min(first.id, second.id)
