@@ -13,13 +13,14 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from gateway.uploads.receive import Receiver, body_of
+from gateway.uploads.roll import Roll, RollLimits
 from gateway.uploads.sinks import Completion, UploadSink
 from gateway.uploads.threads import finish_in_thread
 from gateway.uploads.turns import StillBusy, Turns
+from gateway.uploads.tus_answers import check_version, problem, reply
 from gateway.uploads.tus_headers import (
     CHECKSUM_ALGORITHMS,
     EXTENSIONS,
@@ -30,7 +31,6 @@ from gateway.uploads.tus_headers import (
     parse_checksum,
     parse_length,
     parse_metadata,
-    reason_of,
     refuse_unoffered,
 )
 from gateway.uploads.upload_files import Owner, Upload, UploadFiles, UploadInfo
@@ -76,10 +76,10 @@ class TusSettings:
     keep: dt.timedelta = dt.timedelta(days=7)
     """How long an unfinished upload is kept after it last grew."""
     keep_ended: dt.timedelta = dt.timedelta(hours=1)
-    """How long it is remembered that one ended."""
+    """How long it is remembered that one ended, at most (``RollLimits.ended_max``)."""
     sweep_s: float = 60.0
-    open_max: int = 20_000
-    """Uploads in all, unfinished or remembered."""
+    roll: RollLimits = field(default_factory=RollLimits)
+    """How many uploads, unfinished or remembered."""
     reserve_bytes: int = 256 * 1024 * 1024
     """Disk space that stays free."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -106,15 +106,17 @@ class TusServer:
         self._clock = clock
         self._files = UploadFiles.open(directory, reserve_bytes=self._settings.reserve_bytes)
         self._receiver = Receiver(self._files, clock, self._settings.idle_s)
-        self._completion = Completion(self._files, sinks, clock, bound=self._settings.open_max)
+        # Twice, for those that are let in at the same moment.
+        most = 2 * self._settings.roll.open_max
+        self._completion = Completion(self._files, sinks, clock, bound=most)
         self._turns = Turns()
-        self._uploads: dict[str, Upload] = {}
+        self._uploads = Roll(self._settings.roll)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Load what the folder holds, go on with it, and work until the block ends."""
         loaded = await finish_in_thread(lambda: list(self._files.load()))
-        self._uploads = {upload.info.upload_id: upload for upload in loaded}
+        self._uploads.add(loaded)
         for upload in loaded:
             if upload.complete and upload.result is None and upload.info.kind in self._sinks:
                 self._completion.add(upload)
@@ -140,8 +142,8 @@ class TusServer:
         """Return the uploads of one kind that somebody of *institution* created, oldest first."""
         return [
             upload
-            for upload in self._uploads.values()
-            if upload.info.owner.institution == institution and upload.info.kind == kind
+            for upload in self._uploads.of_institution(institution)
+            if upload.info.kind == kind
         ]
 
     async def wait_ended(self, upload_id: str, timeout_s: float) -> bool:
@@ -174,21 +176,21 @@ class TusServer:
         @permit(roles=roles_for(Act.STORE_STUDY), body_bytes=_BODY_MAX_BYTES)
         async def answer(request: web.Request) -> web.StreamResponse:
             try:
-                _check_version(request)
+                check_version(request)
                 return await handler(request)
             except TusFault as exc:
-                return _problem(exc.status, exc.code, exc.detail, exc.headers)
+                return problem(exc.status, exc.code, exc.detail, exc.headers)
             except StillBusy:
-                return _problem(423, "upload-busy", "another request holds this upload", {})
+                return problem(423, "upload-busy", "another request holds this upload", {})
             except PlatformError as exc:
-                return _problem(STATUS[exc.category], exc.code, exc.detail, {})
+                return problem(STATUS[exc.category], exc.code, exc.detail, {})
 
         return answer
 
     @permit()
     async def _options(self, _request: web.Request) -> web.StreamResponse:
         longest = max((sink.max_bytes for sink in self._sinks.values()), default=0)
-        return _reply(
+        return reply(
             204,
             {
                 "Tus-Version": TUS_VERSION,
@@ -209,7 +211,7 @@ class TusServer:
         if with_bytes and (request.content_length or 0) > info.length:
             raise TusFault(413, "longer-than-declared", "more bytes than Upload-Length")
         upload = await finish_in_thread(lambda: self._files.create(info))
-        self._uploads[info.upload_id] = upload
+        self._uploads.add([upload])
         async with self._turns.take(info.upload_id, timeout_s=0.1) as turn:
             try:
                 if with_bytes:
@@ -217,7 +219,7 @@ class TusServer:
             finally:
                 self._complete(upload)
         headers = {"Location": f"/uploads/{info.upload_id}", "Upload-Offset": str(upload.offset)}
-        return _reply(201, headers | self._expires(upload))
+        return reply(201, headers | self._expires(upload))
 
     async def _head(self, request: web.Request) -> web.StreamResponse:
         upload_id = self._find(request).info.upload_id
@@ -230,7 +232,7 @@ class TusServer:
             }
         if upload.info.metadata:
             headers["Upload-Metadata"] = format_metadata(upload.info.metadata)
-        return _reply(200, headers | self._expires(upload))
+        return reply(200, headers | self._expires(upload))
 
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         refuse_unoffered(request.headers)
@@ -252,7 +254,7 @@ class TusServer:
             finally:
                 # Also when the peer is gone: its last byte may have come, and nothing else will.
                 self._complete(upload)
-        return _reply(204, {"Upload-Offset": str(upload.offset)} | self._expires(upload))
+        return reply(204, {"Upload-Offset": str(upload.offset)} | self._expires(upload))
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         upload_id = self._find(request).info.upload_id
@@ -261,7 +263,7 @@ class TusServer:
             if upload.complete and upload.result is None:
                 raise TusFault(409, "upload-processing", "the upload is whole and being taken")
             await self._forget(upload)
-        return _reply(204, {})
+        return reply(204, {})
 
     async def _overridden(self, request: web.Request) -> web.StreamResponse:
         """Serve clients whose network lets only GET and POST pass (X-HTTP-Method-Override)."""
@@ -288,8 +290,9 @@ class TusServer:
         if length > sink.max_bytes:
             longest = {"Tus-Max-Size": str(sink.max_bytes)}
             raise TusFault(413, "too-large", "longer than this door takes", longest)
-        if len(self._uploads) >= self._settings.open_max:
-            raise TusFault(429, "too-many-uploads", "too many uploads are open")
+        owner = self._owner_of(request)
+        self._uploads.check_room(owner)
+        await self._forget_surplus()
         if not await finish_in_thread(lambda: self._files.room_for(length)):
             raise TusFault(507, "storage-full", "no room for the upload")
         info = UploadInfo(
@@ -297,7 +300,7 @@ class TusServer:
             kind=kind,
             length=length,
             metadata=metadata,
-            owner=self._owner_of(request),
+            owner=owner,
             created_at=self._clock.now(),
         )
         await sink.admit(info)
@@ -318,8 +321,12 @@ class TusServer:
         return {"Upload-Expires": format_datetime(at, usegmt=True)}
 
     async def _forget(self, upload: Upload) -> None:
-        self._uploads.pop(upload.info.upload_id, None)
+        self._uploads.drop(upload)
         await finish_in_thread(lambda: self._files.delete(upload.info))
+
+    async def _forget_surplus(self) -> None:
+        for upload in self._uploads.surplus():
+            await self._forget(upload)
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -329,7 +336,8 @@ class TusServer:
     async def sweep(self) -> None:
         """Remove what expired; never what is coming in, or is whole and not yet taken."""
         now = self._clock.now()
-        for upload in list(self._uploads.values()):
+        await self._forget_surplus()
+        for upload in list(self._uploads):
             if self._turns.held(upload.info.upload_id):
                 continue
             if upload.result is not None:
@@ -338,34 +346,3 @@ class TusServer:
                 expired = not upload.complete and upload.touched_at < now - self._settings.keep
             if expired:
                 await self._forget(upload)
-
-
-def _check_version(request: web.Request) -> None:
-    if request.headers.get("Tus-Resumable") != TUS_VERSION:
-        raise TusFault(412, "tus-version", "speak tus 1.0.0", {"Tus-Version": TUS_VERSION})
-
-
-def _reply(status: int, headers: Mapping[str, str]) -> web.Response:
-    return web.Response(
-        status=status,
-        reason=reason_of(status),
-        headers={"Tus-Resumable": TUS_VERSION, "X-Content-Type-Options": "nosniff", **headers},
-    )
-
-
-def _problem(status: int, code: str, detail: str, headers: Mapping[str, str]) -> web.Response:
-    reason = reason_of(status)
-    body = {
-        "type": f"urn:yilian:problem:{code}",
-        "title": reason,
-        "status": status,
-        "code": code,
-        "detail": detail,
-    }
-    return web.Response(
-        status=status,
-        reason=reason,
-        body=msgspec.json.encode(body),
-        content_type="application/problem+json",
-        headers={"Tus-Resumable": TUS_VERSION, "X-Content-Type-Options": "nosniff", **headers},
-    )
