@@ -56,6 +56,8 @@ _MASKS: Final[dict[str, Callable[[str], str | None]]] = {
     "birth_date": lambda _: None,
 }
 """By field of a payload's patient, what those not in care see of it."""
+_PEOPLE: Final = ("patient", "patient_is_now")
+"""Fields of a payload that are a patient."""
 
 Visible = Callable[[Principal, Event], bool]
 
@@ -119,13 +121,14 @@ def as_text(event: Event, *, full_names: bool) -> bytes:
     Without *full_names* the patient's name, whole number and birth date are masked besides.
     """
     payload: dict[str, Any] = _numbers_masked(event.payload)
-    patient = payload.get("patient")
-    if not full_names and isinstance(patient, dict):
-        payload["patient"] = patient | {
-            name: mask(str(patient[name])) if patient[name] else patient[name]
-            for name, mask in _MASKS.items()
-            if name in patient
-        }
+    for whose in _PEOPLE:
+        patient = payload.get(whose)
+        if not full_names and isinstance(patient, dict):
+            payload[whose] = patient | {
+                name: mask(str(patient[name])) if patient[name] else patient[name]
+                for name, mask in _MASKS.items()
+                if name in patient
+            }
     data = msgspec.json.encode(payload).decode()
     return f"id: {event.id}\nevent: {event.topic}\ndata: {data}\n\n".encode()
 

@@ -146,6 +146,8 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     unidentified: bool
     conflicts: int
     set_aside: tuple[SetAside, ...]
+    patient_is_now: Patient | None = None
+    """Who the patient turned out to be that nobody knew when the images were made."""
 
 
 def state_of(

@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 import sqlalchemy as sa
 
+from gateway.township.model import Patient
 from kernel.arrival import Priority
 from kernel.dicom.shown import Age
 from kernel.events import Event
@@ -86,24 +87,27 @@ def nobody_ordered(conn: sa.Connection, study: QueuedStudy, /) -> Priority | Non
 
 
 @dataclass(frozen=True, slots=True)
-class OrderedAge:
-    """How old somebody was when the examination was ordered."""
+class OrderedPerson:
+    """Who was examined, as the order knows."""
 
-    age: Age
-    estimated: bool
+    age: Age | None
+    """When the examination was ordered."""
+    estimated: bool = False
     """Guessed by whoever registered somebody nobody knows."""
+    is_now: Patient | None = None
+    """Who they turned out to be, where that is another than the images name."""
 
 
-class OrderAges(Protocol):
-    """Knows how old people were for whom examinations were ordered."""
+class OrderedPeople(Protocol):
+    """Knows of the people for whom examinations were ordered."""
 
-    def __call__(self, conn: sa.Connection, study: QueuedStudy, /) -> OrderedAge | None:
-        """Return the age of *study*'s patient; None where no order tells."""
+    def __call__(self, conn: sa.Connection, study: QueuedStudy, /) -> OrderedPerson | None:
+        """Return who *study* was ordered for; None where no order tells."""
         ...
 
 
-def nobody_told(conn: sa.Connection, study: QueuedStudy, /) -> OrderedAge | None:
-    """Know of no order (``OrderAges``)."""
+def nobody_told(conn: sa.Connection, study: QueuedStudy, /) -> OrderedPerson | None:
+    """Know of no order (``OrderedPeople``)."""
     del conn, study
     return None
 

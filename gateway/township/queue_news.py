@@ -13,7 +13,7 @@ from gateway.township.line import Line, LineMeter, LineState
 from gateway.township.line_back import LineBack
 from gateway.township.line_plan import LineWindow
 from gateway.township.line_told import LINE_CHANGED
-from gateway.township.ports import OrderAges, nobody_told
+from gateway.township.ports import OrderedPeople, nobody_told
 from gateway.township.queue_places import ExpectedCounts, Now, nobody_knows
 from gateway.township.queue_view import item_events, totals
 from gateway.township.traffic import TrafficState
@@ -48,8 +48,8 @@ class QueueNews:
         """When the line was last tried, on the clock's monotonic seconds."""
         self.expected: ExpectedCounts = nobody_knows
         """Says how many images modalities announced; whoever knows is put here once."""
-        self.ages: OrderAges = nobody_told
-        """Says how old people are whose images do not tell; whoever knows is put here once."""
+        self.people: OrderedPeople = nobody_told
+        """Says who people are whose images do not tell; whoever knows is put here once."""
         self.quiet = QUIET
         """After how long without a new image a study is taken for whole."""
         self.traffic: Callable[[], TrafficState] | None = None
@@ -77,7 +77,7 @@ class QueueNews:
             self._zone,
             over=over,
             expected=self.expected,
-            ages=self.ages,
+            people=self.people,
             quiet=self.quiet,
         )
 

@@ -11,7 +11,7 @@ from gateway.exchange.completeness import QUIET
 from gateway.township.eta import Load, arrivals_s
 from gateway.township.model import InstanceState
 from gateway.township.parcel_queue import in_line, precedence
-from gateway.township.ports import OrderAges, nobody_told
+from gateway.township.ports import OrderedPeople, nobody_told
 from gateway.township.tables import instances, studies
 
 LEFT: Final = (InstanceState.WAITING, InstanceState.PACKED, InstanceState.SENT)
@@ -48,7 +48,7 @@ class Now:
     over: Mapping[str, int] = field(default_factory=dict)
     """Bytes of parcels on the line that went out already, by study."""
     expected: ExpectedCounts = nobody_knows
-    ages: OrderAges = nobody_told
+    people: OrderedPeople = nobody_told
     quiet: dt.timedelta = QUIET
     """A study that has not grown for so long is whole, where nobody says how large it is."""
 

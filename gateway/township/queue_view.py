@@ -22,10 +22,11 @@ from gateway.township.model import (
     state_of,
 )
 from gateway.township.parcel_queue import in_line
-from gateway.township.ports import OrderedAge, QueuedStudy
+from gateway.township.ports import OrderedPerson
+from gateway.township.queue_people import person_of
 from gateway.township.queue_places import LEFT, TO_SEND, Now, Place, eta_of, places_of
 from gateway.township.tables import instances, studies
-from kernel.dicom.shown import age_at, date_time, display_name
+from kernel.dicom.shown import date_time, display_name
 from kernel.events import EventDraft
 
 SET_ASIDE_SHOWN: Final = 50
@@ -44,11 +45,11 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Of what moment an item tells, how many images its study was said to have, and the age."""
+    """Of what moment an item tells, how many images its study was said to have, and who it is."""
 
     now: Now
     expected: int | None
-    age: OrderedAge | None
+    person: OrderedPerson
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueIt
             (tallies[key], shown.get(key, tallies[key].counts)),
             tuple(aside.get(key, ())),
             places.get(key),
-            _Asked(now, expected.get(key), _age(conn, rows[key], now)),
+            _Asked(now, expected.get(key), person_of(conn, rows[key], now)),
         )
         for key in keys
         if key in rows and key in tallies
@@ -292,10 +293,11 @@ def _item(
         patient=Patient(
             name=display_name(row.patient_name),
             sex=row.patient_sex if row.patient_sex in ("M", "F", "O") else "",
-            age=asked.age.age if asked.age else None,
+            age=asked.person.age,
             patient_id=row.patient_id,
-            age_estimated=asked.age is not None and asked.age.estimated,
+            age_estimated=asked.person.estimated,
         ),
+        patient_is_now=asked.person.is_now,
         modality=row.modality,
         description=row.description,
         body_part=row.body_part,
@@ -315,26 +317,6 @@ def _item(
         conflicts=row.conflicts,
         set_aside=aside,
     )
-
-
-def _age(conn: sa.Connection, row: Any, now: Now) -> OrderedAge | None:
-    """Return the age of the study's patient as the images tell it, else as it was ordered.
-
-    Without a birth date an age on the images is what the worklist gave the device: a guess stays
-    one.
-    """
-    stated = age_at(row.patient_age, row.patient_birth_date, row.study_date)
-    if not row.patient_birth_date:
-        study = QueuedStudy(
-            institution=row.institution,
-            study_instance_uid=row.study_instance_uid,
-            accession_number=row.accession_number,
-            patient_id=row.patient_id,
-        )
-        told = now.ages(conn, study)
-        if told is not None:
-            return told
-    return OrderedAge(stated, estimated=False) if stated is not None else None
 
 
 def average_study_bytes(conn: sa.Connection) -> int | None:

@@ -15,7 +15,8 @@ from kernel.policy import Act as Duty, roles_for
 from kernel.sql.db import Database
 from kernel.web import describe, json_response, permit, saw
 from referrals.orders.model import Examination, PatientClass, State
-from referrals.orders.performing import Match, Performed, age_when_ordered, matching
+from referrals.orders.performing import Examined, Match, Performed, examined, matching
+from referrals.orders.views import PatientNow
 
 _READERS: Final = roles_for(Duty.READ_STUDY)
 
@@ -44,7 +45,7 @@ class StudyLooks(Protocol):
 
 
 class OrderBehind(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reader needs of the order; who the patient is stands on the study, save a guess."""
+    """What a reader needs of the order; who the patient is stands on the study, where known."""
 
     id: str
     accession_number: str
@@ -57,9 +58,11 @@ class OrderBehind(msgspec.Struct, frozen=True, kw_only=True):
     ordered_by_name: str
     ordered_at: dt.datetime
     patient_age: Age | None
-    """On the day of the order."""
+    """On the day of the order, of whoever the images name."""
     patient_age_estimated: bool
     """Guessed by whoever registered somebody nobody knows."""
+    patient_is_now: PatientNow | None
+    """Who that was, where the images name somebody nobody knew and somebody knows since."""
 
 
 class StudyOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +100,8 @@ class StudyOrderDoor:
             reason=study.reason,
             event=AuditEvent.RECORD_SEEN,
         )
-        age = await self._database.read(lambda conn: age_when_ordered(conn, match.order))
-        return json_response(StudyOrder(order=_view(match, age), other_patient=False))
+        who = await self._database.read(lambda conn: examined(conn, match.order, study.patient_id))
+        return json_response(StudyOrder(order=_view(match, who), other_patient=False))
 
 
 def _matching(conn: sa.Connection, study: SeenStudy) -> Match | None:
@@ -111,8 +114,8 @@ def _matching(conn: sa.Connection, study: SeenStudy) -> Match | None:
     return matching(conn, performed)
 
 
-def _view(match: Match, age: tuple[Age | None, bool]) -> OrderBehind:
-    order, (years, estimated) = match.order, age
+def _view(match: Match, who: Examined) -> OrderBehind:
+    order = match.order
     return OrderBehind(
         id=order.id,
         accession_number=order.accession_number,
@@ -124,6 +127,7 @@ def _view(match: Match, age: tuple[Age | None, bool]) -> OrderBehind:
         state=order.state,
         ordered_by_name=order.ordered_by_name,
         ordered_at=order.ordered_at,
-        patient_age=years,
-        patient_age_estimated=estimated,
+        patient_age=who.age,
+        patient_age_estimated=who.estimated,
+        patient_is_now=who.is_now,
     )

@@ -16,7 +16,7 @@ from referrals.orders.model import Order, State
 from referrals.orders.moves import moved
 from referrals.orders.search import with_former_number
 from referrals.orders.tables import orders
-from referrals.orders.views import local_day, patient_row
+from referrals.orders.views import PatientNow, local_day, patient_row
 
 _NEAR: Final = 20
 """Orders of one study or number looked at; more than a few is a fault of its own."""
@@ -39,6 +39,18 @@ class Match:
 
     order: Order
     same_patient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Who was examined, as they were known then."""
+
+    age: Age | None = None
+    """On the day of the order."""
+    estimated: bool = False
+    """Guessed by whoever registered somebody nobody knows."""
+    is_now: PatientNow | None = None
+    """Who they turned out to be, where that is another than the images name."""
 
 
 def matching(conn: sa.Connection, performed: Performed) -> Match | None:
@@ -86,13 +98,30 @@ def _same_patient(conn: sa.Connection, order: Order, performed: Performed) -> bo
     return not known or performed.patient_id in known
 
 
-def age_when_ordered(conn: sa.Connection, order: Order) -> tuple[Age | None, bool]:
-    """Return how old the patient was on the day of *order*, and whether that is a guess."""
-    patient = store.find_patient(conn, order.patient)
-    if patient is None:
-        return None, False
-    row = patient_row(patient, on=local_day(order.scheduled_at))
-    return row.age, row.age_estimated
+def examined(conn: sa.Connection, order: Order, patient_id: str) -> Examined:
+    """Return who the images are of that were made for *order* and bear the number *patient_id*.
+
+    Images keep the name they were made under, so the age beside it stays that name's, a guess
+    where it was one, also once somebody knows better.
+    """
+    people, on = people_of(conn, order), local_day(order.scheduled_at)
+    if not people:
+        return Examined()
+    now = people[-1]
+    who = next((each for each in people if each.patient_id == patient_id), now)
+    row = patient_row(who, on=on)
+    # What a node told of an order opens no other institution's patient.
+    if who.id == now.id or now.institution != order.institution:
+        return Examined(row.age, row.age_estimated)
+    real = patient_row(now, on=on)
+    is_now = PatientNow(
+        name=real.name,
+        sex=real.sex,
+        age=real.age,
+        age_estimated=real.age_estimated,
+        patient_id=real.patient_id,
+    )
+    return Examined(row.age, row.age_estimated, is_now)
 
 
 def act_of_steps(states: Collection[str]) -> Act:

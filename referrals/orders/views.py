@@ -55,6 +55,18 @@ class RegisteredPatient(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: int
 
 
+class PatientNow(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a patient turned out to be that nobody knew when the images were made."""
+
+    name: str
+    sex: Sex
+    age: Age | None
+    """On the day of the order."""
+    age_estimated: bool
+    patient_id: str
+    """Masked where it is a resident number."""
+
+
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     """An order as lists and events show it."""
 

@@ -12,7 +12,7 @@ from kernel.sql.db import Database
 from referrals.orders.asked import NewOrder, NewPatient
 from referrals.orders.http_study import SeenStudy, StudyOrderDoor
 from referrals.orders.model import OrderMissing, Sex, Temporary
-from tests.orders.desk import COUNTY, HEAD, LIU, QINGSHAN, Desk, open_desk
+from tests.orders.desk import COUNTY, HEAD, LIU, QINGSHAN, Desk, ask, by, open_desk, seen
 from tests.orders.door import Door, open_door
 
 
@@ -85,6 +85,40 @@ async def test_a_guessed_age_is_told_as_a_guess(
         studies[uid] = study_of(order.accession_number, patient.patient_id, uid)
         shown = (await opened.get(f"/studies/{uid}/order", "wanghai")).body["order"]
         assert (shown["patient_age"], shown["patient_age_estimated"]) == told
+
+
+async def test_who_the_unknown_turned_out_to_be_is_told_beside_the_guess(
+    door: tuple[Door, dict[str, SeenStudy]],
+) -> None:
+    opened, studies = door
+    desk = opened.desk
+    unknown = NewPatient(sex=Sex.MALE, temporary=Temporary(estimated_age_years=45))
+    order = await desk.order(unknown)
+    nobody = await desk.find_patient(order.patient)
+    studies["1.2.3"] = study_of(order.accession_number, nobody.patient_id)
+    before = (await opened.get("/studies/1.2.3/order", "wanghai")).body["order"]
+    assert before["patient_is_now"] is None
+    # The house took the resident number for its own number, too.
+    known = replace(LIU, patient_id=LIU.resident_id)
+    real = await desk.desk.register(by(), known, ask())
+    await desk.desk.reconcile(by(), seen(nobody), real, ask())
+    shown = (await opened.get("/studies/1.2.3/order", "wanghai")).body
+    assert shown["other_patient"] is False
+    assert shown["order"]["patient_is_now"] == {
+        "name": "刘小凤",
+        "sex": "F",
+        "age": {"value": 40, "unit": "years"},
+        "age_estimated": False,
+        "patient_id": "990***********004X",
+    }
+    told = (shown["order"]["patient_age"], shown["order"]["patient_age_estimated"])
+    assert told == ({"value": 45, "unit": "years"}, True)
+    # Once the images bear the real number, nobody else is named.
+    studies["1.2.3"] = study_of(order.accession_number, LIU.resident_id)
+    order_now = (await opened.get("/studies/1.2.3/order", "wanghai")).body["order"]
+    assert order_now["patient_is_now"] is None
+    told = (order_now["patient_age"], order_now["patient_age_estimated"])
+    assert told == ({"value": 40, "unit": "years"}, False)
 
 
 async def test_a_number_typed_wrongly_opens_nobody_elses_order(

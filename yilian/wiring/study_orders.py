@@ -2,10 +2,12 @@
 
 import sqlalchemy as sa
 
-from gateway.township.ports import OrderedAge, QueuedStudy
+from gateway.township.model import Patient
+from gateway.township.ports import OrderedPerson, QueuedStudy
 from imaging.archive.urgency import NamedStudy
 from referrals.orders.model import Order
-from referrals.orders.performing import Performed, age_when_ordered, matching
+from referrals.orders.performing import Performed, examined, matching
+from referrals.orders.views import PatientNow
 
 
 def order_of(conn: sa.Connection, study: QueuedStudy | NamedStudy) -> Order | None:
@@ -20,10 +22,21 @@ def order_of(conn: sa.Connection, study: QueuedStudy | NamedStudy) -> Order | No
     return match.order if match is not None and match.same_patient else None
 
 
-def ordered_age(conn: sa.Connection, study: QueuedStudy, /) -> OrderedAge | None:
-    """Return how old the patient was when *study* was ordered (``OrderAges``), None if untold."""
+def ordered_person(conn: sa.Connection, study: QueuedStudy, /) -> OrderedPerson | None:
+    """Return who *study* was ordered for (``OrderedPeople``), None where it has no order."""
     order = order_of(conn, study)
     if order is None:
         return None
-    age, estimated = age_when_ordered(conn, order)
-    return None if age is None else OrderedAge(age, estimated)
+    who = examined(conn, order, study.patient_id)
+    now = who.is_now
+    return OrderedPerson(who.age, who.estimated, None if now is None else _patient(now))
+
+
+def _patient(now: PatientNow) -> Patient:
+    return Patient(
+        name=now.name,
+        sex=now.sex.value,
+        age=now.age,
+        age_estimated=now.age_estimated,
+        patient_id=now.patient_id,
+    )

@@ -25,7 +25,7 @@ from kernel.dicom.shown import LEGAL_TIME
 from kernel.errors import Invalid
 from kernel.process.wake import Wake
 from yilian.wiring.context import Context
-from yilian.wiring.study_orders import ordered_age
+from yilian.wiring.study_orders import ordered_person
 from yilian.wiring.township_objects import TownshipObjects
 
 _BITS: Final = 8
@@ -57,7 +57,7 @@ def line_of(context: Context) -> Line:
     )
     news.traffic = traffic.state
     news.expected = read_expected
-    news.ages = ordered_age
+    news.people = ordered_person
     news.quiet = dt.timedelta(seconds=settings.township.quiet_s)
     return Line(meter, traffic, news)
 

@@ -8,6 +8,7 @@ import type {
   OrderRow,
   OrderState,
   PatientClass,
+  Patient,
   RegisteredPatient,
   Urgency,
 } from './types';
@@ -87,6 +88,8 @@ export interface OrderBehind {
   /** On the day of the order. */
   patient_age: Age | null;
   patient_age_estimated: boolean;
+  /** Who it turned out to be that nobody knew when the images were made. */
+  patient_is_now: Patient | null;
 }
 
 export interface StudyOrder {

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { ask } from '../../api/client';
 import type { StudyOrder } from '../../api/types';
 import { dayAndTime } from '../../frame/clock';
+import { IsNow } from '../../frame/IsNow';
 import { useLanguage } from '../../frame/language';
 import { useText } from '../../i18n';
 
@@ -26,19 +27,26 @@ export function OrderBehind({ study }: { study: string }) {
   if (!found?.order) return null;
   const { order } = found;
   return (
-    <dl className="order-behind" data-testid="order-behind">
-      <dt>{t('today.question')}</dt>
-      <dd>{order.clinical_question || t('today.notGiven')}</dd>
-      <dt>{t('today.orderedBy')}</dt>
-      <dd>
-        {order.ordered_by_name} {dayAndTime(order.ordered_at, language)} · {t(`today.class.${order.patient_class}`)}
-      </dd>
-      {order.former_accession_numbers.length > 0 && (
-        <>
-          <dt>{t('order.formerNumbers')}</dt>
-          <dd>{order.former_accession_numbers.join(' ')}</dd>
-        </>
+    <>
+      {order.patient_is_now && (
+        <p className="note note-soon">
+          <IsNow patient={order.patient_is_now} />
+        </p>
+      )}
+      <dl className="order-behind" data-testid="order-behind">
+        <dt>{t('today.question')}</dt>
+        <dd>{order.clinical_question || t('today.notGiven')}</dd>
+        <dt>{t('today.orderedBy')}</dt>
+        <dd>
+          {order.ordered_by_name} {dayAndTime(order.ordered_at, language)} · {t(`today.class.${order.patient_class}`)}
+        </dd>
+        {order.former_accession_numbers.length > 0 && (
+          <>
+            <dt>{t('order.formerNumbers')}</dt>
+            <dd>{order.former_accession_numbers.join(' ')}</dd>
+          </>
       )}
     </dl>
+    </>
   );
 }

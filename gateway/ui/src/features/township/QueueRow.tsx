@@ -5,6 +5,7 @@ import { saveInstance } from '../../api/download';
 import type { QueueItem, StudyHere } from '../../api/types';
 import { Chip } from '../../frame/Chip';
 import { absolute, dayAndTime, type Language, moment, shortTime, today } from '../../frame/clock';
+import { IsNow } from '../../frame/IsNow';
 import { useLanguage } from '../../frame/language';
 import { examinationWords } from '../../frame/modality';
 import { PatientLine } from '../../frame/PatientHeader';
@@ -75,6 +76,7 @@ export function QueueRow(props: Props) {
         <div role="gridcell" className="who">
           {isEmergency(item) && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
           <PatientLine patient={item.patient} unidentified={item.unidentified} />
+          <IsNow patient={item.patient_is_now} />
           <span className="second">
             {examinationWords([item.modality], item.description || item.body_part, language)}{' '}
             {t('study.images', { count: of + item.instances.set_aside })}

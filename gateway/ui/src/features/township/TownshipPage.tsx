@@ -112,6 +112,8 @@ export default function TownshipPage() {
   const { refetch } = query;
   // What could not come back counts among what needs somebody.
   useEffect(() => onLive('prior.updated', () => void refetch()), [refetch]);
+  // Who nobody knew may be known now.
+  useEffect(() => onLive('patient.updated', () => void refetch()), [refetch]);
   const { acts, hold, resume, error: actError } = useRowActs();
   const [holding, setHolding] = useState(false);
   const shown = useMemo(() => pinned(rows.filter((item) => matches(item, typed))), [rows, typed]);

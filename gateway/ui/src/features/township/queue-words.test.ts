@@ -12,6 +12,7 @@ function item(part: Partial<QueueItem>): QueueItem {
     body_part: 'HEAD',
     study_date_time: null,
     priority: 'routine',
+    patient_is_now: null,
     paused: false,
     put_first: false,
     instances: { here: 60, sent: 37, at_county: 37, set_aside: 0, released: 0 },

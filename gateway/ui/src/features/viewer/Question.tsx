@@ -1,4 +1,5 @@
 import { dayAndTime } from '../../frame/clock';
+import { IsNow } from '../../frame/IsNow';
 import { useLanguage } from '../../frame/language';
 import { useText } from '../../i18n';
 import { useOrderBehind } from '../studies/OrderBehind';
@@ -15,13 +16,20 @@ export function Question({ study }: { study: string }) {
       </p>
     );
   if (!found?.order) return null;
-  const { clinical_question: question, ordered_by_name: doctor, ordered_at: at } = found.order;
+  const { clinical_question: question, ordered_by_name: doctor, ordered_at: at, patient_is_now: now } = found.order;
   return (
-    <p className="reading-question" data-testid="question" title={question}>
-      <b>{t('today.question')}</b> {question || t('today.notGiven')}{' '}
-      <span className="second">
-        {doctor} {dayAndTime(at, language)}
-      </span>
-    </p>
+    <>
+      {now && (
+        <p className="reading-question">
+          <IsNow patient={now} />
+        </p>
+      )}
+      <p className="reading-question" data-testid="question" title={question}>
+        <b>{t('today.question')}</b> {question || t('today.notGiven')}{' '}
+        <span className="second">
+          {doctor} {dayAndTime(at, language)}
+        </span>
+      </p>
+    </>
   );
 }
