@@ -66,6 +66,12 @@ def blame(exc: Exception) -> Blame:
     return Blame.UNKNOWN
 
 
+def cause(exc: Exception) -> str:
+    """Return what is known of *exc* that quotes no patient data."""
+    state = getattr(getattr(exc, "orig", None), "sqlstate", None)
+    return f"{type(exc).__name__} {state}" if state else type(exc).__name__
+
+
 @dataclass(slots=True)
 class Suspects:
     """Objects of one journal that failed for a reason nobody knows, and how often."""

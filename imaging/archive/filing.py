@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from imaging.archive import filing_rejections, study_rows
 from imaging.archive.amendment_tables import rejected_contents
-from imaging.archive.blame import Blame, Suspects, UnknownTrouble, blame
+from imaging.archive.blame import Blame, Suspects, UnknownTrouble, blame, cause
 from imaging.archive.cursor import cursor
 from imaging.archive.examined import Examined, Opaque
-from imaging.archive.filing_rows import conflict_row, instance_row
+from imaging.archive.filing_rows import aside_row, conflict_row, instance_row, refused_object
 from imaging.archive.filing_studies import Shelves
 from imaging.archive.model import OTHER_CONTENT, STUDY_UPDATED, Filed, Outcome
 from imaging.archive.rejected_rows import Kind
@@ -163,28 +163,22 @@ def _file_each(
             if whose is Blame.UNKNOWN:
                 unclear.append((entry, exc))
                 continue
-            result = _file_refused(conn, batch.journal, entry, _cause(exc), at)
+            result = _file_refused(conn, batch.journal, entry, cause(exc), at)
         filed += result.filed
         grown |= result.series
     others = any(each.outcome is not Outcome.OPAQUE for each in filed)
     failed = [entry[:2] for entry, _ in unclear]
     if not suspects.are_guilty(failed, others_filed=others):
-        raise UnknownTrouble(failed, _cause(unclear[0][1]))
+        raise UnknownTrouble(failed, cause(unclear[0][1]))
     for entry, why in unclear:
-        filed += _file_refused(conn, batch.journal, entry, _cause(why), at).filed
+        filed += _file_refused(conn, batch.journal, entry, cause(why), at).filed
     return FilingResult(filed, frozenset(grown))
-
-
-def _cause(exc: Exception) -> str:
-    """Return what is known of *exc* that quotes no patient data."""
-    state = getattr(getattr(exc, "orig", None), "sqlstate", None)
-    return f"{type(exc).__name__} {state}" if state else type(exc).__name__
 
 
 def _file_refused(
     conn: sa.Connection, journal: str, entry: _Entry, detail: str, at: dt.datetime
 ) -> FilingResult:
-    refused = _refused(entry[2], detail)
+    refused = refused_object(entry[2], detail)
     apart = conn.begin_nested()
     try:
         result = _file(conn, journal, [(entry[0], entry[1], refused)], at)
@@ -199,16 +193,6 @@ def _file_refused(
     return result
 
 
-def _refused(each: Examined | Opaque, detail: str) -> Opaque:
-    return Opaque(
-        arrival=each.arrival,
-        key=each.key,
-        reason="not-filed",
-        detail=detail,
-        size_bytes=each.size_bytes,
-    )
-
-
 def _file(
     conn: sa.Connection,
     journal: str,
@@ -221,7 +205,8 @@ def _file(
     work.shelves.load(examined)
     for position, number, each in entries:
         if isinstance(each, Opaque):
-            _set_aside(conn, journal, position, number, each, at)
+            row = aside_row(journal, (position, number), each, at)
+            conn.execute(sa.insert(set_aside).values(row))
             uid = each.arrival.sop_instance_uid if each.arrival else ""
             work.filed.append(Filed(uid, Outcome.OPAQUE, each.reason))
         else:
@@ -326,34 +311,6 @@ def _keep_conflicts(conn: sa.Connection, work: _Work) -> None:
             )
         )
         work.shelves.count_conflict(first.study)
-
-
-def _set_aside(
-    conn: sa.Connection,
-    journal: str,
-    position: Position,
-    number: int,
-    each: Opaque,
-    at: dt.datetime,
-) -> None:
-    arrival = each.arrival
-    conn.execute(
-        sa.insert(set_aside).values(
-            journal=journal,
-            segment=position.segment,
-            position=position.offset,
-            entry=number,
-            object_key=each.key,
-            size_bytes=each.size_bytes,
-            sop_instance_uid=arrival.sop_instance_uid if arrival else "",
-            study_instance_uid=arrival.study_instance_uid if arrival else "",
-            institution=arrival.sender.institution if arrival else "",
-            reason=each.reason,
-            detail=each.detail,
-            arrival=msgspec.to_builtins(arrival) if arrival else None,
-            set_aside_at=at,
-        )
-    )
 
 
 def _move_cursor(conn: sa.Connection, batch: FilingBatch, at: dt.datetime) -> None:

@@ -3,10 +3,13 @@
 import datetime as dt
 from typing import Any
 
-from imaging.archive.examined import Examined
+import msgspec
+
+from imaging.archive.examined import Examined, Opaque
 from imaging.archive.filing_studies import Place
 from imaging.archive.model import OTHER_CONTENT
 from kernel.arrival import Arrival
+from kernel.journal.frames import Position
 
 
 def instance_row(each: Examined, place: Place) -> dict[str, Any]:
@@ -68,6 +71,40 @@ def conflict_row(each: Examined, at: dt.datetime) -> dict[str, Any]:
         "metadata_json": each.metadata_json,
         **_native_form(each.arrival),
     }
+
+
+def aside_row(
+    journal: str, entry: tuple[Position, int], each: Opaque, at: dt.datetime
+) -> dict[str, Any]:
+    """Return the row of what nobody can read, which is *entry* of *journal*."""
+    position, number = entry
+    arrival = each.arrival
+    return {
+        "journal": journal,
+        "segment": position.segment,
+        "position": position.offset,
+        "entry": number,
+        "object_key": each.key,
+        "size_bytes": each.size_bytes,
+        "sop_instance_uid": arrival.sop_instance_uid if arrival else "",
+        "study_instance_uid": arrival.study_instance_uid if arrival else "",
+        "institution": arrival.sender.institution if arrival else "",
+        "reason": each.reason,
+        "detail": each.detail,
+        "arrival": msgspec.to_builtins(arrival) if arrival else None,
+        "set_aside_at": at,
+    }
+
+
+def refused_object(each: Examined | Opaque, detail: str) -> Opaque:
+    """Return *each* as what the database does not take."""
+    return Opaque(
+        arrival=each.arrival,
+        key=each.key,
+        reason="not-filed",
+        detail=detail,
+        size_bytes=each.size_bytes,
+    )
 
 
 def _native_form(arrival: Arrival) -> dict[str, Any]:

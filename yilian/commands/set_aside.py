@@ -25,10 +25,19 @@ _OPERATOR: Final = "operator"
 
 def add(verb: argparse.ArgumentParser) -> None:
     """Declare what stands below ``set-aside``."""
+    verb.epilog = "example: yilian admin set-aside list"
     acts = verb.add_subparsers(dest="act", metavar="ACT", required=True)
-    listing = acts.add_parser("list", help="list the newest 500: reason, sender, time")
+    listing = acts.add_parser(
+        "list",
+        help="list the newest 500: reason, sender, time",
+        epilog="example: yilian admin --home /srv/yilian set-aside list",
+    )
     listing.set_defaults(run=_list)
-    out = acts.add_parser("export", help="write one as it came into a folder; stands in the trail")
+    out = acts.add_parser(
+        "export",
+        help="write one as it came into a folder; stands in the trail",
+        epilog="example: yilian admin --home /srv/yilian set-aside export 12 /root/odd",
+    )
     out.add_argument("id", type=int)
     out.add_argument("folder", type=Path)
     out.set_defaults(run=_export)
