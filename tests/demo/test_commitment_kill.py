@@ -4,10 +4,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pynetdicom import AE, evt
+from pynetdicom import AE
 
 from gateway.dimse.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from tests.demo.running import ROOT, RunningDemo
@@ -36,8 +35,7 @@ def test_a_request_that_was_answered_is_reported_after_a_kill(mortal: RunningDem
     told = Told()
     listener = AE(ae_title="CT9")
     listener.add_supported_context(STORAGE_COMMITMENT, scu_role=False, scp_role=True)
-    handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, told.handle)]
-    server = listener.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    server = listener.start_server(("127.0.0.1", 0), block=False, evt_handlers=told.handlers)
     assert server is not None
     sent = small_ct(81)
     asked = question("2.25.990181", (CT, sent.SOPInstanceUID), (CT, "2.25.99009998"))

@@ -13,6 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import P_DATA_TF
 
 from gateway.dimse.sop_classes import (
     PERFORMED_PROCEDURE_STEP,
@@ -40,7 +41,7 @@ def device(
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = _REPORT_S
     for sop_class in sop_classes:
         ae.add_requested_context(sop_class, EXPLICIT_LE)
-    handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, told.handle)] if told else []
+    handlers = told.handlers if told else []
     assoc = ae.associate(
         door["host"], door["port"], ae_title=door["ae_title"], evt_handlers=handlers
     )
@@ -52,10 +53,14 @@ def device(
 
 
 class Told:
-    """The report a device got."""
+    """The report a device got; it came once the device's answer to it has gone out."""
 
     def __init__(self) -> None:
         self.came = threading.Event()
+        self.handlers: list[Any] = [
+            (evt.EVT_N_EVENT_REPORT, self.handle),
+            (evt.EVT_PDU_SENT, self.answered),
+        ]
         self.kind: int | None = None
         self.failed: dict[str, int] = {}
         self.committed: set[str] = set()
@@ -69,8 +74,12 @@ class Told:
             str(item.ReferencedSOPInstanceUID): int(item.FailureReason)
             for item in ds.get("FailedSOPSequence", [])
         }
-        self.came.set()
         return 0, None
+
+    def answered(self, event: evt.Event) -> None:
+        # A release asked for before the answer has gone out is a fault of the device.
+        if self.kind is not None and isinstance(event.pdu, P_DATA_TF):
+            self.came.set()
 
 
 def question(transaction: str, *instances: tuple[str, str]) -> Dataset:

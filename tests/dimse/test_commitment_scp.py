@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
+from pynetdicom.pdu import P_DATA_TF
 
 from gateway.commitment.callback import PeerCallback
 from gateway.commitment.model import Verdict
@@ -78,8 +79,16 @@ class Told:
 
     def handle(self, event: evt.Event) -> tuple[int, None]:
         self.events.append((event.event_type, event.event_information))
-        self.came.set()
         return self.status, None
+
+    def answered(self, event: evt.Event) -> None:
+        # A release asked for before the answer has gone out is a fault of the device.
+        if self.events and isinstance(event.pdu, P_DATA_TF):
+            self.came.set()
+
+    @property
+    def handlers(self) -> list[Any]:
+        return [(evt.EVT_N_EVENT_REPORT, self.handle), (evt.EVT_PDU_SENT, self.answered)]
 
     @property
     def committed(self) -> list[str]:
@@ -113,7 +122,7 @@ def ask(door: Door, ds: Dataset, told: Told | None = None, *, action: int = 1) -
     ae = AE(ae_title="CT1")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 15
     ae.add_requested_context(STORAGE_COMMITMENT)
-    handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, told.handle)] if told else []
+    handlers = told.handlers if told else []
     assoc = ae.associate(host, port, ae_title=OUR_TITLE.value, evt_handlers=handlers)
     assert assoc.is_established
     try:
@@ -134,9 +143,7 @@ def listening_device(told: Told, *, roles: bool = True) -> Iterator[int]:
         ae.add_supported_context(STORAGE_COMMITMENT, scu_role=False, scp_role=True)
     else:
         ae.add_supported_context(STORAGE_COMMITMENT)
-    server = ae.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, told.handle)]
-    )
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=told.handlers)
     assert server is not None
     try:
         yield server.server_address[1]
