@@ -11,9 +11,12 @@ import { ageText, sexText, shownIdentifier, shownName } from './patient';
 export function PatientLine({ patient, unidentified = false }: { patient: Patient; unidentified?: boolean }) {
   const t = useText();
   const language = useLanguage();
+  const name = shownName(patient, language);
   return (
     <span className="patient-inline">
-      <span className="name">{shownName(patient, language) || t('patient.noName')}</span>
+      <span className="name" title={name || undefined}>
+        {name || t('patient.noName')}
+      </span>
       <span>{sexText(patient.sex, language)}</span>
       <span>{ageText(patient.age, language, patient.age_estimated)}</span>
       {unidentified && <Chip kind="question">{t('patient.unidentified')}</Chip>}
@@ -38,16 +41,19 @@ export function PatientHeader({ patient, number, reveal, unidentified, emergency
   const t = useText();
   const language = useLanguage();
   const identifier = shownIdentifier(patient);
+  const name = shownName(patient, language);
   return (
     <header className="patient" data-testid="patient-header">
       {lead}
-      <span className="name">{shownName(patient, language) || t('patient.noName')}</span>
+      <span className="name" title={name || undefined}>
+        {name || t('patient.noName')}
+      </span>
       <span className="fact">{sexText(patient.sex, language)}</span>
       <span className="fact">{ageText(patient.age, language, patient.age_estimated)}</span>
-      <span className="fact">
+      <span className="fact" title={identifier || undefined}>
         {reveal && identifier.includes('*') ? <Masked value={identifier} reveal={reveal} /> : identifier || t('patient.noId')}
       </span>
-      {number && number !== identifier && <span className="fact">{number}</span>}
+      {number && number !== identifier && <span className="fact" title={number}>{number}</span>}
       <span className="fact second">{t('patient.allergiesUnchecked')}</span>
       {unidentified && <Chip kind="question">{t('patient.unidentified')}</Chip>}
       {emergency && <Chip kind="emergency">{t('priority.emergency')}</Chip>}

@@ -55,6 +55,7 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
   const series = here?.series ?? [];
   const conflicts = here?.conflicts ?? [];
   const coming = arriving(row.completeness, row.instance_count);
+  const exam = examinationWords(row.modalities, row.description || row.body_part || t('study.noDescription'), language);
   return (
     <aside
       className="preview"
@@ -71,10 +72,10 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
         emergency={row.priority === 'emergency'}
       />
       <div className="preview-body">
-        <p>
-          {examinationWords(row.modalities, row.description || row.body_part || t('study.noDescription'), language)}
+        <p className="words" title={exam}>
+          {exam}
         </p>
-        <p className="second">
+        <p className="second words" title={row.institution.name}>
           {row.institution.name} · {row.study_date_time ? absolute(row.study_date_time, language) : t('study.noDate')}
         </p>
         {settled && <OrderBehind study={uid} />}
@@ -97,8 +98,9 @@ export function Preview({ row, open }: { row: StudyRow; open: (uid: string) => v
             <li key={one.series_instance_uid}>
               <Picture address={one.thumbnail} word={modalityWord(one.modality, language)} />
               <span>
-                {examinationWords([one.modality], one.description || one.body_part, language)}
-                <br />
+                <span className="words" title={one.description || one.body_part || undefined}>
+                  {examinationWords([one.modality], one.description || one.body_part, language)}
+                </span>
                 <span className="second">
                   {t(isDocument(one.modality) ? 'study.objects' : 'study.images', { count: one.instance_count })}
                 </span>

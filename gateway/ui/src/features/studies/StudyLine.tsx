@@ -28,6 +28,9 @@ export const StudyLine = memo(function StudyLine({ row, id, active, zone = false
   const language = useLanguage();
   const uid = row.study_instance_uid;
   const coming = arriving(row.completeness, row.instance_count);
+  const identifier = shownIdentifier(row.patient);
+  const exam = examinationWords(row.modalities, row.description || row.body_part, language);
+  const conflicts = row.conflicts > 0 ? t('study.conflicts', { count: row.conflicts }) : '';
   const time = (iso: string | null) =>
     iso ? <span title={absolute(iso, language)}>{dayAndTime(iso, language)}</span> : t('study.noDate');
   return (
@@ -46,17 +49,29 @@ export const StudyLine = memo(function StudyLine({ row, id, active, zone = false
       <div role="gridcell" className="who">
         {row.priority === 'emergency' && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
         <PatientLine patient={row.patient} unidentified={row.unidentified} />
-        <span className="second">{shownIdentifier(row.patient)}</span>
+        <span className="second" title={identifier}>
+          {identifier}
+        </span>
       </div>
-      <div role="gridcell">
-        {examinationWords(row.modalities, row.description || row.body_part, language) || t('study.noDescription')}{' '}
+      <div role="gridcell" className="exam">
+        <span className="words" title={exam || undefined}>
+          {exam || t('study.noDescription')}
+        </span>
         {coming && <Coming coming={coming} />}
-        {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
+        {conflicts && (
+          <Chip kind="conflict" title={conflicts}>
+            {/* The short words leave the row one line high; what is read out is the whole. */}
+            <span aria-hidden>{t('study.conflictsShort', { count: row.conflicts })}</span>
+            <span className="unseen">{conflicts}</span>
+          </Chip>
+        )}
       </div>
       <div role="gridcell" className="second number" title={row.accession_number}>
         {row.accession_number}
       </div>
-      <div role="gridcell">{row.institution.name}</div>
+      <div role="gridcell" className="house" title={row.institution.name}>
+        {row.institution.name}
+      </div>
       <div role="gridcell">{time(row.study_date_time)}</div>
       <div role="gridcell" className="second">
         {time(row.received_at)}

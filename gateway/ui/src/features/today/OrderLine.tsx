@@ -55,16 +55,18 @@ export const OrderLine = memo(function OrderLine({ row, id, day, active, open, a
         ) : (
           <PatientLine patient={NOBODY} />
         )}
-        <span className="second">{patient?.patient_id ?? t('today.patientNotHere')}</span>
+        <span className="second" title={patient?.patient_id}>
+          {patient?.patient_id ?? t('today.patientNotHere')}
+        </span>
         {alike > 0 && <Chip kind="question">{t('today.alike', { count: alike + 1 })}</Chip>}
       </div>
-      <div role="gridcell">
+      <div role="gridcell" className="words" title={examination.name}>
         {examinationWords([examination.modality], examination.name, language)}
       </div>
-      <div role="gridcell" className="second">
+      <div role="gridcell" className="second words" title={row.station_ae_title || undefined}>
         {row.station_ae_title || t('today.anyDevice')}
       </div>
-      <div role="gridcell" data-testid="accession">
+      <div role="gridcell" className="words" title={row.accession_number} data-testid="accession">
         {row.accession_number}
       </div>
       <div role="gridcell" className="state">

@@ -77,7 +77,7 @@ export function QueueRow(props: Props) {
           {isEmergency(item) && <Chip kind="emergency">{t('priority.emergency')}</Chip>}
           <PatientLine patient={item.patient} unidentified={item.unidentified} />
           <IsNow patient={item.patient_is_now} />
-          <span className="second">
+          <span className="second" title={item.description || item.body_part || undefined}>
             {examinationWords([item.modality], item.description || item.body_part, language)}{' '}
             {t('study.images', { count: of + item.instances.set_aside })}
             {earlierDay(item.study_date_time, language)}

@@ -166,6 +166,7 @@ function Viewer({ uid }: { uid: string }) {
   if (!detail) return <div className="page dark reading">{late && <GreyLines />}</div>;
   const { study: row } = detail;
   const count = CELLS[layout];
+  const examined = row.description || modalityWords(row.modalities, language);
   return (
     <div className="page dark reading" data-testid="reading">
       <PatientHeader
@@ -177,7 +178,9 @@ function Viewer({ uid }: { uid: string }) {
         emergency={row.priority === 'emergency'}
         lead={toList}
       >
-        <span className="fact second">{row.description || modalityWords(row.modalities, language)}</span>
+        <span className="fact second examined" title={examined}>
+          {examined}
+        </span>
         {row.conflicts > 0 && <Chip kind="conflict">{t('study.conflicts', { count: row.conflicts })}</Chip>}
         {!township && <StillComing uid={uid} row={row} />}
         <span className="stretch" />
