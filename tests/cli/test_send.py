@@ -3,7 +3,6 @@
 import datetime as dt
 import http.server
 import json
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -56,12 +55,6 @@ def said_once(shown: tuple[int, str, str], *words: str) -> None:
     assert len(every.splitlines()) <= 3, every
     for word in words:
         assert every.count(word) == 1, every
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 class _NoDicomWeb(http.server.BaseHTTPRequestHandler):
@@ -142,11 +135,11 @@ def test_a_folder_that_is_not_there_is_said(
 
 
 def test_a_refused_connection_is_said_once_and_the_totals_add_up(
-    send_to: SendTo, folder: Path
+    send_to: SendTo, folder: Path, closed_port: int
 ) -> None:
-    shown = send_to(f"127.0.0.1:{closed_port()}")
+    shown = send_to(f"127.0.0.1:{closed_port}")
     said_once(shown, "connection refused", "2 not sent", "Run the same command again")
-    code, out, _ = send_to(f"127.0.0.1:{closed_port()}", "--json")
+    code, out, _ = send_to(f"127.0.0.1:{closed_port}", "--json")
     told = json.loads(out)
     assert code == 1
     sums = told["sent"] + told["already_there"] + len(told["refused"]) + len(told["not_sent"])
@@ -154,9 +147,9 @@ def test_a_refused_connection_is_said_once_and_the_totals_add_up(
 
 
 def test_a_folder_named_twice_is_sent_once(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], closed_port: int
 ) -> None:
-    main(["send", str(folder), str(folder), "--to", f"127.0.0.1:{closed_port()}", "--json"])
+    main(["send", str(folder), str(folder), "--to", f"127.0.0.1:{closed_port}", "--json"])
     assert json.loads(capsys.readouterr().out)["found"] == len(list(folder.iterdir()))
 
 
@@ -165,9 +158,10 @@ def test_a_port_that_speaks_something_else_is_said(send_to: SendTo) -> None:
         said_once(send_to(f"127.0.0.1:{port}"), "DICOM port")
 
 
-def test_web_mistakes_are_one_line_that_says_what_to_do(send_to: SendTo, certificate: Path) -> None:
-    port = closed_port()
-    said_once(send_to(f"http://127.0.0.1:{port}"), "connection refused", "again")
+def test_web_mistakes_are_one_line_that_says_what_to_do(
+    send_to: SendTo, certificate: Path, closed_port: int
+) -> None:
+    said_once(send_to(f"http://127.0.0.1:{closed_port}"), "connection refused", "again")
     with web_server() as port:
         for path in ("", "/", "/dicom-web", "/elsewhere"):
             shown = send_to(f"http://127.0.0.1:{port}{path}")

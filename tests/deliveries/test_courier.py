@@ -49,11 +49,6 @@ async def post(sqlite_desk: Desk) -> Post:  # noqa: F811
     return Post(sqlite_desk)
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
 @contextlib.asynccontextmanager
 async def storescp(folder: Path, port: int, profile: str = "") -> AsyncIterator[None]:
     """Run DCMTK's receiver, which keeps what comes in *folder*."""
@@ -84,8 +79,10 @@ async def storescp(folder: Path, port: int, profile: str = "") -> AsyncIterator[
         await process.wait()
 
 
-async def test_nothing_is_lost_while_a_destination_is_down(post: Post, tmp_path: Path) -> None:
-    port, kept = closed_port(), tmp_path / "kept"
+async def test_nothing_is_lost_while_a_destination_is_down(
+    post: Post, tmp_path: Path, closed_port: int
+) -> None:
+    port, kept = closed_port, tmp_path / "kept"
     await post.knows("SCP", port)
     await post.queue("dicom:SCP")
     async with post.courier():
@@ -105,9 +102,9 @@ async def test_nothing_is_lost_while_a_destination_is_down(post: Post, tmp_path:
 
 
 async def test_what_a_peer_takes_in_no_form_is_set_aside_and_the_rest_goes(
-    post: Post, tmp_path: Path
+    post: Post, tmp_path: Path, closed_port: int
 ) -> None:
-    port = closed_port()
+    port = closed_port
     await post.knows("SCP", port)
     await post.queue("dicom:SCP", study=2)
     async with storescp(tmp_path / "kept", port, CT_ONLY), post.courier():

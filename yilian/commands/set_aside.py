@@ -36,7 +36,7 @@ def add(verb: argparse.ArgumentParser) -> None:
     out = acts.add_parser(
         "export",
         help="write one as it came into a folder; stands in the trail",
-        epilog="example: yilian admin --home /srv/yilian set-aside export 12 /root/odd",
+        epilog="example: yilian admin --home /srv/yilian set-aside export 12 odd",
     )
     out.add_argument("id", type=int)
     out.add_argument("folder", type=Path)
