@@ -8,11 +8,12 @@ here, which is why a store function does nothing but SQL.
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import LRUCache
 
 from kernel.errors import Busy, PlatformError, StorageFull, Unavailable
 from kernel.sql.sqlite import QueryTooSlow
@@ -32,6 +33,13 @@ _SETTINGS: Final = {
     # Compiling a query takes longer than any page of a list does.
     "jit": "off",
 }
+_READING: Final[dict[str, Any]] = {
+    "isolation_level": "REPEATABLE READ",
+    "postgresql_readonly": True,
+}
+_WRITING: Final[dict[str, Any]] = {"isolation_level": "SERIALIZABLE"}
+_COMPILED: Final = LRUCache[Any, Any](1000)
+_DIALECTS: Final[dict[Any, sa.Dialect]] = {}
 # SQLSTATE (PostgreSQL Appendix A)
 _SERIALIZATION: Final = frozenset({"40001", "40P01"})
 _UNIQUE: Final = "23505"
@@ -80,14 +88,22 @@ class PostgresEngine:
             connect_args={"server_settings": _SETTINGS, "timeout": 10.0, "command_timeout": 60.0},
         )
         self._crowd = asyncio.Lock()
-        self._reader = self._engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        self._writer = self._engine.execution_options(isolation_level="SERIALIZABLE")
+        self._reader = self._engine.execution_options(**_READING)
+        self._writer = self._engine.execution_options(**_WRITING)
 
     async def start(self) -> None:
         """Connect once; raises ``Unavailable`` where the server does not answer."""
         await self.read(lambda conn: conn.execute(sa.select(sa.literal(1))).scalar_one(), 10.0)
+        self._share_compiled()
+
+    def _share_compiled(self) -> None:
+        """Let what a statement was compiled to serve all of this process; needs a connection."""
+        own = self._engine.sync_engine
+        # A statement is known by its dialect too, which knows its server from the first connection.
+        dialect = _DIALECTS.setdefault(own.dialect.server_version_info, own.dialect)
+        shared = AsyncEngine(sa.Engine(own.pool, dialect, own.url))
+        self._reader = shared.execution_options(**_READING, compiled_cache=_COMPILED)
+        self._writer = shared.execution_options(**_WRITING, compiled_cache=_COMPILED)
 
     async def read(
         self, fn: Callable[[sa.Connection], T], within_s: float, *, one_statement: bool = False
