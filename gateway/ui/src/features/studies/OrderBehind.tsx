@@ -45,8 +45,8 @@ export function OrderBehind({ study }: { study: string }) {
             <dt>{t('order.formerNumbers')}</dt>
             <dd>{order.former_accession_numbers.join(' ')}</dd>
           </>
-      )}
-    </dl>
+        )}
+      </dl>
     </>
   );
 }
