@@ -7,11 +7,12 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from pydicom import config, dcmread
 
-from imaging.archive.blame import TRIES_ALONE, TRIES_BESIDE
+from imaging.archive.blame import TRIES_ALONE, TRIES_BESIDE, Blame, blame
 from imaging.archive.series_metadata import instance_json
 from imaging.archive.tables import instance, patient, series, set_aside, study
 from kernel.dicom.bounds import TEXT_MAX
@@ -192,8 +193,19 @@ async def test_an_unknown_error_of_an_object_alone_holds_longer_but_not_for_good
     assert len(await desk.rows(sa.select(set_aside.c.id))) == 1
 
 
+OUTAGES = ("08006", "53100", "53200", "57P01", "40001", "58030", "55P03")
+
+
+@pytest.mark.parametrize("state", OUTAGES)
+def test_no_outage_is_the_fault_of_an_object(state: str) -> None:
+    told = asyncpg.PostgresError.new({"C": state, "M": "no"})
+    refused = sa.exc.DBAPIError("INSERT", {}, told)
+    assert blame(refused) is Blame.HOUSE
+
+
 @on_postgres
-@pytest.mark.parametrize("refusal", ["08006", "53100", "53200", "57P01", "40001", "58030", "55P03"])
+# Lost connections, a full disk, and what the unit itself is run again for.
+@pytest.mark.parametrize("refusal", ["08006", "53100", "40001"])
 async def test_an_outage_never_sets_anything_aside(desk: Desk, refusal: str) -> None:
     await refuse(desk, refusal)
     await desk.receive(ct(1), crowded(), ct(1, study=3))
