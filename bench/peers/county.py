@@ -26,6 +26,9 @@ port = {{http}}
 port = {{dicom}}
 admit_loopback = true
 
+[hl7]
+port = {{hl7}}
+
 [log]
 level = "warning"
 """
@@ -41,6 +44,7 @@ class County:
         self.home = folder / "yilian"
         self.dicom_port = free_port()
         self.http_port = free_port()
+        self.hl7_port = free_port()
         self.url = f"http://{LOOPBACK}:{self.http_port}"
         self.token = ""
         self._ready_file = folder / "yilian.ready.json"
@@ -94,7 +98,8 @@ class County:
         settings = self.home / "yilian.toml"
         if not settings.exists():
             settings.write_text(
-                _SETTINGS.format(http=self.http_port, dicom=self.dicom_port), "utf-8"
+                _SETTINGS.format(http=self.http_port, dicom=self.dicom_port, hl7=self.hl7_port),
+                "utf-8",
             )
 
     def _admin(self, *arguments: str) -> Any:
