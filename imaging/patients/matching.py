@@ -1,5 +1,6 @@
 """Are these two patients one person: what makes it certain, and what only worth asking. Pure."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -63,10 +64,15 @@ def verdict(one: Known, other: Known) -> Verdict:
 
 def same_name(one: str, other: str) -> bool:
     """Return whether two names agree: in characters where both have some, else in pinyin."""
-    first, second = name_terms(one), name_terms(other)
+    first, second = _terms(one), _terms(other)
     if _han(first) and _han(second):
         return bool(_han(first) & _han(second))
     return bool(_letters(first) & _letters(second))
+
+
+@functools.lru_cache(maxsize=1024)
+def _terms(name: str) -> frozenset[NameTerm]:
+    return name_terms(name)
 
 
 def _written(terms: frozenset[NameTerm]) -> set[str]:

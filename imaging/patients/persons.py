@@ -21,6 +21,8 @@ from kernel.errors import Conflict, Missing, Stale
 
 _LIKE_MOST: Final = 200
 """Patients of one birth date and sex that are compared; a county's day has fewer."""
+_ASKED_MOST: Final = 10
+"""Questions about one patient at once; a person answers them one by one."""
 OPEN, CONFIRMED, REFUSED = "open", "confirmed", "refused"
 
 
@@ -91,18 +93,26 @@ def to_match(conn: sa.Connection, *, limit: int) -> list[int]:
 
 
 def match(conn: sa.Connection, row: int, hand: Hand) -> None:
-    """Join the patient *row* to those its numbers make it, and propose those it may be."""
+    """Join the patient *row* to those its numbers make it, and propose those it may be.
+
+    Where it may be more than ten, nothing is proposed.
+    """
     person_of(conn, row, at=hand.at)
     mine = known(conn, [row])[row]
     others = _alike(conn, row, mine)
+    perhaps = []
     for other, theirs in sorted(known(conn, others).items()):
         match verdict(mine, theirs):
             case Verdict.SAME:
                 _join(conn, row, other, hand)
             case Verdict.PERHAPS:
-                _propose(conn, row, other, at=hand.at)
+                perhaps.append(other)
             case Verdict.APART:
                 pass
+    # So many alike are what a device writes for whoever has no name, or tests itself with.
+    if len(perhaps) <= _ASKED_MOST:
+        for other in perhaps:
+            _propose(conn, row, other, at=hand.at)
     conn.execute(sa.update(patient).where(patient.c.id == row).values(to_match=False))
 
 

@@ -111,6 +111,18 @@ async def test_the_same_resident_number_at_two_houses_is_one_person(desk: Desk) 
     assert await groups(desk) == [[one], [two], [three]]
 
 
+async def test_about_a_name_that_devices_write_for_anybody_nobody_is_asked(desk: Desk) -> None:
+    for number in range(15):
+        await register(desk.database, "qingshan", str(number))
+    last = await register(desk.database, "baihe", "99")
+    asked = await desk.rows(sa.select(match_proposals.c.one, match_proposals.c.other))
+    assert asked
+    assert last not in {patient for row in asked for patient in row.values()}
+    # A number that is certain joins all the same.
+    one = await register(desk.database, "qingshan", "0", ID)
+    assert [one, await register(desk.database, "baihe", "100", ID)] in await groups(desk)
+
+
 @pytest.mark.parametrize("same", [True, False])
 async def test_a_name_alone_is_a_question_somebody_answers_once(desk: Desk, *, same: bool) -> None:
     one = await register(desk.database, "qingshan", "1")
