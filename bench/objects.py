@@ -27,10 +27,13 @@ _PATIENT: Final = "BENCH00000000000"
 _ACCESSION: Final = "ACCESSION0000000"
 _NAME: Final = "Famil^Givenname"
 _DATE: Final = "19991231"
-_MARKS: Final = (_STUDY, _SERIES, _INSTANCE, _NUMBER, _PATIENT, _ACCESSION, _NAME, _DATE)
+_BORN: Final = "19010203"
+_MARKS: Final = (_STUDY, _SERIES, _INSTANCE, _NUMBER, _PATIENT, _ACCESSION, _NAME, _DATE, _BORN)
 _SURNAMES: Final = ("Zhang", "Huang", "Jiang", "Zheng", "Zhong", "Liang", "Xiang", "Chang")
 _FIRST_DAY: Final = dt.date(2016, 1, 1)
 _DAYS: Final = 3650
+_FIRST_BORN: Final = dt.date(1930, 1, 1)
+_DAYS_OF_BIRTH: Final = 30_000
 _DESCRIBED: Final[tuple[tuple[str, Any], ...]] = (
     ("SpecificCharacterSet", "ISO_IR 192"),
     ("ImageType", ["ORIGINAL", "PRIMARY", "AXIAL", "HELIX"]),
@@ -52,7 +55,7 @@ _DESCRIBED: Final[tuple[tuple[str, Any], ...]] = (
     ("SeriesDescription", "1.0 mm lung"),
     ("ManufacturerModelName", "Scanner 64"),
     ("PatientName", f"{_NAME}=测试^病人"),
-    ("PatientBirthDate", "19700314"),
+    ("PatientBirthDate", _BORN),
     ("PatientSex", "M"),
     ("PatientAge", "056Y"),
     ("BodyPartExamined", "CHEST"),
@@ -115,6 +118,7 @@ class Examined:
     patient_id: str
     accession_number: str
     name: str
+    birth_date: str
     study_date: str
 
     @classmethod
@@ -123,10 +127,12 @@ class Examined:
         seed = (study * 2654435761 + run) % 2**32
         given = "".join(chr(97 + seed // 26**place % 26) for place in range(9))
         day = _FIRST_DAY + dt.timedelta(days=seed % _DAYS)
+        born = _FIRST_BORN + dt.timedelta(days=seed // 7 % _DAYS_OF_BIRTH)
         return cls(
             patient_id=f"B{run % 10**8:08d}{study:07d}",
             accession_number=f"A{run % 10**8:08d}{study:07d}",
             name=f"{_SURNAMES[seed % len(_SURNAMES)]}^{given}",
+            birth_date=f"{born:%Y%m%d}",
             study_date=f"{day:%Y%m%d}",
         )
 
@@ -172,6 +178,7 @@ class Scanner:
             _ACCESSION: person.accession_number,
             _NAME: person.name,
             _DATE: person.study_date,
+            _BORN: person.birth_date,
         }
         made = bytearray(self._template)
         for mark, text in told.items():
