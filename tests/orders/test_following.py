@@ -2,43 +2,27 @@
 
 import datetime as dt
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from kernel.events import events_after
 from kernel.identity import Role
 from kernel.letter import Letter
-from kernel.sql.db import Database
 from referrals.orders.asked import NewPatient, OrderChanges
 from referrals.orders.detail import history
 from referrals.orders.ledger import ORDER_UPDATED
 from referrals.orders.machine import Act
-from referrals.orders.model import Patient, PatientStatus, Sex, State, Temporary
+from referrals.orders.model import Order, Patient, PatientStatus, Sex, State, Temporary
 from referrals.orders.performing import Performed, matching
 from referrals.orders.records import Change, RecordKind, to_letter
 from referrals.orders.worklist import WorklistQuery, worklist
-from tests.databases import open_filled
-from tests.orders.desk import AT, COUNTY, LIU, QINGSHAN, Desk, ask, by, open_desk, seen
-from tests.orders.test_letters import rows, tell, wiped
+from tests.orders.desk import AT, COUNTY, LIU, QINGSHAN, Desk, ask, by, seen
+from tests.orders.two_nodes import rows, tell, wiped
 
 UNKNOWN = NewPatient(sex=Sex.FEMALE, temporary=Temporary(estimated_age_years=45))
 VILLAGE = by(Role.VILLAGE_DOCTOR, username="tianshui")
-
-
-@pytest_asyncio.fixture
-async def county(database: Database) -> Desk:
-    return await open_desk(database, node=COUNTY, allots=True)
-
-
-@pytest_asyncio.fixture
-async def township(tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await open_filled(f"sqlite:///{tmp_path / 'township.sqlite'}")
-    yield await open_desk(database)
-    await database.close()
 
 
 async def reconciled(desk: Desk, unknown: str) -> str:
@@ -46,6 +30,18 @@ async def reconciled(desk: Desk, unknown: str) -> str:
     real = await desk.desk.register(by(), LIU, ask())
     await desk.desk.reconcile(by(), seen(await desk.find_patient(unknown)), real, ask())
     return real
+
+
+async def ordered_meanwhile(township: Desk, county: Desk) -> tuple[str, Order, str, int]:
+    """Order at the county for an unknown whom the township reconciles before either hears.
+
+    Returns the unknown's id, the order, who that was, and how many letters the county has.
+    """
+    unknown = await township.desk.register(by(), UNKNOWN, ask())
+    await tell(township.letters, county)
+    here = len(township.letters)
+    order = await county.order(unknown, who=VILLAGE)
+    return unknown, order, await reconciled(township, unknown), here
 
 
 async def on_the_worklist(desk: Desk) -> list[str]:
@@ -56,11 +52,7 @@ async def on_the_worklist(desk: Desk) -> list[str]:
 async def test_an_order_made_elsewhere_meanwhile_goes_to_who_it_was(
     township: Desk, county: Desk
 ) -> None:
-    unknown = await township.desk.register(by(), UNKNOWN, ask())
-    await tell(township.letters, county)
-    here = len(township.letters)
-    order = await county.order(unknown, who=VILLAGE)
-    real = await reconciled(township, unknown)
+    unknown, order, real, here = await ordered_meanwhile(township, county)
     # Now the line is back.
     await tell(county.letters, township)
     await tell(township.letters[here:], county)
@@ -83,11 +75,7 @@ async def test_an_order_made_elsewhere_meanwhile_goes_to_who_it_was(
 async def test_what_is_done_to_it_afterwards_is_done_for_who_it_was(
     township: Desk, county: Desk
 ) -> None:
-    unknown = await township.desk.register(by(), UNKNOWN, ask())
-    await tell(township.letters, county)
-    here = len(township.letters)
-    order = await county.order(unknown, who=VILLAGE)
-    real = await reconciled(township, unknown)
+    _, order, real, here = await ordered_meanwhile(township, county)
     await tell(county.letters, township)
     township.clock.advance(dt.timedelta(minutes=1))
     await township.desk.move(by(), seen(await township.find_order(order.id)), Act.BEGIN, "", ask())

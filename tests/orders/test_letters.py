@@ -2,21 +2,18 @@
 
 import datetime as dt
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 from hypothesis import given, strategies as st
 
 from kernel.errors import Invalid
 from kernel.events import outbox
 from kernel.letter import InvalidLetter, Letter
-from kernel.sql.db import Database
 from referrals.orders.asked import OrderChanges, PatientChanges
 from referrals.orders.detail import history
 from referrals.orders.ledger import Applied, By, ForeignRecord, Page
@@ -27,76 +24,19 @@ from referrals.orders.records import RecordKind, from_letter, to_letter
 from referrals.orders.retelling import tell_again
 from referrals.orders.store import VersionDiffers
 from referrals.orders.tables import (
-    accession_claims,
-    accession_former,
     orders,
-    patient_terms,
-    patients,
-    versions,
 )
 from referrals.orders.views import rows_of_orders
 from referrals.orders.worklist import WorklistQuery, worklist
 from tests.databases import open_filled
 from tests.orders.desk import AT, COUNTY, LIU, QINGSHAN, Desk, ask, by, open_desk, seen
+from tests.orders.two_nodes import over_the_line, rows, tell, wiped
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
     max_leaves=12,
 )
-
-
-@pytest_asyncio.fixture
-async def county(database: Database) -> Desk:
-    return await open_desk(database, node=COUNTY, allots=True)
-
-
-@pytest_asyncio.fixture
-async def township(tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await open_filled(f"sqlite:///{tmp_path / 'township.sqlite'}")
-    yield await open_desk(database)
-    await database.close()
-
-
-def over_the_line(letter: Letter) -> Letter:
-    """The letter as JSON brings it."""
-    body = msgspec.json.decode(msgspec.json.encode(letter.body))
-    return Letter.parse(letter.kind, letter.key, letter.version, body)
-
-
-async def tell(letters: Sequence[Letter], to: Desk) -> list[Applied]:
-    return [await to.hear(over_the_line(letter)) for letter in letters]
-
-
-async def wiped(desk: Desk) -> Desk:
-    def wipe(conn: sa.Connection) -> None:
-        for table in (
-            accession_claims,
-            accession_former,
-            versions,
-            orders,
-            patient_terms,
-            patients,
-        ):
-            conn.execute(sa.delete(table))
-
-    await desk.database.write(wipe)
-    return desk
-
-
-async def rows(desk: Desk) -> tuple[Any, ...]:
-    def read(conn: sa.Connection) -> tuple[Any, ...]:
-        return tuple(
-            [tuple(row) for row in conn.execute(sa.select(*columns).order_by(columns[0]))]
-            for columns in (
-                list(orders.c),
-                list(patients.c),
-                [patient_terms.c.text, patient_terms.c.patient],
-                [accession_claims.c.accession_number, accession_claims.c.order],
-            )
-        )
-
-    return await desk.read(read)
 
 
 async def test_what_a_township_writes_stands_at_the_county_as_it_is_there(

@@ -2,20 +2,17 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 
 from kernel.errors import PlatformError
 from kernel.identity import Role
 from kernel.letter import InvalidLetter, Letter
-from kernel.sql.db import Database
 from referrals.orders import numbers
 from referrals.orders.accession import (
     AccessionNumberTaken,
@@ -32,28 +29,7 @@ from referrals.orders.search import Narrow, list_orders
 from referrals.orders.views import rows_of_orders
 from tests.databases import open_filled
 from tests.orders.desk import AT, COUNTY, HEAD, LIU, QINGSHAN, Desk, by, open_desk
-
-
-@pytest_asyncio.fixture
-async def county(database: Database) -> Desk:
-    return await open_desk(database, node=COUNTY, allots=True)
-
-
-@pytest_asyncio.fixture
-async def township(tmp_path: Path) -> AsyncIterator[Desk]:
-    database = await open_filled(f"sqlite:///{tmp_path / 'township.sqlite'}")
-    yield await open_desk(database)
-    await database.close()
-
-
-def over_the_line(letter: Letter) -> Letter:
-    """The letter as JSON brings it."""
-    body = msgspec.json.decode(msgspec.json.encode(letter.body))
-    return Letter.parse(letter.kind, letter.key, letter.version, body)
-
-
-async def tell(letters: Sequence[Letter], to: Desk) -> list[Applied]:
-    return [await to.hear(over_the_line(letter)) for letter in letters]
+from tests.orders.two_nodes import over_the_line, tell
 
 
 async def test_two_nodes_that_claim_one_number(
