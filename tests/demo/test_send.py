@@ -16,6 +16,13 @@ from yilian.samples.studies import STUDIES, files_of
 pytestmark = pytest.mark.timeout(180)
 
 
+@pytest.fixture
+def known(demo: RunningDemo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is run hold the radiologist's token, and remember here what it sent."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("YILIAN_TOKEN", demo.account("radiologist")["token"])
+
+
 def test_a_second_run_sends_nothing_to_who_has_it_and_all_to_another(
     demo: RunningDemo,
     tmp_path: Path,
@@ -56,14 +63,10 @@ def test_a_second_run_sends_nothing_to_who_has_it_and_all_to_another(
     assert sent(*to) == (0, count)
 
 
+@pytest.mark.usefixtures("known")
 def test_what_a_node_refuses_is_told_in_its_words_by_either_door(
-    demo: RunningDemo,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    demo: RunningDemo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("YILIAN_TOKEN", demo.account("radiologist")["token"])
     folder = tmp_path / "study"
     folder.mkdir()
     study = next(s for s in STUDIES if s.key == "liu-knee")
@@ -84,14 +87,10 @@ def test_what_a_node_refuses_is_told_in_its_words_by_either_door(
         assert "1 refused" in told
 
 
+@pytest.mark.usefixtures("known")
 def test_what_is_kept_beside_another_content_is_named(
-    demo: RunningDemo,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    demo: RunningDemo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("YILIAN_TOKEN", demo.account("radiologist")["token"])
     to = ("--again", "--to", demo.http("county-hospital"))
     told = []
     file = tmp_path / "image.dcm"
