@@ -3,9 +3,12 @@
 import asyncio
 import datetime as dt
 from functools import partial
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from kernel.errors import Missing, Unavailable
 from kernel.sql.db import Database, JsonDocument, QueryTooSlow, RowId, UtcDateTime, metadata
@@ -39,6 +42,21 @@ def _add(conn: sa.Connection, name: str) -> int:
 
 def _names(conn: sa.Connection) -> list[str]:
     return list(conn.scalars(sa.select(shelves.c.name).order_by(shelves.c.name)))
+
+
+class _Seven(FunctionElement[int]):
+    """Seven, and a note of each time it is compiled."""
+
+    type = sa.Integer()
+    inherit_cache = True
+    noted: ClassVar[list[str]] = []
+
+
+@compiles(_Seven)
+def _as_seven(element: _Seven, compiler: sa.sql.compiler.SQLCompiler, **_how: object) -> str:
+    del element
+    _Seven.noted.append(compiler.dialect.name)
+    return "7"
 
 
 async def test_reads_what_was_written(database: Database) -> None:
@@ -236,3 +254,19 @@ async def _write_name(target: Database, name: str) -> None:
 
 def _url(database: Database) -> str:
     return database._url.render_as_string(hide_password=False)
+
+
+async def test_what_a_statement_was_compiled_to_serves_every_database_of_the_process(
+    database: Database, database_url: str
+) -> None:
+    def ask(conn: sa.Connection) -> int:
+        return int(conn.execute(sa.select(_Seven())).scalar_one())
+
+    _Seven.noted.clear()
+    assert await database.read(ask) == 7
+    other = await Database.open(database_url)
+    try:
+        assert [await other.read(ask), await other.write(ask)] == [7, 7]
+    finally:
+        await other.close()
+    assert _Seven.noted == [database.dialect]
