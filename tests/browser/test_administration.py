@@ -1,7 +1,5 @@
 """The administrators at their own pages: devices, accounts, institutions, the audit trail."""
 
-import contextlib
-import socket
 import uuid
 
 import pytest
@@ -11,6 +9,7 @@ from tests.browser.test_accessibility import violations
 from tests.browser.test_pictures import fits
 from tests.browser.workstation import Person, at_work, county, sign_in
 from tests.demo.running import RunningDemo
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -30,12 +29,6 @@ def shown(person: Person, name: str, language: str, size: str) -> None:
 
 def row(page: Page, key: str) -> str:
     return f"[data-testid=ledger-row][data-key='{key}']"
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port: int = taken.getsockname()[1]
-    return port
 
 
 @pytest.mark.parametrize(("language", "size"), EACH)

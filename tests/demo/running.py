@@ -2,10 +2,8 @@
 
 import json
 import os
-import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.ports import LAST, drawn
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 EXPLICIT_LE: Final = "1.2.840.10008.1.2.1"
 _PORTS: Final = (8080, 8081, 8090, 8091, 11112, 11113, 11114, 2575)
@@ -24,48 +24,14 @@ _ENDING_S: Final = 20.0
 _PAUSE_S: Final = 0.02
 
 
-_CLAIMS: Final[list[socket.socket]] = []
-"""One for each port this process was given; Linux lets them go when it ends."""
-
-
 def free_offset() -> int:
-    """Return an offset under which every port of the demo is free, and given to nobody else.
-
-    All lie below the ports that Linux gives to those who connect, from 32,768 on: one of these may
-    be somebody's end of a connection by the time the demo wants to listen there.
-    """
-    chance = random.SystemRandom()
-    for _ in range(200):
-        offset = chance.randrange(2_000, 32_768 - max(_PORTS), 10)
-        claims = [_claim(port + offset) for port in _PORTS if _is_free(port + offset)]
-        mine = [claim for claim in claims if claim is not None]
-        if len(mine) == len(_PORTS):
-            _CLAIMS.extend(mine)
-            return offset
-        for claim in mine:
-            claim.close()
-    msg = "no free ports"
-    raise RuntimeError(msg)
+    """Return an offset under which every port of the demo is free, and given to nobody else."""
+    ports = drawn(lambda chance: _under(chance.randrange(2_000, LAST - max(_PORTS), 10)))
+    return ports[0] - _PORTS[0]
 
 
-def _claim(port: int) -> socket.socket | None:
-    """Return what keeps other test processes off *port*, which nobody listens on yet."""
-    claim = socket.socket(socket.AF_UNIX)
-    try:
-        claim.bind(f"\0yilian-tests-port-{port}")
-    except OSError:
-        claim.close()
-        return None
-    return claim
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def _under(offset: int) -> list[int]:
+    return [port + offset for port in _PORTS]
 
 
 @dataclass

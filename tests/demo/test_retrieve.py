@@ -15,6 +15,7 @@ from tests.demo.test_query import found
 from tests.dimse.doors import command
 from tests.dimse.samples import encoded, small_ct
 from tests.dimse.wire_bytes import CT
+from tests.ports import free_port
 from tests.query_retrieve.peers import content
 
 pytestmark = [
@@ -60,8 +61,7 @@ def test_what_was_sent_comes_back(
     got.mkdir()
     moved.mkdir()
     ask(demo, "getscu", "-od", str(got), study=study)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     title = f"KEEPER{number}"
     _tell(demo, title, port)
     listener = subprocess.Popen(

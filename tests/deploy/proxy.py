@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.demo.running import until
 from tests.deploy.trial import Trial
+from tests.ports import free_port
 
 NAME = "yilian.example"
 
@@ -37,13 +38,6 @@ def nginx() -> str:
     if found is None:
         pytest.skip("nginx is not installed")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def make_certificate(folder: Path) -> None:

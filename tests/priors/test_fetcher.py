@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import shutil
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from tests.dimse.test_store_client import QUICK
 from tests.imaging.conftest import sqlite_desk  # noqa: F401
 from tests.imaging.desk import Desk
 from tests.imaging.sample import CT, ROOT, arrival, ct
+from tests.ports import free_port
 from tests.query_retrieve.orthanc import ORTHANC, running
 from yilian.wiring.archive_studies import let_grow, put_where_rules_say
 from yilian.wiring.county_priors import CountyPriors, series_here
@@ -164,8 +164,7 @@ async def test_dcmtk_sends_what_is_wanted(sqlite_desk: Desk, tmp_path: Path) -> 
     sink = MemorySink()
     storage = tmp_path / "storage"
     await asyncio.to_thread(storage.mkdir)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     async with open_door(sink) as door:
         ours = door.addresses[0][1]
         config = tmp_path / "dcmqrscp.cfg"

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.demo.running import until
+from tests.ports import free_port
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
 START_S = 20.0
@@ -54,17 +54,12 @@ class Orthanc:
         return [self.fetch(f"/instances/{one}/file") for one in self.call("/instances")]
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
 @contextmanager
 def running(
     folder: Path, archive: tuple[str, int], *, plugins: Sequence[str] = ()
 ) -> Iterator[Orthanc]:
     """Run one that knows *archive*, until the block ends."""
-    port, dicom_port = _free_port(), _free_port()
+    port, dicom_port = free_port(), free_port()
     settings = {
         "StorageDirectory": str(folder / "orthanc"),
         "IndexDirectory": str(folder / "orthanc"),

@@ -14,6 +14,7 @@ from tests.demo.running import until
 from tests.dimse.doors import command
 from tests.dimse.wire_bytes import EXPLICIT_LE, IMPLICIT_LE
 from tests.imaging.sample import ROOT
+from tests.ports import free_port
 from tests.query_retrieve.conftest import KEPT_DENSE, numbers
 from tests.query_retrieve.pacs import Pacs
 from tests.query_retrieve.peers import content
@@ -36,8 +37,7 @@ def asked(pacs: Pacs, program: str, *more: str, keys: tuple[str, ...]) -> tuple[
 def storescp(pacs: Pacs, title: str, folder: Path, *options: str) -> Iterator[Path]:
     """DCMTK listens as *title*, which the archive's table knows."""
     folder.mkdir(exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         ["storescp", "-aet", title, "-od", str(folder), *options, str(port)],
         stdout=subprocess.DEVNULL,

@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 import os
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from gateway.dimse.settings import AcceptorSettings
 from kernel.identifiers import AETitle
 from kernel.settings import NodeKind
 from tests.dimse.doors import OUR_TITLE, MemorySink, open_door
+from tests.ports import free_port
 from yilian.samples.studies import STUDIES, files_of
 from yilian.sending.greeting import NotReached, greet
 from yilian.sending.ledger import Ledger
@@ -99,8 +99,7 @@ def foreign(tmp_path: Path) -> Iterator[tuple[Peer, Path]]:
     storage = tmp_path / "storage"
     storage.mkdir()
     for _ in range(5):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         config = tmp_path / "dcmqrscp.cfg"
         config.write_text(
             f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"

@@ -15,6 +15,7 @@ from pydicom.uid import UID
 from gateway.dimse.outgoing import Peer
 from gateway.dimse.scu import echo
 from kernel.identifiers import AETitle
+from tests.ports import free_port
 from yilian.samples.studies import STUDIES, files_of
 from yilian.sending.ledger import Ledger
 from yilian.sending.run import StoreRun
@@ -43,10 +44,8 @@ def folder(tmp_path: Path) -> Path:
 def peer(tmp_path: Path) -> Iterator[tuple[Peer, Path]]:
     received = tmp_path / "received"
     received.mkdir()
-    # A port that was free a moment ago may be another's by now.
     for _ in range(5):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         where = Peer("127.0.0.1", port, AETitle("ANY"), AETitle("SENDER"), timeout_s=10)
         process = subprocess.Popen(
             [STORESCP or "", "--output-directory", str(received), "+xa", "--fork", str(port)],
