@@ -64,6 +64,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, help="most kills, and most power cuts, of a node")
     parser.add_argument("--folder", type=Path, help="where the nodes live")
     arguments = parser.parse_args()
+    if arguments.folder:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     # What the nodes say of each fault is not what this command is asked.
     logging.getLogger().addHandler(logging.NullHandler())
     system_calls.MOST_MINUTES = arguments.minutes or system_calls.MOST_MINUTES
