@@ -210,6 +210,9 @@ class OutgoingAssociation:
                     await self._wire.send(RELEASE_RP)
         except (TimeoutError, ProtocolFault, LineLost):
             self.abort()
+        except BaseException:
+            self.abort()
+            raise
         else:
             await self._wire.close(within_s=self._times.release_s)
 

@@ -1,6 +1,7 @@
 """``StoreClient`` as those with objects use it: each is told of once, memory stays flat."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from kernel.dicom.status import Status
 from kernel.errors import StorageFull, Unavailable
 from kernel.identifiers import AETitle
 from tests.dimse.doors import OUR_TITLE, MemorySink, open_door, rss_bytes, until
-from tests.dimse.wire_bytes import CT, EXPLICIT_LE, IMPLICIT_LE
+from tests.dimse.wire_bytes import CT, EXPLICIT_LE, IMPLICIT_LE, RELEASE_RQ
 
 MIB = 1 << 20
 QUICK = CallTimes(connect_s=5, associate_s=2, write_s=5, response_s=2, release_s=2)
@@ -123,6 +124,42 @@ async def test_a_sending_that_is_cancelled_leaves_at_once() -> None:
         sink.hold_commit.set()
         await until(lambda: door.occupancy.associations == 0)
     assert sink.begun == 1
+
+
+async def test_one_cancelled_while_it_takes_its_leave_leaves_at_once() -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def deaf_to_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Hand all on to the door but the request to release, which nobody answers."""
+        answers, onward = await asyncio.open_connection(*door.addresses[0])
+        with contextlib.closing(writer), contextlib.closing(onward):
+            back = asyncio.ensure_future(handed_on(answers, writer))
+            with contextlib.suppress(ConnectionError):
+                while data := await reader.read(1 << 16):
+                    if data == RELEASE_RQ:
+                        asked.set()
+                    else:
+                        onward.write(data)
+            gone.set()
+            back.cancel()
+
+    async with open_door(MemorySink()) as door, asyncio.timeout(20):
+        between = await asyncio.start_server(deaf_to_the_end, "127.0.0.1", 0)
+        async with between:
+            times = CallTimes(release_s=600)
+            sending = asyncio.ensure_future(
+                sent(between.sockets[0].getsockname(), [Made(1)], times=times)
+            )
+            await asked.wait()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            await gone.wait()
+
+
+async def handed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
 
 
 async def test_what_the_peer_takes_in_no_form_is_not_sent() -> None:
