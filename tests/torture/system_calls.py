@@ -117,8 +117,8 @@ class Sum:
         notes = [f"{len(self.places)} different calls on different files"]
         if asked:
             notes.append(
-                f"{self.runs} of {asked} struck, each the n-th of its kind in a thread; "
-                f"{calls.in_all()} calls in a run left alone"
+                f"each struck in a run of its own, as the n-th of its kind in a thread; a run left "
+                f"alone has {asked} of these, {calls.in_all()} calls in all its threads"
             )
         if unfinished:
             told = ", ".join(each.partition("=")[2] for each in unfinished)
