@@ -1,8 +1,9 @@
 """WADO-RS objects: studies, series and instances as Part 10 files, stored or transcoded."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 
@@ -38,6 +39,8 @@ from kernel.web import describe, permit
 
 # Nothing that comes from outside is ever shown as a page of ours.
 _ATTACHMENT = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+_NAMED_MAX: Final = 20
+"""UIDs in a warning: a header has its bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +87,37 @@ class WadoDoor:
         """Answer every instance.
 
         One that cannot be had in the transfer syntax the client named comes as it is stored: its
-        part says so, and nothing is missing.
+        part says so, and nothing is missing. What the disk has lost or cut is left out, and status
+        206 and a warning say so: the rest must not be kept from a reader for it.
         """
         ranges = accepts(request)
         _, shelf = await self._admission.shelf(request)
         found = await self._database.read(partial(locate.instances, shelf=shelf))
         if not found:
             raise StudyMissing
+        lost = await self._pool.read(partial(_lost, self._objects, found))
+        # Where nothing is left the first of them says what is wrong.
+        left = [each for each in found if each.sop_instance_uid not in lost] or found
+        status, warning = (
+            (206, _left_out(lost, len(found))) if len(left) < len(found) else (200, {})
+        )
         parts = [
             _Part(each, object_form(ranges, each.transfer_syntax_uid, each.native, strict=False))
-            for each in found
+            for each in left
         ]
         if not parts[0].form.multipart:
-            if len(parts) > 1:
+            if len(found) > 1:
                 raise NotAcceptable("several objects come only as multipart/related")
             return await self._single(request, parts[0], {})
         boundary = new_boundary()
         content_type = multipart_type(DICOM, boundary)
-        headers = {"Cache-Control": "private, no-store", **_ATTACHMENT}
+        headers = {"Cache-Control": "private, no-store", **_ATTACHMENT, **warning}
         if all(part.form.stored for part in parts):
             body = self._pool.read_pieces(self._stored_parts(parts, boundary))
             length = _length(boundary, parts)
-            return await stream(request, body, content_type, headers, length=length)
+            return await stream(request, body, content_type, headers, length=length, status=status)
         body = self._pool.worked_pieces(self._made_parts(parts, boundary))
-        return await stream(request, body, content_type, headers)
+        return await stream(request, body, content_type, headers, status=status)
 
     @describe("One object as a DICOM file")
     @permit()
@@ -237,6 +247,20 @@ class WadoDoor:
             return self._begun(part)
         except (CannotMake, DecodeFailed, NoFrames):
             return part.as_stored, self._file(part.location)
+
+
+def _lost(objects: ObjectStore, found: Sequence[InstanceLocation]) -> frozenset[str]:
+    """Return the UIDs of those of *found* the store has no longer, or not whole; blocks."""
+    return frozenset(
+        each.sop_instance_uid for each in found if objects.size(each.object_key) != each.size_bytes
+    )
+
+
+def _left_out(lost: Collection[str], total: int) -> dict[str, str]:
+    named = ", ".join(sorted(lost)[:_NAMED_MAX])
+    more = ", ..." if len(lost) > _NAMED_MAX else ""
+    what = f"{len(lost)} of {total} objects are damaged or lost here and left out"
+    return {"Warning": f'299 yilian "{what}: {named}{more}"'}
 
 
 def _framed(boundary: str, part: _Part, body: Pieces) -> Pieces:

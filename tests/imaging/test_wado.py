@@ -225,6 +225,26 @@ async def test_a_study_is_one_part_for_each_object_with_its_place(
     assert (await door.get(STUDY, "application/dicom"))[0] == 406
 
 
+@pytest.mark.parametrize("syntax", ["*", "1.2.840.10008.1.2.4.80"])
+async def test_a_study_of_which_the_disk_has_lost_an_object_comes_without_it_and_says_so(
+    sqlite_desk: Desk, door: WebDoor, syntax: str
+) -> None:
+    await sqlite_desk.file(ct(1), ct(2), ct(3))
+    accept = f'multipart/related; type="application/dicom"; transfer-syntax={syntax}'
+    whole = parts_of(*(await door.get(STUDY, accept))[1:])
+    lost = next(file for file in sqlite_desk.object_files() if file.read_bytes() == ct(2))
+    lost.write_bytes(ct(2)[:-100])
+    status, headers, body = await door.get(STUDY, accept)
+    assert (status, parts_of(headers, body)) == (206, [whole[0], whole[2]])
+    told = f"1 of 3 objects are damaged or lost here and left out: {ROOT}.1.1.2"
+    assert headers["Warning"] == f'299 yilian "{told}"'
+    for file in sqlite_desk.object_files():
+        file.unlink()
+    status, headers, body = await door.get(STUDY, accept)
+    assert (status, json.loads(body)["code"]) == (404, "object-missing")
+    assert "Warning" not in headers
+
+
 async def test_a_study_of_mixed_encodings_leaves_in_the_one_that_is_asked_for(
     sqlite_desk: Desk, door: WebDoor
 ) -> None:
