@@ -17,7 +17,7 @@ from typing import Final
 from bench.objects import CT, Made, Scanner
 from imaging.archive.examine import Examiner
 from imaging.archive.examined import Examined, Opaque
-from imaging.archive.filing import FilingBatch, file_batch
+from imaging.archive.filing_batches import FilingBatch, file_batch
 from kernel.arrival import Arrival, Door, Sender, encode_arrival
 from kernel.clock import SystemClock
 from kernel.dicom.decode_pool import DecodePool

@@ -1,11 +1,8 @@
-"""One batch of examined objects becomes rows: one transaction, exactly once.
+"""Examined objects become rows, in a transaction that somebody else began.
 
-The journal's cursor moves in the same transaction, so a batch that was filed before a crash is
-seen to be filed and a batch that was not leaves nothing. Object files are durable before; what
-they hold is only ever named here.
+Object files are durable before; what they hold is only ever named here.
 """
 
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,16 +13,14 @@ import sqlalchemy as sa
 
 from imaging.archive import filing_rejections, study_rows
 from imaging.archive.amendment_tables import rejected_contents
-from imaging.archive.blame import Blame, Suspects, UnknownTrouble, blame, cause
-from imaging.archive.cursor import cursor
 from imaging.archive.examined import Examined, Opaque
-from imaging.archive.filing_rows import aside_row, conflict_row, instance_row, refused_object
+from imaging.archive.filing_rows import aside_row, conflict_row, instance_row
 from imaging.archive.filing_studies import Shelves
 from imaging.archive.model import OTHER_CONTENT, STUDY_UPDATED, Filed, Outcome
 from imaging.archive.rejected_rows import Kind
 from imaging.archive.rejecting import rejected_now
 from imaging.archive.rejection_note import RejectionNote
-from imaging.archive.tables import instance, instance_conflict, journal_cursor, set_aside
+from imaging.archive.tables import instance, instance_conflict, set_aside
 from kernel.arrival import ContentDigest
 from kernel.events import EventDraft, publish_all
 from kernel.journal.frames import Position
@@ -34,19 +29,7 @@ _IN_MAX: Final = 500
 _CHAIN: Final = "filing"
 """Of the audit trail; one process of a node files."""
 
-
-_Entry = tuple[Position, int, Examined | Opaque]
-
-
-@dataclass(frozen=True, slots=True)
-class FilingBatch:
-    """Consecutive batches of one journal, examined."""
-
-    journal: str
-    position: Position
-    """Where the last of them ends."""
-    entries: Sequence[_Entry]
-    """Each with the position of its own batch and its number in it."""
+Entry = tuple[Position, int, Examined | Opaque]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,42 +76,12 @@ def known_contents(conn: sa.Connection, sop_instance_uids: Sequence[str]) -> set
 
 @dataclass(frozen=True, slots=True)
 class FilingResult:
-    """What a batch became."""
+    """What some objects became."""
 
     filed: list[Filed]
-    """One for each object; empty where the batch was filed before."""
+    """One for each object; empty where they were filed before."""
     series: frozenset[int]
     """Rows of the series that have grown."""
-
-
-def file_batch(
-    conn: sa.Connection,
-    batch: FilingBatch,
-    *,
-    at: dt.datetime,
-    suspects: Suspects | None = None,
-) -> FilingResult:
-    """Write *batch* and move the journal's cursor to its end; nothing where it is filed already.
-
-    Args:
-        conn: the transaction.
-        batch: what to file.
-        at: the present instant.
-        suspects: for a batch that failed as a whole: file each object by itself, and one the
-            database refuses as what nobody can read; one that fails for an unknown reason only
-            once it failed often enough.
-
-    Raises:
-        UnknownTrouble: one failed for an unknown reason; nothing was written.
-    """
-    if cursor(conn, batch.journal) >= batch.position:
-        return FilingResult([], frozenset())
-    if suspects is not None:
-        result = _file_each(conn, batch, at, suspects)
-    else:
-        result = _file(conn, batch.journal, batch.entries, at)
-    _move_cursor(conn, batch, at)
-    return result
 
 
 def file_kept(
@@ -136,69 +89,18 @@ def file_kept(
 ) -> FilingResult:
     """Write what another room keeps in the store; no journal stands behind it."""
     nowhere = Position(0, 0)
-    return _file(conn, "", [(nowhere, place, each) for place, each in enumerate(examined)], at)
+    return file_entries(
+        conn, "", [(nowhere, place, each) for place, each in enumerate(examined)], at
+    )
 
 
-def _file_each(
-    conn: sa.Connection, batch: FilingBatch, at: dt.datetime, suspects: Suspects
-) -> FilingResult:
-    """File each by itself, what the database refuses as what nobody can read.
-
-    Raises:
-        UnknownTrouble: nobody can tell yet whether the object or the house is to blame.
-    """
-    filed: list[Filed] = []
-    grown: set[int] = set()
-    unclear: list[tuple[_Entry, Exception]] = []
-    for entry in batch.entries:
-        apart = conn.begin_nested()
-        try:
-            result = _file(conn, batch.journal, [entry], at)
-            apart.commit()
-        except (sa.exc.SQLAlchemyError, ValueError) as exc:
-            whose = blame(exc)
-            if whose is Blame.HOUSE:
-                raise
-            apart.rollback()
-            if whose is Blame.UNKNOWN:
-                unclear.append((entry, exc))
-                continue
-            result = _file_refused(conn, batch.journal, entry, cause(exc), at)
-        filed += result.filed
-        grown |= result.series
-    others = any(each.outcome is not Outcome.OPAQUE for each in filed)
-    failed = [entry[:2] for entry, _ in unclear]
-    if not suspects.are_guilty(failed, others_filed=others):
-        raise UnknownTrouble(failed, cause(unclear[0][1]))
-    for entry, why in unclear:
-        filed += _file_refused(conn, batch.journal, entry, cause(why), at).filed
-    return FilingResult(filed, frozenset(grown))
-
-
-def _file_refused(
-    conn: sa.Connection, journal: str, entry: _Entry, detail: str, at: dt.datetime
-) -> FilingResult:
-    refused = refused_object(entry[2], detail)
-    apart = conn.begin_nested()
-    try:
-        result = _file(conn, journal, [(entry[0], entry[1], refused)], at)
-        apart.commit()
-    except (sa.exc.SQLAlchemyError, ValueError) as exc:
-        if blame(exc) is Blame.HOUSE:
-            raise
-        apart.rollback()
-        # It is the door's own words the database cannot take.
-        bare = dataclasses.replace(refused, arrival=None)
-        return _file(conn, journal, [(entry[0], entry[1], bare)], at)
-    return result
-
-
-def _file(
+def file_entries(
     conn: sa.Connection,
     journal: str,
-    entries: Sequence[_Entry],
+    entries: Sequence[Entry],
     at: dt.datetime,
 ) -> FilingResult:
+    """Write *entries* of *journal*, in that order, and tell who follows the studies."""
     examined = [each for _, _, each in entries if isinstance(each, Examined)]
     work = _Work(_known(conn, examined), Shelves(conn, at), at)
     work.rejected = rejected_now(conn, [each.header.sop_instance_uid for each in examined])
@@ -311,16 +213,3 @@ def _keep_conflicts(conn: sa.Connection, work: _Work) -> None:
             )
         )
         work.shelves.count_conflict(first.study)
-
-
-def _move_cursor(conn: sa.Connection, batch: FilingBatch, at: dt.datetime) -> None:
-    values = {
-        "segment": batch.position.segment,
-        "position": batch.position.offset,
-        "filed_at": at,
-    }
-    moved = conn.execute(
-        sa.update(journal_cursor).where(journal_cursor.c.journal == batch.journal).values(values)
-    )
-    if not moved.rowcount:
-        conn.execute(sa.insert(journal_cursor).values(journal=batch.journal, **values))

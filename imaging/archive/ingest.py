@@ -10,31 +10,30 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-import msgspec
 import sqlalchemy as sa
 
-from imaging.archive import filing
 from imaging.archive.attempts import Attempts
-from imaging.archive.blame import Suspects, UnknownTrouble
+from imaging.archive.blame import Blame, Suspects, UnknownTrouble, blame, cause
 from imaging.archive.cursor import cursor
 from imaging.archive.examine import Examiner
-from imaging.archive.examined import Examined, Opaque, StoredObject, opaque
-from imaging.archive.filing import FilingBatch, FilingResult
+from imaging.archive.examined import Examined
+from imaging.archive.filing import Entry, FilingResult, known_contents
+from imaging.archive.filing_batches import FilingBatch, file_batch
 from imaging.archive.model import Outcome
-from imaging.archive.objects import NewObject, ObjectStore, Staged
+from imaging.archive.objects import ObjectStore
 from imaging.archive.progress import FilingProgress
+from imaging.archive.reading import Numbered, Reading, named, witness
 from imaging.archive.series_metadata import MetadataKeeper
-from kernel.arrival import decode_arrival
 from kernel.clock import Clock
 from kernel.errors import PlatformError
-from kernel.journal.writer import Committed, JournalReader, Position, Wake
+from kernel.journal.writer import Committed, JournalReader, Wake
 from kernel.sql.db import Database
 
 T = TypeVar("T")
@@ -52,10 +51,8 @@ _GLANCE_S: Final = 0.02
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_LAST_S: Final = 10.0
 _THREADS: Final = 2
-
-_Entry = tuple[Position, int, Examined | Opaque]
-_Numbered = tuple[Position, int, StoredObject]
-_Staged = dict[tuple[Position, int], Staged]
+_BEHIND_MOST: Final = 2048
+"""So many batches are looked at behind one in which something fails for an unknown reason."""
 
 
 @dataclass(slots=True)
@@ -105,7 +102,7 @@ class Filer:
         self._clock = clock
         self._progress = FilingProgress(database)
         self._wake = wake or Wake.local()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="filer")
+        self._threads: ThreadPoolExecutor | None = None
         self._unhurried = frozenset(unhurried)
         self._desks: list[_Desk] = []
         self._metadata = MetadataKeeper(database, clock)
@@ -116,7 +113,7 @@ class Filer:
         return self._progress
 
     async def run(self) -> None:
-        """File whatever comes, until cancelled."""
+        """File whatever comes, until cancelled; may be run again after it ended."""
         try:
             while True:
                 if await self.file_waiting():
@@ -134,7 +131,8 @@ class Filer:
 
         Trouble of the house (a full disk, a database that is away) leaves the journal as it is,
         to be tried again after a while; it is never the end of an object. Nor does one object
-        hold a journal for good: ``imaging.archive.blame`` finds the culprit.
+        hold a journal for good: ``imaging.archive.blame`` finds the culprit. Whatever befalls
+        one journal, the others go on.
         """
         if not self._desks:
             await self._open()
@@ -148,15 +146,19 @@ class Filer:
                 desk.retry_s = 0.0
                 if 0 < count < _GATHER_OBJECTS and desk.name in self._unhurried:
                     desk.look_at = self._clock.monotonic_s() + GATHER_S
-            except (PlatformError, OSError, sa.exc.SQLAlchemyError, UnknownTrouble) as exc:
-                desk.retry_s = min(max(desk.retry_s * 2, _RETRY_FIRST_S), _RETRY_LAST_S)
-                desk.look_at = self._clock.monotonic_s() + desk.retry_s
-                desk.attempts.put_off()
-                if isinstance(exc, UnknownTrouble):
-                    desk.suspects.note(exc.failed)
-                code = exc.code if isinstance(exc, PlatformError) else type(exc).__name__
-                _LOG.warning("filing.delayed", extra={"journal": desk.name, "reason": code})
+            except Exception as exc:  # noqa: BLE001  # a journal in trouble stops no other
+                self._put_off(desk, exc)
         return filed
+
+    def _put_off(self, desk: _Desk, exc: Exception) -> None:
+        desk.retry_s = min(max(desk.retry_s * 2, _RETRY_FIRST_S), _RETRY_LAST_S)
+        desk.look_at = self._clock.monotonic_s() + desk.retry_s
+        desk.attempts.put_off()
+        reason = exc.code if isinstance(exc, PlatformError) else cause(exc)
+        if isinstance(exc, UnknownTrouble):
+            desk.suspects.note(exc)
+            reason = exc.reason
+        _LOG.warning("filing.delayed", extra={"journal": desk.name, "reason": reason})
 
     def _is_gathering(self) -> bool:
         now_s = self._clock.monotonic_s()
@@ -164,7 +166,9 @@ class Filer:
 
     def close(self) -> None:
         """Give threads and files back; what was not filed is still in the journals."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._threads is not None:
+            self._threads.shutdown(wait=True, cancel_futures=True)
+            self._threads = None
         for desk in self._desks:
             desk.reader.close()
             desk.attempts.done()
@@ -180,20 +184,22 @@ class Filer:
             self._progress.note(name, after)
 
     async def _file_next(self, desk: _Desk) -> int:
-        if not desk.waiting:
+        # Behind a suspect somebody may wait who is a witness.
+        if not desk.waiting or (desk.suspects and len(desk.waiting) < _BEHIND_MOST):
             desk.waiting.extend(await self._in_thread(lambda: desk.reader.poll(BATCH_OBJECTS)))
         if not desk.waiting:
             return 0
         taken = _take(desk.waiting)
         one_by_one = desk.attempts.begin(taken[0].position)
-        staged: _Staged = {}
+        reading = Reading(self._examiner, self._objects, desk.suspects)
         try:
-            entries = await self._read(desk, _numbered(taken), staged, one_by_one=one_by_one)
-            if wanted := _first_of_each(entries, staged):
+            entries = await self._read(desk, _numbered(taken), reading, one_by_one=one_by_one)
+            if wanted := reading.wanted(entries):
                 await self._in_thread(partial(self._objects.publish, wanted))
         finally:
-            await self._in_thread(partial(_discard, staged))
-        batch = FilingBatch(desk.name, taken[-1].position, entries)
+            await self._in_thread(reading.discard)
+        seen = await self._witness(desk, taken) if desk.suspects else None
+        batch = FilingBatch(desk.name, taken[-1].position, entries, reading.unexamined, seen)
         result = await self._write(batch, desk.suspects)
         desk.attempts.done()
         desk.suspects.clear()
@@ -208,108 +214,65 @@ class Filer:
     async def _read(
         self,
         desk: _Desk,
-        numbered: Sequence[_Numbered],
-        staged: _Staged,
+        numbered: Sequence[Numbered],
+        reading: Reading,
         *,
         one_by_one: bool,
-    ) -> list[_Entry]:
-        uids = await self._in_thread(lambda: [_named(stored) for _, _, stored in numbered])
-        known = await self._database.read(partial(filing.known_contents, sop_instance_uids=uids))
+    ) -> list[Entry]:
+        uids = await self._in_thread(lambda: [named(stored) for _, _, stored in numbered])
+        known = await self._database.read(partial(known_contents, sop_instance_uids=uids))
         if one_by_one:
-            entries: list[_Entry] = []
+            entries: list[Entry] = []
             for position, number, stored in numbered:
                 alone = [(position, number, stored)]
                 if desk.attempts.reading(position, number):
-                    read = partial(self._read_share, alone, known, staged)
+                    read = partial(reading.read, alone, known)
                 else:
-                    read = partial(self._keep_share, alone, staged)
+                    read = partial(reading.keep_unread, alone)
                 entries += await self._in_thread(read)
             return entries
         # A few objects per hop: a hop to a thread costs as much as reading a small object.
         shares = [numbered[start::_THREADS] for start in range(_THREADS)]
         found = await asyncio.gather(
-            *(
-                self._in_thread(partial(self._read_share, share, known, staged))
-                for share in shares
-                if share
-            )
+            *(self._in_thread(partial(reading.read, share, known)) for share in shares if share)
         )
         return sorted(itertools.chain.from_iterable(found), key=lambda entry: entry[:2])
 
-    def _read_share(
-        self, share: Sequence[_Numbered], known: Set[tuple[str, str]], staged: _Staged
-    ) -> list[_Entry]:
-        entries: list[_Entry] = []
-        for position, number, stored in share:
-            each, chunks = self._examiner.examine(stored)
-            content = each.content if isinstance(each, Examined) else None
-            if each.key and content not in known:
-                # At once, while the bytes are in the processor's cache and not yet let go.
-                staged[(position, number)] = self._objects.stage(NewObject(each.key, chunks))
-            entries.append((position, number, each))
-        return entries
-
-    def _keep_share(self, share: Sequence[_Numbered], staged: _Staged) -> list[_Entry]:
-        entries: list[_Entry] = []
-        for position, number, stored in share:
-            each, chunks = opaque(
-                stored, None, reason="crashed", detail="the process died with it, twice"
-            )
-            if each.key:
-                staged[(position, number)] = self._objects.stage(NewObject(each.key, chunks))
-            entries.append((position, number, each))
-        return entries
+    async def _witness(self, desk: _Desk, taken: Sequence[Committed]) -> Examined | None:
+        """Return the newest of what waits behind *taken*, where it can be read."""
+        newest = desk.waiting[-1]
+        if newest is taken[-1] or not newest.entries:
+            return None
+        return await self._in_thread(partial(witness, self._examiner, newest.entries[0]))
 
     async def _write(self, batch: FilingBatch, suspects: Suspects) -> FilingResult:
         now = self._clock.now()
-        try:
-            return await self._database.write(lambda conn: filing.file_batch(conn, batch, at=now))
-        except (sa.exc.SQLAlchemyError, ValueError) as exc:
-            # One of the objects is what the database cannot take: the others must not wait.
-            _LOG.error(  # the trace may quote patient data
-                "filing.careful", extra={"journal": batch.journal, "reason": type(exc).__name__}
-            )
+        if not batch.unexamined:
+            try:
+                return await self._database.write(lambda conn: file_batch(conn, batch, at=now))
+            except Exception as exc:
+                if blame(exc) is Blame.HOUSE and not isinstance(exc, sa.exc.SQLAlchemyError):
+                    raise
+                # One of the objects may be what the database cannot take: others must not wait.
+                _LOG.error(  # the trace may quote patient data
+                    "filing.careful", extra={"journal": batch.journal, "reason": cause(exc)}
+                )
         return await self._database.write(
-            lambda conn: filing.file_batch(conn, batch, at=now, suspects=suspects)
+            lambda conn: file_batch(conn, batch, at=now, suspects=suspects)
         )
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="filer")
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def _numbered(taken: Sequence[Committed]) -> list[_Numbered]:
+def _numbered(taken: Sequence[Committed]) -> list[Numbered]:
     return [
         (committed.position, number, stored)
         for committed in taken
         for number, stored in enumerate(committed.entries)
     ]
-
-
-def _named(stored: StoredObject) -> str:
-    """Return the SOP Instance UID the door wrote down, empty where it wrote nothing readable."""
-    try:
-        return decode_arrival(stored.meta).sop_instance_uid
-    except msgspec.MsgspecError:
-        return ""
-
-
-def _discard(staged: _Staged) -> None:
-    for each in staged.values():
-        each.discard()
-
-
-def _first_of_each(entries: Sequence[_Entry], staged: _Staged) -> list[Staged]:
-    """Return what to publish: of one content in several encodings the one that gets the row."""
-    seen: set[tuple[str, str]] = set()
-    wanted: list[Staged] = []
-    for position, number, each in entries:
-        if isinstance(each, Examined):
-            if each.content in seen:
-                continue
-            seen.add(each.content)
-        if (position, number) in staged:
-            wanted.append(staged[(position, number)])
-    return wanted
 
 
 def _take(waiting: Sequence[Committed]) -> list[Committed]:

@@ -7,6 +7,7 @@ holds; with more in the series it is made anew.
 
 import gzip
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +17,13 @@ import msgspec
 import sqlalchemy as sa
 import zstandard
 
+from imaging.archive.blame import cause
 from imaging.archive.correction import Correction, corrected_json
 from imaging.archive.tables import instance, series, series_metadata, study
 from kernel.clock import Clock
-from kernel.errors import PlatformError
 from kernel.sql.db import Database
+
+_LOG: Final = logging.getLogger(__name__)
 
 QUIET_S: Final = 2.0
 _LEVEL: Final = 4
@@ -137,6 +140,6 @@ class MetadataKeeper:
             try:
                 made = await self._database.read(partial(make, series_row=row))
                 await self._database.write(partial(keep, series_row=row, made=made))
-            except PlatformError:
-                continue
+            except Exception as exc:  # noqa: BLE001  # the filing goes on without it
+                _LOG.warning("metadata.later", extra={"reason": cause(exc)})
         return len(self._grown)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imaging.archive.examine import Examiner
+from imaging.archive.examine import CharsetHint, Examiner
 from imaging.archive.ingest import Filer
 from imaging.archive.objects_fs import FileObjectStore
 from kernel.arrival import Arrival, encode_arrival
@@ -78,10 +78,16 @@ class Desk:
         found = (self.folder / "objects").glob("??/??/*")
         return sorted(found)
 
-    def restart_filer(self, *, decoder: FrameDecoder | None = None, hint: str = "") -> None:
+    def restart_filer(
+        self,
+        *,
+        decoder: FrameDecoder | None = None,
+        hint: str = "",
+        hints: CharsetHint | None = None,
+    ) -> None:
         """Go on with a new filer, as after a restart; the old one's threads end."""
         self.filer.close()
-        self.filer = make_filer(self, decoder=decoder, hint=hint)
+        self.filer = make_filer(self, decoder=decoder, hint=hint, hints=hints)
 
 
 def make_filer(
@@ -89,13 +95,17 @@ def make_filer(
     *,
     decoder: FrameDecoder | None = None,
     hint: str = "",
+    hints: CharsetHint | None = None,
     folder: Path | None = None,
 ) -> Filer:
-    """Return a filer of *desk*'s journal, in its own *folder* or another."""
+    """Return a filer of *desk*'s journal, in its own *folder* or another.
+
+    *hints* is asked for each object it examines; else all have the *hint*.
+    """
     return Filer(
         desk.database,
         desk.objects,
-        Examiner(decoder=decoder or HereDecoder(), charset_hint=lambda _: hint),
+        Examiner(decoder=decoder or HereDecoder(), charset_hint=hints or (lambda _: hint)),
         journals={desk.journal: folder or desk.folder / "journal"},
         clock=desk.clock,
     )

@@ -52,7 +52,8 @@ def _held(journal: str) -> Finding:
         good=False,
         found=f"acknowledged images wait, and none was filed for {HELD_AFTER.seconds // 60} min",
         mend="start the node; where it runs, look for filing.delayed and its reason in its log: "
-        "the database or the disk is away or full. Nothing is lost",
+        "the database or the disk is away, full or damaged, or lacks a table. Nothing is lost, "
+        "and all is filed once that is mended",
     )
 
 
