@@ -178,15 +178,14 @@ class CountyClient:
             await finish_in_thread(partial(file.seek, offset))
             try:
                 async with asyncio.timeout(self._door.stall_s) as stall:
-                    body = self._body(file, size - offset, sending, stall)
+                    body = self._body(url, file, size - offset, sending, stall)
                     began_s = self._clock.monotonic_s()
-                    self._meter.began(began_s)
                     try:
                         async with self._session.ask("PATCH", URL(url), headers, body) as answer:
                             whole = await _acknowledged(answer, size)
                     finally:
-                        now_s = self._clock.monotonic_s()
-                        self._meter.ended(now_s)
+                        self._meter.handed(url)
+                    now_s = self._clock.monotonic_s()
                     self._meter.delivered(size - offset, now_s - began_s, now_s)
                     return whole
             except TimeoutError as exc:
@@ -226,9 +225,10 @@ class CountyClient:
         return self._base.joinpath(path.lstrip("/"))
 
     async def _body(
-        self, file: BinaryIO, left: int, sending: Sending, stall: asyncio.Timeout
+        self, url: str, file: BinaryIO, left: int, sending: Sending, stall: asyncio.Timeout
     ) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
+        self._meter.began(url, self._clock.monotonic_s())
         while left:
             slab = await finish_in_thread(partial(file.read, min(left, _SLAB_BYTES)))
             if not slab:
@@ -243,6 +243,7 @@ class CountyClient:
                 yield piece
                 sending.on_sent(len(piece))
                 stall.reschedule(loop.time() + self._door.stall_s)
+        self._meter.handed(url)
         sending.handed = True
         sending.on_last()
 

@@ -2,32 +2,29 @@
 
 import datetime as dt
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from statistics import median_low
 from typing import Final, NamedTuple
 
 import msgspec
 
+from gateway.township.full_line import FullLine
 from gateway.township.line_plan import LineWindow
 from gateway.township.tcp_losses import TcpLosses
 
-_WINDOW_S: Final = 10.0
 _FORGET_S: Final = 60.0
-_MIN_SPAN_S: Final = 0.5
-_LEAST_BYTES: Final = 64 * 1024
-"""Less than this measures how long answers take, and not the line."""
+_TOLD_SPAN_S: Final = 0.5
 _SURE_SPAN_S: Final = 2.0
-_FILLING_S: Final = 1.0
-"""What goes out at first fills buffers on the way and says little of the line."""
+"""Sockets take lumps, of half a second on a slow line."""
 _PLAN_WINDOW_S: Final = 300.0
 _REMEMBER_S: Final = 1800.0
 _NOTED_MAX: Final = 1000
 _DELIVERED_LEAST_BYTES: Final = 256 * 1024
 """What is smaller measures the round trip, and not the line."""
 _DELIVERIES: Final = 3
-_TOGETHER_S: Final = 0.05
-"""What goes out within this time is noted as one, so that a fast line makes no long lists."""
+_ROUND_TRIPS: Final = 5.0
+"""Of what took longer than so many, one that nobody knows of makes less than a third."""
 
 
 class LineState(StrEnum):
@@ -55,32 +52,30 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """Whether that is because the clinic works."""
 
 
-class _Sent(NamedTuple):
+class _Delivery(NamedTuple):
     at_s: float
-    busy_s: float
-    """Seconds so far in which something was on its way up."""
-    size_bytes: int
+    began_s: float
+    bytes_per_s: float
+    long: bool
+    """Whether it took so long that it tells how fast the line is, whatever answers took."""
 
 
 class LineMeter:
     """Learns from every attempt; decides nothing.
 
-    Rates are of the time in which something was on its way: a clinic that makes an image a minute
-    has no slow line.
+    Rates are of the time in which the line was kept full (``FullLine``), or of uploads long enough
+    to fill it: a clinic that makes a small image now and then has no slow line.
     """
 
     def __init__(self) -> None:
         self._state = LineState.UNKNOWN
         self._since: dt.datetime | None = None
         self._code = ""
-        self._sent: deque[_Sent] = deque()
-        self._under_way = 0
-        self._idle_since_s: float | None = None
-        self._idle_s = 0.0
+        self._full = FullLine()
         self._cuts: deque[float] = deque(maxlen=_NOTED_MAX)
         self._round_trips: deque[tuple[float, float]] = deque(maxlen=_NOTED_MAX)
         self._known_rate: tuple[float, float] | None = None
-        self._deliveries: deque[tuple[float, float]] = deque(maxlen=_DELIVERIES)
+        self._deliveries: deque[_Delivery] = deque(maxlen=_DELIVERIES)
         self.sent_bytes = 0
         """All that went out since the start."""
         self.losses = TcpLosses()
@@ -100,33 +95,19 @@ class LineMeter:
         """Note that a small question had its answer *within_s* seconds."""
         self._round_trips.append((now_s, within_s))
 
-    def began(self, now_s: float) -> None:
-        """Note that an upload begins; ``ended`` follows."""
-        if self._idle_since_s is not None:
-            self._idle_s += now_s - self._idle_since_s
-            self._idle_since_s = None
-        self._under_way += 1
+    def began(self, upload: str, now_s: float) -> None:
+        """Note that the bytes of *upload* are handed over from now on; ``handed`` follows."""
+        self._full.begin(upload, now_s)
 
-    def ended(self, now_s: float) -> None:
-        """Note that an upload is over, whole or not."""
-        self._under_way -= 1
-        if self._under_way == 0:
-            self._idle_since_s = now_s
+    def handed(self, upload: str) -> None:
+        """Note that *upload* has no more to hand over, whole or not. Safe to call twice."""
+        self._full.end(upload)
 
     def sent(self, count: int, now_s: float) -> None:
         """Note that *count* bytes went out."""
         self.sent_bytes += count
-        if self._sent and now_s - self._sent[-1].at_s < _TOGETHER_S:
-            last = self._sent[-1]
-            self._sent[-1] = last._replace(size_bytes=last.size_bytes + count)
-            return
-        idle_s = 0.0 if self._idle_since_s is None else now_s - self._idle_since_s
-        busy_s = now_s - self._idle_s - idle_s
-        self._sent.append(_Sent(now_s, busy_s, count))
-        self._drop(busy_s - _WINDOW_S, now_s - _FORGET_S, keep=2)
-        began_s = self._sent[0].busy_s
-        if busy_s - began_s >= _SURE_SPAN_S:
-            rate = _rate([one for one in self._sent if one.busy_s >= began_s + _FILLING_S])
+        if self._full.took(count, now_s):
+            rate = self._full.bytes_per_s(now_s, least_s=_SURE_SPAN_S)
             if rate is not None:
                 self._known_rate = (now_s, rate)
 
@@ -137,44 +118,59 @@ class LineMeter:
         they are made; this says how fast the line is.
         """
         if count >= _DELIVERED_LEAST_BYTES and within_s > 0:
-            self._deliveries.append((now_s, count / within_s))
+            rtt_s = self._rtt_s(now_s) or 0.0
+            # The answer's way is no sending; that it is more than half of it nobody can know.
+            rate = count / max(within_s - rtt_s, within_s / 2)
+            long = within_s >= rtt_s * _ROUND_TRIPS
+            self._deliveries.append(_Delivery(now_s, now_s - within_s, rate, long))
 
-    def bytes_per_s(self, now_s: float, *, since_s: float | None = None) -> float | None:
-        """Return the rate of the last ten seconds of sending; None when too little is known.
+    def bytes_per_s(self, now_s: float) -> float | None:
+        """Return the rate of the last ten seconds of sending; None when too little is known."""
+        if self._state is LineState.DOWN:
+            return None
+        return self._full.bytes_per_s(now_s, least_s=_TOLD_SPAN_S)
 
-        Args:
-            now_s: monotonic seconds.
-            since_s: what went out before does not count; None for all of the ten seconds.
+    def carried_bytes_per_s(self, now_s: float, *, since_s: float) -> float | None:
+        """Return what the line was found to carry since *since_s*; None where nothing filled it.
+
+        Never less than two thirds of what it does carry, however long answers take and however
+        small uploads are: what is too small to tell tells nothing.
         """
-        if not self._sent or self._state is LineState.DOWN:
+        if self._state is LineState.DOWN:
             return None
-        counted = [one for one in self._sent if since_s is None or one.at_s >= since_s]
-        if not counted or now_s - counted[-1].at_s > _FORGET_S:
-            return None
-        return _rate(counted)
+        full = self._full.bytes_per_s(now_s, least_s=_SURE_SPAN_S, since_s=since_s)
+        long = [one for one in self._deliveries if one.long and one.began_s >= since_s]
+        found = [each for each in (full, _middle(long)) if each is not None]
+        return max(found, default=None)
 
     def window(self, now_s: float) -> LineWindow:
         """Return what was measured in the last minutes, for a plan; a cut does not wipe it out."""
         since_s = now_s - _PLAN_WINDOW_S
         return LineWindow(
             bytes_per_s=self._line_rate(now_s),
-            rtt_s=min((took for at_s, took in self._round_trips if at_s >= since_s), default=None),
+            rtt_s=self._rtt_s(now_s),
             cuts=sum(at_s >= since_s for at_s in self._cuts),
             lost_share=self.losses.share(),
             window_s=_PLAN_WINDOW_S,
         )
 
+    def _rtt_s(self, now_s: float) -> float | None:
+        since_s = now_s - _PLAN_WINDOW_S
+        return min((took for at_s, took in self._round_trips if at_s >= since_s), default=None)
+
     def _line_rate(self, now_s: float) -> float | None:
         known = [self._known_rate] if self._known_rate else []
-        if self._deliveries:
-            # The middle one: one that met a stall, or a buffer that took it all, counts little.
-            middle = median_low(rate for _, rate in self._deliveries)
-            known.append((self._deliveries[-1][0], middle))
+        middle = _middle(self._deliveries)
+        if middle is not None:
+            known.append((self._deliveries[-1].at_s, middle))
         return max((rate for at_s, rate in known if now_s - at_s < _REMEMBER_S), default=None)
 
     def line(self, now_s: float) -> Line:
         """Return the line as it is now."""
         rate = self.bytes_per_s(now_s)
+        if rate is None and self._state is not LineState.DOWN:
+            # Uploads that are over within a second are told by when they were acknowledged.
+            rate = _middle([one for one in self._deliveries if now_s - one.at_s < _FORGET_S])
         return Line(
             state=self._state,
             since=self._since,
@@ -188,18 +184,12 @@ class LineMeter:
         if state is not self._state:
             self._since = at
             if state is LineState.DOWN:
-                self._sent.clear()
+                self._full.clear()
         self._state, self._code = state, code
         return True
 
-    def _drop(self, busy_before_s: float, before_s: float, *, keep: int) -> None:
-        sent = self._sent
-        while len(sent) > keep and (sent[0].busy_s < busy_before_s or sent[0].at_s < before_s):
-            sent.popleft()
 
-
-def _rate(sent: Sequence[_Sent]) -> float | None:
-    """Return bytes a second; None where these are too few to tell."""
-    count = sum(one.size_bytes for one in sent[1:])
-    span_s = sent[-1].busy_s - sent[0].busy_s if sent else 0.0
-    return count / span_s if span_s >= _MIN_SPAN_S and count >= _LEAST_BYTES else None
+def _middle(deliveries: Iterable[_Delivery]) -> float | None:
+    """Return the middle rate: one that met a stall, or a buffer that took all, counts little."""
+    rates = [one.bytes_per_s for one in deliveries]
+    return median_low(rates) if rates else None

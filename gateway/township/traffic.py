@@ -14,7 +14,7 @@ from kernel.clock import Clock
 BURST_BYTES: Final = 64 * 1024
 HELD_BYTES_PER_S: Final = 8 * 1024
 """What letters may take while a person holds the line: orders pass, the clinic does not feel it."""
-_LEARN_SPAN_S: Final = 5.0
+_LEARN_SPAN_S: Final = 3.0
 
 
 class LineShare(Protocol):
@@ -119,12 +119,12 @@ class Traffic:
         await asyncio.sleep(self.reserve(count, lane=lane))
 
     def _learn(self, now_s: float, *, limited: bool) -> None:
-        """Take the measured rate for the line's own where nothing has limited it long enough."""
+        """Take what filled the line for what it carries, where nothing else limited it."""
         if limited != self._limited:
             self._limited, self._free_since_s = limited, now_s
         if limited or now_s - self._free_since_s < _LEARN_SPAN_S:
             return
-        rate = self._meter.bytes_per_s(now_s, since_s=self._free_since_s)
+        rate = self._meter.carried_bytes_per_s(now_s, since_s=self._free_since_s)
         if rate is not None:
             self._learnt = learn(self._learnt, rate, self._clock.now())
             self._free_since_s = now_s
