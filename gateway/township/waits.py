@@ -26,9 +26,10 @@ class Waits:
         """Count a failure and return how many seconds *name* waits.
 
         Several failures within one wait are one: what was on the line together falls together.
+        One while the line waits for other nodes only is a first one: it is not there after all.
         """
         left_s = self._until_s.get(name, 0.0) - now_s
-        if left_s > 0:
+        if left_s > 0 and not (name == LINE and self._spread):
             return left_s
         self._failures[name] = self._failures.get(name, 0) + 1
         wait_s = self._backoff.delay_s(self._failures[name], self._chance())
@@ -51,7 +52,10 @@ class Waits:
             self._spread = True
 
     def keep_off(self, now_s: float, *, emergency: bool) -> bool:
-        """Return whether nothing may go now; an emergency does not stand back for other nodes."""
+        """Return whether nothing may go now.
+
+        An emergency does not stand back for other nodes, until it has failed itself.
+        """
         blocked = self.waiting(now_s)
         return REFUSED in blocked or (LINE in blocked and not (emergency and self._spread))
 
