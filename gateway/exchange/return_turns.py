@@ -20,7 +20,7 @@ from gateway.exchange.returns import (
 )
 from gateway.exchange.tables import return_objects, returns as studies
 from gateway.township.model import KeptObject
-from gateway.township.tables import instances
+from gateway.township.spool_index import stands
 from kernel.letter import Letter
 
 WAIT_AT_MOST: Final = dt.timedelta(days=1)
@@ -106,18 +106,9 @@ def note_object(
     if over or became.state is ObjectState.SET_ASIDE:
         tell(conn, one.study_instance_uid, institution=institution, at=at)
     left = one.object_key if noted else became.object_key
-    if became.state is not ObjectState.HERE or _stands(conn, left):
+    if became.state is not ObjectState.HERE or stands(conn, left):
         return []
     return [KeptObject(one.sop_instance_uid, left)]
-
-
-def _stands(conn: sa.Connection, key: str) -> bool:
-    """Tell whether something here stands for the object *key*, or there is none."""
-    queue = sa.select(instances.c.id).where(
-        instances.c.object_key == key, instances.c.deleted_at.is_(None)
-    )
-    back = sa.select(return_objects.c.place).where(return_objects.c.object_key == key)
-    return not key or any(conn.execute(query.limit(1)).first() for query in (queue, back))
 
 
 def retry(conn: sa.Connection, study: str, *, institution: str, at: dt.datetime) -> int:

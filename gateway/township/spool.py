@@ -24,7 +24,14 @@ from gateway.township.model import Filed
 from gateway.township.order_urgency import emergencies_among, raise_to_orders
 from gateway.township.ports import ObjectFiles, OrderUrgency, QueuedStudy, nobody_ordered
 from gateway.township.queue_news import QueueNews
-from gateway.township.spool_index import FiledAs, Outcome, file_batch, position_of, written_anew
+from gateway.township.spool_index import (
+    FiledAs,
+    Outcome,
+    file_batch,
+    gone_before,
+    position_of,
+    written_anew,
+)
 from gateway.uploads.threads import finish_in_thread
 from kernel.arrival import Priority
 from kernel.errors import PlatformError
@@ -158,13 +165,16 @@ class Spool:
         with ExitStack() as held:
             prepared = await self._prepare(turn.stored, pool, held)
             batch = [one.filed for one in prepared]
-            anew = await self._database.read(lambda conn: written_anew(conn, batch))
-            await finish_in_thread(lambda: self._keep(prepared, anew))
+            anew, gone = await self._database.read(
+                lambda conn: (written_anew(conn, batch), gone_before(conn, batch))
+            )
+            kept = [one for one in prepared if one.filed.object_key not in gone]
+            await finish_in_thread(lambda: self._keep(kept, anew))
         told = await self._news.write(
             lambda conn: self._enter(conn, journal, turn.upto, batch, anew),
             lambda filed: [one.filed.study_key for one in filed],
         )
-        await self._after(told)
+        await self._after(told, gone)
         self._on_filed()
 
     def _keep(self, prepared: Sequence[Prepared], anew: Collection[str]) -> None:
@@ -201,11 +211,17 @@ class Spool:
             await finish_in_thread(lambda: wait(futures))
             raise
 
-    async def _after(self, told: Sequence[FiledAs]) -> None:
-        """Say what is worth it; files the county has had for longer than they are kept go again."""
+    async def _after(self, told: Sequence[FiledAs], gone: Collection[str]) -> None:
+        """Say what is worth it; files that went while these were written anew go again.
+
+        Args:
+            told: what was filed.
+            gone: keys nothing was written under.
+        """
         for one in told:
-            if one.outcome is Outcome.GONE_BEFORE:
-                await finish_in_thread(partial(self._objects.delete, one.filed.object_key))
+            key = one.filed.object_key
+            if one.outcome is Outcome.GONE_BEFORE and key not in gone:
+                await finish_in_thread(partial(self._objects.delete, key))
             elif one.outcome in _WORTH_SAYING:
                 _LOG.warning(
                     _WORTH_SAYING[one.outcome],

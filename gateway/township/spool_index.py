@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     """The same instance with the same content was here before."""
     GONE_BEFORE = "gone-before"
-    """A duplicate of one whose object file was deleted after its receipt."""
+    """A duplicate of one whose object file was deleted after its receipt; nothing needs it here."""
     ANEW = "anew"
     """A duplicate of one that was set aside for its file; this one took the file's place."""
     CONFLICT = "conflict"
@@ -75,6 +75,33 @@ def written_anew(conn: sa.Connection, batch: Sequence[Filed]) -> set[str]:
     keys = {filed.object_key for filed in batch if filed.object_key}
     uids = {filed.arrival.sop_instance_uid for filed in batch}
     return {key for _, key, _ in _aside(conn, uids) if key in keys}
+
+
+def gone_before(conn: sa.Connection, batch: Sequence[Filed]) -> set[str]:
+    """Return the object keys of *batch* the county has had for longer than they are kept here.
+
+    They are not written again, so that there is nothing to delete: what lies under such a key is
+    what somebody asked back, or is being put there now. Once one is gone, it stays so.
+    """
+    keys = {(one.arrival.sop_instance_uid, _content(one)): one.object_key for one in batch}
+    columns, uids = instances.c, sorted({uid for uid, _ in keys})
+    gone: set[str] = set()
+    for begin in range(0, len(uids), _IN_MAX):
+        query = sa.select(columns.sop_instance_uid, columns.content).where(
+            columns.sop_instance_uid.in_(uids[begin : begin + _IN_MAX]),
+            columns.deleted_at.is_not(None),
+        )
+        gone |= {keys[row[0], row[1]] for row in conn.execute(query) if (row[0], row[1]) in keys}
+    return gone
+
+
+def stands(conn: sa.Connection, key: str) -> bool:
+    """Tell whether something here stands for the object *key*, or there is none."""
+    queue = sa.select(instances.c.id).where(
+        instances.c.object_key == key, instances.c.deleted_at.is_(None)
+    )
+    back = sa.select(return_objects.c.place).where(return_objects.c.object_key == key)
+    return not key or any(conn.execute(query.limit(1)).first() for query in (queue, back))
 
 
 def _aside(
@@ -154,7 +181,8 @@ def _file(conn: sa.Connection, filed: Filed, anew: Collection[str]) -> FiledAs:
 
 def _file_again(conn: sa.Connection, row: Any, filed: Filed, anew: Collection[str]) -> FiledAs:
     if row.deleted_at is not None:
-        return FiledAs(filed, Outcome.GONE_BEFORE)
+        here = stands(conn, filed.object_key)
+        return FiledAs(filed, Outcome.DUPLICATE if here else Outcome.GONE_BEFORE)
     if filed.object_key not in anew:
         return FiledAs(filed, Outcome.DUPLICATE)
     _take_place(conn, row, filed)

@@ -1,25 +1,32 @@
 """A good image sent again mends the copy that came to harm on the township's own disk."""
 
 import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from gateway.exchange.model import Kind
+from gateway.exchange.returns import ObjectState, ReturnState
+from gateway.exchange.tables import return_objects, returns
 from gateway.township import queue_acts, spool_index
+from gateway.township.keeping import Keeper, KeepSettings
 from gateway.township.model import Filed, InstanceState
 from gateway.township.spool_index import FiledAs, Outcome
 from gateway.township.tables import instances, studies
 from gateway.uploads import batches
 from gateway.uploads.batches import ChosenFile, EndedFile, FileState, SoughtFile
 from kernel.arrival import decode_arrival, encode_arrival
+from kernel.clock import SystemClock
 from kernel.journal.writer import Position
 from kernel.sql.db import Database
 from tests.township.node import AT, Node, arrival_of, door_to, node_in
 from tests.township.test_stores import file, filed, states
 from tests.uploads.county_door import county_door
-from tests.uploads.dicom_files import ct_slice
+from tests.uploads.dicom_files import CT, ct_slice
 
 IMAGES = [ct_slice(number, side=64, noise=3000) for number in (1, 2, 3)]
 
@@ -200,3 +207,106 @@ async def test_a_page_is_told_to_send_again_what_came_to_harm(database: Database
     assert await database.read(found) == {"1"}
     await aside(database, "object-missing", instance_id=1)
     assert await database.read(found) == set()
+
+
+def asked_back(study: str, sop_instance_uid: str, key: str) -> Callable[[sa.Connection], None]:
+    """Return what notes that a prior came back from the county, and lies under *key*."""
+
+    def note(conn: sa.Connection) -> None:
+        conn.execute(
+            sa.insert(returns).values(
+                study_instance_uid=study,
+                kind=Kind.PRIOR.value,
+                state=ReturnState.HERE.value,
+                asked_by="anna",
+                asked_at=AT,
+                changed_at=AT,
+                objects=1,
+            )
+        )
+        conn.execute(
+            sa.insert(return_objects).values(
+                study_instance_uid=study,
+                series_instance_uid=f"{study}.1",
+                sop_instance_uid=sop_instance_uid,
+                sop_class_uid=CT,
+                transfer_syntax_uid="1.2.840.10008.1.2.1",
+                size_bytes=1,
+                dataset_digest="",
+                pixels_digest="",
+                place=0,
+                state=ObjectState.HERE.value,
+                object_key=key,
+            )
+        )
+
+    return note
+
+
+@asynccontextmanager
+async def after_its_keep_time(home: Path) -> AsyncIterator[tuple[Node, Path]]:
+    """A node whose first image is at the county and no more here, and where it lay."""
+    async with (
+        county_door(home / "county") as county,
+        node_in(home / "node", door_to(county.port)) as node,
+    ):
+        await node.store([IMAGES[0]])
+        await node.until(at_county=1)
+        path = await first_file(node)
+        settings = KeepSettings(keep=dt.timedelta(days=-1), free_target_bytes=0)
+        keeper = Keeper(node.database, node.objects, home, settings, clock=SystemClock())
+        assert await keeper.sweep() == 1
+        assert not path.exists()
+        yield node, path
+
+
+async def again_and_two_more(node: Node) -> None:
+    """Have the first image sent again, and return once all that filing it does is done."""
+    await node.store([IMAGES[0], IMAGES[1]])
+    await node.until(at_county=2)
+    await node.store([IMAGES[2]])
+    await node.until(at_county=3)
+
+
+async def test_a_resend_of_what_was_asked_back_leaves_it_here(tmp_path: Path) -> None:
+    async with after_its_keep_time(tmp_path) as (node, path):
+        [(study, uid, key)] = await node.rows(
+            "study_instance_uid", "sop_instance_uid", "object_key"
+        )
+        node.objects.put_new([(key, [IMAGES[0]])])
+        await node.database.write(asked_back(study, uid, key))
+        await again_and_two_more(node)
+        assert path.read_bytes() == IMAGES[0]
+
+
+async def test_a_resend_of_what_the_county_has_and_nobody_asked_back_takes_no_room(
+    tmp_path: Path,
+) -> None:
+    async with after_its_keep_time(tmp_path) as (node, path):
+        await again_and_two_more(node)
+        assert not path.exists()
+
+
+async def test_a_resend_deletes_nothing_that_comes_back_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """The object is put on disk by whoever fetches it, and noted once the resend is filed."""
+    async with after_its_keep_time(tmp_path) as (node, path):
+        [(key,)] = await node.rows("object_key")
+        node.objects.put_new([(key, [IMAGES[0]])])
+        await again_and_two_more(node)
+        assert path.read_bytes() == IMAGES[0]
+
+
+async def test_only_what_nothing_stands_for_is_gone(database: Database) -> None:
+    await file(database, filed(1), filed(2))
+
+    def both_gone(conn: sa.Connection) -> None:
+        conn.execute(sa.update(instances).values(state=InstanceState.AT_COUNTY, deleted_at=AT))
+
+    await database.write(both_gone)
+    await database.write(asked_back("1.2", "1.2.3.2", filed(2).object_key))
+    batch = [filed(1), filed(2), filed(3), filed(1, content="d")]
+    gone = await database.read(lambda conn: spool_index.gone_before(conn, batch))
+    assert gone == {filed(1).object_key, filed(2).object_key}
+    assert await file(database, filed(1), filed(2)) == [Outcome.GONE_BEFORE, Outcome.DUPLICATE]
