@@ -92,6 +92,8 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     patient_id: str
     age_estimated: bool = False
     """Somebody's guess, where nobody knows."""
+    alphabetic_name: str = ""
+    """In Latin letters, where somebody registered here is shown."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):

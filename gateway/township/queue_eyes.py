@@ -24,5 +24,8 @@ def _masked(given: Patient, *, full: bool) -> Patient:
     if full:
         return msgspec.structs.replace(given, patient_id=masked_number(given.patient_id))
     return msgspec.structs.replace(
-        given, name=masked_name(given.name), patient_id=masked_id(given.patient_id)
+        given,
+        name=masked_name(given.name),
+        alphabetic_name=masked_name(given.alphabetic_name),
+        patient_id=masked_id(given.patient_id),
     )

@@ -116,6 +116,7 @@ def examined(conn: sa.Connection, order: Order, patient_id: str) -> Examined:
     real = patient_row(now, on=on)
     is_now = PatientNow(
         name=real.name,
+        alphabetic_name=real.name_pinyin,
         sex=real.sex,
         age=real.age,
         age_estimated=real.age_estimated,

@@ -59,6 +59,8 @@ class PatientNow(msgspec.Struct, frozen=True, kw_only=True):
     """Who a patient turned out to be that nobody knew when the images were made."""
 
     name: str
+    alphabetic_name: str
+    """In pinyin, for reading and for finding them."""
     sex: Sex
     age: Age | None
     """On the day of the order."""

@@ -106,6 +106,7 @@ async def test_who_the_unknown_turned_out_to_be_is_told_beside_the_guess(
     assert shown["other_patient"] is False
     assert shown["order"]["patient_is_now"] == {
         "name": "刘小凤",
+        "alphabetic_name": "Liu Xiaofeng",
         "sex": "F",
         "age": {"value": 40, "unit": "years"},
         "age_estimated": False,

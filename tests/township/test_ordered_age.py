@@ -97,6 +97,7 @@ async def test_who_the_unknown_turned_out_to_be_stands_beside_the_guess(
     assert (item.patient.age, item.patient.age_estimated) == (Age(45, "years"), True)
     assert item.patient_is_now == Patient(
         name="刘小凤",
+        alphabetic_name="Liu Xiaofeng",
         sex="F",
         age=Age(40, "years"),
         patient_id=(await desk.find_patient(real)).patient_id,
@@ -105,7 +106,9 @@ async def test_who_the_unknown_turned_out_to_be_stands_beside_the_guess(
     masked = for_eyes_of(manager, item).patient_is_now
     assert masked is not None
     assert masked.name == "刘**"
+    assert "Xiaofeng" not in masked.alphabetic_name
     [event] = await desk.read(lambda conn: item_events(conn, [item.study_instance_uid], now))
     told = as_text(Event(1, event.topic, QINGSHAN, event.payload, AT), full_names=False).decode()
     assert "小凤" not in told
+    assert "Xiaofeng" not in told
     assert "刘**" in told

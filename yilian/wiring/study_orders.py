@@ -35,6 +35,7 @@ def ordered_person(conn: sa.Connection, study: QueuedStudy, /) -> OrderedPerson 
 def _patient(now: PatientNow) -> Patient:
     return Patient(
         name=now.name,
+        alphabetic_name=now.alphabetic_name,
         sex=now.sex.value,
         age=now.age,
         age_estimated=now.age_estimated,

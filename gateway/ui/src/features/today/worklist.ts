@@ -4,6 +4,7 @@ import type { OrderRow, OrderState, Patient, RegisteredPatient } from '../../api
 import type { ChipKind } from '../../frame/Chip';
 import { moment, today } from '../../frame/clock';
 import { maskIdentifier } from '../../frame/patient';
+import { soundsLike } from '../../frame/pinyin';
 
 export const CHIP: Readonly<Record<OrderState, ChipKind>> = {
   ordered: 'info',
@@ -62,29 +63,13 @@ export function shownRows(rows: readonly OrderRow[], device: string, typed: stri
 export function matches(row: OrderRow, typed: string): boolean {
   const wanted = typed.trim().toLowerCase();
   if (!wanted) return true;
-  const pinyin = row.patient?.name_pinyin.toLowerCase() ?? '';
-  const initials = pinyin
-    .split(/[\s']+/)
-    .map((word) => word[0] ?? '')
-    .join('');
-  const syllables = syllableInitials(row.patient?.name_pinyin ?? '');
-  const texts = [
-    row.patient?.name ?? '',
-    row.patient?.patient_id ?? '',
-    row.accession_number,
-    row.examination.name,
-    pinyin,
-    pinyin.replace(/\s/g, ''),
-  ];
+  const texts = [row.patient?.name ?? '', row.patient?.patient_id ?? '', row.accession_number, row.examination.name];
   // Whoever reads a resident number off a card finds who is shown with it masked.
   const masked = maskIdentifier(wanted);
-  return texts.some((text) => [wanted, masked].some((part) => text.toLowerCase().includes(part))) || initials.startsWith(wanted) || syllables.startsWith(wanted);
-}
-
-/** Initials of `Liu Xiaofeng`, syllable by syllable: `lxf`. */
-function syllableInitials(pinyin: string): string {
-  const syllable = /(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])?(?:[aeiouüv]+(?:ng(?![aeiouüv])|n(?![aeiouüv])|r(?![aeiouüv]))?)/gi;
-  return [...pinyin.toLowerCase().matchAll(syllable)].map(([found]) => found[0]).join('');
+  return (
+    texts.some((text) => [wanted, masked].some((part) => text.toLowerCase().includes(part))) ||
+    soundsLike(row.patient?.name_pinyin ?? '', wanted)
+  );
 }
 
 /** How many there are of each modality, the most frequent first. */

@@ -58,6 +58,20 @@ describe('what the line cell says', () => {
     expect(['陈建', 'qs003', 'ct', '头颅', ''].every((typed) => matches(item({}), typed))).toBe(true);
     expect(matches(item({}), '刘')).toBe(false);
   });
+
+  it('finds somebody nobody knew by who that is now', () => {
+    const now = { name: '司徒明月', alphabetic_name: 'Situ Mingyue', sex: 'F' as const, age: null, patient_id: 'P7K9' };
+    const known = item({ patient_is_now: now });
+    for (const typed of ['司徒', 'p7k9', 'situ', 'mingyue', 'situming', 'sm', 'stmy', '陈建'])
+      expect(matches(known, typed), typed).toBe(true);
+    expect(matches(item({}), '司徒')).toBe(false);
+    expect(matches(known, '刘')).toBe(false);
+  });
+
+  it('finds a resident number read off a card by its masked form', () => {
+    const now = { name: '司徒明月', sex: 'F' as const, age: null, patient_id: '990***********004X' };
+    expect(matches(item({ patient_is_now: now }), '99000019800101004x')).toBe(true);
+  });
 });
 
 describe('the line', () => {

@@ -2,6 +2,7 @@
 
 import type { Line, QueueItem } from '../../api/types';
 import { maskIdentifier } from '../../frame/patient';
+import { soundsLike } from '../../frame/pinyin';
 
 export interface Progress {
   /** Images that matter for the bar: all that are here, less those set aside. */
@@ -112,15 +113,18 @@ export function pinned(items: readonly QueueItem[]): { urgent: QueueItem[]; rest
 export function matches(item: QueueItem, typed: string): boolean {
   const wanted = typed.trim().toLowerCase();
   if (!wanted) return true;
+  // Somebody nobody knew is looked for under the name known now.
+  const people = item.patient_is_now ? [item.patient, item.patient_is_now] : [item.patient];
   const text = [
-    item.patient.name,
-    item.patient.patient_id,
-    item.patient.masked_id,
+    ...people.flatMap((one) => [one.name, one.patient_id, one.masked_id]),
     item.modality,
     item.description,
     item.body_part,
   ];
   // Whoever reads a resident number off a card finds who is shown with it masked.
   const masked = maskIdentifier(wanted);
-  return text.some((part) => [wanted, masked].some((one) => part?.toLowerCase().includes(one)));
+  return (
+    text.some((part) => [wanted, masked].some((one) => part?.toLowerCase().includes(one))) ||
+    people.some((one) => soundsLike(one.alphabetic_name ?? '', wanted))
+  );
 }
