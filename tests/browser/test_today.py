@@ -8,6 +8,9 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.beside import ask
+from tests.browser.test_long_values import TWO_LINES, height
+from tests.browser.test_pictures import fits
 from tests.browser.workstation import Person, at_work, county, sign_in, township
 from tests.demo.running import RunningDemo, until
 
@@ -177,6 +180,29 @@ def test_somebody_unknown_is_examined_first_and_named_later(
         page.get_by_test_id("reconcile-go").click()
         expect(row).to_contain_text("赵秀兰")
         expect(row).not_to_contain_text("身份待核")
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_the_row_of_somebody_unknown_is_two_lines_with_the_emergency_beside_the_name(
+    browser: Browser, demo: RunningDemo, language: str
+) -> None:
+    new = {"examination": "EX-CT-HEAD", "priority": "emergency"}
+    nobody = {"sex": "M", "temporary": {"estimated_age_years": 45, "marks": ""}}
+    made = ask(demo, "POST", "/api/v1/orders", {"order": new, "new_patient": nobody})
+    with at_work(browser, township(demo), language=language, size="1366x768") as person:
+        page = person.page
+        sign_in(person, demo, "doctor")
+        page.goto(f"{township(demo)}/today")
+        row = page.get_by_test_id("order-row").filter(has_text=made["order"]["accession_number"])
+        expect(row).to_contain_text("无名氏男")
+        person.picture(f"today-unknown-emergency-{language}-1366x768")
+        fits(person)
+        assert height(row) <= TWO_LINES
+        chip, name = (row.locator(each).bounding_box() for each in (".chip-emergency", ".name"))
+        assert chip
+        assert name
+        assert abs((chip["y"] + chip["height"] / 2) - (name["y"] + name["height"] / 2)) < 4
+        assert chip["x"] + chip["width"] <= name["x"]
 
 
 def test_an_order_is_changed_printed_and_cancelled_with_its_reason(
