@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, CDPSession, expect
 
 from gateway.township.tables import studies
 from kernel.clock import SystemClock
-from tests.browser.beside import QINGSHAN, in_database
+from tests.browser.beside import QINGSHAN, ask, in_database, place_order
 from tests.browser.test_pictures import fits
 from tests.browser.workstation import Person, at_work, county, folder_of, sign_in, township
 from tests.demo.running import RunningDemo
@@ -361,3 +361,34 @@ def test_the_county_page_never_shows_the_township_tab(browser: Browser, demo: Ru
         sign_in(person, demo, "radiologist")
         person.page.goto(county(demo) + "/township")
         expect(person.page).not_to_have_url(county(demo) + "/township")
+
+
+def test_many_corrections_of_patients_ask_for_few_lists_and_break_none_off(
+    browser: Browser, demo: RunningDemo
+) -> None:
+    path = f"/api/v1/patients/{place_order(demo, '钟离春', '复查').patient}"
+    etag = demo.get(path, at=QINGSHAN, role="technician")["patient"]["etag"]
+
+    def correct(nth: int, version: str) -> str:
+        change = {"phone": f"13800000{nth:03}"}
+        told = ask(demo, "PATCH", path, change, version=version)
+        return str(told["patient"]["etag"])
+
+    with at_work(browser, township(demo)) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        person.see("add")
+        asked: list[str] = []
+        broken: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("requestfailed", lambda request: broken.append(request.url))
+        began = SystemClock().monotonic_s()
+        for nth in range(60):
+            etag = correct(nth, etag)
+        with page.expect_response(lambda answer: "/api/v1/queue" in answer.url):
+            correct(60, etag)
+        took = SystemClock().monotonic_s() - began
+        lists = [url for url in asked if "/api/v1/queue" in url]
+        # One at once, then one a second at most.
+        assert 1 <= len(lists) <= took + 2
+        assert not [url for url in broken if "/api/v1/queue" in url]

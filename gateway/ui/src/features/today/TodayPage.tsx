@@ -18,7 +18,8 @@ import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { useText } from '../../i18n';
 import { useAtRest } from '../../live/at-rest';
-import { onLive, useChannel } from '../../live/channel';
+import { useReadAgain } from '../../live/again';
+import { useChannel } from '../../live/channel';
 import { useLiveRows } from '../../live/rows';
 import { useHere, useLooksHere } from '../here/live';
 import { useOpenHere } from '../here/open';
@@ -33,6 +34,7 @@ import { useUnread, waitOf } from './unread';
 import { dayAfter, devices, hasSlip, isOf, isPinned, sameNames, shownRows, stillToDo } from './worklist';
 
 const keyOf = (row: OrderRow) => row.id;
+const READ_AGAIN = ['patient.updated'];
 const rowId = (key: string) => `order-${key}`;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 /** Fewer numbers than this are a matter for the county before they are used up. */
@@ -69,7 +71,7 @@ export default function TodayPage() {
     atRest: useAtRest(list),
   });
   const { refetch } = query;
-  useEffect(() => onLive('patient.updated', () => void refetch()), [refetch]);
+  useReadAgain(READ_AGAIN, refetch);
   useEffect(() => {
     document.title = t('tab.today');
   }, [t]);

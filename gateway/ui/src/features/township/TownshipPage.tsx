@@ -15,7 +15,8 @@ import { useRowFocus } from '../../frame/moving';
 import { TopBar } from '../../frame/TopBar';
 import { GreyLines, Trouble } from '../../frame/Trouble';
 import { addWords, useText } from '../../i18n';
-import { onLive, useChannel } from '../../live/channel';
+import { useReadAgain } from '../../live/again';
+import { useChannel } from '../../live/channel';
 import { useAtRest } from '../../live/at-rest';
 import { useLiveRows } from '../../live/rows';
 import { reportOf } from '../here/here';
@@ -37,6 +38,7 @@ import zh from './words/zh-CN.json';
 addWords(zh, en);
 
 const QUEUE = ['queue'] as const;
+const READ_AGAIN = ['prior.updated', 'patient.updated'];
 const keyOf = (item: QueueItem) => item.study_instance_uid;
 const always = () => true;
 const rowId = (key: string) => `queue-${key}`;
@@ -110,10 +112,8 @@ export default function TownshipPage() {
   });
   const summary = useLiveSummary(first?.summary);
   const { refetch } = query;
-  // What could not come back counts among what needs somebody.
-  useEffect(() => onLive('prior.updated', () => void refetch()), [refetch]);
-  // Who nobody knew may be known now.
-  useEffect(() => onLive('patient.updated', () => void refetch()), [refetch]);
+  // What could not come back counts among what needs somebody; who nobody knew may be known now.
+  useReadAgain(READ_AGAIN, refetch);
   const { acts, hold, resume, error: actError } = useRowActs();
   const [holding, setHolding] = useState(false);
   const shown = useMemo(() => pinned(rows.filter((item) => matches(item, typed))), [rows, typed]);
@@ -252,6 +252,7 @@ export default function TownshipPage() {
                 value={typed}
                 placeholder={t('queue.find')}
                 aria-label={t('queue.find')}
+                data-testid="find"
                 onChange={(event) => setTyped(event.target.value)}
               />
               {freshCount > 0 && (
