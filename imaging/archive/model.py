@@ -22,6 +22,8 @@ PRIORITY_ORDER: Final = (
 
 
 STUDY_UPDATED: Final = "study.updated"
+ORDER_TOLD: Final = "study.order-updated"
+"""What the order behind a study says is to be asked for again."""
 """Topic of the event that carries a row of the study list."""
 OTHER_CONTENT: Final = "other-content"
 """Why something needs a person: another content came under the UID of an instance."""

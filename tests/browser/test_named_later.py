@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ class Nobody(Ordered):
 @pytest.fixture(scope="module")
 def named(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> Nobody:
     """Somebody unknown whose images are at both nodes, and who turned out to be ``REAL``."""
+    told, patient = unknown_at_the_county(demo, tmp_path_factory.mktemp("nobody"))
+    name(demo, told, patient)
+    return told
+
+
+def unknown_at_the_county(demo: RunningDemo, folder: Path) -> tuple[Nobody, str]:
+    """Order for somebody nobody knows and examine them; return the order, and whose it is."""
     new = {"examination": "EX-CT-HEAD", "clinical_question": "路边昏迷, 原因待查"}
     nobody = {"sex": "F", "temporary": {"estimated_age_years": 70, "marks": "红色外套"}}
     row = ask(demo, "POST", "/api/v1/orders", {"order": new, "new_patient": nobody})["order"]
@@ -44,15 +52,18 @@ def named(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> Nobody
     told = Nobody(
         row["accession_number"], row["study_instance_uid"], patient["patient_id"], patient["name"]
     )
-    folder = examined(tmp_path_factory.mktemp("nobody"), "nobody", told, slices=2)
-    _send(demo, folder)
+    _send(demo, examined(folder, told.accession_number, told, slices=2))
     until(lambda: _listed(demo, told), 60, "the study at the county")
+    return told, str(patient["id"])
+
+
+def name(demo: RunningDemo, told: Nobody, patient: str) -> None:
+    """Say at the township that *patient* is ``REAL``; returns once the county knows."""
     real = place_order(demo, REAL, "复查")
-    path = f"/api/v1/patients/{patient['id']}"
+    path = f"/api/v1/patients/{patient}"
     etag = demo.get(path, at=QINGSHAN, role="technician")["patient"]["etag"]
     ask(demo, "POST", f"{path}/reconcile", {"patient": real.patient}, version=etag)
     until(lambda: _now(demo, told) == REAL, 60, "who it is, at the county")
-    return told
 
 
 def _send(demo: RunningDemo, folder: Path) -> None:
@@ -109,7 +120,45 @@ def test_the_township_reads_who_it_is_in_its_list_of_images(
     with at_work(browser, township(demo), language=language, size="1366x768") as person:
         sign_in(person, demo, "technician")
         row = person.page.get_by_test_id("queue-row").filter(has_text="无名氏")
+        row = row.filter(has_text=REAL).first
         expect(row.get_by_test_id("is-now")).to_contain_text(REAL)
         fits(person)
         person.picture(f"township-named-later-{language}-1366x768")
         assert named.patient_id not in row.get_by_test_id("is-now").inner_text()
+        for typed in (REAL[:2], "stmy"):
+            person.page.get_by_test_id("find").fill(typed)
+            expect(row).to_be_visible()
+        person.picture(f"township-found-by-who-it-is-now-{language}-1366x768")
+        person.page.get_by_test_id("find").fill("王")
+        expect(row).to_have_count(0)
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_pages_that_are_open_say_who_it_is_once_somebody_knows(
+    browser: Browser, demo: RunningDemo, tmp_path: Path, language: str
+) -> None:
+    told, patient = unknown_at_the_county(demo, tmp_path)
+    about = "约70岁" if language == "zh-CN" else "about\u00a070\u00a0y"
+    at_county = partial(at_work, browser, county(demo), language=language, size="1366x768")
+    with at_county() as list_open, at_county() as reading_open:
+        for person in (list_open, reading_open):
+            sign_in(person, demo, "radiologist")
+            row = person.page.get_by_test_id("study-row").filter(has_text=told.accession_number)
+            row.click()
+            preview = person.page.get_by_test_id("preview")
+            expect(preview.get_by_test_id("order-behind")).to_contain_text("路边昏迷")
+            expect(preview.get_by_test_id("patient-header")).to_contain_text(about)
+        page = reading_open.page
+        page.keyboard.press("Enter")
+        page.locator("[data-testid=cell-0][data-state=ready]").wait_for()
+        expect(page.get_by_test_id("question")).to_contain_text("路边昏迷")
+        for person in (list_open, reading_open):
+            expect(person.page.get_by_test_id("is-now")).to_have_count(0)
+            person.page.evaluate("() => { window.neverReloaded = true }")
+        name(demo, told, patient)
+        for person in (list_open, reading_open):
+            expect(person.page.get_by_test_id("is-now")).to_contain_text(REAL)
+            assert person.page.evaluate("() => window.neverReloaded")
+            fits(person)
+        list_open.picture(f"studies-named-while-open-{language}-1366x768")
+        reading_open.picture(f"reading-named-while-open-{language}-1366x768")

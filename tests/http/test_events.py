@@ -124,6 +124,8 @@ async def test_another_institution_hears_nothing(door: Door) -> None:
     ("role", "institution", "topic", "seen"),
     [
         (Role.RADIOLOGIST, "county", "study.updated", True),
+        (Role.RADIOLOGIST, "county", "study.order-updated", True),
+        (Role.RADIOLOGIST, "shiqiao", "study.order-updated", False),
         (Role.TECHNICIAN, "qingshan", "queue.summary", True),
         (Role.RADIOLOGIST, "shiqiao", "study.updated", False),
         (Role.SYSTEM_ADMINISTRATOR, "qingshan", "study.updated", False),

@@ -19,6 +19,7 @@ from yilian.wiring.county_priors import CountyPriors, keep_priors
 from yilian.wiring.county_routing import study_facts
 from yilian.wiring.homes import COUNTY_JOURNALS
 from yilian.wiring.order_ledger import ledger
+from yilian.wiring.order_news import watch_order_news
 from yilian.wiring.orders import watch_arrivals
 from yilian.wiring.persons import watch_persons
 from yilian.wiring.urgency import watch_shown_urgency
@@ -56,6 +57,7 @@ async def run_worker(context: Context) -> None:
         context.owner.keep("router", partial(follow_outbox, context, router.route_new))
         context.owner.keep("order-arrivals", watch_arrivals(context, ledger(context)))
         context.owner.keep("shown-urgency", watch_shown_urgency(context))
+        context.owner.keep("order-news", watch_order_news(context))
         if context.settings.access.orders_open_patients:
             context.owner.keep("treating", watch_treating(context))
         context.owner.keep("persons", watch_persons(context))

@@ -38,6 +38,7 @@ from kernel.process.wake import Wake
 from referrals.orders.http_study import StudyOrderDoor
 from yilian.wiring.context import AeCharsets, Context, relay_events
 from yilian.wiring.order_ledger import ledger
+from yilian.wiring.order_news import watch_order_news
 from yilian.wiring.orders import forget_old_asks, order_routes, watch_arrivals
 from yilian.wiring.priors import township_priors
 from yilian.wiring.shell import ShellHooks, serve_shell
@@ -97,6 +98,7 @@ async def run_gateway(context: Context) -> None:
         _keep_house(context, objects, news, view)
         context.owner.keep("ordered-urgency", watch_queued_urgency(context, news, filed.notify))
         context.owner.keep("shown-urgency", watch_shown_urgency(context))
+        context.owner.keep("order-news", watch_order_news(context))
         exchange = await township_exchange(context, line)
         if township.county_url:
             forwarder = await forwarder_of(

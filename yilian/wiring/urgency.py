@@ -17,7 +17,7 @@ from kernel.events import Event
 from kernel.settings import NodeKind
 from referrals.orders import store
 from referrals.orders.ledger import ORDER_UPDATED
-from referrals.orders.model import State
+from referrals.orders.model import Order, State
 from yilian.wiring.context import Context, follow_outbox
 from yilian.wiring.study_orders import order_of
 
@@ -37,8 +37,10 @@ def ordered_urgency(conn: sa.Connection, study: QueuedStudy | NamedStudy, /) -> 
 def order_names(conn: sa.Connection, event: Event, /) -> OrderNames | None:
     """Return by what images name the order of *event* (``ChangedOrder``)."""
     order = store.find_order(conn, str(event.payload["id"]))
-    if order is None:
-        return None
+    return None if order is None else _names_of(order)
+
+
+def _names_of(order: Order) -> OrderNames:
     return OrderNames(
         institution=order.institution,
         study_instance_uid=order.study_instance_uid,
@@ -90,9 +92,13 @@ def named_study(conn: sa.Connection, event: Event) -> list[str]:
 
 def ordered_studies(conn: sa.Connection, event: Event) -> list[str]:
     """Return the studies of the order an event is about (``Concerned``)."""
-    names = order_names(conn, event)
-    if names is None:
-        return []
+    order = store.find_order(conn, str(event.payload["id"]))
+    return [] if order is None else studies_of_order(conn, order)
+
+
+def studies_of_order(conn: sa.Connection, order: Order) -> list[str]:
+    """Return the studies here that name *order*; some may be another patient's."""
+    names = _names_of(order)
     return studies_bearing(
         conn, names.institution, names.study_instance_uid, names.accession_numbers
     )

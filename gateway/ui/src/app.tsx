@@ -11,6 +11,7 @@ import { EmergencyBar } from './features/access/EmergencyBar';
 import { useEmergencySheet } from './features/access/sheet';
 import { SilentNote } from './features/nodes/SilentNote';
 import { SignIn } from './features/signin/SignIn';
+import { followOrders } from './features/studies/order-live';
 import { Fence } from './frame/Fence';
 import { useIdleLock } from './frame/idle';
 import { answerKeys, type Key, usePageKeys } from './frame/keys';
@@ -54,10 +55,12 @@ function useLiveChannel(): void {
     const unwatch = watchBrowserLine();
     // The server no longer has all that happened since: what is shown is read again.
     const unheard = onLive('reset', () => void queries.invalidateQueries());
+    const unfollowed = followOrders(queries);
     return () => {
       stop.abort();
       unwatch();
       unheard();
+      unfollowed();
     };
   }, [listening]);
 }

@@ -6,11 +6,12 @@ import { dayAndTime } from '../../frame/clock';
 import { IsNow } from '../../frame/IsNow';
 import { useLanguage } from '../../frame/language';
 import { useText } from '../../i18n';
+import { orderKey } from './order-live';
 
 /** The order a study was made for, to read only; null while nobody knows, and where nobody ordered it here. */
 export function useOrderBehind(study: string): StudyOrder | null {
   const asked = useQuery({
-    queryKey: ['study-order', study],
+    queryKey: orderKey(study),
     queryFn: ({ signal }) => ask<StudyOrder>(`/api/v1/studies/${study}/order`, { signal }),
     // Without it the study is read all the same.
     retry: false,
