@@ -78,6 +78,8 @@ class PatientRow(msgspec.Struct, frozen=True, kw_only=True):
     birth_date: str | None = None
     """YYYY-MM-DD."""
     age: Age | None
+    age_estimated: bool = False
+    """Somebody's guess, where nobody knows."""
     patient_id: str
     """As events keep it; answers and streams carry it as ``masked_id``."""
     masked_id: str = ""

@@ -14,7 +14,7 @@ from imaging.archive.model import (
 )
 from imaging.archive.pinning import pinned_until
 from imaging.archive.tables import instance, series, study, study_reach
-from kernel.dicom.shown import age_at, date_time, display_name, name_groups
+from kernel.dicom.shown import Age, age_at, date_time, display_name, name_groups
 from kernel.events import for_a_time
 from kernel.identity import institutions
 from kernel.policy import masked_number
@@ -34,6 +34,7 @@ _COLUMNS: Final = (
     study.c.patient_sex,
     study.c.patient_birth_date,
     study.c.patient_age,
+    study.c.estimated_age_years,
     study.c.patient_id,
     study.c.accession_number,
     study.c.study_description,
@@ -147,6 +148,7 @@ def institution_names(conn: sa.Connection, codes: set[str]) -> dict[str, str]:
 
 def _row(row: Any, names: dict[str, str], route: Route | None, *, reported: bool) -> StudyRow:
     birth = row.patient_birth_date
+    guess = None if birth else row.estimated_age_years
     return StudyRow(
         study_instance_uid=row.study_instance_uid,
         patient=PatientRow(
@@ -154,7 +156,10 @@ def _row(row: Any, names: dict[str, str], route: Route | None, *, reported: bool
             alphabetic_name=display_name(name_groups(row.patient_name)[0]),
             sex=row.patient_sex if row.patient_sex in {"M", "F", "O"} else "",
             birth_date=f"{birth[:4]}-{birth[4:6]}-{birth[6:]}" if birth else None,
-            age=age_at(row.patient_age, birth, row.study_date),
+            age=age_at(row.patient_age, birth, row.study_date)
+            if guess is None
+            else Age(guess, "years"),
+            age_estimated=guess is not None,
             patient_id=row.patient_id,
             masked_id=masked_number(row.patient_id),
         ),

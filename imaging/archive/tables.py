@@ -70,6 +70,8 @@ study: Final = sa.Table(
     _code("patient_sex"),
     _code("patient_birth_date"),
     _code("patient_age"),
+    # What somebody guessed of a patient nobody knows (``imaging.archive.order_news``); else NULL.
+    sa.Column("estimated_age_years", sa.SmallInteger(), nullable=True),
     _code("study_date"),
     _code("study_time"),
     _code("accession_number"),

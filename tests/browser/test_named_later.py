@@ -144,6 +144,7 @@ def test_pages_that_are_open_say_who_it_is_once_somebody_knows(
         for person in (list_open, reading_open):
             sign_in(person, demo, "radiologist")
             row = person.page.get_by_test_id("study-row").filter(has_text=told.accession_number)
+            expect(row).to_contain_text(about)
             row.click()
             preview = person.page.get_by_test_id("preview")
             expect(preview.get_by_test_id("order-behind")).to_contain_text("路边昏迷")
@@ -151,14 +152,19 @@ def test_pages_that_are_open_say_who_it_is_once_somebody_knows(
         page = reading_open.page
         page.keyboard.press("Enter")
         page.locator("[data-testid=cell-0][data-state=ready]").wait_for()
+        expect(page.locator(".overlay .at-top-left").first).to_contain_text(about)
         expect(page.get_by_test_id("question")).to_contain_text("路边昏迷")
         for person in (list_open, reading_open):
             expect(person.page.get_by_test_id("is-now")).to_have_count(0)
             person.page.evaluate("() => { window.neverReloaded = true }")
+        fits(list_open)
+        list_open.picture(f"studies-guessed-age-{language}-1366x768")
         name(demo, told, patient)
         for person in (list_open, reading_open):
             expect(person.page.get_by_test_id("is-now")).to_contain_text(REAL)
             assert person.page.evaluate("() => window.neverReloaded")
             fits(person)
+        # The images keep the name they were made under, and the guess beside it.
+        expect(page.locator(".overlay .at-top-left").first).to_contain_text(about)
         list_open.picture(f"studies-named-while-open-{language}-1366x768")
         reading_open.picture(f"reading-named-while-open-{language}-1366x768")

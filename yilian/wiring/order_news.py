@@ -9,6 +9,7 @@ from kernel.events import Event
 from referrals.orders import store
 from referrals.orders.ledger import ORDER_UPDATED, PATIENT_UPDATED
 from yilian.wiring.context import Context, follow_outbox
+from yilian.wiring.study_orders import guessed_age
 from yilian.wiring.urgency import Running, ordered_studies, studies_of_order
 
 
@@ -17,6 +18,7 @@ def watch_order_news(context: Context) -> Running:
     news = OrderNews(
         context.database,
         context.clock,
+        guessed_age,
         {ORDER_UPDATED: ordered_studies, PATIENT_UPDATED: registered_studies},
     )
     return partial(follow_outbox, context, news.look)

@@ -32,6 +32,13 @@ def ordered_person(conn: sa.Connection, study: QueuedStudy, /) -> OrderedPerson 
     return OrderedPerson(who.age, who.estimated, None if now is None else _patient(now))
 
 
+def guessed_age(conn: sa.Connection, study: NamedStudy, /) -> int | None:
+    """Return the age in years *study* was ordered with where that is a guess (``GuessedAge``)."""
+    order = order_of(conn, study)
+    who = None if order is None else examined(conn, order, study.patient_id)
+    return who.age.value if who is not None and who.age is not None and who.estimated else None
+
+
 def _patient(now: PatientNow) -> Patient:
     return Patient(
         name=now.name,

@@ -29,7 +29,7 @@ export function Overlay({ study, state, missing }: { study: StudyRow; state: Pan
       <div className="at-top-left">
         <p>
           {shownName(patient, language) || t('patient.noName')} {sexText(patient.sex, language)}{' '}
-          {ageText(patient.age, language)}
+          {ageText(patient.age, language, patient.age_estimated)}
         </p>
         {tail && <p>{t('overlay.tail', { tail })}</p>}
         <p>{text(instance, '00080080') || study.institution.name}</p>

@@ -164,14 +164,15 @@ function Viewer({ uid }: { uid: string }) {
     );
   }
   if (!detail) return <div className="page dark reading">{late && <GreyLines />}</div>;
-  const { study: row } = detail;
+  // The header and each image say the same of the patient.
+  const row = { ...detail.study, patient: withOrderedAge(detail.study.patient, ordered) };
   const count = CELLS[layout];
   const examined = row.description || modalityWords(row.modalities, language);
   return (
     <div className="page dark reading" data-testid="reading">
       <PatientHeader
         key={row.study_instance_uid}
-        patient={withOrderedAge(row.patient, ordered)}
+        patient={row.patient}
         number={row.accession_number}
         reveal={() => revealOfStudy(row.study_instance_uid)}
         unidentified={row.unidentified}
