@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from kernel.errors import Invalid
 from kernel.identity import institutions
 from referrals.orders import store
+from referrals.orders.following import SETTLE
 from referrals.orders.model import Order
 from referrals.orders.records import Record, RecordKind, kind_of
-from referrals.orders.settling import CHOOSE_AGAIN, SETTLE
+from referrals.orders.settling import CHOOSE_AGAIN
 from referrals.orders.tables import orders, patients, versions
 from referrals.orders.views import (
     OrderRow,

@@ -21,7 +21,7 @@ from kernel.letter import Letter
 from kernel.policy import Reason
 from referrals.orders import numbers, store
 from referrals.orders.accession import folded
-from referrals.orders.following import followed, way_of
+from referrals.orders.following import as_ordered, followed, way_of
 from referrals.orders.model import Order, Patient
 from referrals.orders.numbers import Numbers
 from referrals.orders.ports import Post, Spellings
@@ -129,16 +129,21 @@ class Ledger:
         return self.numbers.node
 
     def write(self, page: Page, record: R, change: Change, by: By) -> R:
-        """Return *record* as the next version this node writes of it."""
+        """Return *record* as the next version this node writes of it.
+
+        An order's version says whom it was ordered for: who that turned out to be is the patient's
+        to say.
+        """
         conn, kind = page.conn, kind_of(record)
         known = store.versions_of(conn, kind, record.id)
         after = max((kept.version.version for kept in known), default=0)
-        made = cast("R", next_version(record, after=after, node=self.node, at=change.at))
+        made = next_version(as_ordered(record), after=after, node=self.node, at=change.at)
         store.add_version(conn, made, change)
         self._show(page, made, first=not known, settles=change.settles)
-        self._audit(conn, made, change, by)
         page.letters.append((made.institution, to_letter(made, change)))
-        return made
+        shown = followed(conn, made) if isinstance(made, Order) else made
+        self._audit(conn, shown, change, by)
+        return cast("R", shown)
 
     def apply(
         self, page: Page, letter: Letter, *, institution: str, writer: str | None = None

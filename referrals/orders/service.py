@@ -24,7 +24,7 @@ from referrals.orders.asked import (
     OrderChanges,
     PatientChanges,
 )
-from referrals.orders.following import RECONCILE
+from referrals.orders.following import RECONCILE, SETTLE
 from referrals.orders.gate import OrderGate
 from referrals.orders.ledger import By, Ledger, Page
 from referrals.orders.machine import Act
@@ -38,7 +38,6 @@ from referrals.orders.model import (
 )
 from referrals.orders.records import RecordKind
 from referrals.orders.settling import (
-    SETTLE,
     ToSettle,
     chosen_version,
     settled,
@@ -101,8 +100,8 @@ class OrderDesk:
     async def reconcile(self, by: By, seen: Seen, real: str, ask: Ask) -> str:
         """Say that a patient registered as unknown is *real*; returns the first one's id.
 
-        Every order goes over to *real* and keeps whom it was ordered for; those this node hears
-        of later follow (``following``).
+        Every order is *real*'s from then on and keeps whom it was ordered for, also those this
+        node hears of later (``following``).
 
         Raises:
             PatientMissing: one of them is not there, or another institution's.
@@ -121,15 +120,8 @@ class OrderDesk:
                 raise Conflict("only a temporary patient is reconciled", code="not-temporary")
             if known.temporary is not None or known.id == before.id:
                 raise Conflict("reconcile with a real patient", code="not-a-real-patient")
-            change = by.change(RECONCILE, now)
-            theirs = store.orders_of_patient(conn, before.id)
             gone = replace(before, status=PatientStatus.RECONCILED, reconciled_with=known.id)
-            self._ledger.write(page, gone, change, by)
-            for order in theirs:
-                first = order.first_patient or before.id
-                moved = replace(order, patient=known.id, first_patient=first)
-                self._ledger.write(page, moved, change, by)
-            return before.id
+            return self._ledger.write(page, gone, by.change(RECONCILE, now), by).id
 
         return await self._once(ask, act)
 

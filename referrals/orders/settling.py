@@ -26,8 +26,6 @@ CHOOSE_AGAIN: Final = dt.timedelta(days=7)
 """How long a choice can be made otherwise, while nothing came after it."""
 VERSIONS_SHOWN: Final = 20
 """Contents of one record an answer holds, the newest."""
-SETTLE: Final = "settle"
-"""Act of a version somebody chose; its reason names the version that was kept."""
 _MASKS: Final = {
     "patient_id": masked_number,
     "resident_id": masked_id,
@@ -143,11 +141,13 @@ def to_settle(  # who, about what, where and when
 def settled(shown: Record, chosen: Record) -> Record:
     """Return what is written when *chosen* is to hold. Pure.
 
-    What is known of an order's number is not for choosing.
+    What is known of an order's number is not for choosing, nor who its patient turned out to be.
     """
     if isinstance(chosen, Order) and isinstance(shown, Order):
         return replace(
             chosen,
+            patient=shown.patient,
+            first_patient=shown.first_patient,
             accession_number=shown.accession_number,
             requested_procedure_id=shown.requested_procedure_id,
             former_accession_numbers=shown.former_accession_numbers,

@@ -3,14 +3,16 @@
 import datetime as dt
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
 from kernel.events import events_after
 from kernel.identity import Role
 from kernel.letter import Letter
-from referrals.orders.asked import NewPatient, OrderChanges
+from referrals.orders import store
+from referrals.orders.asked import NewPatient, OrderChanges, PatientChanges
 from referrals.orders.detail import history
 from referrals.orders.ledger import ORDER_UPDATED
 from referrals.orders.machine import Act
@@ -22,6 +24,7 @@ from tests.orders.desk import AT, COUNTY, LIU, QINGSHAN, Desk, ask, by, seen
 from tests.orders.two_nodes import rows, tell, wiped
 
 UNKNOWN = NewPatient(sex=Sex.FEMALE, temporary=Temporary(estimated_age_years=45))
+WANG = NewPatient(name="王芳", sex=Sex.FEMALE, phone="13800000001")
 VILLAGE = by(Role.VILLAGE_DOCTOR, username="tianshui")
 
 
@@ -105,6 +108,119 @@ async def test_what_was_begun_elsewhere_under_the_first_name_does_not_go_back(
     assert await rows(township) == await rows(county)
 
 
+@dataclass
+class FoundTwice:
+    """An order for an unknown of whom two nodes, that did not hear of each other, say who it is."""
+
+    unknown: str
+    order: Order
+    """Made at the county before it found out, and unheard of at the township."""
+    wang: str
+    """Whom the county says it is."""
+    liu: str
+    """Whom the township says it is."""
+    letters: list[Letter]
+    """All that either wrote, the patient's registration first, which both know."""
+
+
+async def found_twice(township: Desk, county: Desk) -> FoundTwice:
+    unknown = await township.desk.register(by(), UNKNOWN, ask())
+    await tell(township.letters, county)
+    order = await county.order(unknown, who=VILLAGE)
+    wang = await county.desk.register(by(), WANG, ask())
+    await county.desk.reconcile(by(), seen(await county.find_patient(unknown)), wang, ask())
+    liu = await reconciled(township, unknown)
+    return FoundTwice(unknown, order, wang, liu, [*township.letters, *county.letters])
+
+
+async def hear_each_other(township: Desk, county: Desk) -> None:
+    """Tell both all that either wrote; what they know already changes nothing."""
+    letters = [*township.letters, *county.letters]
+    for desk in (township, county):
+        await tell(letters, desk)
+
+
+async def settle(county: Desk, patient: str, keep: str) -> None:
+    shown = await county.find_patient(patient)
+    await county.desk.settle(by(), RecordKind.PATIENT, seen(shown), keep, ask())
+
+
+async def test_an_order_goes_to_whom_a_person_chose_where_two_nodes_said_who_it_is(
+    township: Desk, county: Desk
+) -> None:
+    found = await found_twice(township, county)
+    await hear_each_other(township, county)
+    for keep, real in ((f"2.{QINGSHAN}", found.liu), (f"2.{COUNTY}", found.wang)):
+        await settle(county, found.unknown, keep)
+        await hear_each_other(township, county)
+        for desk in (township, county):
+            order = await desk.find_order(found.order.id)
+            assert (order.patient, order.first_patient) == (real, found.unknown)
+            assert (await desk.find_patient(found.unknown)).reconciled_with == real
+            lines = await desk.read(partial(history, kind=RecordKind.ORDER, record=found.order.id))
+            said = keep.removeprefix("2.")
+            assert [(line.act, line.node) for line in lines] == [
+                ("order", COUNTY),
+                ("reconcile", said),
+            ]
+            conflicts = partial(store.conflicts_of, kind=RecordKind.ORDER, record=order.id)
+            assert await desk.read(conflicts) == 0
+        assert await rows(township) == await rows(county)
+
+
+async def test_an_order_goes_back_to_the_unknown_where_a_person_chose_that(
+    township: Desk, county: Desk
+) -> None:
+    order = await township.order(UNKNOWN)
+    await tell(township.letters, county)
+    await reconciled(township, order.patient)
+    # The county knows nothing of that and writes down who called.
+    nobody = await county.find_patient(order.patient)
+    called = PatientChanges(phone="13900000009")
+    await county.desk.correct(by(), seen(nobody), called, ask())
+    await hear_each_other(township, county)
+    await settle(county, order.patient, f"2.{COUNTY}")
+    await hear_each_other(township, county)
+    for desk in (township, county):
+        back = await desk.find_order(order.id)
+        assert (back.patient, back.first_patient) == (order.patient, "")
+        assert await on_the_worklist(desk) == [nobody.patient_id]
+    assert await rows(township) == await rows(county)
+
+
+async def test_what_is_done_for_two_persons_meanwhile_is_done_for_one(
+    township: Desk, county: Desk
+) -> None:
+    found = await found_twice(township, county)
+    # The order comes over before the county says who that was.
+    await tell(found.letters[-3:-2], township)
+    for desk in (township, county):
+        order = await desk.find_order(found.order.id)
+        await desk.desk.move(by(), seen(order), Act.BEGIN, "", ask())
+    await hear_each_other(township, county)
+    for desk in (township, county):
+        conflicts = partial(store.conflicts_of, kind=RecordKind.ORDER, record=found.order.id)
+        assert await desk.read(conflicts) == 0
+    await settle(county, found.unknown, f"2.{QINGSHAN}")
+    await hear_each_other(township, county)
+    for desk in (township, county):
+        order = await desk.find_order(found.order.id)
+        assert (order.patient, order.state) == (found.liu, State.IN_PROGRESS)
+
+
+async def test_a_version_that_pins_somebody_is_followed_from_whom_it_was_ordered_for(
+    township: Desk, county: Desk
+) -> None:
+    found = await found_twice(township, county)
+    # As nodes wrote it that said of each order whose it is.
+    pinned = replace(found.order, patient=found.wang, first_patient=found.unknown, version=2)
+    change = Change(act="reconcile", at=AT, by_username="luoli", by_name="罗丽")
+    await tell([to_letter(pinned, change)], county)
+    await hear_each_other(township, county)
+    await settle(county, found.unknown, f"2.{QINGSHAN}")
+    assert (await county.find_order(found.order.id)).patient == found.liu
+
+
 async def arrivals_end_alike(
     county: Desk, letters: Sequence[Letter], thinned: int, *, server: int
 ) -> None:
@@ -140,6 +256,22 @@ async def test_every_order_of_arrival_ends_alike(
     shown = await county.find_order(order.id)
     assert (shown.patient, shown.first_patient) == (real, unknown)
     assert shown.clinical_question == "跌倒"
+
+
+@pytest.mark.parametrize("thinned", [7, pytest.param(1, marks=pytest.mark.torture)])
+@pytest.mark.timeout(120)
+async def test_every_order_of_arrival_of_two_answers_and_a_choice_ends_alike(
+    township: Desk, county: Desk, thinned: int
+) -> None:
+    found = await found_twice(township, county)
+    await hear_each_other(township, county)
+    await settle(county, found.unknown, f"2.{QINGSHAN}")
+    # The two real patients are there or not, which decides nothing.
+    real = {found.wang, found.liu}
+    letters = [each for each in [*township.letters, *county.letters] if each.key not in real]
+    assert len(letters) == 5
+    await arrivals_end_alike(county, letters, thinned, server=5)
+    assert (await county.find_order(found.order.id)).patient == found.liu
 
 
 def found_to_be(patient: Patient, whom: str) -> Letter:
