@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from imaging.archive.amending import Hand
 from imaging.archive.tables import event_places
-from imaging.patients import persons
+from imaging.patients import likeness, persons
 from imaging.patients.matching import NumberKind
 from imaging.patients.model import Demographics, PatientIdentity
 from kernel.clock import Clock
@@ -108,9 +108,9 @@ class PersonFollower:
             at=now,
             chain="worker-persons",
         )
-        rows = persons.to_match(conn, limit=_MATCHED_AT_ONCE)
+        rows = likeness.to_match(conn, limit=_MATCHED_AT_ONCE)
         for row in rows:
-            persons.match(conn, row, hand)
+            likeness.match(conn, row, hand)
         return len(rows)
 
 

@@ -1,4 +1,4 @@
-"""Persons in SQL: patients of several houses joined, proposed to be joined, and parted again.
+"""Persons in SQL: patients of several houses joined, and parted again.
 
 Every patient is a person of its own until something says otherwise. A merge writes down which
 patients went over, so that it can be taken back; the person that is gone stays, and names the one
@@ -7,22 +7,18 @@ it became. Each act is one transaction with its line in the audit trail.
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from imaging.archive.amending import Hand, write_down
 from imaging.archive.tables import patient
-from imaging.patients.matching import CERTAIN, Known, NumberKind, Verdict, verdict
+from imaging.patients.matching import Known, NumberKind
 from imaging.patients.model import Demographics, PatientIdentity
 from imaging.patients.store import ensure_patient
 from imaging.patients.tables import match_proposals, patient_numbers, person_merges, persons
 from kernel.errors import Conflict, Missing, Stale
 
-_LIKE_MOST: Final = 200
-"""Patients of one birth date and sex that are compared; a county's day has fewer."""
-_ASKED_MOST: Final = 10
-"""Questions about one patient at once; a person answers them one by one."""
 OPEN, CONFIRMED, REFUSED = "open", "confirmed", "refused"
 
 
@@ -85,49 +81,6 @@ def note_registered(
     return row
 
 
-def to_match(conn: sa.Connection, *, limit: int) -> list[int]:
-    """Return patients of whom something new is known, the oldest first."""
-    columns = patient.c
-    query = sa.select(columns.id).where(columns.to_match).order_by(columns.id).limit(limit)
-    return list(conn.scalars(query))
-
-
-def match(conn: sa.Connection, row: int, hand: Hand) -> None:
-    """Join the patient *row* to those its numbers make it, and propose those it may be.
-
-    Where it may be more than ten, nothing is proposed.
-    """
-    person_of(conn, row, at=hand.at)
-    mine = known(conn, [row])[row]
-    others = _alike(conn, row, mine)
-    perhaps = []
-    for other, theirs in sorted(known(conn, others).items()):
-        match verdict(mine, theirs):
-            case Verdict.SAME:
-                _join(conn, row, other, hand)
-            case Verdict.PERHAPS:
-                perhaps.append(other)
-            case Verdict.APART:
-                pass
-    # So many alike are what a device writes for whoever has no name, or tests itself with.
-    if len(perhaps) <= _ASKED_MOST:
-        for other in perhaps:
-            _propose(conn, row, other, at=hand.at)
-    conn.execute(sa.update(patient).where(patient.c.id == row).values(to_match=False))
-
-
-def _alike(conn: sa.Connection, row: int, mine: Known) -> list[int]:
-    columns, numbers = patient.c, patient_numbers.c
-    found: set[int] = set()
-    for kind in CERTAIN & mine.numbers.keys():
-        same = (numbers.number == mine.numbers[kind]) & (numbers.kind == kind)
-        found.update(conn.scalars(sa.select(numbers.patient).where(same).limit(_LIKE_MOST)))
-    if mine.birth_date and mine.sex:
-        like = (columns.birth_date == mine.birth_date) & (columns.sex == mine.sex)
-        found.update(conn.scalars(sa.select(columns.id).where(like).limit(_LIKE_MOST)))
-    return sorted(found - {row})
-
-
 def known(conn: sa.Connection, rows: Collection[int]) -> dict[int, Known]:
     """Return what is known of the patients *rows*."""
     columns = patient.c
@@ -162,37 +115,6 @@ def person_of(conn: sa.Connection, row: int, *, at: dt.datetime) -> int:
     return person
 
 
-def _join(conn: sa.Connection, one: int, other: int, hand: Hand) -> None:
-    """Make two patients one person by number, unless somebody said they are not."""
-    kept, gone = sorted(person_of(conn, each, at=hand.at) for each in (one, other))
-    if kept == gone or _said_apart(conn, kept, gone, one, other):
-        return
-    _merge(conn, kept, gone, hand, basis="number")
-
-
-def _said_apart(conn: sa.Connection, kept: int, gone: int, one: int, other: int) -> bool:
-    pair, proposals, merges = sorted((one, other)), match_proposals.c, person_merges.c
-    refused = sa.select(proposals.id).where(
-        proposals.one == pair[0], proposals.other == pair[1], proposals.state == REFUSED
-    )
-    parted = sa.select(merges.id).where(
-        merges.kept.in_((kept, gone)), merges.gone.in_((kept, gone)), merges.undone_at.is_not(None)
-    )
-    return conn.scalar(refused) is not None or conn.scalar(parted.limit(1)) is not None
-
-
-def _propose(conn: sa.Connection, one: int, other: int, *, at: dt.datetime) -> None:
-    columns = match_proposals.c
-    first, second = sorted((one, other))
-    if person_of(conn, first, at=at) == person_of(conn, second, at=at):
-        return
-    there = sa.select(columns.id).where(columns.one == first, columns.other == second)
-    if conn.scalar(there) is None:
-        conn.execute(
-            sa.insert(match_proposals).values(one=first, other=second, state=OPEN, proposed_at=at)
-        )
-
-
 def decide_proposal(
     conn: sa.Connection, proposal: int, hand: Hand, *, same: bool, seen: str
 ) -> None:
@@ -225,7 +147,7 @@ def decide_proposal(
     )
     kept, gone = sorted(person_of(conn, each, at=hand.at) for each in (found.one, found.other))
     if same and kept != gone:
-        _merge(conn, kept, gone, hand, basis="person")
+        join(conn, kept, gone, hand, basis="person")
     elif not same:
         # What is refused makes no merge that could keep the reason.
         detail = {
@@ -253,7 +175,7 @@ def merge(conn: sa.Connection, kept: int, gone: int, hand: Hand, *, seen: str) -
         raise MergeRefused("one of them is part of another person", code="merged-already")
     if str(first.version) != seen:
         raise Stale("read it again")
-    return _merge(conn, kept, gone, hand, basis="person")
+    return join(conn, kept, gone, hand, basis="person")
 
 
 def _person(conn: sa.Connection, person: int) -> Any:
@@ -263,7 +185,8 @@ def _person(conn: sa.Connection, person: int) -> Any:
     return found
 
 
-def _merge(conn: sa.Connection, kept: int, gone: int, hand: Hand, *, basis: str) -> int:
+def join(conn: sa.Connection, kept: int, gone: int, hand: Hand, *, basis: str) -> int:
+    """Make *gone* part of *kept*, neither being part of another; returns the row of the merge."""
     moved = members(conn, gone)
     conn.execute(sa.update(patient).where(patient.c.person == gone).values(person=kept))
     _changed(conn, kept, hand.at)

@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 
 from imaging.archive.amending import Hand
 from imaging.archive.tables import instance, patient, study
-from imaging.patients import persons
+from imaging.patients import likeness, persons
 from imaging.patients.follower import TOPICS, PersonFollower, Registered
 from imaging.patients.http import PersonDoor
 from imaging.patients.matching import Known, NumberKind, Verdict, verdict
@@ -82,8 +82,8 @@ async def register(
             source="registration:1",
             at=AT,
         )
-        for each in persons.to_match(conn, limit=100):
-            persons.match(conn, each, machine())
+        for each in likeness.to_match(conn, limit=100):
+            likeness.match(conn, each, machine())
         return row
 
     return await database.write(write)
@@ -121,6 +121,50 @@ async def test_about_a_name_that_devices_write_for_anybody_nobody_is_asked(desk:
     # A number that is certain joins all the same.
     one = await register(desk.database, "qingshan", "0", ID)
     assert [one, await register(desk.database, "baihe", "100", ID)] in await groups(desk)
+
+
+async def answer_all(desk: Desk, *, same: bool) -> int:
+    """Say to every open question that the two are *same*, or not; returns how many there were."""
+    columns = match_proposals.c
+    asked = await desk.rows(sa.select(columns.id).where(columns.state == persons.OPEN))
+    for each in asked:
+        answer = partial(persons.decide_proposal, proposal=each["id"], hand=hand(), same=same)
+        await desk.database.write(partial(answer, seen="1"))
+    return len(asked)
+
+
+async def test_the_next_number_of_one_person_with_many_is_asked_about_once(desk: Desk) -> None:
+    for number in range(14):
+        await register(desk.database, "qingshan", f"EX{number}")
+        assert await answer_all(desk, same=True) == min(number, 1)
+    (one,) = await groups(desk)
+    last = await register(desk.database, "baihe", "9")
+    columns = match_proposals.c
+    about = sa.select(columns.one).where(columns.state == persons.OPEN, columns.other == last)
+    assert [row["one"] for row in await desk.rows(about)] == [one[0]]
+
+
+async def test_namesakes_that_somebody_told_apart_leave_room_for_a_question(desk: Desk) -> None:
+    for number in range(11):
+        await register(desk.database, "qingshan", str(number))
+        assert await answer_all(desk, same=False) == number
+    await register(desk.database, "baihe", "9")
+    assert await answer_all(desk, same=True) == 0
+    # More is known of the last but one, who is none of the ten before and may be the last.
+    await register(desk.database, "qingshan", "10", ID)
+    assert await answer_all(desk, same=True) == 1
+    assert [len(each) for each in await groups(desk)] == [1] * 10 + [2]
+
+
+async def test_who_was_said_not_to_be_somebody_is_not_asked_about_by_another_number(
+    desk: Desk,
+) -> None:
+    await register(desk.database, "qingshan", "1", ID)
+    await register(desk.database, "baihe", "9")
+    assert await answer_all(desk, same=False) == 1
+    # Another number of the first one.
+    await register(desk.database, "dahe", "5", ID)
+    assert await answer_all(desk, same=False) == 0
 
 
 @pytest.mark.parametrize("same", [True, False])
