@@ -75,6 +75,36 @@ def test_what_is_set_aside_is_told_listed_and_exported(
     assert "nothing-set-aside" in capsys.readouterr().err
 
 
+def change(home: Home, statement: str) -> None:
+    async def run() -> None:
+        database = await Database.open(f"sqlite:///{home.root}/db/yilian.sqlite")
+        await database.write(lambda conn: conn.exec_driver_sql(statement))
+        await database.close()
+
+    asyncio.run(run())
+
+
+def test_what_was_refused_is_filed_from_here_once_that_is_mended(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(home, "CREATE TRIGGER no BEFORE INSERT ON instance BEGIN SELECT RAISE(ABORT, 'no'); END")
+    receive(home, ct(1), file=True)
+    assert "set-aside retry --all" in str(findings(home, capsys)["filing"]["mend"])
+    admin = ["admin", "--home", str(home.root), "--json", "set-aside"]
+    assert main([*admin, "retry"]) == main([*admin, "retry", "1", "--all"]) == 1
+    capsys.readouterr()
+    assert main([*admin, "retry", "--all"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["outcome"] == "refused"
+    change(home, "DROP TRIGGER no")
+    for outcome in ("filed", None):
+        assert main([*admin, "retry", "--all"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [one["outcome"] for one in told] == ([outcome] if outcome else [])
+    assert "filing" not in findings(home, capsys)
+    assert main([*admin, "retry", "77"]) == 1
+    assert "nothing-set-aside" in capsys.readouterr().err
+
+
 def test_a_journal_that_is_not_filed_is_told(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

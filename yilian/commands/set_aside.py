@@ -1,4 +1,4 @@
-"""``yilian admin set-aside``: what a county took and could not file, shown and given out."""
+"""``yilian admin set-aside``: what a county took and could not file: shown, filed, given out."""
 
 import argparse
 import asyncio
@@ -9,14 +9,18 @@ from typing import Final
 import sqlalchemy as sa
 
 from imaging.archive.backlog import AsideObject, aside
+from imaging.archive.examine import Examiner
 from imaging.archive.objects import pieces
+from imaging.archive.refiling import OPEN_STILL, Refiled, Refiler
 from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import SystemClock
-from kernel.errors import Missing
+from kernel.dicom.decode_pool import DecodePool
+from kernel.errors import Invalid, Missing
 from yilian.commands.integrity import county_home, store_of
 from yilian.commands.nodes import settings_of
 from yilian.commands.shown import show
 from yilian.commands.spool import copy_out
+from yilian.wiring.context import AeCharsets
 from yilian.wiring.offline import opened_database
 
 _CHAIN: Final = "command-line"
@@ -33,6 +37,15 @@ def add(verb: argparse.ArgumentParser) -> None:
         epilog="example: yilian admin --home /srv/yilian set-aside list",
     )
     listing.set_defaults(run=_list)
+    again = acts.add_parser(
+        "retry",
+        help="file it again from the bytes kept here, once what hindered it is mended; exit code 1 "
+        "while anything stays aside",
+        epilog="example: yilian admin --home /srv/yilian set-aside retry --all",
+    )
+    again.add_argument("which", nargs="?", default="", metavar="UID", help="or the id of the list")
+    again.add_argument("--all", action="store_true", help="all that is open")
+    again.set_defaults(run=_retry)
     out = acts.add_parser(
         "export",
         help="write one as it came into a folder; stands in the trail",
@@ -52,6 +65,28 @@ def _list(arguments: argparse.Namespace) -> int:
 
     show(asyncio.run(read()), as_json=arguments.json)
     return 0
+
+
+def _retry(arguments: argparse.Namespace) -> int:
+    if bool(arguments.which) == arguments.all:
+        raise Invalid("name one UID or id, or say --all")
+    home, settings = county_home(arguments), settings_of(arguments)
+    store = store_of(home)
+
+    async def file_again() -> list[Refiled]:
+        async with opened_database(home, settings) as database:
+            charsets = AeCharsets(database)
+            await charsets.load()
+            with DecodePool() as decoder:
+                examiner = Examiner(
+                    decoder=decoder, charset_hint=lambda arrival: charsets(arrival.sender)
+                )
+                refiler = Refiler(database, store, examiner, SystemClock(), chain=_CHAIN)
+                return await refiler.file_again(arguments.which)
+
+    done = asyncio.run(file_again())
+    show(done, as_json=arguments.json)
+    return 1 if any(one.outcome in OPEN_STILL for one in done) else 0
 
 
 def _export(arguments: argparse.Namespace) -> int:

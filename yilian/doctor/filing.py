@@ -64,6 +64,8 @@ def _aside(counts: AsideCounts, home: Home) -> Iterator[Finding]:
             good=False,
             found=f"{counts.total} set aside since {counts.oldest:%Y-%m-%d %H:%M} UTC, "
             f"the newest: {', '.join(counts.newest_reasons)}",
-            mend=f"yilian admin --home {home.root} set-aside list; have the sender send them again "
-            "whole, or set-aside export ID FOLDER and look into the file",
+            mend=f"yilian admin --home {home.root} set-aside list tells why; mend that, then "
+            f"yilian admin --home {home.root} set-aside retry --all files them from the bytes kept "
+            "here. What it cannot read has to be sent again whole; set-aside export ID FOLDER "
+            "gives the file",
         )
