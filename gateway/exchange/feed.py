@@ -23,6 +23,7 @@ COUNTY: Final = "county"
 _LOCK_KEY: Final = 0x59_4C_46_44
 _PAGE: Final = 500
 _AROUND_BYTES: Final = 400
+_LONG_NAMED: Final = (Kind.REPORT.value, Kind.INSTANCE_ASIDE.value)
 
 
 def send_down(  # noqa: PLR0913  # whom to tell, and for how long
@@ -90,14 +91,15 @@ def prune(
 ) -> int:
     """Drop studies named before *before*: they are asked for anew where they are still wanted.
 
-    Reports, for which nobody asks, stay until *reports_before*, without it as long.
+    Reports, for which nobody asks, stay until *reports_before*, without it as long; so does what is
+    told of single instances, of which what is still so is told once more.
     """
     columns = feed.c
     named = sa.or_(
         sa.and_(
             columns.kind.in_((Kind.PRIOR.value, Kind.STUDY_URGENCY.value)), columns.at < before
         ),
-        sa.and_(columns.kind == Kind.REPORT.value, columns.at < (reports_before or before)),
+        sa.and_(columns.kind.in_(_LONG_NAMED), columns.at < (reports_before or before)),
     )
     # Without the newest number, nodes that have read it would seem to have read too far.
     old = named & (columns.id < newest_id(conn))

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     PROCEDURE_STEP = "procedure-step"
     STUDY_PRIORITY = "study-priority"
     STUDY_URGENCY = "study-urgency"
+    INSTANCE_ASIDE = "instance-aside"
     ACCOUNT = "account"
     VILLAGE_ACCOUNT = "village-account"
     """An account of a village house, told to the township whose register it works in. A kind of its

@@ -45,6 +45,14 @@ class TellsAgain(Protocol):
         ...
 
 
+class OpenAsides(Protocol):
+    """Knows what the county keeps and cannot read."""
+
+    def __call__(self, conn: sa.Connection, /) -> Sequence[tuple[str, str, str, str]]:
+        """Return institution, SOP Instance UID, content and reason of all of it."""
+        ...
+
+
 class Expected(Protocol):
     """Knows how many instances a study will have, where a modality said so (MPPS)."""
 

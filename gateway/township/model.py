@@ -148,6 +148,8 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     unidentified: bool
     conflicts: int
     set_aside: tuple[SetAside, ...]
+    unread_at_county: int = 0
+    """Of the images at the county, those it keeps and cannot read yet, as it told."""
     patient_is_now: Patient | None = None
     """Who the patient turned out to be that nobody knew when the images were made."""
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from gateway.exchange.completeness import completeness
 from gateway.exchange.returns import ObjectState
 from gateway.exchange.tables import return_objects
+from gateway.township.county_asides import unread_counts, unread_studies
 from gateway.township.model import (
     PRIORITY_OF_RANK,
     Counts,
@@ -45,11 +46,13 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Of what moment an item tells, how many images its study was said to have, and who it is."""
+    """Of what moment an item tells, and what other rooms told of its study."""
 
     now: Now
     expected: int | None
     person: OrderedPerson
+    unread: int
+    """Of its instances the county has and cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,14 @@ def queue_items(
 ) -> list[QueueItem]:
     """Return what is not done, in the order it will be sent, then what was done since *since*.
 
-    What was done before and needs somebody, because something of it could not come back, stands
-    behind.
+    What was done before and needs somebody, because something of it could not come back or the
+    county cannot read it, stands behind.
     """
     open_first = studies.c.county_received_at.is_not(None)
     keys = list(
         conn.scalars(
             sa.select(studies.c.study_instance_uid)
-            .where(sa.or_(_shown(since), _not_back(studies.c)))
+            .where(sa.or_(_shown(since), _needs_somebody(studies.c)))
             .order_by(
                 open_first,
                 sa.case((studies.c.county_received_at.is_(None), studies.c.rank), else_=0),
@@ -96,7 +99,7 @@ def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueIt
     tallies = _tallies(conn, keys)
     # Where each UID has one content, contents are instances.
     shown = _instances(conn, [key for key, row in rows.items() if row.conflicts])
-    aside = _set_aside(conn, keys)
+    aside, unread = _set_aside(conn, keys), unread_counts(conn, keys)
     places = places_of(conn, now)
     expected = now.expected(conn, keys)
     return [
@@ -105,7 +108,7 @@ def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueIt
             (tallies[key], shown.get(key, tallies[key].counts)),
             tuple(aside.get(key, ())),
             places.get(key),
-            _Asked(now, expected.get(key), person_of(conn, rows[key], now)),
+            _Asked(now, expected.get(key), person_of(conn, rows[key], now), unread.get(key, 0)),
         )
         for key in keys
         if key in rows and key in tallies
@@ -132,13 +135,10 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
             sa.func.count(),
             sa.func.count().filter(per_study.c.left > 0),
             sa.func.count().filter(per_study.c.county_received_at.is_not(None)),
-            sa.func.count().filter(per_study.c.aside > 0, ~_not_back(per_study.c)),
+            sa.func.count().filter(per_study.c.aside > 0, ~_needs_somebody(per_study.c)),
         )
     ).one()
-    not_back = (
-        conn.scalar(sa.select(sa.func.count()).select_from(studies).where(_not_back(studies.c)))
-        or 0
-    )
+    also = sa.select(sa.func.count()).select_from(studies).where(_needs_somebody(studies.c))
     left_bytes = conn.scalar(
         sa.select(sa.func.sum(columns.size_bytes)).where(columns.state.in_(TO_SEND))
     )
@@ -146,7 +146,7 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
         safe_here=row[0],
         on_the_line=row[1],
         at_county=row[2],
-        needs_attention=row[3] + not_back,
+        needs_attention=row[3] + (conn.scalar(also) or 0),
         eta=eta_of(int(left_bytes or 0) - sum(now.over.values()), now),
     )
 
@@ -172,12 +172,13 @@ def _shown(since: dt.datetime) -> sa.ColumnElement[bool]:
     return sa.or_(done.is_(None), done >= since)
 
 
-def _not_back(of: Any) -> sa.ColumnElement[bool]:
-    """Return whether something of the study could not come back from the county."""
-    return sa.exists().where(
+def _needs_somebody(of: Any) -> sa.ColumnElement[bool]:
+    """Return whether something of the study could not come back, or the county cannot read it."""
+    not_back = sa.exists().where(
         return_objects.c.study_instance_uid == of.study_instance_uid,
         return_objects.c.state == ObjectState.SET_ASIDE.value,
     )
+    return sa.or_(not_back, of.study_instance_uid.in_(unread_studies()))
 
 
 def _tallies(conn: sa.Connection, keys: Sequence[str]) -> dict[str, _Tally]:
@@ -316,6 +317,7 @@ def _item(
         unidentified=row.unidentified,
         conflicts=row.conflicts,
         set_aside=aside,
+        unread_at_county=asked.unread,
     )
 
 

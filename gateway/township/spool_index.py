@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.exchange.tables import return_objects
+from gateway.township.county_asides import is_unread
 from gateway.township.model import RANK, Filed, InstanceState, KeptObject
 from gateway.township.tables import cursors, instances, studies
 from kernel.dicom.header import Header
@@ -25,7 +26,8 @@ class Outcome(StrEnum):
     GONE_BEFORE = "gone-before"
     """A duplicate of one whose object file was deleted after its receipt; nothing needs it here."""
     ANEW = "anew"
-    """A duplicate of one that was set aside for its file; this one took the file's place."""
+    """A duplicate of one that was set aside for its file, or that the county has and cannot read;
+    this one took the file's place."""
     CONFLICT = "conflict"
     """Stored; the same UID is here with other content, too. Both are kept."""
 
@@ -64,9 +66,14 @@ def position_of(conn: sa.Connection, journal: str) -> Position:
 
 
 def wanted_again(conn: sa.Connection, sop_instance_uids: Collection[str]) -> set[str]:
-    """Return those of *sop_instance_uids* that are set aside, and that sending again may mend."""
+    """Return those of *sop_instance_uids* that sending again may mend.
+
+    They are set aside, or the county has them and cannot read them.
+    """
     return {
-        uid for uid, _, state in _aside(conn, sop_instance_uids) if state == InstanceState.SET_ASIDE
+        uid
+        for uid, _, state in _mendable(conn, sop_instance_uids)
+        if state != InstanceState.RELEASED
     }
 
 
@@ -74,14 +81,15 @@ def written_anew(conn: sa.Connection, batch: Sequence[Filed]) -> set[str]:
     """Return the object keys of *batch* whose file may be bad, and is written anew from it."""
     keys = {filed.object_key for filed in batch if filed.object_key}
     uids = {filed.arrival.sop_instance_uid for filed in batch}
-    return {key for _, key, _ in _aside(conn, uids) if key in keys}
+    return {key for _, key, _ in _mendable(conn, uids) if key in keys}
 
 
 def gone_before(conn: sa.Connection, batch: Sequence[Filed]) -> set[str]:
     """Return the object keys of *batch* the county has had for longer than they are kept here.
 
     They are not written again, so that there is nothing to delete: what lies under such a key is
-    what somebody asked back, or is being put there now. Once one is gone, it stays so.
+    what somebody asked back, or is being put there now. Once one is gone, it stays so, unless the
+    county says that it cannot read it.
     """
     keys = {(one.arrival.sop_instance_uid, _content(one)): one.object_key for one in batch}
     columns, uids = instances.c, sorted({uid for uid, _ in keys})
@@ -90,6 +98,7 @@ def gone_before(conn: sa.Connection, batch: Sequence[Filed]) -> set[str]:
         query = sa.select(columns.sop_instance_uid, columns.content).where(
             columns.sop_instance_uid.in_(uids[begin : begin + _IN_MAX]),
             columns.deleted_at.is_not(None),
+            sa.not_(is_unread()),
         )
         gone |= {keys[row[0], row[1]] for row in conn.execute(query) if (row[0], row[1]) in keys}
     return gone
@@ -104,16 +113,21 @@ def stands(conn: sa.Connection, key: str) -> bool:
     return not key or any(conn.execute(query.limit(1)).first() for query in (queue, back))
 
 
-def _aside(
+def _mendable(
     conn: sa.Connection, sop_instance_uids: Collection[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield UID, object key and state of what is set aside, or was, for what a new file mends."""
+    """Yield UID, object key and state of what a new file mends.
+
+    It is set aside, or was, for what its file may be to blame for; or the county cannot read it.
+    """
     columns, uids = instances.c, sorted(sop_instance_uids)
     for begin in range(0, len(uids), _IN_MAX):
         query = sa.select(columns.sop_instance_uid, columns.object_key, columns.state).where(
             columns.sop_instance_uid.in_(uids[begin : begin + _IN_MAX]),
-            columns.state.in_(_ASIDE),
-            columns.reason_code.not_in(_NOT_THE_FILES),
+            sa.or_(
+                sa.and_(columns.state.in_(_ASIDE), columns.reason_code.not_in(_NOT_THE_FILES)),
+                is_unread(),
+            ),
         )
         for row in conn.execute(query):
             yield row.sop_instance_uid, row.object_key, row.state
@@ -180,13 +194,11 @@ def _file(conn: sa.Connection, filed: Filed, anew: Collection[str]) -> FiledAs:
 
 
 def _file_again(conn: sa.Connection, row: Any, filed: Filed, anew: Collection[str]) -> FiledAs:
-    if row.deleted_at is not None:
-        here = stands(conn, filed.object_key)
-        return FiledAs(filed, Outcome.DUPLICATE if here else Outcome.GONE_BEFORE)
-    if filed.object_key not in anew:
-        return FiledAs(filed, Outcome.DUPLICATE)
-    _take_place(conn, row, filed)
-    return FiledAs(filed, Outcome.ANEW)
+    if filed.object_key in anew:
+        _take_place(conn, row, filed)
+        return FiledAs(filed, Outcome.ANEW)
+    gone = row.deleted_at is not None and not stands(conn, filed.object_key)
+    return FiledAs(filed, Outcome.GONE_BEFORE if gone else Outcome.DUPLICATE)
 
 
 def _was_lost(row: Any, filed: Filed) -> bool:
@@ -201,13 +213,15 @@ def _was_lost(row: Any, filed: Filed) -> bool:
 def _take_place(conn: sa.Connection, row: Any, filed: Filed) -> None:
     """Have *row* tell of the file that is there now, and wait again unless a person released it."""
     mine = instances.c.id == row.id
-    conn.execute(sa.update(instances).where(mine).values(shown_at=None, **_of_the_file(filed)))
+    # Of what the county cannot read the file may have gone in its time; it is here again.
+    here = {"shown_at": None, "deleted_at": None, **_of_the_file(filed)}
+    conn.execute(sa.update(instances).where(mine).values(here))
     if filed.reason_code:
         return
     freed = conn.execute(
         sa.update(instances)
-        .where(mine, instances.c.state == InstanceState.SET_ASIDE)
-        .values(state=InstanceState.WAITING, reason_code="", reason="", alone=True)
+        .where(mine, instances.c.state.in_((InstanceState.SET_ASIDE, InstanceState.AT_COUNTY)))
+        .values(state=InstanceState.WAITING, reason_code="", reason="", county_at=None, alone=True)
     )
     if freed.rowcount:
         _put_study(conn, filed, conflict=False)
@@ -305,7 +319,8 @@ class Deletable:
 def deletable(conn: sa.Connection, before: dt.datetime, limit: int) -> list[Deletable]:
     """Return instances receipted before *before* whose file is still here.
 
-    What somebody asked back of the county is not among them: it goes in its own time.
+    What somebody asked back of the county is not among them: it goes in its own time. Nor is what
+    the county cannot read: this may be the only copy anybody can.
     """
     columns, back = instances.c, return_objects.c
     asked_back = sa.exists().where(
@@ -318,6 +333,7 @@ def deletable(conn: sa.Connection, before: dt.datetime, limit: int) -> list[Dele
             columns.deleted_at.is_(None),
             columns.county_at < before,
             ~asked_back,
+            ~is_unread(),
         )
         .order_by(columns.county_at, columns.id)
         .limit(limit)

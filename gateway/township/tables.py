@@ -100,6 +100,17 @@ instances: Final = sa.Table(
     sa.Index("ix_township_instances_kept", "state", "deleted_at", "county_at"),
 )
 
+# What the county signed for and cannot read, as it told; see gateway.township.county_asides.
+county_asides: Final = sa.Table(
+    "township_county_asides",
+    metadata,
+    sa.Column("sop_instance_uid", sa.String(64), primary_key=True),
+    # As in township_instances.
+    sa.Column("content", sa.String(160), primary_key=True),
+    _text("reason_code"),
+    sa.Column("told_at", UtcDateTime, nullable=False),
+)
+
 _TO_SHOW: Final = instances.c.shown_at.is_(None) & instances.c.deleted_at.is_(None)
 sa.Index(
     "ix_township_instances_to_show",

@@ -124,11 +124,11 @@ class Refiler:
         found = await self._database.read(partial(_chosen, which=which))
         if found:
             return [await self._file_again(row) for row in found]
-        if which and await self._database.read(partial(_is_filed, sop_instance_uid=which)):
-            return [Refiled(0, which, Refiling.FILED_BEFORE, "")]
-        if which:
+        if not which:
+            return []
+        if not await self._database.read(partial(_is_filed, sop_instance_uid=which)):
             raise Missing("nothing of that id or UID is set aside here", code="nothing-set-aside")
-        return []
+        return [Refiled(0, which, Refiling.FILED_BEFORE, "")]
 
     async def _file_again(self, row: _Kept) -> Refiled:
         if row.arrival is None or not row.object_key:

@@ -17,9 +17,9 @@ UID = f"{ROOT}.2.1.1"
 CRUMBS = arrival(sop_instance_uid=UID, study_instance_uid=f"{ROOT}.2")
 
 
-async def refuse(desk: Desk) -> None:
-    """Let the database refuse the instance of study 2, and only it, for its own sake."""
-    when = f"NEW.sop_instance_uid = '{UID}'"
+async def refuse(desk: Desk, uid: str = UID) -> None:
+    """Let the database refuse the instance *uid*, and only it, for its own sake."""
+    when = f"NEW.sop_instance_uid = '{uid}'"
     refusing = "CREATE TRIGGER refusing BEFORE INSERT ON instance"
     if desk.database.dialect == "sqlite":
         await run(desk, f"{refusing} WHEN {when} BEGIN SELECT RAISE(ABORT, 'no'); END")

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway.exchange.accounts_down import AccountsDown
 from gateway.exchange.admission_http import AdmissionDoor
+from gateway.exchange.asides_down import AsidesDown
 from gateway.exchange.audit_up import take_audit
 from gateway.exchange.county_http import NodeDoor
 from gateway.exchange.enrolment import Enrolment
@@ -31,6 +32,7 @@ from gateway.exchange.taking import retry_unknown
 from gateway.exchange.urgency_down import UrgencyDown
 from imaging.archive.model import STUDY_UPDATED
 from imaging.archive.objects_fs import FileObjectStore
+from imaging.archive.open_asides import open_asides
 from kernel.process.bus import Hints
 from referrals.orders.retelling import tell_again
 from yilian.wiring.context import EVENTS, Context
@@ -108,6 +110,8 @@ async def keep_exchange(context: Context) -> None:
     context.owner.keep("reports-down", partial(_hinted, context, reports.run))
     urgency = UrgencyDown(context.database, context.clock, topic=STUDY_UPDATED)
     context.owner.keep("urgency-down", partial(_hinted, context, urgency.run))
+    asides = AsidesDown(context.database, context.clock, open_asides)
+    context.owner.keep("asides-down", asides.run)
     context.owner.keep("old-letters", lambda: _prune_feed(context))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from gateway.exchange.accounts_here import CountyAccounts, take_account
+from gateway.exchange.asides_down import take_asides
 from gateway.exchange.audit_up import keep_collected
 from gateway.exchange.county_link import CountyAddress, CountyLink, NodeIdentity
 from gateway.exchange.follower import FeedFollower, FollowerSettings
@@ -80,6 +81,7 @@ def handlers(context: Context, news: QueueNews) -> Handlers:
         Kind.VILLAGE_ACCOUNT.value: take_account,
         Kind.PRIOR.value: take_return,
         Kind.REPORT.value: take_return,
+        Kind.INSTANCE_ASIDE.value: take_asides(news.now),
         Kind.STUDY_URGENCY.value: take_urgency(news.now),
         **down_handlers(ledger(context)),
     }

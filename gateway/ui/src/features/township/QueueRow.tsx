@@ -59,7 +59,7 @@ export function QueueRow(props: Props) {
   const { of } = progress(item);
   return (
     <div
-      className={`queue-item${isEmergency(item) ? ' is-emergency' : ''}${item.state === 'set_aside' || notBackOf(here) ? ' needs-act' : ''}`}
+      className={`queue-item${isEmergency(item) ? ' is-emergency' : ''}${needsAct(item, here) ? ' needs-act' : ''}`}
       role="rowgroup"
     >
       <div
@@ -93,12 +93,8 @@ export function QueueRow(props: Props) {
         <div role="gridcell">
           <LineCell item={item} way={way} />
         </div>
-        <div role="gridcell">
-          {item.state === 'at_county' && item.county_received_at && !hereOf(item)
-            ? t('queue.county', { at: shortTime(item.county_received_at, language) })
-            : item.instances.at_county > 0
-              ? t('queue.countySome', { count: item.instances.at_county })
-              : '-'}
+        <div role="gridcell" data-testid="county">
+          <CountyCell item={item} />
         </div>
         <div role="gridcell">
           <ReportMark here={here} />
@@ -107,6 +103,22 @@ export function QueueRow(props: Props) {
       {open && <Detail {...props} />}
     </div>
   );
+}
+
+function needsAct(item: QueueItem, here: StudyHere | undefined): boolean {
+  return item.state === 'set_aside' || item.unread_at_county > 0 || Boolean(notBackOf(here));
+}
+
+/** What the county has of it, and whether anybody there can read that. */
+function CountyCell({ item }: { item: QueueItem }) {
+  const t = useText();
+  const language = useLanguage();
+  const { at_county: arrived } = item.instances;
+  const unread = item.unread_at_county;
+  if (unread > 0) return <Chip kind="soon">{t('queue.countyUnread', { count: unread })}</Chip>;
+  if (item.state === 'at_county' && item.county_received_at && !hereOf(item))
+    return <>{t('queue.county', { at: shortTime(item.county_received_at, language) })}</>;
+  return <>{arrived > 0 ? t('queue.countySome', { count: arrived }) : '-'}</>;
 }
 
 /** The day of an exam that is not of today: two exams of one patient otherwise look alike. */
@@ -247,6 +259,12 @@ function Detail({ item, here, lost, acts, countyPhone, earlier, showEarlier }: P
               <p className="second">{t('queue.asideMore', { count: item.set_aside.length - ASIDE_SHOWN })}</p>
             )}
             <WhatHelps codes={codes} phone={countyPhone} />
+          </div>
+        )}
+        {item.unread_at_county > 0 && (
+          <div className="note note-soon" data-testid="unread-at-county">
+            <p>{t('queue.countyUnreadText', { count: item.unread_at_county })}</p>
+            {countyPhone && <p>{t('queue.callCounty', { phone: countyPhone })}</p>}
           </div>
         )}
         <NotBack study={item.study_instance_uid} here={here} />
