@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from imaging.archive.tables import instance, journal_cursor, set_aside
+from imaging.archive.tables import journal_cursor, set_aside
 from kernel.arrival import decode_arrival
 from kernel.journal.reader import JournalReader
 from kernel.journal.writer import Position
@@ -16,6 +16,8 @@ from kernel.sql.columns import UtcDateTime
 
 BATCHES_MOST: Final = 2000
 """So many waiting batches are counted; more are told as so many."""
+_OPEN: Final = set_aside.c.taken_at.is_(None)
+"""Nothing of its UID was taken since; by the house's own order, whatever the doors' clocks say."""
 _NEWEST: Final = 3
 _SHOWN: Final = 500
 
@@ -68,21 +70,12 @@ class Filed:
     at: dt.datetime | None
 
 
-def _open() -> sa.ColumnElement[bool]:
-    """Return what is still open: nothing of its UID was taken since."""
-    came = sa.exists().where(
-        instance.c.sop_instance_uid == set_aside.c.sop_instance_uid,
-        instance.c.received_at > set_aside.c.set_aside_at,
-    )
-    return ~came
-
-
 def aside(
     conn: sa.Connection, *, which: int | None = None, limit: int = _SHOWN
 ) -> list[AsideObject]:
     """Return what is set aside and open, the newest first; *which* is a row, open or not."""
     columns = set_aside.c
-    wanted = _open() if which is None else columns.id == which
+    wanted = _OPEN if which is None else columns.id == which
     query = sa.select(set_aside).where(wanted).order_by(columns.id.desc()).limit(limit)
     return [_object(row) for row in conn.execute(query).mappings()]
 
@@ -99,7 +92,7 @@ def aside_counts(conn: sa.Connection) -> AsideCounts:
     counted = sa.select(
         columns.reason, sa.func.count(), sa.func.min(columns.set_aside_at, type_=UtcDateTime())
     )
-    rows = conn.execute(counted.where(_open()).group_by(columns.reason)).all()
+    rows = conn.execute(counted.where(_OPEN).group_by(columns.reason)).all()
     newest = aside(conn, limit=_NEWEST)
     return AsideCounts(
         {reason: many for reason, many, _ in rows},

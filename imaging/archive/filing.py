@@ -105,14 +105,20 @@ def file_entries(
     work = _Work(_known(conn, examined), Shelves(conn, at), at)
     work.rejected = rejected_now(conn, [each.header.sop_instance_uid for each in examined])
     work.shelves.load(examined)
+    taken: list[str] = []
     for position, number, each in entries:
         if isinstance(each, Opaque):
+            # What came before it does not stand for it.
+            _close_aside(conn, taken, at)
+            taken.clear()
             row = aside_row(journal, (position, number), each, at)
             conn.execute(sa.insert(set_aside).values(row))
             uid = each.arrival.sop_instance_uid if each.arrival else ""
             work.filed.append(Filed(uid, Outcome.OPAQUE, each.reason))
         else:
+            taken.append(each.header.sop_instance_uid)
             work.filed.append(_decide(conn, work, each))
+    _close_aside(conn, taken, at)
     if work.rows:
         conn.execute(sa.insert(instance), work.rows)
     _count_duplicates(conn, work)
@@ -128,6 +134,14 @@ def file_entries(
     publish_all(conn, drafts, at=at)
     filing_rejections.settle(conn, work.notes, work.awaited, at=at, chain=_CHAIN)
     return FilingResult(work.filed, work.shelves.grown_series())
+
+
+def _close_aside(conn: sa.Connection, taken: Sequence[str], at: dt.datetime) -> None:
+    """Take down that objects of these UIDs came: nobody misses what was set aside of them."""
+    columns = set_aside.c
+    for part in _parts(taken):
+        of_them = columns.sop_instance_uid.in_(part) & columns.taken_at.is_(None)
+        conn.execute(sa.update(set_aside).where(of_them).values(taken_at=at))
 
 
 def _parts(values: Sequence[str]) -> list[Sequence[str]]:

@@ -5,7 +5,7 @@ and both databases agree. A study carries its patient's attributes as its object
 that the study list is one table.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -308,6 +308,8 @@ series_metadata: Final = sa.Table(
     sa.Column("gzip", sa.LargeBinary(), nullable=False),
 )
 
+_OPEN: Final = sa.text("taken_at IS NULL")
+_WHILE_OPEN: Final[dict[str, Any]] = {"sqlite_where": _OPEN, "postgresql_where": _OPEN}
 set_aside: Final = sa.Table(
     "filing_set_aside",
     metadata,
@@ -325,7 +327,10 @@ set_aside: Final = sa.Table(
     _text("detail"),
     sa.Column("arrival", JsonDocument, nullable=True),
     sa.Column("set_aside_at", UtcDateTime, nullable=False),
+    # When an object of its UID was filed after it, by this house's clock; until then it is open.
+    sa.Column("taken_at", UtcDateTime, nullable=True),
     sa.UniqueConstraint("journal", "segment", "position", "entry"),
+    sa.Index("ix_filing_set_aside_open", "sop_instance_uid", **_WHILE_OPEN),
 )
 
 event_places: Final = sa.Table(
