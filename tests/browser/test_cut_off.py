@@ -11,7 +11,7 @@ from kernel.clock import SystemClock
 from tests.browser.beside import QINGSHAN
 from tests.browser.test_accessibility import violations
 from tests.browser.test_pictures import EACH, fits
-from tests.browser.workstation import at_work, county, sign_in
+from tests.browser.workstation import at_work, county, sign_in, township
 from tests.demo.running import RunningDemo
 from yilian.samples.studies import uid_of
 
@@ -113,3 +113,32 @@ def test_a_line_somebody_holds_is_not_said_to_be_well(
         fits(person)
         assert violations(page) == []
         person.picture(f"nodes-held-{language}-{size}")
+
+
+@pytest.mark.parametrize(("language", "size"), EACH)
+def test_whoever_holds_the_line_is_told_all_that_waits(
+    browser: Browser, demo: RunningDemo, language: str, size: str
+) -> None:
+    with at_work(browser, township(demo), language=language, size=size) as person:
+        page = person.page
+        sign_in(person, demo, "technician")
+        page.get_by_test_id("hold").click()
+        asked = page.get_by_test_id("hold-line")
+        told = page.get_by_test_id("line-held")
+        for name, note in (("hold", asked), ("held", told)):
+            expect(note).to_contain_text(re.compile("影像不传，急诊也不传|emergencies as well"))
+            expect(note).to_contain_text(
+                re.compile(
+                    "县里的报告和调来的旧检查也等着|reports and earlier exams from the county"
+                )
+            )
+            expect(note).to_contain_text(
+                re.compile("开单和登记照常|orders and registrations", re.IGNORECASE)
+            )
+            fits(person)
+            assert violations(page) == []
+            person.picture(f"queue-{name}-{language}-{size}")
+            if name == "hold":
+                asked.get_by_role("button").first.click()
+        told.get_by_role("button").click()
+        expect(told).to_have_count(0)
