@@ -161,6 +161,8 @@ class ReturnFetcher:
         key = _key(one)
         path = self._settings.folder / f"{key.rpartition('/')[2]}.part"
         try:
+            # Where a person holds the line, not even the first piece of it comes.
+            await self._pass(0)
             outcome, code = await self._attempt(one, path, key)
         except _LeftOff:
             return False
@@ -286,12 +288,15 @@ class ReturnFetcher:
                 await finish_in_thread(partial(_write, file, piece))
                 if await self._urgent():
                     raise _LeftOff
-                try:
-                    async with asyncio.timeout(self._settings.stall_s):
-                        await self._share.pass_bytes(len(piece))
-                except TimeoutError:
-                    # Held for longer than the county keeps an answer open; it goes on from here.
-                    raise _LeftOff from None
+                await self._pass(len(piece))
+
+    async def _pass(self, count: int) -> None:
+        try:
+            async with asyncio.timeout(self._settings.stall_s):
+                await self._share.pass_bytes(count)
+        except TimeoutError:
+            # Held for longer than the county keeps an answer open; it goes on from here.
+            raise _LeftOff from None
 
     def _put(self, one: ReturnedObject, path: Path, key: str) -> None:
         with _OpenFile(path) as source:

@@ -41,10 +41,14 @@ class Share:
     """The line's bucket; a line that somebody holds lets nothing more through."""
 
     passed_bytes: int = 0
+    held_after_bytes: int | None = None
+    """Somebody holds it once so many have come; None for never."""
     free: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def pass_bytes(self, count: int) -> None:
         self.passed_bytes += count
+        if self.held_after_bytes is not None and self.passed_bytes >= self.held_after_bytes:
+            self.free.clear()
         await self.free.wait()
 
 

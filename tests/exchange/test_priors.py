@@ -129,15 +129,31 @@ async def test_what_comes_back_asks_for_its_share_of_the_line(tmp_path: Path) ->
     raw = ct_slice()
     async with place_in(tmp_path) as place:
         await place.named(raw)
-        place.share.free.clear()
+        place.share.held_after_bytes = 1
         assert not await place.fetcher.fetch_next()
         assert (await place.view()).state is ReturnState.FETCHING
         [held] = place.folder.iterdir()
         assert place.share.passed_bytes == held.stat().st_size
+        place.share.held_after_bytes = None
         place.share.free.set()
         assert await place.fetcher.fetch_next()
         assert (await place.view()).state is ReturnState.HERE
         assert place.share.passed_bytes == len(raw)
+
+
+async def test_nothing_comes_back_while_a_person_holds_the_line(tmp_path: Path) -> None:
+    """Neither by the first piece of each attempt, nor as a report that is no longer than one."""
+    async with place_in(tmp_path) as place:
+        await place.named(ct_slice())
+        place.share.free.clear()
+        came = place.line.down.sent_bytes
+        for _ in range(2):
+            assert not await place.fetcher.fetch_next()
+        assert place.line.down.sent_bytes == came
+        assert (await place.view()).state is ReturnState.FETCHING
+        place.share.free.set()
+        assert await place.fetcher.fetch_next()
+        assert (await place.view()).state is ReturnState.HERE
 
 
 async def test_a_study_of_another_house_is_as_one_that_is_not_there(tmp_path: Path) -> None:
