@@ -21,6 +21,14 @@ RANK: Final = {
 }
 """Order of sending; the lowest goes first."""
 PRIORITY_OF_RANK: Final = {rank: priority for priority, rank in RANK.items()}
+DAMAGED_HERE: Final = frozenset(
+    {
+        *("object-damaged", "object-missing", "object-unreadable", "journal-corrupt"),
+        # What the county found under a parcel whose own bytes were as they were sent.
+        *("digest-mismatch", "size-mismatch", "body-broken"),
+    }
+)
+"""Reasons that say: this machine has not kept what it was given; it has to be given it again."""
 ARRIVING_FOR: Final = dt.timedelta(seconds=5)
 """A study that grew within this time is still coming in."""
 
@@ -104,7 +112,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     here: int
-    """All that are safe here or were."""
+    """All that came here; those of ``QueueItem.damaged_here`` are not safe."""
     sent: int
     """Wholly over the line, at least one content of each."""
     at_county: int
@@ -148,6 +156,8 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     unidentified: bool
     conflicts: int
     set_aside: tuple[SetAside, ...]
+    damaged_here: int = 0
+    """Of the images here, those this machine's disk has not kept whole."""
     unread_at_county: int = 0
     """Of the images at the county, those it keeps and cannot read yet, as it told."""
     patient_is_now: Patient | None = None

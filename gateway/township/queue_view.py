@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from gateway.exchange.completeness import completeness
 from gateway.exchange.returns import ObjectState
 from gateway.exchange.tables import return_objects
-from gateway.township.county_asides import unread_counts, unread_studies
+from gateway.township.county_asides import unread_studies
+from gateway.township.harm import Harm, harm_of, is_damaged
 from gateway.township.model import (
     PRIORITY_OF_RANK,
     Counts,
@@ -38,6 +39,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """Studies of today, and all that are not done."""
 
     safe_here: int
+    """Those of which nothing came to harm on this machine's disk."""
     on_the_line: int
     at_county: int
     needs_attention: int
@@ -51,8 +53,7 @@ class _Asked:
     now: Now
     expected: int | None
     person: OrderedPerson
-    unread: int
-    """Of its instances the county has and cannot read."""
+    harm: Harm
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueIt
     tallies = _tallies(conn, keys)
     # Where each UID has one content, contents are instances.
     shown = _instances(conn, [key for key, row in rows.items() if row.conflicts])
-    aside, unread = _set_aside(conn, keys), unread_counts(conn, keys)
+    aside, harm = _set_aside(conn, keys), harm_of(conn, keys)
     places = places_of(conn, now)
     expected = now.expected(conn, keys)
     return [
@@ -108,7 +109,7 @@ def items_of(conn: sa.Connection, keys: Sequence[str], now: Now) -> list[QueueIt
             (tallies[key], shown.get(key, tallies[key].counts)),
             tuple(aside.get(key, ())),
             places.get(key),
-            _Asked(now, expected.get(key), person_of(conn, rows[key], now), unread.get(key, 0)),
+            _Asked(now, expected.get(key), person_of(conn, rows[key], now), harm.get(key, Harm())),
         )
         for key in keys
         if key in rows and key in tallies
@@ -124,6 +125,7 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
             studies.c.county_received_at,
             sa.func.count().filter(columns.state == InstanceState.SET_ASIDE).label("aside"),
             sa.func.count().filter(columns.state.in_(LEFT)).label("left"),
+            sa.func.count().filter(is_damaged()).label("damaged"),
         )
         .join(instances, columns.study_instance_uid == studies.c.study_instance_uid)
         .where(_shown(since))
@@ -132,7 +134,7 @@ def totals(conn: sa.Connection, now: Now, *, since: dt.datetime) -> Totals:
     )
     row = conn.execute(
         sa.select(
-            sa.func.count(),
+            sa.func.count().filter(per_study.c.damaged == 0),
             sa.func.count().filter(per_study.c.left > 0),
             sa.func.count().filter(per_study.c.county_received_at.is_not(None)),
             sa.func.count().filter(per_study.c.aside > 0, ~_needs_somebody(per_study.c)),
@@ -317,7 +319,8 @@ def _item(
         unidentified=row.unidentified,
         conflicts=row.conflicts,
         set_aside=aside,
-        unread_at_county=asked.unread,
+        damaged_here=asked.harm.damaged_here,
+        unread_at_county=asked.harm.unread_at_county,
     )
 
 

@@ -186,10 +186,15 @@ async def test_what_was_set_aside_is_shown_with_its_reason_and_can_be_tried_agai
             assert item["state"] == "set_aside"
             assert item["set_aside"][0]["reason_code"] == "digest-mismatch"
             assert queue["summary"]["needs_attention"] == 1
+            # What this machine's disk has not kept is nothing that is safe here.
+            assert (item["instances"]["here"], item["damaged_here"]) == (2, 1)
+            assert queue["summary"]["safe_here"] == 0
             path.write_bytes(good)
             study = item["study_instance_uid"]
             assert (await page.post(f"/api/v1/queue/{study}/retry"))[0] == 200
             await node.until(at_county=2)
+            _, queue = await page.get("/api/v1/queue")
+            assert (queue["summary"]["safe_here"], queue["items"][0]["damaged_here"]) == (1, 0)
 
 
 async def test_names_are_hidden_from_those_who_do_not_need_them(tmp_path: Path) -> None:

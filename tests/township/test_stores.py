@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.township import parcel_index, parcel_queue, queue_acts, spool_index
-from gateway.township.model import RANK, Filed, StudyState
+from gateway.township.model import DAMAGED_HERE, RANK, Filed, StudyState
 from gateway.township.parcel_index import NoLongerWaiting
 from gateway.township.parcel_queue import Board, ParcelRow, Waiting
 from gateway.township.queue_places import Now
@@ -265,6 +265,29 @@ async def test_of_a_set_aside_image_a_person_can_say_that_it_shall_not_go(
     assert item.state is StudyState.SET_ASIDE
     assert await database.write(partial(queue_acts.retry_one, instance_id=second)) == 1
     assert [one.id for one in await waiting(database)] == [second]
+
+
+@pytest.mark.parametrize(
+    ("code", "harmed"), [*((code, 1) for code in sorted(DAMAGED_HERE)), ("too-large", 0)]
+)
+async def test_what_came_to_harm_on_this_disk_is_not_safe_here(
+    database: Database, code: str, harmed: int
+) -> None:
+    await file(database, filed(1), filed(2), filed(3, study="1.3"))
+    assert (await safe(database)) == (2, [0, 0])
+    await database.write(partial(queue_acts.set_aside, instance_id=1, code=code, detail="because"))
+    assert (await safe(database)) == (2 - harmed, [harmed, 0])
+    # Whoever decides that it shall not go has not made it whole.
+    await database.write(partial(queue_acts.release, instance_id=1, at=AT))
+    assert (await safe(database)) == (2 - harmed, [harmed, 0])
+
+
+async def safe(database: Database) -> tuple[int, list[int]]:
+    """Return how many studies are safe here, and of each how many images came to harm."""
+    counted = await database.read(partial(totals, now=NOW, since=AT))
+    items = await database.read(partial(queue_items, now=NOW, since=AT, limit=10))
+    by_study = sorted((item.study_instance_uid, item.damaged_here) for item in items)
+    return counted.safe_here, [harmed for _, harmed in by_study]
 
 
 async def test_a_line_is_held_until_then_and_no_longer(database: Database) -> None:

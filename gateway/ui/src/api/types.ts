@@ -235,6 +235,8 @@ export interface QueueItem {
   unidentified: boolean;
   conflicts: number;
   set_aside: SetAside[];
+  /** Of the images here, those this machine's disk has not kept whole. */
+  damaged_here: number;
   /** Of the images at the county, those it keeps and cannot read yet. */
   unread_at_county: number;
   /** Who it turned out to be that nobody knew when the images were made. */

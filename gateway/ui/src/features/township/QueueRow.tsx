@@ -11,12 +11,12 @@ import { examinationWords } from '../../frame/modality';
 import { PatientLine } from '../../frame/PatientHeader';
 import { Technical } from '../../frame/Technical';
 import { useTroubleText } from '../../frame/Trouble';
-import { useText } from '../../i18n';
+import { type TextKey, useText } from '../../i18n';
 import { Earlier } from '../here/Earlier';
 import { notBackOf } from '../here/here';
 import { LookHere, NotBack, ReportMark } from '../here/Look';
 import { hereOf, isEmergency, lineWord, progress, type Way } from './queue-words';
-import { helpsFor } from './refusal-help';
+import { helpsFor, isDamagedHere, mayPass } from './refusal-help';
 import { reason, WhatHelps } from './Refusals';
 
 /** More than this on one page helps nobody; the command line has them all. */
@@ -126,9 +126,11 @@ function earlierDay(at: string | null, language: Language): string {
   return at && today(moment(at)) !== today() ? ` ${dayAndTime(at, language)}` : '';
 }
 
-/** Safe here, and of how many there will be. */
+/** Safe here, and of how many there will be. What came to harm here is not safe. */
 function HereCell({ item, lost }: Pick<Props, 'item' | 'lost'>) {
   const t = useText();
+  const { damaged_here: damaged } = item;
+  if (damaged > 0) return <Chip kind="overdue">{t('queue.damagedHere', { count: damaged, safe: item.instances.here - damaged })}</Chip>;
   const coming = hereOf(item, lost);
   if (!coming) return <>{t(item.state === 'arriving' ? 'queue.arrivingHere' : 'queue.safeShort')}</>;
   const { here, expected, short } = coming;
@@ -202,18 +204,22 @@ function Aside({ one, acts }: { one: QueueItem['set_aside'][number]; acts: RowAc
         </span>
       ) : (
         <span className="acts">
-          <Button size="small" onClick={() => acts.one(one.id, 'retry')}>
-            {t('queue.retry')}
-          </Button>
-          <Button
-            size="small"
-            onClick={() => {
-              setError(null);
-              void saveInstance(`/api/v1/set-aside/${one.id}/file`, `${one.sop_instance_uid}.dcm`).catch(setError);
-            }}
-          >
-            {t('queue.export')}
-          </Button>
+          {mayPass(one.reason_code) && (
+            <Button size="small" onClick={() => acts.one(one.id, 'retry')}>
+              {t('queue.retry')}
+            </Button>
+          )}
+          {!isDamagedHere(one.reason_code) && (
+            <Button
+              size="small"
+              onClick={() => {
+                setError(null);
+                void saveInstance(`/api/v1/set-aside/${one.id}/file`, `${one.sop_instance_uid}.dcm`).catch(setError);
+              }}
+            >
+              {t('queue.export')}
+            </Button>
+          )}
           <Button size="small" onClick={() => setSure(true)}>
             {t('queue.release')}
           </Button>
@@ -224,6 +230,13 @@ function Aside({ one, acts }: { one: QueueItem['set_aside'][number]; acts: RowAc
   );
 }
 
+/** What is said above what is set aside: the county is not at fault for what came to harm here. */
+function asideText(codes: readonly string[]): TextKey {
+  if (codes.every(isDamagedHere)) return 'queue.asideDamaged';
+  if (helpsFor(codes).includes('again')) return 'queue.aside';
+  return codes.some(isDamagedHere) ? 'queue.asideMixed' : 'queue.asideForGood';
+}
+
 function Detail({ item, here, lost, acts, countyPhone, earlier, showEarlier }: Props) {
   const t = useText();
   const language = useLanguage();
@@ -231,11 +244,13 @@ function Detail({ item, here, lost, acts, countyPhone, earlier, showEarlier }: P
   const codes = item.set_aside.map(({ reason_code: code }) => code);
   const helps = helpsFor(codes);
   const passes = helps.includes('again');
+  const damaged = item.damaged_here;
   return (
     <div role="row" className="queue-detail" data-testid="queue-detail">
       <div role="gridcell">
         <ul className="facts-line">
-          <li>{t('detail.here', { count: item.instances.here })}</li>
+          <li>{t('detail.here', { count: item.instances.here - damaged })}</li>
+          {damaged > 0 && <li>{t('detail.damaged', { count: damaged })}</li>}
           {item.instances.released > 0 && <li>{t('detail.released', { count: item.instances.released })}</li>}
           <li>{t('detail.sent', { count: item.instances.sent })}</li>
           <li>{t('detail.atCounty', { count: item.instances.at_county })}</li>
@@ -249,7 +264,7 @@ function Detail({ item, here, lost, acts, countyPhone, earlier, showEarlier }: P
         {item.unidentified && <p>{t('queue.unidentifiedText')}</p>}
         {item.set_aside.length > 0 && (
           <div className="note note-soon">
-            <p>{t(passes ? 'queue.aside' : 'queue.asideForGood', { count: item.instances.set_aside })}</p>
+            <p>{t(asideText(codes), { count: item.instances.set_aside })}</p>
             <ul className="aside">
               {item.set_aside.slice(0, ASIDE_SHOWN).map((one) => (
                 <Aside key={one.id} one={one} acts={acts} />
@@ -276,7 +291,7 @@ function Detail({ item, here, lost, acts, countyPhone, earlier, showEarlier }: P
               <span className="button-key">H</span>
             </Button>
           )}
-          {(passes || helps.includes('county')) && (
+          {(passes || helps.includes('county')) && !codes.some(isDamagedHere) && (
             <Button onClick={() => acts.retry(item)}>{t(passes ? 'queue.retry' : 'queue.retryAsked')}</Button>
           )}
           {open && (

@@ -24,6 +24,7 @@ function item(part: Partial<QueueItem>): QueueItem {
     unidentified: false,
     conflicts: 0,
     set_aside: [],
+    damaged_here: 0,
     unread_at_county: 0,
     ...part,
   };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { helpFor, helpsFor } from './refusal-help';
+import { helpFor, helpsFor, isDamagedHere, mayPass } from './refusal-help';
 import en from './words/en.json';
 import zh from './words/zh-CN.json';
 
@@ -18,6 +18,16 @@ describe('what helps with a refusal', () => {
     ['instance-refused', 'county'],
     ['a-code-of-tomorrow', 'county'],
   ])('for %s is %s', (code, help) => expect(helpFor(code)).toBe(help));
+
+  it.each([
+    ['object-damaged', true, false],
+    ['journal-corrupt', true, false],
+    ['truncated', false, false],
+    ['instance-refused', false, true],
+    ['parcel-damaged', false, true],
+  ])('tells of %s whether it was harmed here and may pass', (code, harmed, passes) => {
+    expect([isDamagedHere(code), mayPass(code)]).toEqual([harmed, passes]);
+  });
 
   it('names each kind once and never "try again" for a broken file', () => {
     expect(helpsFor(['truncated', 'bad-vr', 'too-deep', 'truncated'])).toEqual(['resend', 'county']);

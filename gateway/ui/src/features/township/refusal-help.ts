@@ -42,7 +42,7 @@ const HELP: Readonly<Record<string, Help>> = {
   'empty-file': 'resend',
   'object-unreadable': 'disk',
   'object-missing': 'disk',
-  'journal-corrupt': 'resend',
+  'journal-corrupt': 'disk',
   'zip-no-images': 'none',
   dicomdir: 'none',
   'file-name': 'none',
@@ -50,6 +50,16 @@ const HELP: Readonly<Record<string, Help>> = {
 
 export function helpFor(code: string): Help {
   return HELP[code] ?? (code.startsWith('zip-') ? 'repack' : 'county');
+}
+
+/** Whether what was refused with *code* came to harm here: sent once more, it is what it is. */
+export function isDamagedHere(code: string): boolean {
+  return helpFor(code) === 'disk';
+}
+
+/** Whether the same bytes may be taken another time. */
+export function mayPass(code: string): boolean {
+  return helpFor(code) === 'again' || helpFor(code) === 'county';
 }
 
 /** What helps with all of *codes*, each kind once, the most useful first. */
