@@ -10,8 +10,8 @@ import datetime as dt
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0031'
-down_revision = '0030'
+revision = '0032'
+down_revision = '0031'
 branch_labels = None
 depends_on = None
 
@@ -28,7 +28,7 @@ def upgrade() -> None:
     conn = op.get_bind()
     if conn.dialect.name != 'sqlite':
         return
-    columns = [sa.column(name) for name in ('id', 'kind', 'at')]
+    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in ('id', 'kind', 'at')]
     feed = sa.table('exchange_feed', *columns)
     newest = conn.scalar(sa.select(sa.func.max(feed.c.id))) or 0
     since = (dt.datetime.now(dt.UTC) - REPORTS_OF).replace(tzinfo=None).isoformat(' ')
