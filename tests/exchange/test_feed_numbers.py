@@ -15,7 +15,7 @@ from tests.imaging.sample import AT
 from yilian.wiring import tables
 
 READ = partial(read_feed, institution="qingshan", node="n1", protocol=1)
-LAST_WITHOUT = "0030"
+LAST_WITHOUT = "0031"
 
 
 async def told(database: Database, version: int, kind: str = "account") -> None:
