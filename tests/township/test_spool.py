@@ -115,6 +115,7 @@ async def test_a_study_tells_who_was_examined_and_takes_its_most_urgent_priority
             "age": {"value": 56, "unit": "years"},
             "age_estimated": False,
             "patient_id": "990000-1",
+            "alphabetic_name": "",
         }
         assert last["priority"] == "emergency"
         counts = {"here": 3, "sent": 0, "at_county": 0, "set_aside": 0, "released": 0}
