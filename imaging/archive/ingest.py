@@ -7,7 +7,6 @@ end the same: object keys are made from content, and the cursor says what is fil
 """
 
 import asyncio
-import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -198,7 +197,9 @@ class Filer:
                 await self._in_thread(partial(self._objects.publish, wanted))
         finally:
             await self._in_thread(reading.discard)
-        seen = await self._witness(desk, taken) if desk.suspects else None
+        # Not where the process died of something: the witness may be what kills it.
+        look = desk.suspects and not one_by_one
+        seen = await self._witness(desk, taken) if look else None
         batch = FilingBatch(desk.name, taken[-1].position, entries, reading.unexamined, seen)
         result = await self._write(batch, desk.suspects)
         desk.attempts.done()
@@ -234,9 +235,16 @@ class Filer:
         # A few objects per hop: a hop to a thread costs as much as reading a small object.
         shares = [numbered[start::_THREADS] for start in range(_THREADS)]
         found = await asyncio.gather(
-            *(self._in_thread(partial(reading.read, share, known)) for share in shares if share)
+            *(self._in_thread(partial(reading.read, share, known)) for share in shares if share),
+            # No share stages files any more once what was staged is given back.
+            return_exceptions=True,
         )
-        return sorted(itertools.chain.from_iterable(found), key=lambda entry: entry[:2])
+        read_all: list[Entry] = []
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+            read_all += each
+        return sorted(read_all, key=lambda entry: entry[:2])
 
     async def _witness(self, desk: _Desk, taken: Sequence[Committed]) -> Examined | None:
         """Return the newest of what waits behind *taken*, where it can be read."""

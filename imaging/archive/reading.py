@@ -96,7 +96,7 @@ class Reading:
 
     def discard(self) -> None:
         """Give back what was staged and is not published."""
-        for each in self._staged.values():
+        for each in list(self._staged.values()):
             each.discard()
 
     def _stage(

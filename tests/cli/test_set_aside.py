@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,15 @@ def test_a_journal_that_is_not_filed_is_told(
     assert "filing of journal dicom" not in findings(home, capsys)
     receive(home, ct(1), file=False)
     assert not findings(home, capsys)["filing of journal dicom"]["good"]
+
+
+def test_a_database_that_lacks_a_table_is_told(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "what is in the database" not in findings(home, capsys)
+    with closing(sqlite3.connect(home.root / "db" / "yilian.sqlite")) as raw:
+        raw.execute("ALTER TABLE filing_set_aside RENAME TO gone")
+        raw.commit()
+    found = findings(home, capsys)["what is in the database"]
+    assert not found["good"]
+    assert str(found["found"]).endswith("OperationalError")

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 
 from gateway.commitment import store
+from imaging.archive.blame import cause
 from imaging.archive.damaged import Health, health
 from kernel.audit.trail import audit_entries
 from kernel.errors import PlatformError
@@ -47,13 +48,20 @@ def database(home: Home, settings: Settings, now: dt.datetime) -> Iterator[Findi
         f"end the node, then: yilian db migrate --home {home.root}   (its next start does it, too)",
     )
     if not behind:
-        newest = asyncio.run(_within(_newest_entry(address)))
-        if newest is not None:
-            yield _clock(newest, now)
-        yield from _commitments(asyncio.run(_within(_without_address(address))))
-        yield from _damaged(asyncio.run(_within(_health(address))), home)
-        if home.kind() is NodeKind.COUNTY:
-            yield from asyncio.run(_within(filing(address, home, now)))
+        try:
+            yield from _inside(home, address, now)
+        except (PlatformError, TimeoutError, sa.exc.SQLAlchemyError) as exc:
+            yield _unreadable(shown, exc)
+
+
+def _inside(home: Home, address: str, now: dt.datetime) -> Iterator[Finding]:
+    newest = asyncio.run(_within(_newest_entry(address)))
+    if newest is not None:
+        yield _clock(newest, now)
+    yield from _commitments(asyncio.run(_within(_without_address(address))))
+    yield from _damaged(asyncio.run(_within(_health(address))), home)
+    if home.kind() is NodeKind.COUNTY:
+        yield from asyncio.run(_within(filing(address, home, now)))
 
 
 def _unusable(shown: str, exc: Exception) -> Finding:
@@ -63,6 +71,16 @@ def _unusable(shown: str, exc: Exception) -> Finding:
         detail = exc.detail if isinstance(exc, PlatformError) else f"no answer in {_WITHIN_S:g} s"
         found, mend = detail, "start the database, or mend [database] url and its rights"
     return Finding("database", good=False, found=f"{shown}: {found}", mend=mend)
+
+
+def _unreadable(shown: str, exc: Exception) -> Finding:
+    return Finding(
+        "what is in the database",
+        good=False,
+        found=f"{shown}: {cause(exc)}",
+        mend="it is damaged, lacks a table, or refuses the node its rights: mend that, or restore "
+        "the newest copy (yilian db restore); images wait meanwhile, and none is lost",
+    )
 
 
 async def _newest_entry(address: str) -> dt.datetime | None:
