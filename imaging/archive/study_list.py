@@ -18,6 +18,7 @@ from imaging.archive.tables import (
     study_name,
 )
 from imaging.patients.names import SUFFIX_MAX, TermKind, fold
+from imaging.patients.person_terms import of_persons
 from imaging.query.attributes import ATTRIBUTES, MODALITIES_IN_STUDY, STUDY_DATE, Level
 from imaging.query.conditions import Compiled, begins_with, compile_key, find_inside
 from imaging.query.matching import Between, OneOf
@@ -40,7 +41,8 @@ class Narrow:
 
     typed: str = ""
     """Part of a name, or the beginning of its pinyin or initials; beginning of a patient ID or
-    accession number, or three and more characters from inside one. Cut to ``SUFFIX_MAX``."""
+    accession number, or three and more characters from inside one; the beginning of a name or a
+    number that the same person has as another patient. Cut to ``SUFFIX_MAX``."""
     modality: str = ""
     institution: str = ""
     date_from: str = ""
@@ -187,6 +189,8 @@ def _typed(typed: str) -> sa.Select[int]:
             for text in dict.fromkeys((folded, folded.replace(" ", "")))
         ]
         finds.append(find_inside(["n"], folded))
+    if plain:
+        finds.append(of_persons(plain))
     found = sa.union(*finds).subquery()
     return sa.select(found.c[0])
 

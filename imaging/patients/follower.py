@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from imaging.archive.amending import Hand
 from imaging.archive.tables import event_places
-from imaging.patients import likeness, persons
+from imaging.patients import likeness, person_terms, persons, reconciling
 from imaging.patients.matching import NumberKind
 from imaging.patients.model import Demographics, PatientIdentity
 from kernel.clock import Clock
@@ -18,7 +18,9 @@ from kernel.events import events_after, last_event_id
 from kernel.sql.db import Database
 
 TOPICS: Final = ("patient.registered", "patient.updated")
-_READER: Final = "persons"
+_READER: Final = "persons.2"
+"""The number goes up when more is taken down of each, so that all are gone through anew."""
+_CHAIN: Final = "worker-persons"
 _BATCH: Final = 200
 _MATCHED_AT_ONCE: Final = 50
 
@@ -33,6 +35,18 @@ class Registered:
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundToBe:
+    """What a house says of who a patient turned out to be."""
+
+    patient: Registered
+    real: Registered | None
+    """None where it is nobody else."""
+    username: str = ""
+    """Of whoever said so last."""
+    name: str = ""
+
+
 class Registrations(Protocol):
     """Knows who is registered."""
 
@@ -42,6 +56,10 @@ class Registrations(Protocol):
 
     def get(self, conn: sa.Connection, patient: str, /) -> Registered | None:
         """Return the one of that id, None where nobody is known behind it."""
+        ...
+
+    def found_to_be(self, conn: sa.Connection, patient: str, /) -> Sequence[FoundToBe]:
+        """Return what is said of who the one of that id is, and of all that were found to be it."""
         ...
 
 
@@ -71,6 +89,11 @@ class PersonFollower:
 
     async def _begin(self, now: dt.datetime) -> None:
         newest = await self._database.read(last_event_id)
+        person: int | None = 0
+        while person is not None:
+            person = await self._database.write(
+                partial(person_terms.index_all, after=person, limit=_BATCH)
+            )
         last = ""
         while True:
             ids = await self._database.write(partial(self._seed, last=last, now=now))
@@ -99,6 +122,35 @@ class PersonFollower:
             persons.note_registered(
                 conn, told.identity, told.demographics, told.numbers, source=told.source, at=now
             )
+        for found in self._registrations.found_to_be(conn, patient):
+            self._reconcile(conn, found, now)
+
+    def _reconcile(self, conn: sa.Connection, found: FoundToBe, now: dt.datetime) -> None:
+        real = found.real
+        hand = Hand(
+            username=found.username,
+            name=found.name,
+            institution=found.patient.identity.assigner,
+            allowed=reconciling.RECONCILIATION,
+            reason=real.source if real else "",
+            at=now,
+            chain=_CHAIN,
+        )
+        if real is None:
+            row = persons.row_of(conn, found.patient.identity)
+            if row is not None:
+                reconciling.reconcile(conn, row, None, hand)
+            return
+        unknown, known = (
+            persons.note_registered(
+                conn, each.identity, each.demographics, each.numbers, source=each.source, at=now
+            )
+            for each in (found.patient, real)
+        )
+        reconciling.reconcile(conn, unknown, known, hand)
+        # Both are of several patients now, whose images may know them by other names.
+        for row, each in ((unknown, found.patient), (known, real)):
+            person_terms.know_name(conn, row, each.demographics.name)
 
     def _match(self, conn: sa.Connection, now: dt.datetime) -> int:
         hand = Hand(
@@ -106,7 +158,7 @@ class PersonFollower:
             allowed="matching",
             reason="",
             at=now,
-            chain="worker-persons",
+            chain=_CHAIN,
         )
         rows = likeness.to_match(conn, limit=_MATCHED_AT_ONCE)
         for row in rows:

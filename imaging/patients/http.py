@@ -120,7 +120,7 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
     gone: int
     patients: list[int]
     basis: str
-    """``number`` or ``person``."""
+    """``number``, ``person``, or ``reconciliation``: the house said who somebody unknown is."""
     reason: str
     made_by: str
     made_at: dt.datetime

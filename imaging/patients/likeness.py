@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from imaging.archive.amending import Hand
 from imaging.archive.tables import patient
 from imaging.patients.matching import CERTAIN, Known, Verdict, verdict
+from imaging.patients.person_terms import know_name
 from imaging.patients.persons import OPEN, REFUSED, join, known, person_of
 from imaging.patients.tables import match_proposals, patient_numbers, person_merges
 
@@ -54,6 +55,7 @@ def match(conn: sa.Connection, row: int, hand: Hand) -> None:
             case Verdict.APART:
                 pass
     _ask(conn, row, perhaps, hand)
+    know_name(conn, row, mine.name)
     conn.execute(sa.update(patient).where(patient.c.id == row).values(to_match=False))
 
 
@@ -114,13 +116,22 @@ def _ask(conn: sa.Connection, row: int, perhaps: Collection[int], hand: Hand) ->
         return
     for whose, other in unanswered.items():
         if whose not in asked:
-            person_of(conn, other, at=hand.at)
-            first, second = sorted((row, other))
-            conn.execute(
-                sa.insert(match_proposals).values(
-                    one=first, other=second, state=OPEN, proposed_at=hand.at
-                )
-            )
+            _propose(conn, row, other, hand)
+
+
+def ask_once(conn: sa.Connection, one: int, other: int, hand: Hand) -> None:
+    """Ask whether the patients *one* and *other* are one person, unless somebody was asked."""
+    mine, theirs = (person_of(conn, row, at=hand.at) for row in (one, other))
+    if theirs not in _asked_about(conn, mine):
+        _propose(conn, one, other, hand)
+
+
+def _propose(conn: sa.Connection, one: int, other: int, hand: Hand) -> None:
+    person_of(conn, other, at=hand.at)
+    first, second = sorted((one, other))
+    conn.execute(
+        sa.insert(match_proposals).values(one=first, other=second, state=OPEN, proposed_at=hand.at)
+    )
 
 
 def _asked_about(conn: sa.Connection, person: int) -> dict[int, str]:

@@ -15,6 +15,7 @@ from imaging.archive.amending import Hand, write_down
 from imaging.archive.tables import patient
 from imaging.patients.matching import Known, NumberKind
 from imaging.patients.model import Demographics, PatientIdentity
+from imaging.patients.person_terms import index_person, know_name
 from imaging.patients.store import ensure_patient
 from imaging.patients.tables import match_proposals, patient_numbers, person_merges, persons
 from kernel.errors import Conflict, Missing, Stale
@@ -63,6 +64,7 @@ def note_registered(
 ) -> int:
     """Take down what a trusted source says of a patient; returns the patient's row."""
     row = ensure_patient(conn, identity, told, at=at)
+    know_name(conn, row, told.name)
     columns = patient_numbers.c
     before = _numbers(conn, [row]).get(row, {})
     given = {kind: number for kind, number in numbers.items() if number}
@@ -203,6 +205,7 @@ def join(conn: sa.Connection, kept: int, gone: int, hand: Hand, *, basis: str) -
             made_at=hand.at,
         )
     )
+    index_person(conn, kept)
     assert made.inserted_primary_key is not None  # noqa: S101  # for the type checker
     row = int(made.inserted_primary_key[0])
     detail = {"act": "merge-persons", "merge": row, "gone": gone, "basis": basis}
@@ -221,7 +224,7 @@ def unmerge(conn: sa.Connection, person: int, row: int, hand: Hand, *, seen: str
     """
     now, columns = _person(conn, person), person_merges.c
     found = conn.execute(
-        sa.select(columns.gone, columns.patients, columns.undone_at).where(
+        sa.select(columns.id, columns.gone, columns.patients, columns.undone_at).where(
             columns.id == row, columns.kept == person
         )
     ).one_or_none()
@@ -233,9 +236,17 @@ def unmerge(conn: sa.Connection, person: int, row: int, hand: Hand, *, seen: str
         raise MergeRefused("take the later merge back first", code="merged-further")
     if str(now.version) != seen:
         raise Stale("read it again")
+    part(conn, found, hand)
+
+
+def part(conn: sa.Connection, merge: Any, hand: Hand) -> None:
+    """Take *merge* back, a row with its ``id``, ``gone`` and ``patients``.
+
+    The patients that went over go back, those of them that have not gone elsewhere since.
+    """
     conn.execute(
         sa.update(person_merges)
-        .where(columns.id == row)
+        .where(person_merges.c.id == merge.id)
         .values(
             undone_at=hand.at,
             undone_by=hand.username,
@@ -243,15 +254,27 @@ def unmerge(conn: sa.Connection, person: int, row: int, hand: Hand, *, seen: str
             undone_reason=hand.reason,
         )
     )
+    person = _standing_for(conn, merge.gone)
     conn.execute(
         sa.update(patient)
-        .where(patient.c.id.in_(found.patients), patient.c.person == person)
-        .values(person=found.gone)
+        .where(patient.c.id.in_(merge.patients), patient.c.person == person)
+        .values(person=merge.gone)
     )
     _changed(conn, person, hand.at)
-    _changed(conn, found.gone, hand.at, merged_into=None)
-    detail = {"act": "part-persons", "merge": row, "gone": found.gone}
+    _changed(conn, merge.gone, hand.at, merged_into=None)
+    for each in (person, merge.gone):
+        index_person(conn, each)
+    detail = {"act": "part-persons", "merge": merge.id, "gone": merge.gone}
     write_down(conn, hand, subject=f"person:{person}", patient="", detail=detail)
+
+
+def _standing_for(conn: sa.Connection, person: int) -> int:
+    """Return the person that *person* is part of now, which is none else's."""
+    while (
+        into := conn.scalar(sa.select(persons.c.merged_into).where(persons.c.id == person))
+    ) is not None:
+        person = into
+    return person
 
 
 def _changed(conn: sa.Connection, person: int, at: dt.datetime, **values: int | None) -> None:
@@ -260,6 +283,19 @@ def _changed(conn: sa.Connection, person: int, at: dt.datetime, **values: int | 
         .where(persons.c.id == person)
         .values(version=persons.c.version + 1, updated_at=at, **values)
     )
+
+
+def row_of(conn: sa.Connection, identity: PatientIdentity) -> int | None:
+    """Return the row of the patient *identity*, None where the archive has none."""
+    columns = patient.c
+    found: int | None = conn.scalar(
+        sa.select(columns.id).where(
+            columns.patient_id == identity.patient_id,
+            columns.issuer == identity.issuer,
+            columns.assigner == identity.assigner,
+        )
+    )
+    return found
 
 
 def members(conn: sa.Connection, person: int) -> Sequence[int]:

@@ -41,6 +41,17 @@ patient_numbers: Final = sa.Table(
     sa.Index("ix_patient_numbers_number", "number", "kind"),
 )
 
+person_terms: Final = sa.Table(
+    "person_terms",
+    metadata,
+    # What one of a person's patients is called, in every form, or its number; found by its
+    # beginning. Only of persons that are several patients.
+    sa.Column("text", Code, primary_key=True),
+    sa.Column("patient", RowId, sa.ForeignKey(patient.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Index("ix_person_terms_patient", "patient"),
+    sqlite_with_rowid=False,
+)
+
 match_proposals: Final = sa.Table(
     "match_proposals",
     metadata,
@@ -68,7 +79,7 @@ person_merges: Final = sa.Table(
     sa.Column("gone", RowId, sa.ForeignKey(persons.c.id), nullable=False),
     # Rows of the patients that went over.
     sa.Column("patients", JsonDocument, nullable=False),
-    # "number" or "person"
+    # "number", "person", or "reconciliation" (``imaging.patients.reconciling``).
     _code("basis"),
     _text("reason"),
     _text("made_by"),

@@ -88,19 +88,24 @@ class StudyOrderDoor:
     @describe("The order a study was made for", answer=StudyOrder)
     @permit(roles=_READERS)
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """Answer it; the look at study and order is in the audit trail before."""
+        """Answer it; the look at study, order and who that is now is in the audit trail before."""
         study = await self._looks(request, request.match_info["study"])
         match = await self._database.read(lambda conn: _matching(conn, study))
         if match is None or not match.same_patient:
             return json_response(StudyOrder(order=None, other_patient=match is not None))
-        await saw(
-            request,
-            subject=f"order:{match.order.id}",
-            patient=study.patient_id,
-            reason=study.reason,
-            event=AuditEvent.RECORD_SEEN,
-        )
         who = await self._database.read(lambda conn: examined(conn, match.order, study.patient_id))
+        looked_at = [(f"order:{match.order.id}", study.patient_id)]
+        if who.now is not None:
+            # Whoever asks who saw that patient asks by the real number.
+            looked_at.append((f"patient:{who.now.id}", who.now.patient_id))
+        for subject, number in looked_at:
+            await saw(
+                request,
+                subject=subject,
+                patient=number,
+                reason=study.reason,
+                event=AuditEvent.RECORD_SEEN,
+            )
         return json_response(StudyOrder(order=_view(match, who), other_patient=False))
 
 

@@ -12,7 +12,7 @@ from referrals.orders import numbers, store
 from referrals.orders.following import people_of
 from referrals.orders.ledger import STUDY_MISMATCH, By, Ledger, Page
 from referrals.orders.machine import TRANSITIONS, Act
-from referrals.orders.model import Order, State
+from referrals.orders.model import Order, Patient, State
 from referrals.orders.moves import moved
 from referrals.orders.search import with_former_number
 from referrals.orders.tables import orders
@@ -51,6 +51,8 @@ class Examined:
     """Guessed by whoever registered somebody nobody knows."""
     is_now: PatientNow | None = None
     """Who they turned out to be, where that is another than the images name."""
+    now: Patient | None = None
+    """That one as registered, numbers and all: for the trail, not for pages."""
 
 
 def matching(conn: sa.Connection, performed: Performed) -> Match | None:
@@ -122,7 +124,7 @@ def examined(conn: sa.Connection, order: Order, patient_id: str) -> Examined:
         age_estimated=real.age_estimated,
         patient_id=real.patient_id,
     )
-    return Examined(row.age, row.age_estimated, is_now)
+    return Examined(row.age, row.age_estimated, is_now, now)
 
 
 def act_of_steps(states: Collection[str]) -> Act:

@@ -61,6 +61,14 @@ patients: Final = sa.Table(
     sa.Index("ix_order_patients_registered_at", "institution", "registered_at"),
 )
 
+_FOUND_TO_BE: Final = patients.c.reconciled_with != sa.literal_column("''")
+sa.Index(
+    "ix_order_patients_reconciled_with",
+    patients.c.reconciled_with,
+    sqlite_where=_FOUND_TO_BE,
+    postgresql_where=_FOUND_TO_BE,
+)
+
 patient_terms: Final = sa.Table(
     "order_patient_terms",
     metadata,

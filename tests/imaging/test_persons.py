@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 from imaging.archive.amending import Hand
 from imaging.archive.tables import instance, patient, study
 from imaging.patients import likeness, persons
-from imaging.patients.follower import TOPICS, PersonFollower, Registered
+from imaging.patients.follower import TOPICS, FoundToBe, PersonFollower, Registered
 from imaging.patients.http import PersonDoor
 from imaging.patients.matching import Known, NumberKind, Verdict, verdict
 from imaging.patients.model import Demographics, PatientIdentity
@@ -268,6 +268,10 @@ class _Registrations:
     def get(self, conn: sa.Connection, patient: str, /) -> Registered | None:
         del conn
         return self.people.get(patient)
+
+    def found_to_be(self, conn: sa.Connection, patient: str, /) -> Sequence[FoundToBe]:
+        del conn, patient
+        return []
 
     def add(self, key: str, number: str) -> None:
         self.people[key] = self._person(number, ID)

@@ -114,6 +114,16 @@ async def test_who_the_unknown_turned_out_to_be_is_told_beside_the_guess(
     }
     told = (shown["order"]["patient_age"], shown["order"]["patient_age_estimated"])
     assert told == ({"value": 45, "unit": "years"}, True)
+    # Both are in the trail, each under a number somebody may ask by.
+    columns = audit_entries.c
+    query = sa.select(columns.subject, columns.patient).where(
+        columns.username == "wanghai", columns.event == "record-seen"
+    )
+    rows = await desk.read(lambda conn: conn.execute(query.order_by(columns.number)).all())
+    assert [tuple(row) for row in rows] == [
+        (f"order:{order.id}", nobody.patient_id),
+        (f"patient:{real}", LIU.resident_id),
+    ]
     # Once the images bear the real number, nobody else is named.
     studies["1.2.3"] = study_of(order.accession_number, LIU.resident_id)
     order_now = (await opened.get("/studies/1.2.3/order", "wanghai")).body["order"]

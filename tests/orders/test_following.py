@@ -3,36 +3,34 @@
 import datetime as dt
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from kernel.events import events_after
-from kernel.identity import Role
 from kernel.letter import Letter
 from referrals.orders import store
-from referrals.orders.asked import NewPatient, OrderChanges, PatientChanges
+from referrals.orders.asked import OrderChanges, PatientChanges
 from referrals.orders.detail import history
 from referrals.orders.ledger import ORDER_UPDATED
 from referrals.orders.machine import Act
-from referrals.orders.model import Order, Patient, PatientStatus, Sex, State, Temporary
+from referrals.orders.model import Order, Patient, PatientStatus, State
 from referrals.orders.performing import Performed, matching
 from referrals.orders.records import Change, RecordKind, to_letter
 from referrals.orders.worklist import WorklistQuery, worklist
 from tests.orders.desk import AT, COUNTY, LIU, QINGSHAN, Desk, ask, by, seen
-from tests.orders.two_nodes import rows, tell, wiped
-
-UNKNOWN = NewPatient(sex=Sex.FEMALE, temporary=Temporary(estimated_age_years=45))
-WANG = NewPatient(name="王芳", sex=Sex.FEMALE, phone="13800000001")
-VILLAGE = by(Role.VILLAGE_DOCTOR, username="tianshui")
-
-
-async def reconciled(desk: Desk, unknown: str) -> str:
-    """The id of whom *unknown* turned out to be."""
-    real = await desk.desk.register(by(), LIU, ask())
-    await desk.desk.reconcile(by(), seen(await desk.find_patient(unknown)), real, ask())
-    return real
+from tests.orders.two_nodes import (
+    UNKNOWN,
+    VILLAGE,
+    found_twice,
+    hear_each_other,
+    reconciled,
+    rows,
+    settle,
+    tell,
+    wiped,
+)
 
 
 async def ordered_meanwhile(township: Desk, county: Desk) -> tuple[str, Order, str, int]:
@@ -106,43 +104,6 @@ async def test_what_was_begun_elsewhere_under_the_first_name_does_not_go_back(
         lines = await desk.read(lambda conn: history(conn, RecordKind.ORDER, order.id))
         assert sorted(line.act for line in lines) == ["begin", "order", "reconcile"]
     assert await rows(township) == await rows(county)
-
-
-@dataclass
-class FoundTwice:
-    """An order for an unknown of whom two nodes, that did not hear of each other, say who it is."""
-
-    unknown: str
-    order: Order
-    """Made at the county before it found out, and unheard of at the township."""
-    wang: str
-    """Whom the county says it is."""
-    liu: str
-    """Whom the township says it is."""
-    letters: list[Letter]
-    """All that either wrote, the patient's registration first, which both know."""
-
-
-async def found_twice(township: Desk, county: Desk) -> FoundTwice:
-    unknown = await township.desk.register(by(), UNKNOWN, ask())
-    await tell(township.letters, county)
-    order = await county.order(unknown, who=VILLAGE)
-    wang = await county.desk.register(by(), WANG, ask())
-    await county.desk.reconcile(by(), seen(await county.find_patient(unknown)), wang, ask())
-    liu = await reconciled(township, unknown)
-    return FoundTwice(unknown, order, wang, liu, [*township.letters, *county.letters])
-
-
-async def hear_each_other(township: Desk, county: Desk) -> None:
-    """Tell both all that either wrote; what they know already changes nothing."""
-    letters = [*township.letters, *county.letters]
-    for desk in (township, county):
-        await tell(letters, desk)
-
-
-async def settle(county: Desk, patient: str, keep: str) -> None:
-    shown = await county.find_patient(patient)
-    await county.desk.settle(by(), RecordKind.PATIENT, seen(shown), keep, ask())
 
 
 async def test_an_order_goes_to_whom_a_person_chose_where_two_nodes_said_who_it_is(

@@ -3,7 +3,6 @@
 import sqlalchemy as sa
 
 from imaging.archive.amending import Hand, hand_of
-from imaging.archive.tables import patient as archived
 from imaging.patients import persons
 from imaging.patients.model import PatientIdentity
 from imaging.patients.tables import persons as person_table
@@ -61,14 +60,7 @@ class PersonMerges:
         if isinstance(gone, Patient):
             return self._row(conn, gone)
         identity = PatientIdentity.of(patient_id=gone, issuer="", institution=kept.institution)
-        columns = archived.c
-        row = conn.scalar(
-            sa.select(columns.id).where(
-                columns.patient_id == identity.patient_id,
-                columns.issuer == identity.issuer,
-                columns.assigner == identity.assigner,
-            )
-        )
+        row = persons.row_of(conn, identity)
         if row is None:
             raise Missing("nobody is known of that number", code="patient-not-found")
-        return int(row)
+        return row

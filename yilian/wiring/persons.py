@@ -6,11 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from imaging.patients.follower import PersonFollower, Registered
+from imaging.patients.follower import FoundToBe, PersonFollower, Registered
 from imaging.patients.matching import NumberKind
 from imaging.patients.model import Demographics, PatientIdentity
 from referrals.orders import store
-from referrals.orders.model import PatientStatus
+from referrals.orders.model import Patient, PatientStatus
 from referrals.orders.tables import patients
 from referrals.orders.worklist import person_name
 from yilian.wiring.context import Context, follow_outbox
@@ -30,16 +30,46 @@ class OrderRegistrations:
         found = store.find_patient(conn, patient)
         if found is None or found.temporary or found.status is not PatientStatus.ACTIVE:
             return None
-        born = found.birth_date.strftime("%Y%m%d") if found.birth_date else ""
-        name = person_name(found.name, found.name_pinyin)
-        return Registered(
-            identity=PatientIdentity.of(
-                patient_id=found.patient_id, issuer="", institution=found.institution
-            ),
-            demographics=Demographics(name, found.sex.value, born),
-            numbers={NumberKind.RESIDENT_ID: found.resident_id, NumberKind.PHONE: found.phone},
-            source=f"registration:{found.id}",
+        return _registered(found)
+
+    def found_to_be(self, conn: sa.Connection, patient: str, /) -> Sequence[FoundToBe]:
+        """Return what is said of who the one of that id is, and of all that were found to be it."""
+        columns = patients.c
+        query = sa.select(columns.id).where(
+            columns.reconciled_with == patient,
+            # As the index says it.
+            columns.reconciled_with != sa.literal_column("''"),
         )
+        people = store.patients_by_id(conn, [patient, *conn.scalars(query)])
+        return [_found_to_be(conn, each) for each in people.values()]
+
+
+def _found_to_be(conn: sa.Connection, found: Patient) -> FoundToBe:
+    said = store.change_at(conn, found)
+    real = None
+    if found.status is PatientStatus.RECONCILED:
+        real = store.find_patient(conn, found.reconciled_with)
+    # A house says of its own patients only who they are.
+    ours = real is not None and real.institution == found.institution
+    return FoundToBe(
+        patient=_registered(found),
+        real=_registered(real) if real is not None and ours else None,
+        username=said.by_username,
+        name=said.by_name,
+    )
+
+
+def _registered(found: Patient) -> Registered:
+    born = found.birth_date.strftime("%Y%m%d") if found.birth_date else ""
+    name = person_name(found.name, found.name_pinyin)
+    return Registered(
+        identity=PatientIdentity.of(
+            patient_id=found.patient_id, issuer="", institution=found.institution
+        ),
+        demographics=Demographics(name, found.sex.value, born),
+        numbers={NumberKind.RESIDENT_ID: found.resident_id, NumberKind.PHONE: found.phone},
+        source=f"registration:{found.id}",
+    )
 
 
 def watch_persons(context: Context) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -121,7 +121,7 @@ export interface PersonMerge {
   gone: number;
   /** Rows of the patients that went over. */
   patients: number[];
-  basis: 'number' | 'person' | string;
+  basis: 'number' | 'person' | 'reconciliation' | string;
   reason: string;
   made_by: string;
   made_at: string;

@@ -29,8 +29,7 @@ export function Merges({ rows, identities, undo, busy }: Props) {
           <li key={merge.id} data-testid="merge">
             <p>
               <b title={absolute(merge.made_at, language)}>{dayAndTime(merge.made_at, language)}</b>{' '}
-              {merge.basis === 'number' ? t('amend.byNumber') : merge.made_by}{' '}
-              <span className="second">{merge.basis === 'number' ? '' : merge.reason}</span>
+              <Basis merge={merge} />
             </p>
             {whose(merge) && <p>{t('amend.cameOver', { whose: whose(merge) })}</p>}
             {merge.undone_at ? (
@@ -52,5 +51,17 @@ export function Merges({ rows, identities, undo, busy }: Props) {
         ))}
       </ol>
     </section>
+  );
+}
+
+/** Who or what brought them together, and why. */
+function Basis({ merge }: { merge: PersonMerge }) {
+  const t = useText();
+  if (merge.basis === 'number') return t('amend.byNumber');
+  if (merge.basis === 'reconciliation') return t('amend.byReconciliation', { by: merge.made_by });
+  return (
+    <>
+      {merge.made_by} <span className="second">{merge.reason}</span>
+    </>
   );
 }
