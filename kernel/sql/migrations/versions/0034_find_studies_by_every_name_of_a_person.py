@@ -8,8 +8,8 @@ from alembic import op
 
 from kernel.sql.columns import RowId
 
-revision = '0032'
-down_revision = '0031'
+revision = '0034'
+down_revision = '0033'
 branch_labels = None
 depends_on = None
 
