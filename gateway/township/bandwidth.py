@@ -24,6 +24,13 @@ class TokenBucket:
             self._refill(now_s)
         self._rate = rate_bytes_per_s
 
+    def is_full(self, *, now_s: float) -> bool:
+        """Return whether the whole burst may go: less came lately than the rate lets through."""
+        if self._rate is None:
+            return True
+        self._refill(now_s)
+        return self._tokens >= self._burst
+
     def take(self, count: int, *, now_s: float) -> float:
         """Take *count* bytes and return how many seconds to wait before sending them.
 

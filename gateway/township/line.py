@@ -130,16 +130,23 @@ class LineMeter:
             return None
         return self._full.bytes_per_s(now_s, least_s=_TOLD_SPAN_S)
 
-    def carried_bytes_per_s(self, now_s: float, *, since_s: float) -> float | None:
-        """Return what the line was found to carry since *since_s*; None where nothing filled it.
+    def carried_bytes_per_s(self, now_s: float, *, since_s: float, waited_s: float) -> float | None:
+        """Return what the line was found to carry; None where nothing filled it.
 
         Never less than two thirds of what it does carry, however long answers take and however
         small uploads are: what is too small to tell tells nothing.
+
+        Args:
+            now_s: monotonic seconds.
+            since_s: since when nothing but the line has limited what goes.
+            waited_s: when anything was held back last, if only for a moment.
         """
         if self._state is LineState.DOWN:
             return None
         full = self._full.bytes_per_s(now_s, least_s=_SURE_SPAN_S, since_s=since_s)
-        long = [one for one in self._deliveries if one.long and one.began_s >= since_s]
+        long = [
+            one for one in self._deliveries if one.long and one.began_s >= max(since_s, waited_s)
+        ]
         found = [each for each in (full, _middle(long)) if each is not None]
         return max(found, default=None)
 

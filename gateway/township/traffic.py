@@ -15,6 +15,8 @@ BURST_BYTES: Final = 64 * 1024
 HELD_BYTES_PER_S: Final = 8 * 1024
 """What letters may take while a person holds the line: orders pass, the clinic does not feel it."""
 _LEARN_SPAN_S: Final = 3.0
+_LUMP_S: Final = 1.0
+"""Sockets take lumps above the burst; a bucket that is full again within this limits nothing."""
 
 
 class LineShare(Protocol):
@@ -58,6 +60,7 @@ class Traffic:
         self._bucket = TokenBucket(None, burst_bytes=BURST_BYTES, now_s=clock.monotonic_s())
         self._free_since_s = clock.monotonic_s()
         self._limited = False
+        self._full_at_s = self._waited_at_s = clock.monotonic_s()
         self._held = False
         self._free = asyncio.Event()
         self._free.set()
@@ -89,9 +92,12 @@ class Traffic:
         allowed = allowed_bytes_per_s(self._shares, self._learnt, now, emergency=emergency)
         unlearnt = allowed_bytes_per_s(self._shares, None, now, emergency=emergency)
         self._bucket.set_rate(allowed, now_s=now_s)
+        if self._bucket.is_full(now_s=now_s):
+            self._note_full(now_s)
         wait_s = self._bucket.take(count, now_s=now_s)
-        # A line slower than what the operator gave never empties the bucket: it is what limits.
-        self._learn(now_s, limited=allowed != unlearnt or wait_s > 0)
+        if wait_s > 0:
+            self._waited_at_s = now_s
+        self._learn(now_s, limited=allowed != unlearnt)
         return wait_s
 
     def owe(self, count: int, lane: Priority) -> float:
@@ -118,13 +124,22 @@ class Traffic:
             await self._free.wait()
         await asyncio.sleep(self.reserve(count, lane=lane))
 
+    def _note_full(self, now_s: float) -> None:
+        """Note that less went than the bucket lets through: a slower line is what limits."""
+        if self._waited_at_s >= self._full_at_s and now_s - self._full_at_s > _LUMP_S:
+            self._free_since_s = now_s
+        self._full_at_s = now_s
+
     def _learn(self, now_s: float, *, limited: bool) -> None:
         """Take what filled the line for what it carries, where nothing else limited it."""
         if limited != self._limited:
             self._limited, self._free_since_s = limited, now_s
-        if limited or now_s - self._free_since_s < _LEARN_SPAN_S:
+        waited = self._waited_at_s >= self._full_at_s
+        if limited or waited or now_s - self._free_since_s < _LEARN_SPAN_S:
             return
-        rate = self._meter.carried_bytes_per_s(now_s, since_s=self._free_since_s)
+        rate = self._meter.carried_bytes_per_s(
+            now_s, since_s=self._free_since_s, waited_s=self._waited_at_s
+        )
         if rate is not None:
             self._learnt = learn(self._learnt, rate, self._clock.now())
             self._free_since_s = now_s
