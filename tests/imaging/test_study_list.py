@@ -64,6 +64,7 @@ async def test_a_row_says_what_a_radiologist_needs(desk: Desk, lists: Lists) -> 
             "sex": "M",
             "birth_date": "1990-01-01",
             "age": {"value": 36, "unit": "years"},
+            "age_estimated": False,
             "patient_id": "990***********1234",
             "masked_id": "990***********1234",
         },
