@@ -21,12 +21,19 @@ from imaging.archive.blame import cause
 from imaging.archive.examine import Examiner
 from imaging.archive.examined import Examined
 from imaging.archive.filing import file_kept, known_contents
-from imaging.archive.objects import NewObject, ObjectReader, ObjectStore, pieces, put_new
+from imaging.archive.objects import (
+    NewObject,
+    ObjectMissing,
+    ObjectReader,
+    ObjectStore,
+    pieces,
+    put_new,
+)
 from imaging.archive.tables import instance, set_aside
 from kernel.arrival import Arrival, encode_arrival
 from kernel.audit.trail import AuditEntry, AuditEvent, record
 from kernel.clock import Clock
-from kernel.errors import Missing
+from kernel.errors import Missing, PlatformError
 from kernel.sql.db import Database
 
 _AT_ONCE: Final = 100_000
@@ -133,7 +140,14 @@ class Refiler:
     async def _file_again(self, row: _Kept) -> Refiled:
         if row.arrival is None or not row.object_key:
             return await self._leave(row, Refiling.LOST, row.reason)
-        told = await asyncio.to_thread(self._examine, row.object_key, row.arrival)
+        try:
+            told = await asyncio.to_thread(self._examine, row.object_key, row.arrival)
+        except ObjectMissing:
+            return await self._leave(row, Refiling.LOST, row.reason)
+        except (PlatformError, OSError):
+            raise
+        except Exception as exc:  # noqa: BLE001  # what one object provokes stops no other
+            told = cause(exc)
         if isinstance(told, str):
             return await self._leave(row, Refiling.UNREADABLE, told)
         try:

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from imaging.archive import backlog
 from imaging.archive.examine import Examiner
-from imaging.archive.examined import Read, StoredObject, opaque
+from imaging.archive.examined import Examined, Read, StoredObject, opaque
 from imaging.archive.refiling import Refiled, Refiler, Refiling
 from imaging.archive.tables import instance, set_aside, study
 from kernel.audit.trail import audit_entries
@@ -129,3 +129,28 @@ async def test_a_newer_program_files_what_an_older_one_could_not_read(desk: Desk
     (row,) = await desk.rows(sa.select(instance))
     with desk.objects.open(row["object_key"]) as reader:
         assert reader.read(0, reader.size) == ct(1, study=2)
+
+
+class Stumbling(Examiner):
+    """A program with a fault that one object brings out."""
+
+    def examine(self, stored: StoredObject) -> Read:
+        read = super().examine(stored)
+        if isinstance(read[0], Examined) and read[0].header.sop_instance_uid == UID:
+            raise MemoryError
+        return read
+
+
+async def test_what_one_object_brings_out_or_the_disk_lost_stops_no_other(desk: Desk) -> None:
+    desk.filer._examiner = Younger(decoder=HereDecoder(), charset_hint=lambda _: "")
+    await desk.file(ct(1), told=CRUMBS)
+    [lost] = desk.object_files()
+    await desk.file(ct(1, study=2), ct(2, study=2), told=CRUMBS)
+    lost.unlink()
+    stumbling = Stumbling(decoder=HereDecoder(), charset_hint=lambda _: "")
+    told = await refiler(desk, stumbling).file_again()
+    assert [(one.outcome, one.reason) for one in told] == [
+        (Refiling.LOST, "not-examined"),
+        (Refiling.UNREADABLE, "MemoryError"),
+        (Refiling.FILED, "stored"),
+    ]
