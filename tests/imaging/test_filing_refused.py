@@ -216,6 +216,8 @@ async def test_an_unknown_error_of_all_sets_nothing_aside_however_long_it_lasts(
 
 
 @on_postgres
+# Hundreds of tries, each of them a few statements.
+@pytest.mark.timeout(180)
 async def test_more_odd_objects_than_one_round_files_do_not_hold_those_behind_them(
     desk: Desk,
 ) -> None:
