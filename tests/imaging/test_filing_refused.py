@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 from pydicom import config, dcmread
 
+from imaging.archive import ingest
 from imaging.archive.blame import TRIES_BESIDE, Blame, blame
-from imaging.archive.ingest import BATCH_OBJECTS
 from imaging.archive.series_metadata import instance_json
 from imaging.archive.tables import instance, patient, series, set_aside, study
 from kernel.dicom.bounds import TEXT_MAX
@@ -216,13 +216,12 @@ async def test_an_unknown_error_of_all_sets_nothing_aside_however_long_it_lasts(
 
 
 @on_postgres
-# Hundreds of tries, each of them a few statements.
-@pytest.mark.timeout(180)
 async def test_more_odd_objects_than_one_round_files_do_not_hold_those_behind_them(
-    desk: Desk,
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ingest, "BATCH_OBJECTS", 16)
     await refuse(desk, "P0001")
-    odd = BATCH_OBJECTS + 12
+    odd = ingest.BATCH_OBJECTS + 12
     await desk.receive(*[ct(number, study=2) for number in range(1, odd + 1)], ct(1))
     while not await listed(desk):
         assert await try_until_filed(desk, NONE_AT_ALL) < NONE_AT_ALL
