@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from imaging.access.grants import Grant, give, withdraw
 from imaging.access.numbers import Registered, patients_of_resident
 from imaging.access.tables import grants
-from imaging.archive.tables import event_places, patient, study
+from imaging.archive.event_place import keep_place, place_of
+from imaging.archive.tables import patient, study
 from imaging.patients.model import PatientIdentity
 from kernel.clock import Clock
 from kernel.events import Event, events_after
@@ -91,7 +92,7 @@ class TreatingWatch:
         return found.events
 
     def _read(self, conn: sa.Connection) -> "_Found":
-        after = _place(conn) if self._after is None else self._after
+        after = place_of(conn, _READER) or 0 if self._after is None else self._after
         events = events_after(conn, after, limit=_BATCH, topics=list(self._concerned))
         if not events:
             return _Found(0, after, ())
@@ -116,11 +117,7 @@ class TreatingWatch:
         return frozenset(conn.scalars(elsewhere))
 
     def _write(self, conn: sa.Connection, found: "_Found", at: dt.datetime) -> None:
-        columns = event_places.c
-        mine = columns.reader == _READER
-        moved = conn.execute(sa.update(event_places).where(mine).values(event_id=found.last_id))
-        if not moved.rowcount:
-            conn.execute(sa.insert(event_places).values(reader=_READER, event_id=found.last_id))
+        keep_place(conn, _READER, found.last_id)
         for encounter in found.changed:
             wanted, held = self._wanted(conn, encounter), _held(conn, encounter)
             if held - wanted:
@@ -163,8 +160,3 @@ def _held(conn: sa.Connection, encounter: Encounter) -> frozenset[int]:
         columns.patient.is_not(None),
     )
     return frozenset(conn.scalars(query))
-
-
-def _place(conn: sa.Connection) -> int:
-    columns = event_places.c
-    return conn.scalar(sa.select(columns.event_id).where(columns.reader == _READER)) or 0

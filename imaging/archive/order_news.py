@@ -14,9 +14,10 @@ from typing import Any, Final, Protocol
 import msgspec
 import sqlalchemy as sa
 
+from imaging.archive.event_place import keep_place, place_of
 from imaging.archive.model import ORDER_TOLD, STUDY_UPDATED
 from imaging.archive.study_rows import reach_of, rows_of
-from imaging.archive.tables import event_places, study
+from imaging.archive.tables import study
 from imaging.archive.urgency import Concerned, NamedStudy
 from kernel.clock import Clock
 from kernel.events import EventDraft, events_after, last_event_id, publish_all
@@ -68,7 +69,7 @@ class OrderNews:
         Safe to repeat: a crash leaves the place somewhere before.
         """
         if self._after is None:
-            self._after = await self._database.read(_place)
+            self._after = await self._database.read(lambda conn: place_of(conn, _READER))
         if self._after is None:
             self._after = await self._begin()
         after = self._after
@@ -96,7 +97,7 @@ class OrderNews:
             guesses = await self._database.read(partial(self._guesses, uids=list(some.values())))
             if guesses:
                 await self._database.write(partial(_mark, guesses=guesses, at=self._clock.now()))
-        await self._database.write(lambda conn: _keep_place(conn, newest))
+        await self._database.write(lambda conn: keep_place(conn, _READER, newest))
         return newest
 
     def _read(self, conn: sa.Connection, after: int) -> "_Found":
@@ -154,7 +155,7 @@ class _Found:
 
 
 def _write(conn: sa.Connection, found: _Found, at: dt.datetime) -> None:
-    _keep_place(conn, found.last_id)
+    keep_place(conn, _READER, found.last_id)
     _mark(conn, found.guesses, found.ordered, at=at)
 
 
@@ -217,16 +218,3 @@ def _undated_after(conn: sa.Connection, last: int) -> dict[int, str]:
         .limit(_BATCH)
     )
     return {row.id: row.study_instance_uid for row in conn.execute(query)}
-
-
-def _place(conn: sa.Connection) -> int | None:
-    columns = event_places.c
-    found: int | None = conn.scalar(sa.select(columns.event_id).where(columns.reader == _READER))
-    return found
-
-
-def _keep_place(conn: sa.Connection, event_id: int) -> None:
-    mine = event_places.c.reader == _READER
-    moved = conn.execute(sa.update(event_places).where(mine).values(event_id=event_id))
-    if not moved.rowcount:
-        conn.execute(sa.insert(event_places).values(reader=_READER, event_id=event_id))

@@ -11,9 +11,10 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
+from imaging.archive.event_place import keep_place, place_of
 from imaging.archive.model import PRIORITY_ORDER, STUDY_UPDATED
 from imaging.archive.study_rows import reach_of, rows_of
-from imaging.archive.tables import event_places, study
+from imaging.archive.tables import study
 from kernel.arrival import Priority
 from kernel.clock import Clock
 from kernel.events import Event, events_after, publish
@@ -134,7 +135,7 @@ class UrgencyWatch:
         return found.events
 
     def _read(self, conn: sa.Connection) -> "_Found":
-        after = _place(conn) if self._after is None else self._after
+        after = place_of(conn, _READER) or 0 if self._after is None else self._after
         events = events_after(conn, after, limit=_BATCH, topics=list(self._concerned))
         if not events:
             return _Found(0, after, {})
@@ -183,16 +184,7 @@ class _Found:
 
 
 def _write(conn: sa.Connection, found: _Found, at: dt.datetime) -> None:
-    columns = event_places.c
-    mine = columns.reader == _READER
-    moved = conn.execute(sa.update(event_places).where(mine).values(event_id=found.last_id))
-    if not moved.rowcount:
-        conn.execute(sa.insert(event_places).values(reader=_READER, event_id=found.last_id))
+    keep_place(conn, _READER, found.last_id)
     # Last: it publishes, which holds a lock from there to the commit.
     for uid, priority in found.more_urgent.items():
         raise_priority(conn, uid, priority, at=at)
-
-
-def _place(conn: sa.Connection) -> int:
-    columns = event_places.c
-    return conn.scalar(sa.select(columns.event_id).where(columns.reader == _READER)) or 0

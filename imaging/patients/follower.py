@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 
 from imaging.archive.amending import Hand
-from imaging.archive.tables import event_places
+from imaging.archive.event_place import keep_place, place_of
 from imaging.patients import likeness, person_terms, persons, reconciling
 from imaging.patients.matching import NumberKind
 from imaging.patients.model import Demographics, PatientIdentity
@@ -81,7 +81,7 @@ class PersonFollower:
         Safe to repeat: a crash leaves the place somewhere before.
         """
         now = self._clock.now()
-        if await self._database.read(_place) is None:
+        if await self._database.read(lambda conn: place_of(conn, _READER)) is None:
             # Those registered before anybody followed, and whose events are long gone.
             await self._begin(now)
         taken = await self._database.write(lambda conn: self._take(conn, now))
@@ -100,7 +100,7 @@ class PersonFollower:
             if not ids:
                 break
             last = ids[-1]
-        await self._database.write(lambda conn: _keep_place(conn, newest))
+        await self._database.write(lambda conn: keep_place(conn, _READER, newest))
 
     def _seed(self, conn: sa.Connection, last: str, now: dt.datetime) -> Sequence[str]:
         ids = self._registrations.all_after(conn, last, limit=_BATCH)
@@ -109,11 +109,11 @@ class PersonFollower:
         return ids
 
     def _take(self, conn: sa.Connection, now: dt.datetime) -> int:
-        events = events_after(conn, _place(conn) or 0, limit=_BATCH, topics=TOPICS)
+        events = events_after(conn, place_of(conn, _READER) or 0, limit=_BATCH, topics=TOPICS)
         for each in dict.fromkeys(str(event.payload["id"]) for event in events):
             self._note(conn, each, now)
         if events:
-            _keep_place(conn, events[-1].id)
+            keep_place(conn, _READER, events[-1].id)
         return len(events)
 
     def _note(self, conn: sa.Connection, patient: str, now: dt.datetime) -> None:
@@ -164,16 +164,3 @@ class PersonFollower:
         for row in rows:
             likeness.match(conn, row, hand)
         return len(rows)
-
-
-def _place(conn: sa.Connection) -> int | None:
-    columns = event_places.c
-    found: int | None = conn.scalar(sa.select(columns.event_id).where(columns.reader == _READER))
-    return found
-
-
-def _keep_place(conn: sa.Connection, event_id: int) -> None:
-    mine = event_places.c.reader == _READER
-    moved = conn.execute(sa.update(event_places).where(mine).values(event_id=event_id))
-    if not moved.rowcount:
-        conn.execute(sa.insert(event_places).values(reader=_READER, event_id=event_id))
