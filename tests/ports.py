@@ -6,7 +6,7 @@ these may be somebody's end of a connection by the time a server wants to listen
 
 import random
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pytest
@@ -59,12 +59,6 @@ def _is_free(port: int) -> bool:
 
 
 @pytest.fixture
-def closed_port() -> Iterator[int]:
-    """Yield the port; connections are refused until somebody who reuses addresses listens there.
-
-    DCMTK does. A port that is merely found free may be another process's a moment later.
-    """
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+def closed_port() -> int:
+    """Return a port that refuses connections until the test has somebody listen there."""
+    return free_port()

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -62,13 +61,11 @@ def test_the_doctor_names_what_to_mend(home: Home, capsys: pytest.CaptureFixture
 
 
 def test_the_doctor_finds_the_running_node_the_missing_token_and_the_silent_county(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, closed_port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = Home.prepare(tmp_path / "township", NodeKind.TOWNSHIP)
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     place.settings_file.write_text(
-        f'[township]\ncounty_url = "http://127.0.0.1:{port}"\ntoken_file = "secrets/none"\n',
+        f'[township]\ncounty_url = "http://127.0.0.1:{closed_port}"\ntoken_file = "secrets/none"\n',
         "utf-8",
     )
     with (place.root / "lock").open("wb") as lock:

@@ -88,18 +88,17 @@ async def test_delivers_in_order_and_forgets_what_is_taken(database: Database) -
     assert await database.read(store.all_out) == []
 
 
-async def test_keeps_what_a_peer_that_is_away_did_not_take(sqlite_database: Database) -> None:
-    free = bind_door("127.0.0.1", 0)
-    port = free.getsockname()[1]
-    free.close()
-    sending = await waiting_for(sqlite_database, port, 2)
+async def test_keeps_what_a_peer_that_is_away_did_not_take(
+    sqlite_database: Database, closed_port: int
+) -> None:
+    sending = await waiting_for(sqlite_database, closed_port, 2)
     assert await sending.send_due() == 0
     first, second = await sqlite_database.read(store.all_out)
     assert (first.failures, first.reason, second.failures) == (1, "peer-unreachable", 0)
     # Not due again yet, and the second does not overtake it.
     assert await sending.send_due() == 0
     heard: list[bytes] = []
-    async with peer_that(saying("AA"), heard, port):
+    async with peer_that(saying("AA"), heard, closed_port):
         await sqlite_database.write(
             lambda conn: store.put_off(conn, first.id, reason="tried now", due_at=AT)
         )

@@ -106,10 +106,8 @@ def test_a_destination_that_takes_nothing_fails_all(archive: Pacs) -> None:
     assert numbers(heard.failed) == "1.1.1 1.1.2 1.2.1"
 
 
-def test_a_destination_that_is_down_fails_all(archive: Pacs) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    archive.knows("DOWN", port)
+def test_a_destination_that_is_down_fails_all(archive: Pacs, closed_port: int) -> None:
+    archive.knows("DOWN", closed_port)
     heard = moved(archive, "DOWN", WHOLE)
     assert heard.last == Status.CANNOT_PERFORM_SUBOPERATIONS
     assert heard.counts[-1] == (None, 0, 3, 0)
